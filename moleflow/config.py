@@ -1,0 +1,331 @@
+"""The settings of one trial: a frozen, typed tree. Imports no torch, so that a study loads at once.
+
+Every choice that the papers make differently is a field here, and a profile (`profiles.py`) fixes it.
+Defaults are those of the profile `main` and stand nowhere else.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from moleflow.errors import ConfigError
+
+Kernel = Annotated[int, Field(ge=0, le=31)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(gt=0)]
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, strict about names and types."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="constants",
+    )
+
+
+class ImageConfig(Settings):
+    """From a file to a square tensor (METHOD 1.1)."""
+
+    size: Count = 224
+    """Side S of the square that images and masks are resized to, in pixels."""
+    resize: Literal["squash", "crop"] = "squash"
+    """`squash` stretches to S x S; `crop` resizes the short side to S and cuts out the centre."""
+
+
+class BackboneConfig(Settings):
+    """The frozen feature extractor (METHOD 1.2)."""
+
+    name: str = "wide_resnet50_2"
+    """Name of a timm model."""
+    weights: str = "pretrained"
+    """`pretrained` (timm's own), `random` (untrained, seeded), or the path of a .safetensors file."""
+    stages: Annotated[tuple[str, ...], Field(min_length=1)] = ("layer2", "layer3")
+    """Stages whose maps are used, finest first."""
+    random_seed: int = 0
+    """Seed of untrained weights; part of the features' identity, not of the trial's seed."""
+
+
+class PatchConfig(Settings):
+    """From backbone maps to one vector per patch (PatchCore; METHOD 1.3)."""
+
+    dim: Count = 768
+    """Channels D of a patch vector; divisible by 4."""
+    grid: Literal["first", "last"] = "first"
+    """The stage whose grid is used: 28 x 28 for `first`, 14 x 14 for `last` at 224 px with layer2 and layer3."""
+    neighbourhood: Count = 3
+    """Side of the square of map positions gathered for a patch; odd."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Number format of stored features. Computation is in float32."""
+
+
+class WhiteningConfig(Settings):
+    """Whitening adapter, WA: LayerNorm, then a bounded scale and shift per task (METHOD 2)."""
+
+    gamma: tuple[Positive, Positive] = (0.5, 2.0)
+    """Lowest and highest scale."""
+    beta: Positive = 2.0
+    """Largest absolute shift."""
+    bounds: Literal["bounded", "none"] = "bounded"
+    """`none` lets scale and shift run free."""
+    init: Literal["middle", "task0"] = "middle"
+    """How later tasks begin: in the middle of the bounds, or as a copy of task 0's adapter."""
+    identity_weight: NonNegative = 0.1
+    """Weight of the pull towards scale 1 and shift 0: on task 0, and on later tasks with init `task0`."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.gamma
+        if not low < 1 < high:
+            raise ValueError("gamma must be [low, high] with low < 1 < high")
+        return self
+
+
+class MixerConfig(Settings):
+    """Spatial context mixer, SCM: a gated depth-wise convolution before the flow (METHOD 2)."""
+
+    kernel: Kernel = 3
+    """Side of the convolution; odd; 0 switches the mixer off."""
+    gate: Literal["base", "task"] = "base"
+    """Who owns the blend between patch and context: the base, or each task."""
+
+
+class FlowConfig(Settings):
+    """The base flow (METHOD 3)."""
+
+    blocks: Annotated[int, Field(ge=0, le=64)] = 6
+    """Coupling blocks M."""
+    clamp: Literal["freia", "soft"] = "freia"
+    """`freia`: c tanh(0.1 s), shift times 0.1; `soft`: c tanh(s / c)."""
+    clamp_limit: Positive = 1.9
+    """Limit c of the log-scale."""
+    context_kernel: Kernel = 5
+    """Side of the context convolution of a subnet; odd; 0 gives the plain subnet."""
+    context_max: Positive = 0.2
+    """Largest weight of the context."""
+    context_start: Positive = 0.1
+    """Weight of the context at the start; below `context_max`."""
+    train_global_affine: bool = False
+    """Whether the global per-channel scale and offset of a block are trained with the base."""
+
+
+class LoraConfig(Settings):
+    """Low-rank update of every linear layer of every subnet (METHOD 3)."""
+
+    rank: Count = 64
+    """Rank r."""
+    alpha: Annotated[float, Field(gt=0)] | Literal["r"] = 1.0
+    """The update is scaled by alpha / r; `r` makes that 1."""
+    init: Literal["xavier", "normal"] = "xavier"
+    """How A begins: Xavier-uniform, or N(0, 1/r). B begins at zero."""
+
+
+class DiaConfig(Settings):
+    """Deep invertible adapter of a task, after the base (METHOD 4)."""
+
+    blocks: Annotated[int, Field(ge=0, le=32)] = 2
+    """Affine coupling blocks N; 0 switches the adapter off."""
+    clamp_limit: Positive = 1.9
+    """Limit c of c tanh(s / c)."""
+
+
+class LossConfig(Settings):
+    """Tail-aware loss (METHOD 6)."""
+
+    tail_weight: Fraction = 0.7
+    """Weight lambda of the hardest patches against the mean over all patches."""
+    tail_ratio: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Share rho of an image's patches that counts as its tail (at least one patch)."""
+    logdet_weight: NonNegative = 1e-4
+    """Weight of the mean squared log-determinant of a patch."""
+
+
+class TrainingConfig(Settings):
+    """Optimisation of one task (METHOD 6)."""
+
+    optimizer: Literal["adamp", "adamw"] = "adamp"
+    """AdamP, or AdamW where asked for."""
+    epochs: Count = 60
+    """Passes over the task's training images."""
+    batch_size: Count = 16
+    """Images per step; a last partial batch is kept."""
+    lr: Positive = 3e-4
+    """Learning rate at the top of the schedule."""
+    dia_lr: Positive = 1.0
+    """Learning rate of the deep invertible adapter, as a multiple of `lr`."""
+    eta_min_ratio: Fraction = 0.01
+    """The cosine schedule ends at lr times this."""
+    warmup_epochs: Annotated[int, Field(ge=0)] = 2
+    """Epochs of linear warm-up, for tasks after the first."""
+    weight_decay: NonNegative = 0.01
+    """Decoupled weight decay."""
+    clip_norm: Positive = 0.5
+    """Gradients are scaled down to this norm."""
+
+
+class RouterConfig(Settings):
+    """Which task an image belongs to (METHOD 7)."""
+
+    distance: Literal["mahalanobis", "euclidean"] = "mahalanobis"
+    """Distance of an image's mean feature to a task's training images."""
+    regularisation: Positive = 1e-5
+    """Added to the diagonal of each task's covariance."""
+
+
+class ScoringConfig(Settings):
+    """From patch log-likelihoods to maps and image scores (METHOD 8). Changing these never retrains."""
+
+    aggregation: Literal["top_k", "mean", "max", "quantile"] = "top_k"
+    """How patch scores make an image score."""
+    top_k: Count = 3
+    """Number of patches for `top_k`."""
+    quantile: Fraction = 0.99
+    """Level for `quantile`."""
+    smoothing: NonNegative = 4.0
+    """Standard deviation of the Gaussian over the anomaly map, in pixels; 0 is none."""
+    align_corners: bool = False
+    """How the patch grid is laid over the image when maps are enlarged."""
+    aupro_limit: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Largest false-positive rate of AUPRO."""
+
+
+class Config(Settings):
+    """Everything that decides a trial's numbers besides its data, sequence and seed."""
+
+    image: ImageConfig = ImageConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    patches: PatchConfig = PatchConfig()
+    position: Literal["sinusoidal", "none"] = "sinusoidal"
+    """Two-dimensional position code added to the patches (METHOD 1.5)."""
+    adapter: WhiteningConfig | Literal["none"] = WhiteningConfig()
+    """What aligns a task's features with the base."""
+    mixer: MixerConfig = MixerConfig()
+    flow: FlowConfig = FlowConfig()
+    lora: LoraConfig | Literal["off"] = LoraConfig()
+    """Low-rank updates; `off` keeps the task's biases."""
+    task_bias: bool = True
+    """Whether a task adds its own bias to every linear layer."""
+    dia: DiaConfig = DiaConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    router: RouterConfig = RouterConfig()
+    scoring: ScoringConfig = ScoringConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for path, kernel in {
+            "patches.neighbourhood": self.patches.neighbourhood,
+            "mixer.kernel": self.mixer.kernel,
+            "flow.context_kernel": self.flow.context_kernel,
+        }.items():
+            if kernel and kernel % 2 == 0:
+                raise ValueError(f"{path}: {kernel} is even; choose an odd number")
+        if self.patches.dim % 4:
+            raise ValueError(
+                f"patches.dim: {self.patches.dim} is not divisible by 4 (the position code has four "
+                f"parts); choose {self.patches.dim // 4 * 4 or 4} or {self.patches.dim // 4 * 4 + 4}"
+            )
+        if self.flow.context_start >= self.flow.context_max:
+            raise ValueError("flow.context_start: must be smaller than flow.context_max")
+        if self.training.warmup_epochs >= self.training.epochs:
+            raise ValueError("training.warmup_epochs: must be smaller than training.epochs")
+        if not self.trains_something:
+            raise ValueError(
+                "a later task would have nothing to train: lora, task_bias, dia and adapter are all off"
+            )
+        return self
+
+    @property
+    def trains_something(self) -> bool:
+        """Whether a task after the first owns any parameter."""
+        slots = self.flow.blocks > 0 and (self.lora != "off" or self.task_bias)
+        gate = self.mixer.kernel > 0 and self.mixer.gate == "task"
+        return slots or gate or self.dia.blocks > 0 or self.adapter != "none"
+
+    def updated(self, overrides: Mapping[str, Any]) -> "Config":
+        """A copy with dotted fields replaced, e.g. `{"training.epochs": 40}`.
+
+        Raises:
+            ConfigError: a field does not exist or a value does not fit, with the dotted path and remedy.
+        """
+        tree = self.model_dump(mode="json")
+        for path, value in overrides.items():
+            _assign(tree, path, value)
+        return parse(Config, tree)
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted field names to plain values, in a fixed order."""
+        return dict(_flatten(self.model_dump(mode="json"), ""))
+
+
+def parse(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
+    """Validate plain data (NumPy scalars are made plain, so that they cannot change a hash).
+
+    Raises:
+        ConfigError: naming the dotted path, the value and the remedy.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(tree, default=_plain))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(kind, item) for item in error.errors())) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Settings):
+        return value.model_dump(mode="json")
+    raise ConfigError(f"{value!r}: a setting must be a number, text, true/false or a list of these")
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            rows += _flatten(value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, value))
+    return rows
+
+
+def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
+    *parents, leaf = path.split(".")
+    branch: Any = tree
+    for i, name in enumerate([*parents, leaf]):
+        if not isinstance(branch, dict) or name not in branch:
+            known = [field for field, _ in _flatten(Config().model_dump(mode="json"), "")]
+            known += [field for field in Config.model_fields]
+            close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            if isinstance(branch, str) and i:
+                hint = f"; {'.'.join(path.split('.')[:i])} is {branch!r}, so it has no fields"
+            raise ConfigError(f"{path}: unknown config field{hint}")
+        if i == len(parents):
+            branch[name] = value
+        else:
+            branch = branch[name]
+
+
+def _explain(kind: type[Settings], item: Any) -> str:
+    parts = [str(part) for part in item["loc"] if not str(part).startswith(("literal[", "function-"))]
+    parts = [part for part in parts if not (part.endswith("Config") and part[0].isupper())]
+    path = ".".join(parts)
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(parts[-1], kind.model_fields, n=1)
+        message = "unknown config field" + (f"; did you mean {close[0]}?" if close else "")
+    elif item["type"] not in ("value_error", "missing"):
+        message = f"{item['input']!r} does not fit: {message[0].lower()}{message[1:]}"
+    return f"{path}: {message}" if path else message

@@ -1,0 +1,42 @@
+"""One tree of errors. Each message names the thing at fault and the remedy."""
+
+from typing import Any
+
+
+class MoleflowError(Exception):
+    """Something the person at the terminal can mend; shown without a traceback."""
+
+
+class ConfigError(MoleflowError):
+    """A setting is unknown, of the wrong type, or does not fit another one."""
+
+
+class DataError(MoleflowError):
+    """A folder, image or mask is missing, unreadable or inconsistent."""
+
+
+class WeightsError(MoleflowError):
+    """A backbone's weights cannot be had, or lack a stage that the config needs."""
+
+
+class StudyError(MoleflowError):
+    """A study, report or trial is not known, or cannot be run as asked."""
+
+
+class StoreError(MoleflowError):
+    """The root folder cannot be written, or what it holds is damaged."""
+
+
+class FrozenStateError(MoleflowError):
+    """A stage changed the bytes of something that must stay frozen. A defect, never expected."""
+
+
+class DivergedError(MoleflowError):
+    """A loss or a score stopped being finite. A result, recorded with the numbers at that moment."""
+
+    def __init__(self, message: str, numbers: dict[str, Any]):
+        super().__init__(message)
+        self.numbers = numbers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.numbers)

@@ -1,0 +1,98 @@
+"""What a running trial says: one JSON line per event, appended beside its results.
+
+The driver tails these files for the live view and for tracking. A measurement, i.e. (name, step), is
+written once in a trial's life: a restarted trial repeats its numbers to the bit, so it keeps the first
+line with its time, and sending everything twice changes nothing in the tracking store.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from moleflow.config import Settings
+
+
+class Event(Settings):
+    """One line of a trial's event file."""
+
+    time: float
+    """Seconds since 1970, UTC."""
+    kind: Literal["attempt", "stage", "epoch", "metrics", "end"]
+    """`attempt`: a worker starts; `stage`: a stage begins or ends; `epoch`: one pass over a task's
+    training images; `metrics`: numbers after a task; `end`: the trial's record has been written."""
+    stage: str = ""
+    """`features`, `base`, `adapter`, `evaluation` (for `stage` and `epoch`)."""
+    name: str = ""
+    """The class or task concerned, classes joined by `+`."""
+    state: Literal["", "started", "finished"] = ""
+    task: int = 0
+    """Index of the task in the sequence, from 0."""
+    tasks: int = 0
+    """Tasks in the sequence."""
+    epoch: int = 0
+    """From 1 (for `epoch`)."""
+    epochs: int = 0
+    step: int = 0
+    """Step of `values` in tracking: the epoch for losses, the number of tasks seen for metrics."""
+    values: dict[str, float] = {}
+    """Measurements by tracking name, e.g. `loss/bottle` or `image_auroc/mean`."""
+    seconds: float = 0.0
+    """How long the stage or epoch took."""
+    note: str = ""
+    """Host and process of an attempt; status of an end."""
+
+
+class EventLog:
+    """Appends events of one trial; opened by the worker that runs it."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        _drop_torn_line(path)
+        self._written = {
+            (name, event.step) for event in read_events(path) for name in event.values
+        }
+
+    def add(self, kind: str, **fields: Any) -> None:
+        """Write one event now; measurements that were written before are left out."""
+        values: Mapping[str, float] = fields.pop("values", {})
+        step = fields.get("step", 0)
+        new = {name: float(v) for name, v in values.items() if (name, step) not in self._written}
+        self._written |= {(name, step) for name in new}
+        tree = {"time": time.time(), "kind": kind, **fields, "values": new}
+        event = Event.model_validate_json(json.dumps(tree))
+        line = event.model_dump_json(exclude_defaults=True) + "\n"
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+            file.flush()
+            if kind in ("metrics", "end"):
+                os.fsync(file.fileno())
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """All complete lines of a file; a last line without its end is not there yet."""
+    events, _ = read_events_from(path, 0)
+    return iter(events)
+
+
+def read_events_from(path: Path, offset: int) -> tuple[list[Event], int]:
+    """Complete lines from a byte offset on, and the offset where the next read begins."""
+    if not path.exists():
+        return [], offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    complete = data[: data.rfind(b"\n") + 1]
+    return [Event.model_validate_json(line) for line in complete.splitlines()], offset + len(complete)
+
+
+def _drop_torn_line(path: Path) -> None:
+    """A killed worker may leave half a line; what follows must start on a new one."""
+    if path.exists():
+        data = path.read_bytes()
+        end = data.rfind(b"\n") + 1
+        if end != len(data):
+            os.truncate(path, end)

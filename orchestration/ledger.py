@@ -1,0 +1,175 @@
+"""The ledger: one immutable record per finished trial. It is the truth; MLflow and reports derive from it."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from moleflow.config import Config, Settings
+from moleflow.errors import StoreError
+from orchestration.layout import StudyFolder
+
+FORMAT = 1
+
+Status = Literal["finished", "diverged", "failed"]
+
+
+class Row(Settings):
+    """One number of a trial. The tidy results table is these rows with the trial's columns before them."""
+
+    step: int
+    """Tasks seen when it was measured, from 1."""
+    task: int
+    """Index of the class's task in the sequence, from 0; -1 for a summary over classes."""
+    class_name: str
+    """The class; empty for a summary."""
+    metric: str
+    """`image_auroc`, `image_ap`, `image_f1_max`, `pixel_auroc`, `pixel_ap`, `pixel_f1_max`, `aupro`,
+    `routing_accuracy`."""
+    definition: str
+    """`step` (an entry of R), `step_mean` (mean over classes seen), `final_mean`, `on_task_mean`,
+    `backward_transfer/last_minus_own`, `backward_transfer/mean_over_pairs`,
+    `forgetting/max_minus_last`, `forgetting/first_minus_last`."""
+    routing: Literal["routed", "oracle"]
+    """Whether the router or the true task chose the bank."""
+    value: float
+
+
+class ClassSummary(Settings):
+    """What was there of one class."""
+
+    train: int
+    test_good: int
+    test_anomalous: int
+    masks: int
+    fingerprint: str
+
+
+class Failure(Settings):
+    """Why a trial did not finish."""
+
+    kind: str
+    """Name of the error, e.g. `DivergedError`."""
+    message: str
+    stage: str = ""
+    """Stage and task it happened in, e.g. `adapter cookie`."""
+    numbers: dict[str, Any] = {}
+    """Last numbers, for a diverged trial: epoch, loss, gradient norm."""
+    traceback: str = ""
+
+
+class RoutingCounts(Settings):
+    """Confusion of the router after the last task: rows are true classes, columns the tasks chosen."""
+
+    classes: tuple[str, ...]
+    tasks: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    smallest_margin: float | None = None
+    """Smallest (distance to the best wrong task - distance to the true task) over all test images."""
+
+
+class Record(Settings):
+    """Everything about one finished trial."""
+
+    format: int = FORMAT
+    key: str
+    study: str
+    status: Status
+    failure: Failure | None = None
+    axes: dict[str, str]
+    """The study's axes and this trial's value on each, as text."""
+    sequence: tuple[tuple[str, ...], ...]
+    seed: int
+    config: Config
+    data_root: str
+    data: dict[str, ClassSummary]
+    versions: dict[str, str]
+    """Python, moleflow and the packages that numbers depend on."""
+    git: str
+    """Revision of the code, with `+changes` where the tree was not clean; `unknown` outside a checkout."""
+    device: str
+    """`cpu` or `cuda:sm_90`."""
+    threads: int
+    host: str
+    started: float
+    ended: float
+    attempts: int = 1
+    seconds: dict[str, float] = {}
+    """Wall time by stage, e.g. `adapter cookie`."""
+    rows: tuple[Row, ...] = ()
+    hashes: dict[str, str] = {}
+    """SHA-256 of `base`, of each `bank <task>` and of each class's `scores <class>`."""
+    routing: RoutingCounts | None = None
+    parameters: dict[str, int] = {}
+    """Trained parameters by component: `base`, `bank`, `bank/lora`, …"""
+    peak_memory: int = 0
+    """Largest resident memory of the trial's process, bytes."""
+    artifacts: tuple[str, ...] = ()
+    """Files below the trial's artifacts folder."""
+
+    @property
+    def task0(self) -> str:
+        return "+".join(self.sequence[0])
+
+    @property
+    def order(self) -> str:
+        return " > ".join("+".join(task) for task in self.sequence)
+
+
+class Ledger:
+    """Records of one study."""
+
+    def __init__(self, folder: StudyFolder):
+        self._folder = folder
+
+    def write(self, record: Record) -> None:
+        """Publish a record: written aside, flushed, renamed, so that it is whole or not there."""
+        target = self._folder.record(record.key)
+        write_atomically(target, record.model_dump_json(indent=1, exclude_defaults=False))
+
+    def read(self, key: str) -> Record | None:
+        path = self._folder.record(key)
+        if not path.exists():
+            return None
+        try:
+            return Record.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StoreError(
+                f"{path}: not a record of format {FORMAT} ({str(error).splitlines()[0]}); "
+                "move the file away and run the study again to make it anew"
+            ) from None
+
+    def keys(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.trials.glob("*.json"))
+
+    def records(self) -> Iterator[Record]:
+        for key in self.keys():
+            record = self.read(key)
+            if record is not None:
+                yield record
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never a part.
+
+    Raises:
+        StoreError: the folder cannot be written (permission, disk full).
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another --root") from None
+
+
+def read_json(path: Path) -> Any:
+    """Plain data of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))

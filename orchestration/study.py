@@ -1,0 +1,230 @@
+"""A study is pure data: a question, a base config, axes and seeds; and its expansion to trials.
+
+Imports no torch: planning a study takes milliseconds.
+"""
+
+import hashlib
+import itertools
+import json
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from moleflow.config import Config, Settings
+from moleflow.errors import StudyError
+from moleflow.streams import numpy_stream
+
+METHOD_VERSION = 1
+"""Raised whenever the same settings would give other numbers; part of every key."""
+
+Sequence = tuple[tuple[str, ...], ...]
+
+
+class TaskZero(Settings):
+    """Axis: which class is learned first and shapes the base. Named classes, or the first `count`."""
+
+    kind: Literal["task0"] = "task0"
+    classes: tuple[str, ...] = ()
+    count: int = 0
+
+
+class Orders(Settings):
+    """Axis: task orders. With a `TaskZero` axis, `count` orders of the rest for each task 0; without,
+    `count` whole orders whose task 0 differ as long as there are classes. The first is alphabetical."""
+
+    kind: Literal["orders"] = "orders"
+    count: int = 1
+
+
+class Grid(Settings):
+    """Axis: values of one config field."""
+
+    kind: Literal["grid"] = "grid"
+    field: str
+    values: tuple[Any, ...]
+
+
+Axis = TaskZero | Orders | Grid
+
+
+class Study(Settings):
+    """What is asked."""
+
+    question: str
+    base: Config
+    classes: tuple[str, ...] = ()
+    """Classes to learn; empty: all that the data root holds."""
+    axes: tuple[Axis, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    data: Literal["folder", "synthetic"] = "folder"
+    """`folder`: the user names it with --data; `synthetic`: made below the root folder."""
+    report: str = "task_order"
+    """Report that is written at the end."""
+
+    @property
+    def orders_axis(self) -> Orders:
+        return next((axis for axis in self.axes if isinstance(axis, Orders)), Orders())
+
+    @property
+    def task0_axis(self) -> TaskZero | None:
+        return next((axis for axis in self.axes if isinstance(axis, TaskZero)), None)
+
+
+class Trial(Settings):
+    """(config, sequence, seed) on a data set: one Ray Tune trial."""
+
+    key: str
+    study: str
+    axes: dict[str, str]
+    config: Config
+    sequence: Sequence
+    seed: int
+    data_root: str
+    fingerprints: dict[str, str]
+    """Of each class's files."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(itertools.chain.from_iterable(self.sequence))
+
+
+class Plan(Settings):
+    """A study resolved on a data set: written to `study.json` before anything runs."""
+
+    name: str
+    study: Study
+    data_root: str
+    trials: tuple[Trial, ...]
+
+
+def expand(
+    name: str,
+    study: Study,
+    data_root: str,
+    fingerprints: Mapping[str, str],
+    weights_digest: str,
+) -> Plan:
+    """All trials of a study, in a fixed order and each once.
+
+    Args:
+        fingerprints: of each class to be learned, by name.
+        weights_digest: identity of the backbone's weights (a file's path is not its identity).
+
+    Raises:
+        StudyError: no classes, or a task 0 that is none of them.
+    """
+    classes = tuple(study.classes) or tuple(sorted(fingerprints))
+    if not classes or not study.seeds:
+        raise StudyError(f"study {name}: it has no classes or no seeds, so there is nothing to run")
+    grids = [axis for axis in study.axes if isinstance(axis, Grid)]
+    points = itertools.product(*[[(grid.field, value) for value in grid.values] for grid in grids])
+    trials: dict[str, Trial] = {}
+    for overrides, order, seed in itertools.product(
+        list(points), sequences(study, classes), study.seeds
+    ):
+        config = study.base.updated(dict(overrides))
+        axes = {"task0": "+".join(order[0]), "order": order_label(order)}
+        axes |= {field: json.dumps(value) for field, value in overrides}
+        tree: dict[str, Any] = {
+            "study": name,
+            "axes": axes,
+            "config": config,
+            "sequence": order,
+            "seed": seed,
+            "data_root": data_root,
+            "fingerprints": {c: fingerprints[c] for c in classes},
+        }
+        trial = Trial(key=trial_key(config, order, seed, tree["fingerprints"], weights_digest), **tree)
+        trials.setdefault(trial.key, trial)
+    return Plan(name=name, study=study, data_root=data_root, trials=tuple(trials.values()))
+
+
+def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
+    """The task sequences that a study's axes ask for, one class per task."""
+    names = tuple(classes)
+    count, axis = study.orders_axis.count, study.task0_axis
+    if axis is None:
+        return [_single(order) for order in _whole_orders(names, count)]
+    firsts = axis.classes or names[: axis.count]
+    unknown = [first for first in firsts if first not in names]
+    if unknown or not firsts:
+        raise StudyError(
+            f"task 0 {', '.join(unknown) or '(none)'}: not among the classes {', '.join(names)}"
+        )
+    found: list[Sequence] = []
+    for first in firsts:
+        rest = [name for name in names if name != first]
+        found += [_single((first, *tail)) for tail in _distinct_orders(rest, count, ("orders", first))]
+    return found
+
+
+def _whole_orders(names: tuple[str, ...], count: int) -> list[tuple[str, ...]]:
+    orders = [names]
+    for i in range(1, count):
+        first = names[i % len(names)]
+        rest = [name for name in names if name != first]
+        tails = _distinct_orders(rest, i // len(names) + 1, ("orders", first))
+        order = (first, *tails[-1])
+        if order not in orders:
+            orders.append(order)
+    return orders
+
+
+def _distinct_orders(names: list[str], count: int, stream: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The given order first, then random ones, each once; fewer where there are not so many."""
+    orders = [tuple(names)]
+    draws = numpy_stream(*stream)
+    possible = 1
+    for n in range(2, len(names) + 1):
+        possible = min(possible * n, count)
+    while len(orders) < min(count, possible):
+        order = tuple(names[i] for i in draws.permutation(len(names)))
+        if order not in orders:
+            orders.append(order)
+    return orders
+
+
+def _single(order: tuple[str, ...]) -> Sequence:
+    return tuple((name,) for name in order)
+
+
+def order_label(order: Sequence) -> str:
+    return " > ".join("+".join(task) for task in order)
+
+
+def trial_key(
+    config: Config,
+    sequence: Sequence,
+    seed: int,
+    fingerprints: Mapping[str, str],
+    weights_digest: str,
+) -> str:
+    """Hash of what a trial's numbers depend on: not its study, machine, or where its files lie."""
+    tree = config.model_dump(mode="json")
+    tree["backbone"]["weights"] = weights_digest
+    return digest(
+        {
+            "method": METHOD_VERSION,
+            "config": tree,
+            "sequence": sequence,
+            "seed": seed,
+            "data": {name: fingerprints[name] for task in sequence for name in task},
+        }
+    )
+
+
+def digest(tree: Any) -> str:
+    """Twenty hexadecimal characters of the SHA-256 of canonical JSON."""
+    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+
+
+def check_name(name: str) -> str:
+    """A study's name becomes a folder and an MLflow experiment.
+
+    Raises:
+        StudyError: it holds other than letters, digits, `_` and `-`.
+    """
+    if not name or set(name) - set(string.ascii_letters + string.digits + "_-"):
+        raise StudyError(f"study name {name!r}: use letters, digits, '_' and '-' only")
+    return name
