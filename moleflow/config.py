@@ -7,7 +7,7 @@ Defaults are those of the profile `main` and stand nowhere else.
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -86,7 +86,7 @@ class WhiteningConfig(Settings):
     """Weight of the pull towards scale 1 and shift 0: on task 0, and on later tasks with init `task0`."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> "WhiteningConfig":
         low, high = self.gamma
         if not low < 1 < high:
             raise ValueError("gamma must be [low, high] with low < 1 < high")
@@ -224,7 +224,7 @@ class Config(Settings):
     scoring: ScoringConfig = ScoringConfig()
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> "Config":
         for path, kernel in {
             "patches.neighbourhood": self.patches.neighbourhood,
             "mixer.kernel": self.mixer.kernel,
@@ -319,7 +319,9 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _explain(kind: type[Settings], item: Any) -> str:
-    parts = [str(part) for part in item["loc"] if not str(part).startswith(("literal[", "function-"))]
+    parts = [
+        str(part) for part in item["loc"] if not str(part).startswith(("literal[", "function-"))
+    ]
     parts = [part for part in parts if not (part.endswith("Config") and part[0].isupper())]
     path = ".".join(parts)
     message = item["msg"].removeprefix("Value error, ")

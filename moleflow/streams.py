@@ -13,21 +13,23 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-Name = str | int
+Part = str | int | tuple[str, ...]
+StreamName = tuple[Part, ...]
+"""Parts of a stream's name: seed, classes, purpose."""
 
 
-def stream_seed(*name: Name | tuple[str, ...]) -> int:
+def stream_seed(*name: Part) -> int:
     """A 63-bit seed from the parts of a name; equal names give equal seeds on every machine."""
     canonical = json.dumps(name, separators=(",", ":"), ensure_ascii=True)
     return int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8], "big") >> 1
 
 
-def numpy_stream(*name: Name | tuple[str, ...]) -> np.random.Generator:
+def numpy_stream(*name: Part) -> np.random.Generator:
     """A NumPy generator for one named purpose."""
     return np.random.default_rng(stream_seed(*name))
 
 
-def torch_stream(*name: Name | tuple[str, ...]) -> "torch.Generator":
+def torch_stream(*name: Part) -> "torch.Generator":
     """A CPU generator of torch for one named purpose (draws on the CPU are the same on any device)."""
     import torch
 

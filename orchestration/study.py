@@ -10,7 +10,7 @@ import string
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from moleflow.config import Config, Settings
+from moleflow.config import BackboneConfig, Config, Settings
 from moleflow.errors import StudyError
 from moleflow.streams import numpy_stream
 
@@ -102,13 +102,13 @@ def expand(
     study: Study,
     data_root: str,
     fingerprints: Mapping[str, str],
-    weights_digest: str,
+    weights: Mapping[BackboneConfig, str],
 ) -> Plan:
     """All trials of a study, in a fixed order and each once.
 
     Args:
         fingerprints: of each class to be learned, by name.
-        weights_digest: identity of the backbone's weights (a file's path is not its identity).
+        weights: identity of every backbone's weights (a file's path is not its identity).
 
     Raises:
         StudyError: no classes, or a task 0 that is none of them.
@@ -116,15 +116,12 @@ def expand(
     classes = tuple(study.classes) or tuple(sorted(fingerprints))
     if not classes or not study.seeds:
         raise StudyError(f"study {name}: it has no classes or no seeds, so there is nothing to run")
-    grids = [axis for axis in study.axes if isinstance(axis, Grid)]
-    points = itertools.product(*[[(grid.field, value) for value in grid.values] for grid in grids])
     trials: dict[str, Trial] = {}
-    for overrides, order, seed in itertools.product(
-        list(points), sequences(study, classes), study.seeds
+    for (overrides, config), order, seed in itertools.product(
+        grid_points(study), sequences(study, classes), study.seeds
     ):
-        config = study.base.updated(dict(overrides))
         axes = {"task0": "+".join(order[0]), "order": order_label(order)}
-        axes |= {field: json.dumps(value) for field, value in overrides}
+        axes |= {field: json.dumps(value) for field, value in overrides.items()}
         tree: dict[str, Any] = {
             "study": name,
             "axes": axes,
@@ -134,9 +131,18 @@ def expand(
             "data_root": data_root,
             "fingerprints": {c: fingerprints[c] for c in classes},
         }
-        trial = Trial(key=trial_key(config, order, seed, tree["fingerprints"], weights_digest), **tree)
+        identity = weights[config.backbone]
+        key = trial_key(config, order, seed, tree["fingerprints"], identity)
+        trial = Trial(key=key, **tree)
         trials.setdefault(trial.key, trial)
     return Plan(name=name, study=study, data_root=data_root, trials=tuple(trials.values()))
+
+
+def grid_points(study: Study) -> list[tuple[dict[str, Any], Config]]:
+    """Every combination of the grid axes: changed fields, and the config that they give."""
+    grids = [axis for axis in study.axes if isinstance(axis, Grid)]
+    points = itertools.product(*[[(grid.field, value) for value in grid.values] for grid in grids])
+    return [(dict(point), study.base.updated(dict(point))) for point in points]
 
 
 def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:

@@ -1,0 +1,38 @@
+# `make quickstart` and `make test` are all that a new machine needs: each makes .venv first.
+PYTHON ?= python3
+BIN = .venv/bin
+# torch and torchvision come from one index in one command: mixed builds fail at import.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: quickstart test check bench clean
+.DELETE_ON_ERROR:
+
+quickstart: .venv/.installed
+	$(BIN)/moleflow run quickstart
+
+test: .venv/.installed-dev
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: .venv/.installed-dev
+	$(BIN)/python -m pytest tests/benchmarks -s -o python_files='bench_*.py' -o filterwarnings=default
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moleflow needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moleflow needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --editable '.[dev]'
+	touch $@ .venv/.installed

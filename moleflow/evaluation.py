@@ -1,0 +1,222 @@
+"""Evaluation of a sequence: after every task, all classes seen so far, routed and under the true task.
+
+A score is a function of (test pictures, base, bank). Base and banks are frozen after their task, so a
+score is computed once and kept under the hash of the bytes that made it; were a byte to change, it
+would be computed anew. This is why R costs T evaluations of a class and not T^2 / 2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from moleflow.data.catalog import ClassData
+from moleflow.data.images import load_mask
+from moleflow.errors import DivergedError
+from moleflow.features.cache import ClassFeatures
+from moleflow.metrics.continual import continual_summary
+from moleflow.metrics.detection import detection_metrics
+from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.routing import Prototype, new_prototype
+from moleflow.scoring import anomaly_maps, image_scores
+from moleflow.tasks.freeze import module_digest, tensors_digest
+from moleflow.types import Float, Tensor
+
+SCORING_BATCH = 16
+ROUTINGS = ("routed", "oracle")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number of a sequence's evaluation."""
+
+    step: int
+    """Tasks seen, from 1."""
+    task: int
+    """Index of the class's task, from 0; -1 for a summary over classes."""
+    class_name: str
+    metric: str
+    definition: str
+    routing: str
+    value: float
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores of a class's test pictures under one bank."""
+
+    patches: Float[Tensor, "n h w"]
+    images: Float[np.ndarray, " n"]
+    maps: Float[np.ndarray, "n s s"]
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Where the router sent a class's test pictures."""
+
+    distances: Float[np.ndarray, "n t"]
+    """Squared distance to each task seen."""
+    chosen: np.ndarray
+    """Index of the nearest task, (N,)."""
+
+
+class SequenceEvaluation:
+    """Collects the measurements of one sequence as its tasks are learned."""
+
+    def __init__(
+        self,
+        model: MoLEFlow,
+        sequence: tuple[Task, ...],
+        data: Mapping[str, ClassData],
+        features: Mapping[str, ClassFeatures],
+    ):
+        self._model = model
+        self._sequence = sequence
+        self._data = data
+        self._features = features
+        self._prototypes: list[Prototype] = []
+        self._scores: dict[tuple[str, ...], ClassScores] = {}
+        self._metrics: dict[tuple[str, ...], dict[str, float]] = {}
+        self._truth: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
+        self._routings: dict[str, Routing] = {}
+        self._bytes: dict[Task, str] = {}
+        self.measurements: list[Measurement] = []
+
+    def after_task(self, index: int) -> list[Measurement]:
+        """Measure all classes seen so far, the new task's included; returns the new measurements.
+
+        Raises:
+            DivergedError: a score is not finite.
+        """
+        task = self._sequence[index]
+        means = torch.cat([self._features[name].train.means for name in task]).double()
+        self._prototypes.append(new_prototype(means, self._model.config.router))
+        base = module_digest(self._model.base)
+        self._bytes = {t: base + module_digest(b) for t, b in self._model.banks.items()}
+        new = [
+            Measurement(index + 1, j, name, metric, "step", routing, value)
+            for j, seen in enumerate(self._sequence[: index + 1])
+            for name in seen
+            for routing, values in self._measure(name, j).items()
+            for metric, value in values.items()
+        ]
+        new += _step_means(new, index + 1)
+        self.measurements += new
+        return new
+
+    def finish(self) -> list[Measurement]:
+        """Summaries of the whole sequence by every named definition."""
+        new = _summaries(self.measurements, self._sequence)
+        self.measurements += new
+        return new
+
+    def scores(self, name: str, task: Task) -> ClassScores:
+        """Scores of a class's test pictures under a task's bank."""
+        key = (name, self._bytes[task])
+        if key not in self._scores:
+            self._scores[key] = self._compute_scores(name, task)
+        return self._scores[key]
+
+    def routing(self, name: str) -> Routing:
+        """Distances of a class's test pictures to the tasks seen, and the choices."""
+        known = self._routings.get(name)
+        done = 0 if known is None else known.distances.shape[1]
+        means = self._features[name].test.means.double()
+        columns = [p.squared_distance(means).numpy() for p in self._prototypes[done:]]
+        if known is None or columns:
+            earlier = [] if known is None else [known.distances]
+            stacked = [np.stack(columns, axis=1)] if columns else []
+            distances = np.concatenate(earlier + stacked, axis=1)
+            known = Routing(distances, distances.argmin(axis=1))
+            self._routings[name] = known
+        return known
+
+    def score_digest(self, name: str, task: Task) -> str:
+        """Hash of a class's patch scores under its own bank."""
+        return tensors_digest([(name, self.scores(name, task).patches)])
+
+    def truth(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Which test pictures are anomalous (N,), and their masks (N, S, S) where the class has any."""
+        if name not in self._truth:
+            data, image = self._data[name], self._model.config.image
+            labels = np.array([picture.anomalous for picture in data.test])
+            masks = [load_mask(p.mask, image.size, image.resize) for p in data.test]
+            self._truth[name] = labels, np.stack(masks) if data.has_masks else None
+        return self._truth[name]
+
+    def _measure(self, name: str, own: int) -> dict[str, dict[str, float]]:
+        chosen = self.routing(name).chosen
+        routed = self._metrics_under(name, chosen)
+        routed = routed | {"routing_accuracy": float((chosen == own).mean())}
+        return {"routed": routed, "oracle": self._metrics_under(name, np.full_like(chosen, own))}
+
+    def _metrics_under(self, name: str, chosen: np.ndarray) -> dict[str, float]:
+        """Metrics of a class when picture i is scored by the bank of task chosen[i]."""
+        tasks = sorted(set(chosen.tolist()))
+        scores = {t: self.scores(name, self._sequence[t]) for t in tasks}
+        banks = [self._bytes[self._sequence[t]] for t in tasks]
+        key = (name, *banks, chosen.tobytes().hex())
+        if key not in self._metrics:
+            labels, masks = self.truth(name)
+            images = np.empty(len(chosen), dtype=np.float32)
+            maps = np.empty_like(scores[tasks[0]].maps)
+            for t in tasks:
+                images[chosen == t] = scores[t].images[chosen == t]
+                maps[chosen == t] = scores[t].maps[chosen == t]
+            limit = self._model.config.scoring.aupro_limit
+            self._metrics[key] = detection_metrics(
+                labels, images, masks, None if masks is None else maps, limit
+            )
+        return self._metrics[key]
+
+    @torch.inference_mode()
+    def _compute_scores(self, name: str, task: Task) -> ClassScores:
+        config, bank = self._model.config, self._model.banks[task]
+        parts: list[Tensor] = []
+        for stored in self._features[name].test.patches.split(SCORING_BATCH):
+            batch = stored.to(self._model.device, torch.float32)
+            log_p, _ = self._model.log_likelihood(batch, bank)
+            parts.append(-log_p.cpu())
+        patches = torch.cat(parts)
+        if not bool(torch.isfinite(patches).all()):
+            bad = int((~torch.isfinite(patches)).flatten(1).any(dim=1).sum())
+            raise DivergedError(
+                f"scores of {name} under the bank of {task_name(task)} are not finite "
+                f"for {bad} of {len(patches)} pictures",
+                {"task": task_name(task), "class": name, "pictures": bad},
+            )
+        return ClassScores(
+            patches,
+            image_scores(patches, config.scoring).numpy(),
+            anomaly_maps(patches, config.image.size, config.scoring),
+        )
+
+
+def _step_means(rows: list[Measurement], step: int) -> list[Measurement]:
+    """Unweighted mean over the classes that have the metric."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        groups.setdefault((row.metric, row.routing), []).append(row.value)
+    return [
+        Measurement(step, -1, "", metric, "step_mean", routing, float(np.mean(values)))
+        for (metric, routing), values in groups.items()
+    ]
+
+
+def _summaries(rows: list[Measurement], sequence: tuple[Task, ...]) -> list[Measurement]:
+    """Summaries of R for every metric and routing."""
+    classes = [name for task in sequence for name in task]
+    own = np.array([j for j, task in enumerate(sequence) for _ in task])
+    found: list[Measurement] = []
+    steps = [row for row in rows if row.definition == "step"]
+    for metric, routing in dict.fromkeys((row.metric, row.routing) for row in steps):
+        matrix = np.full((len(sequence), len(classes)), np.nan)
+        for row in steps:
+            if (row.metric, row.routing) == (metric, routing):
+                matrix[row.step - 1, classes.index(row.class_name)] = row.value
+        found += [
+            Measurement(len(sequence), -1, "", metric, definition, routing, value)
+            for definition, value in continual_summary(matrix, own).items()
+        ]
+    return found

@@ -1,0 +1,134 @@
+"""Frozen backbones: any timm model that gives feature maps (METHOD 1.2)."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from moleflow.config import BackboneConfig
+from moleflow.errors import WeightsError
+from moleflow.streams import stream_seed
+from moleflow.types import Images, Tensor
+
+
+class Backbone(nn.Module):
+    """Maps images to the feature maps of the chosen stages; never trained, never in training mode."""
+
+    def __init__(self, model: nn.Module, indices: list[int]):
+        super().__init__()
+        self._model = model.eval().requires_grad_(False)
+        self._indices = indices
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stays in evaluation mode: batch statistics would tie a feature to its batch mates."""
+        return super().train(False)
+
+    @torch.inference_mode()
+    def forward(self, images: Images) -> list[Tensor]:
+        """Feature maps (B, C, h, w), one per stage, in the order of the config."""
+        forward: Any = self._model.forward_intermediates
+        return forward(images, indices=self._indices, intermediates_only=True, stop_early=True)
+
+
+def load_backbone(config: BackboneConfig) -> Backbone:
+    """Build the backbone with the weights that the config names, cut off after its last stage.
+
+    Raises:
+        WeightsError: unknown model or stage; weights missing, unreadable, or without a needed tensor.
+    """
+    pretrained = config.weights == "pretrained"
+    # timm draws initial weights from torch's global generator: fork it, so that nobody else is moved.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed("backbone", config.name, config.random_seed))
+        model = _create(config.name, pretrained)
+    indices = _stage_indices(model, config)
+    prune: Any = model.prune_intermediate_layers
+    prune(indices, prune_norm=True, prune_head=True)
+    if config.weights not in ("pretrained", "random"):
+        _load_weights(model, config)
+    return Backbone(model, indices)
+
+
+def weights_identity(config: BackboneConfig) -> str:
+    """What the weights are, wherever they lie: part of every key that features go into.
+
+    Raises:
+        WeightsError: the file cannot be read, or timm does not know the model.
+    """
+    if config.weights == "random":
+        return f"random:{config.random_seed}"
+    if config.weights == "pretrained":
+        known = timm.get_pretrained_cfg(config.name) if timm.is_model(config.name) else None
+        if known is None:
+            raise WeightsError(_no_pretrained(config.name))
+        return f"timm:{known.architecture}.{known.tag}"
+    path = Path(config.weights)
+    try:
+        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(_unreadable(path, error.strerror or str(error))) from None
+
+
+def _create(name: str, pretrained: bool) -> nn.Module:
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name}*")[:3]
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise WeightsError(f"backbone.name: timm has no model {name!r}{hint}")
+    try:
+        return timm.create_model(name, pretrained=pretrained)
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise
+        raise WeightsError(f"{_no_pretrained(name)} ({str(error).splitlines()[0][:200]})") from None
+
+
+def _no_pretrained(name: str) -> str:
+    return (
+        f"backbone.weights: timm's pretrained weights of {name!r} could not be had; without network, "
+        "give a file: --set backbone.weights=FILE.safetensors"
+    )
+
+
+def _stage_indices(model: nn.Module, config: BackboneConfig) -> list[int]:
+    info: Any = getattr(model, "feature_info", None)
+    names = [str(stage["module"]) for stage in info or []]
+    unknown = [stage for stage in config.stages if stage not in names]
+    if unknown:
+        raise WeightsError(
+            f"backbone.stages: {config.name} has no stage {', '.join(unknown)}; "
+            f"its stages are {', '.join(names) or 'not known to timm'}"
+        )
+    indices = [names.index(stage) for stage in config.stages]
+    if indices != sorted(set(indices)):
+        raise WeightsError("backbone.stages: name each stage once, finest first")
+    return indices
+
+
+def _load_weights(model: nn.Module, config: BackboneConfig) -> None:
+    path = Path(config.weights)
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(_unreadable(path, str(error))) from None
+    needed = model.state_dict()
+    missing = [name for name in needed if name not in tensors]
+    if missing:
+        raise WeightsError(
+            f"{path}: lacks {len(missing)} tensors that {config.name} needs for "
+            f"{', '.join(config.stages)}, first {missing[0]}; give a file that holds these stages, "
+            "or choose other ones with --set backbone.stages=[...]"
+        )
+    wrong = [name for name in needed if needed[name].shape != tensors[name].shape]
+    if wrong:
+        shapes = f"{tuple(tensors[wrong[0]].shape)}, not {tuple(needed[wrong[0]].shape)}"
+        raise WeightsError(f"{path}: {wrong[0]} is {shapes}; is it a file for {config.name}?")
+    model.load_state_dict({name: tensors[name] for name in needed})
+
+
+def _unreadable(path: Path, why: str) -> str:
+    return f"backbone.weights: {path} cannot be read as safetensors ({why}); check the path"

@@ -1,0 +1,39 @@
+"""Which task an image belongs to: the nearest task in feature space (METHOD 7; 002, 3.6)."""
+
+from dataclasses import dataclass
+
+import torch
+
+from moleflow.config import RouterConfig
+from moleflow.types import Float64, RoutingFeatures, Tensor
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """Mean and covariance of a task's training images, in float64 on the CPU."""
+
+    mean: Float64[Tensor, " d"]
+    cholesky: Float64[Tensor, "d d"] | None
+    """Lower factor of the regularised covariance; None for Euclidean distance."""
+
+    def squared_distance(self, features: RoutingFeatures) -> Float64[Tensor, " n"]:
+        """Squared Mahalanobis (or Euclidean) distance of each image to the task."""
+        difference = (features - self.mean).T  # (D, N)
+        if self.cholesky is not None:
+            difference = torch.linalg.solve_triangular(self.cholesky, difference, upper=False)
+        return difference.square().sum(dim=0)
+
+
+def new_prototype(features: RoutingFeatures, config: RouterConfig) -> Prototype:
+    """Statistics of a task from all its training images at once; regularised once.
+
+    Args:
+        features: image-level features (N, D), N >= 2.
+    """
+    mean = features.mean(dim=0)
+    if config.distance == "euclidean":
+        return Prototype(mean, None)
+    centred = features - mean
+    covariance = centred.T @ centred / (len(features) - 1)
+    covariance.diagonal().add_(config.regularisation)
+    return Prototype(mean, torch.linalg.cholesky(covariance))

@@ -1,0 +1,67 @@
+"""Deep invertible adapter, DIA: a task's own affine coupling blocks after the base (METHOD 4; 002, 3.4.3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from FrEIA.framework import SequenceINN
+from FrEIA.modules import InvertibleModule
+from torch import nn
+
+from moleflow.config import DiaConfig
+from moleflow.flow.coupling import soft_clamp
+from moleflow.flow.subnet import new_linear
+from moleflow.types import Patches, PerPatch
+
+
+class DiaBlock(InvertibleModule):
+    """Affine coupling with separate nets for log-scale and shift; the identity at birth.
+
+    Even blocks change the second half of the channels given the first, odd blocks the other way round.
+    """
+
+    def __init__(
+        self,
+        dims_in: Sequence[tuple[int, ...]],
+        config: DiaConfig,
+        swap: bool,
+        generator: torch.Generator,
+    ):
+        super().__init__(dims_in)
+        half = dims_in[0][-1] // 2
+        self._limit = config.clamp_limit
+        self._swap = swap
+        self.scale = _net(half, generator)
+        self.shift = _net(half, generator)
+
+    def forward(
+        self, x_or_z: Sequence[Patches], c: Any = None, rev: bool = False, jac: bool = True
+    ) -> tuple[tuple[Patches], PerPatch]:
+        given, changed = x_or_z[0].chunk(2, dim=-1)
+        if self._swap:
+            given, changed = changed, given
+        s, u = soft_clamp(self.scale(given), self._limit), self.shift(given)
+        y = (changed - u) * torch.exp(-s) if rev else torch.addcmul(u, changed, s.exp())
+        halves = [y, given] if self._swap else [given, y]
+        logdet = s.sum(dim=-1)
+        return (torch.cat(halves, dim=-1),), -logdet if rev else logdet
+
+    def output_dims(self, input_dims: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return input_dims
+
+
+def _net(width: int, generator: torch.Generator) -> nn.Sequential:
+    layers = [new_linear(width, width, generator) for _ in range(3)]
+    nn.init.zeros_(layers[-1].weight)
+    nn.init.zeros_(layers[-1].bias)
+    return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+
+
+def new_dia(
+    grid: tuple[int, int], dim: int, config: DiaConfig, generator: torch.Generator
+) -> SequenceINN:
+    """N blocks, halves alternating."""
+    dia = SequenceINN(*grid, dim)
+    for k in range(config.blocks):
+        dia.append(DiaBlock, config=config, swap=k % 2 == 1, generator=generator)
+    return dia

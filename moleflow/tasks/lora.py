@@ -1,0 +1,69 @@
+"""A task's low-rank update of one linear layer of the base (METHOD 3; 002, 3.4.1)."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from moleflow.config import LoraConfig
+from moleflow.types import Float, Tensor
+
+
+class LoraSlot(nn.Module):
+    """h = W x + b + (alpha / r) B A x + b_t. B and b_t start at zero: a fresh slot changes nothing."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        config: LoraConfig | None,
+        bias: bool,
+        generator: torch.Generator,
+    ):
+        """Args:
+        config: None leaves out the low-rank part.
+        """
+        super().__init__()
+        self.down: nn.Parameter | None = None
+        self.up: nn.Parameter | None = None
+        self._scale = 0.0
+        if config is not None:
+            rank = config.rank
+            self.down = nn.Parameter(_initial_down(rank, inputs, config.init, generator))
+            self.up = nn.Parameter(torch.zeros(outputs, rank))
+            self._scale = 1.0 if config.alpha == "r" else config.alpha / rank
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    @property
+    def delta(self) -> Float[Tensor, "o i"] | None:
+        """(alpha / r) B A."""
+        if self.down is None or self.up is None:
+            return None
+        return (self._scale * self.up) @ self.down
+
+    def forward(self, linear: nn.Linear, x: Tensor) -> Tensor:
+        """The layer's output under this task."""
+        bias = linear.bias if self.bias is None else linear.bias + self.bias
+        if self.down is None or self.up is None:
+            return F.linear(x, linear.weight, bias)
+        if self._thin_is_cheaper(linear):
+            low = F.linear(x, self.down)
+            return F.linear(x, linear.weight, bias) + F.linear(low, self._scale * self.up)
+        return F.linear(x, torch.addmm(linear.weight, self._scale * self.up, self.down), bias)
+
+    def _thin_is_cheaper(self, linear: nn.Linear) -> bool:
+        """Multiplications per patch, forward and backward, with the base frozen: merging W + BA needs
+        the gradient of a whole matrix; keeping B and A apart needs two thin products three times."""
+        if not torch.is_grad_enabled() or linear.weight.requires_grad or self.down is None:
+            return False
+        inputs, outputs, rank = linear.in_features, linear.out_features, self.down.shape[0]
+        return 3 * rank * (inputs + outputs) < inputs * outputs
+
+
+def _initial_down(rank: int, inputs: int, init: str, generator: torch.Generator) -> Tensor:
+    down = torch.empty(rank, inputs)
+    if init == "normal":
+        return down.normal_(0, math.sqrt(1 / rank), generator=generator)
+    bound = math.sqrt(6 / (rank + inputs))
+    return down.uniform_(-bound, bound, generator=generator)

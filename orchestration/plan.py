@@ -1,0 +1,191 @@
+"""From what is asked at the command line to a plan of trials, refused early if anything cannot work."""
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from moleflow.config import Settings
+from moleflow.data.catalog import open_catalog
+from moleflow.data.synthetic import make_synthetic
+from moleflow.errors import StoreError, StudyError
+from moleflow.profiles import profile
+from orchestration.dataset import checked_fingerprint
+from orchestration.layout import Root
+from orchestration.ledger import write_atomically
+from orchestration.preflight import check_backbones
+from orchestration.study import (
+    Orders,
+    Plan,
+    Study,
+    TaskZero,
+    check_name,
+    expand,
+    grid_points,
+    sequences,
+)
+
+Say = Callable[[str], None]
+
+
+class Request(Settings):
+    """What a person changed of a study at the command line; None and empty leave it as it is."""
+
+    data: str | None = None
+    classes: tuple[str, ...] = ()
+    profile: str | None = None
+    orders: int | None = None
+    task0: tuple[str, ...] = ()
+    seeds: int | None = None
+    settings: dict[str, Any] = {}
+
+
+def known_studies() -> list[str]:
+    """Names of the studies that come with the package."""
+    package = importlib.import_module("search_spaces")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def load_study(name: str) -> tuple[str, Study]:
+    """A study by name, or by the path of a Python file that defines STUDY.
+
+    Raises:
+        StudyError: no such study, or the module has no STUDY.
+    """
+    if name.endswith(".py"):
+        module, name = _module_at(Path(name)), Path(name).stem
+    elif name in known_studies():
+        module = importlib.import_module(f"search_spaces.{name}")
+    else:
+        close = difflib.get_close_matches(name, known_studies(), n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise StudyError(
+            f"unknown study {name!r}: {hint}known are {', '.join(known_studies())}, "
+            "or give the path of a .py file that defines STUDY"
+        )
+    study = getattr(module, "STUDY", None)
+    if not isinstance(study, Study):
+        raise StudyError(f"study {name!r}: its module defines no STUDY of type orchestration.study.Study")
+    return check_name(name), study
+
+
+def _module_at(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise StudyError(f"{path}: no such study file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def customised(study: Study, request: Request) -> Study:
+    """The study with the command line's changes.
+
+    Raises:
+        ConfigError: a setting is unknown or does not fit.
+        StudyError: a count is not positive, or a class is named twice.
+    """
+    for name, count in (("--orders", request.orders), ("--seeds", request.seeds)):
+        if count is not None and count < 1:
+            raise StudyError(f"{name} {count}: give a number of at least 1")
+    for name, classes in (("--classes", request.classes), ("--task0", request.task0)):
+        if len(set(classes)) < len(classes):
+            raise StudyError(f"{name}: each class may be named once")
+    base = profile(request.profile) if request.profile else study.base
+    base = base.updated(_absolute_weights(request.settings))
+    changes: dict[str, Any] = {"base": base, "axes": _axes(study, request)}
+    if request.classes:
+        changes["classes"] = request.classes
+    if request.seeds is not None:
+        changes["seeds"] = tuple(range(request.seeds))
+    if request.data is not None:
+        changes["data"] = "folder"
+    return study.model_copy(update=changes)
+
+
+def _axes(study: Study, request: Request) -> tuple[Any, ...]:
+    axes = list(study.axes)
+    if request.orders is not None:
+        axes = [axis for axis in axes if not isinstance(axis, Orders)]
+        axes.append(Orders(count=request.orders))
+    if request.task0:
+        axes = [axis for axis in axes if not isinstance(axis, TaskZero)]
+        axes.insert(0, TaskZero(classes=request.task0))
+    return tuple(axes)
+
+
+def _absolute_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Trials run in other folders, so a relative path would point elsewhere there."""
+    changed = dict(settings)
+    weights = changed.get("backbone.weights")
+    if isinstance(weights, str) and weights not in ("pretrained", "random"):
+        changed["backbone.weights"] = str(Path(weights).expanduser().resolve())
+    return changed
+
+
+def make_plan(name: str, study: Study, request: Request, root: Root, say: Say) -> Plan:
+    """Check the data and the weights, expand the study, and write `study.json`.
+
+    Raises:
+        DataError, WeightsError, StudyError, StoreError, ConfigError: before anything was started.
+    """
+    check_writable(root)
+    data_root = _data_root(study, request, root, say)
+    catalog = open_catalog(data_root, study.classes)
+    sequences(study, tuple(study.classes) or tuple(catalog))
+    backbones = list(dict.fromkeys(config.backbone for _, config in grid_points(study)))
+    say(f"checking the backbone {', '.join(backbone.name for backbone in backbones)}")
+    weights = check_backbones(backbones)
+    pictures = sum(len(data.train) + len(data.test) for data in catalog.values())
+    say(f"checking {pictures} pictures of {len(catalog)} classes in {data_root}")
+    fingerprints = {
+        class_name: checked_fingerprint(data, root) for class_name, data in catalog.items()
+    }
+    plan = expand(name, study, str(data_root), fingerprints, weights)
+    write_atomically(root.study(name).asked, plan.model_dump_json(indent=1))
+    return plan
+
+
+def read_plan(name: str, root: Root) -> Plan:
+    """The plan that a study was last run with.
+
+    Raises:
+        StudyError: this root folder holds no such study.
+    """
+    path = root.study(check_name(name)).asked
+    if not path.exists():
+        there = root.study_names()
+        hint = f"it holds {', '.join(there)}" if there else "no study has been run there"
+        raise StudyError(f"no study {name!r} in {root.path}: {hint}; is --root right?")
+    return Plan.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def check_writable(root: Root) -> None:
+    """Raises:
+    StoreError: the root folder cannot be made or written.
+    """
+    probe = root.path / ".writable"
+    try:
+        root.path.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"--root {root.path}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+
+
+def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
+    if request.data is not None:
+        return Path(request.data).expanduser().resolve()
+    if study.data == "synthetic":
+        say("making synthetic pictures")
+        return make_synthetic(root.path / "synthetic")
+    raise StudyError(
+        "this study needs pictures: name the folder that holds the classes (MVTec layout) with --data DIR"
+    )

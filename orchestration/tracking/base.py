@@ -1,0 +1,70 @@
+"""What a tracking store must be able to do. All it holds derives from events and the ledger."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from moleflow.errors import MoleflowError
+from orchestration.events import Event
+from orchestration.layout import StudyFolder
+from orchestration.ledger import Record
+from orchestration.study import Plan, Trial
+
+
+class TrackingError(MoleflowError):
+    """The tracking store did not take something. Never ends a study."""
+
+
+class TrackerAway(TrackingError):
+    """The store cannot be reached just now: the same call may succeed later."""
+
+
+class TrackerRefused(TrackingError):
+    """The store will not take this, now or later."""
+
+
+class Tracker(ABC):
+    """One run for the study and, below it, one for each trial.
+
+    Every method may be called again with the same arguments, also by a later process, and then
+    changes nothing. Where the store fails, each raises TrackerAway or TrackerRefused, nothing else.
+    """
+
+    @abstractmethod
+    def begin(self, plan: Plan) -> None:
+        """Find or make the study's run. Called before everything else."""
+
+    @abstractmethod
+    def log(self, trial: Trial, events: Sequence[Event]) -> None:
+        """Find or make the trial's run and add the events' values, with the events' times."""
+
+    @abstractmethod
+    def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
+        """End the trial's run with the record's status, and keep the record and its artifacts."""
+
+    @abstractmethod
+    def interrupt(self, trial: Trial, ended: float) -> None:
+        """End the run of a trial that has no record, where it has a run."""
+
+    @abstractmethod
+    def end(self, plan: Plan, records: Sequence[Record], ended: float) -> None:
+        """End the study's run, with the status that `study_status` gives."""
+
+
+def study_status(plan: Plan, records: Sequence[Record]) -> str:
+    """`finished`, `failed` where a trial did not finish, `killed` where a record is missing."""
+    if len(records) < len(plan.trials):
+        return "killed"
+    return "finished" if all(record.status == "finished" for record in records) else "failed"
+
+
+def quiet_environment() -> dict[str, str]:
+    """Variables that the CLI sets before MLflow is imported: a server that is away costs seconds,
+    not minutes, and nothing but results is sent anywhere or printed."""
+    return {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+    }

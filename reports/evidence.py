@@ -1,0 +1,193 @@
+"""What a study left on disk: its plan, its trials' records, and their numbers by name."""
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from moleflow.config import Config
+from moleflow.errors import StoreError, StudyError
+from orchestration import results
+from orchestration.layout import StudyFolder
+from orchestration.ledger import Ledger, Record
+from orchestration.study import Plan, Trial
+
+METRICS = {
+    "image_auroc": "Image AUROC",
+    "image_ap": "Image AP",
+    "pixel_auroc": "Pixel AUROC",
+    "pixel_ap": "Pixel AP",
+    "aupro": "AUPRO",
+    "routing_accuracy": "Routing acc.",
+}
+"""Metrics of the report, in its order, with their names for people."""
+
+
+class Measurements:
+    """Numbers of the results table, found by trial and name. Fractions of 1."""
+
+    def __init__(self, table: pd.DataFrame):
+        names = ("trial", "step", "class", "metric", "definition", "routing", "value")
+        columns: list[list[Any]] = [table[name].tolist() for name in names]
+        self._values: dict[tuple[str, int, str, str, str, str], float] = {}
+        self._summaries: dict[tuple[str, str, str, str], float] = {}
+        for trial, step, class_name, metric, definition, routing, value in zip(
+            *columns, strict=True
+        ):
+            if class_name:
+                self._values[trial, step, class_name, metric, definition, routing] = value
+            else:
+                self._summaries[trial, metric, definition, routing] = value
+
+    def summary(
+        self, trial: str, metric: str, definition: str, routing: str = "routed"
+    ) -> float | None:
+        """A number over classes, e.g. `final_mean`; where several steps have it, the last."""
+        return self._summaries.get((trial, metric, definition, routing))
+
+    def entry(
+        self, record: Record, step: int, class_name: str, metric: str, routing: str = "routed"
+    ) -> float | None:
+        """R[step, class]: the class's number when `step` tasks had been learned (from 1)."""
+        return self._values.get((record.key, step, class_name, metric, "step", routing))
+
+    def final(
+        self, record: Record, class_name: str, metric: str, routing: str = "routed"
+    ) -> float | None:
+        """The class's number at the end of the sequence; None where it cannot be measured."""
+        return self.entry(record, len(record.sequence), class_name, metric, routing)
+
+    def finals(self, record: Record, metric: str, routing: str = "routed") -> dict[str, float]:
+        """Numbers at the end of the sequence by class, of the classes that have one."""
+        found = {c: self.final(record, c, metric, routing) for c in classes_of(record)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @cached_property
+    def definitions(self) -> list[str]:
+        """Summary definitions that the table holds, other than means at or along the way."""
+        means = {"step", "step_mean", "final_mean", "on_task_mean"}
+        return sorted({definition for _, _, definition, _ in self._summaries} - means)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Trials that share one value on every axis other than task 0 and order."""
+
+    number: int
+    label: str
+    trials: tuple[Trial, ...]
+    finished: tuple[Record, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted({name for trial in self.trials for name in trial.classes}))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(sorted({record.seed for record in self.finished}))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a report may speak of."""
+
+    plan: Plan
+    records: tuple[Record, ...]
+    """Of planned trials, in the plan's order."""
+    strays: int
+    """Records in the ledger that the plan does not ask for."""
+    measurements: Measurements
+
+    @property
+    def finished(self) -> tuple[Record, ...]:
+        return tuple(record for record in self.records if record.status == "finished")
+
+    @property
+    def unfinished(self) -> tuple[Record, ...]:
+        """Diverged or failed."""
+        return tuple(record for record in self.records if record.status != "finished")
+
+    @property
+    def missing(self) -> tuple[Trial, ...]:
+        """Planned, and not in the ledger."""
+        known = {record.key for record in self.records}
+        return tuple(trial for trial in self.plan.trials if trial.key not in known)
+
+    @cached_property
+    def orders(self) -> dict[str, str]:
+        """A short name for each order of the plan: O1, O2, … sorted by task 0."""
+        found = {(_task0(trial), order_of(trial)) for trial in self.plan.trials}
+        return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
+
+    @property
+    def configs(self) -> tuple[Config, ...]:
+        """Of each setting."""
+        found = tuple(setting.trials[0].config for setting in self.settings)
+        return found or (self.plan.study.base,)
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """One per point of the study's grid axes; a single one with an empty label without them."""
+        labels: dict[str, list[Trial]] = {}
+        for trial in self.plan.trials:
+            labels.setdefault(_label(trial.axes), []).append(trial)
+        finished = {record.key: record for record in self.finished}
+        return tuple(
+            Setting(
+                number,
+                label,
+                tuple(trials),
+                tuple(finished[trial.key] for trial in trials if trial.key in finished),
+            )
+            for number, (label, trials) in enumerate(labels.items(), start=1)
+        )
+
+
+def load(folder: StudyFolder) -> Evidence:
+    """Read a study's plan and ledger.
+
+    Raises:
+        StudyError: the study has not been planned.
+        StoreError: its plan or a record is damaged.
+    """
+    if not folder.asked.exists():
+        raise StudyError(
+            f"{folder.asked}: no such study; run it first, or name the --root it was run in"
+        )
+    try:
+        plan = Plan.model_validate_json(folder.asked.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"{folder.asked}: not a plan ({reason}); run the study again to write it anew"
+        ) from None
+    ledger = {record.key: record for record in Ledger(folder).records()}
+    records = tuple(ledger[trial.key] for trial in plan.trials if trial.key in ledger)
+    table = results.tabulate(records)
+    return Evidence(plan, records, len(ledger) - len(records), Measurements(table))
+
+
+def classes_of(record: Record) -> list[str]:
+    """The classes of a record's sequence, in learning order."""
+    return [name for task in record.sequence for name in task]
+
+
+def order_of(trial: Trial) -> str:
+    return " > ".join("+".join(task) for task in trial.sequence)
+
+
+def task_zeros(records: Iterable[Record]) -> list[str]:
+    """Names of task 0 among the records, sorted."""
+    return sorted({record.task0 for record in records})
+
+
+def _task0(trial: Trial) -> str:
+    return "+".join(trial.sequence[0])
+
+
+def _label(axes: Mapping[str, str]) -> str:
+    return ", ".join(f"{k} = {v}" for k, v in axes.items() if k not in ("task0", "order"))

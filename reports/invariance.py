@@ -1,0 +1,132 @@
+"""Order invariance, measured: with a frozen base a class's bank depends on task 0, seed and config.
+
+So trials that share these, and differ in order, must have bit-identical banks and scores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestration.ledger import Record
+from reports.evidence import Setting
+from reports.performance import file_name
+from reports.tables import Table, Value, table
+
+KINDS = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
+"""First word of a name in `Record.hashes`, and what it is for people."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Two trials that should hold the same bytes, and do not."""
+
+    name: str
+    """E.g. `bank bottle`."""
+    task0: str
+    seed: int
+    reference: Record
+    other: Record
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was compared of one kind."""
+
+    kind: str
+    made: int
+    """Each trial of a group against the group's first: n trials give n − 1."""
+    identical: int
+
+
+@dataclass(frozen=True)
+class Invariance:
+    """Outcome over all groups of trials that share task 0, seed, config, data and device kind."""
+
+    comparisons: tuple[Comparison, ...]
+    groups: int
+    orders: int
+    """Most orders in one group."""
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What was found, with every n; says so where nothing could be compared."""
+        if not self.groups:
+            return (
+                "No two finished trials share task 0, seed, config and device and differ in order, "
+                "so there was nothing to compare."
+            )
+        parts = [f"{c.identical} of {c.made} {KINDS[c.kind]}" for c in self.comparisons if c.made]
+        where = f"n = {self.groups} groups with the same task 0 and seed"
+        if not parts:
+            return f"The trials recorded no hashes, so none could be compared ({where})."
+        return (
+            f"Bit-identical between trials with different orders: {', '.join(parts)} (up to "
+            f"{self.orders} orders each, {where})."
+        )
+
+
+def compare(records: Sequence[Record]) -> Invariance:
+    """Compare the recorded SHA-256 of finished trials with different orders."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(_shared(record), []).append(record)
+    compared = [group for group in groups.values() if len({r.order for r in group}) > 1]
+    made, identical = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0)
+    mismatches: list[Mismatch] = []
+    for reference, *others in compared:
+        for other in others:
+            for name in sorted(reference.hashes.keys() & other.hashes.keys()):
+                kind = name.split(" ")[0]
+                if kind not in KINDS:
+                    continue
+                made[kind] += 1
+                if reference.hashes[name] == other.hashes[name]:
+                    identical[kind] += 1
+                else:
+                    found = Mismatch(name, other.task0, other.seed, reference, other)
+                    mismatches.append(found)
+    comparisons = tuple(Comparison(kind, made[kind], identical[kind]) for kind in KINDS)
+    most = max((len(group) for group in compared), default=0)
+    return Invariance(comparisons, len(compared), most, tuple(mismatches))
+
+
+def _shared(record: Record) -> tuple[str, ...]:
+    """What a bank may depend on."""
+    data = sorted(f"{name} {summary.fingerprint}" for name, summary in record.data.items())
+    config = record.config.model_dump_json()
+    return (record.task0, str(record.seed), config, record.device, *data)
+
+
+def mismatch_table(found: Invariance, setting: Setting) -> Table:
+    """Every mismatch, with the two trials and where they ran."""
+    rows = [
+        (
+            m.name,
+            m.task0,
+            str(m.seed),
+            m.reference.key,
+            m.other.key,
+            f"{_where(m.reference)} / {_where(m.other)}",
+        )
+        for m in found.mismatches
+    ]
+    data: list[dict[str, Value]] = [
+        {
+            "name": m.name,
+            "task0": m.task0,
+            "seed": m.seed,
+            "trial": m.reference.key,
+            "other_trial": m.other.key,
+            "order": m.reference.order,
+            "other_order": m.other.order,
+        }
+        for m in found.mismatches
+    ]
+    header = ("What", "Task 0", "Seed", "Trial", "Other trial", "Ran on")
+    caption = "Not bit-identical, though task 0, seed, config and device kind are the same"
+    name = file_name("invariance_mismatches", setting)
+    return table(name, caption, header, rows, data, len(header))
+
+
+def _where(record: Record) -> str:
+    return f"{record.host}, {record.threads} threads"

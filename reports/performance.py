@@ -1,0 +1,249 @@
+"""Tables of how well the classes are detected: overall, by task 0, by order, by class, in time."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from orchestration.ledger import Record
+from reports.evidence import METRICS, Evidence, Setting, classes_of, task_zeros
+from reports.statistics import Observation, Summary, summarise
+from reports.tables import (
+    DASH,
+    Cell,
+    Table,
+    Value,
+    low_to_high,
+    numbers,
+    percent,
+    plus_minus,
+    table,
+)
+
+FINAL = {"definition": "final_mean", "routing": "routed"}
+
+
+def observations(evidence: Evidence, setting: Setting, metric: str) -> list[Observation]:
+    """Final mean over classes of each finished trial that has one."""
+    found: list[Observation] = []
+    for record in setting.finished:
+        value = evidence.measurements.summary(record.key, metric, "final_mean")
+        if value is not None:
+            found.append(Observation(record.task0, record.order, record.seed, value))
+    return found
+
+
+def seed_means(found: Sequence[Observation]) -> list[float]:
+    """Mean over orders for each seed that was run with every order among the observations.
+
+    Trials that share a seed and task 0 share their training, so seeds are what repeats.
+    """
+    orders = {o.order for o in found}
+    by_seed: dict[int, dict[str, float]] = {}
+    for o in found:
+        by_seed.setdefault(o.seed, {})[o.order] = o.value
+    whole = [by_seed[seed] for seed in sorted(by_seed) if set(by_seed[seed]) == orders]
+    return [math.fsum(values.values()) / len(values) for values in whole]
+
+
+def whole_seeds(records: Sequence[Record]) -> list[int]:
+    """Seeds that were run with every order among the records."""
+    orders = {record.order for record in records}
+    runs: dict[int, set[str]] = {}
+    for record in records:
+        runs.setdefault(record.seed, set()).add(record.order)
+    return sorted(seed for seed, done in runs.items() if done == orders)
+
+
+def main_table(evidence: Evidence, setting: Setting) -> Table:
+    """Final mean over classes per metric: mean ± sd over trials; interval over seeds."""
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for metric, label in METRICS.items():
+        found = observations(evidence, setting, metric)
+        over_trials, over_seeds = summarise(o.value for o in found), summarise(seed_means(found))
+        interval = over_seeds.interval if over_seeds else None
+        measured = classes_measured(evidence, setting, metric)
+        rows.append(
+            [
+                label,
+                plus_minus(over_trials),
+                low_to_high(over_trials),
+                str(over_trials.n if over_trials else 0),
+                measured,
+                interval_text(over_seeds),
+            ]
+        )
+        line: dict[str, Value] = {"metric": metric, **FINAL, **numbers(over_trials)}
+        line |= {"classes": measured, "seeds": over_seeds.n if over_seeds else 0}
+        data.append(line | _ends(interval))
+    caption = "Mean over classes at the end of the sequence, in percent: mean ± sd over trials"
+    header = ("Metric", "Mean ± sd", "Min to max", "Trials", "Classes", "95 % interval, seeds")
+    return table(file_name("main", setting), caption, header, rows, data)
+
+
+def classes_measured(evidence: Evidence, setting: Setting, metric: str) -> str:
+    """Over how many classes the mean is taken, e.g. `3 of 4`."""
+    counts = sorted({len(evidence.measurements.finals(r, metric)) for r in setting.finished})
+    if not counts or counts[-1] == 0:
+        return DASH
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{span} of {len(setting.classes)}"
+
+
+def interval_text(summary: Summary | None) -> str:
+    """The 95 % interval and its n; a dash below three seeds."""
+    if summary is None or summary.interval is None:
+        return DASH
+    low, high = summary.interval
+    return f"{percent(low)} to {percent(high)}, n = {summary.n}"
+
+
+def task0_table(evidence: Evidence, setting: Setting) -> Table:
+    """Final means by task 0; the unit is the seed, a mean over the orders run with it."""
+    groups = [
+        ([first], [r for r in setting.finished if r.task0 == first], {"task0": first})
+        for first in task_zeros(setting.finished)
+    ]
+    caption = (
+        "By task 0, in percent: each seed's mean over its orders, then mean ± sd over seeds; "
+        "below it smallest to largest seed, and from three seeds on the 95 % interval of the mean"
+    )
+    return _grouped(evidence, setting, "by_task0", caption, ("Task 0",), groups)
+
+
+def order_table(evidence: Evidence, setting: Setting) -> Table:
+    """Final means by order, over seeds."""
+    groups: list[tuple[list[str], list[Record], dict[str, str]]] = []
+    for order, name in evidence.orders.items():
+        records = [r for r in setting.finished if r.order == order]
+        if records:
+            first = records[0].task0
+            groups.append(([name, first], records, {"name": name, "task0": first, "order": order}))
+    caption = (
+        "By order, in percent: mean ± sd over seeds; below it smallest to largest seed, and from "
+        "three seeds on the 95 % interval of the mean"
+    )
+    return _grouped(evidence, setting, "by_order", caption, ("Order", "Task 0"), groups)
+
+
+def _grouped(
+    evidence: Evidence,
+    setting: Setting,
+    name: str,
+    caption: str,
+    keys: tuple[str, ...],
+    groups: Iterable[tuple[list[str], list[Record], dict[str, str]]],
+) -> Table:
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for labels, records, columns in groups:
+        part = Setting(setting.number, setting.label, setting.trials, tuple(records))
+        cells: list[Cell | str] = []
+        for metric in METRICS:
+            summary = summarise(seed_means(observations(evidence, part, metric)))
+            cells.append(_mean_cell(summary))
+            interval = summary.interval if summary else None
+            line: dict[str, Value] = {**columns, "metric": metric, **FINAL, **numbers(summary)}
+            data.append(line | {"trials": len(records)} | _ends(interval))
+        used, every = whole_seeds(records), {record.seed for record in records}
+        partly = len(every) - len(used)
+        seeds = Cell(str(len(used)), f"{partly} left out: orders missing" if partly else "")
+        rows.append([*labels, seeds, str(len(records)), *cells])
+    header = (*keys, "Seeds", "Trials", *METRICS.values())
+    return table(file_name(name, setting), caption, header, rows, data, len(keys))
+
+
+def _mean_cell(summary: Summary | None) -> Cell:
+    if summary is None or summary.n == 1:
+        return Cell(plus_minus(summary))
+    note = low_to_high(summary)
+    if summary.interval:
+        low, high = summary.interval
+        note += f"\n[{percent(low)}, {percent(high)}]"
+    return Cell(plus_minus(summary), note)
+
+
+def class_table(evidence: Evidence, setting: Setting) -> Table:
+    """Final numbers by class, over trials; a metric measured in fewer trials names its n."""
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for name in setting.classes:
+        records = [r for r in setting.finished if name in classes_of(r)]
+        cells: list[Cell | str] = []
+        for metric in METRICS:
+            found = (evidence.measurements.final(r, name, metric) for r in records)
+            summary = summarise(value for value in found if value is not None)
+            fewer = summary is not None and summary.n < len(records)
+            note = f"n = {summary.n}" if summary and fewer else ""
+            cells.append(Cell(plus_minus(summary), note))
+            data.append({"class": name, "metric": metric, "routing": "routed", **numbers(summary)})
+        rows.append([name, str(len(records)), *cells])
+    caption = "By class at the end of the sequence, in percent: mean ± sd over trials"
+    header = ("Class", "Trials", *METRICS.values())
+    return table(file_name("by_class", setting), caption, header, rows, data)
+
+
+def transfer_table(evidence: Evidence, setting: Setting) -> Table:
+    """Backward transfer and forgetting in every recorded definition, routed and oracle."""
+    definitions = ["final_mean", "on_task_mean", *evidence.measurements.definitions]
+    metrics = [metric for metric in METRICS if metric != "routing_accuracy"]
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for definition in definitions:
+        for routing in ("routed", "oracle"):
+            cells: list[Cell | str] = []
+            most = 0
+            for metric in metrics:
+                found = [
+                    evidence.measurements.summary(r.key, metric, definition, routing)
+                    for r in setting.finished
+                ]
+                summary = summarise(value for value in found if value is not None)
+                most = max(most, summary.n if summary else 0)
+                cells.append(Cell(plus_minus(summary)))
+                line: dict[str, Value] = {"definition": definition, "routing": routing}
+                data.append(line | {"metric": metric} | numbers(summary))
+            rows.append([definition, routing, str(most), *cells])
+    caption = (
+        "Forgetting and backward transfer by definition, mean ± sd over trials: means in percent, "
+        "differences in percentage points"
+    )
+    header = ("Definition", "Routing", "Trials", *(METRICS[m] for m in metrics))
+    return table(file_name("transfer", setting), caption, header, rows, data, 2)
+
+
+def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:
+    """All entries of R for a CSV file: mean over seeds per order, step, class, metric, routing."""
+    data: list[dict[str, Value]] = []
+    for order, name in evidence.orders.items():
+        records = [r for r in setting.finished if r.order == order]
+        for metric in METRICS if records else ():
+            for routing in ("routed", "oracle"):
+                for step, class_name, summary in r_entries(evidence, records, metric, routing):
+                    line: dict[str, Value] = {"name": name, "order": order, "metric": metric}
+                    line |= {"routing": routing, "step": step, "class": class_name}
+                    data.append(line | numbers(summary))
+    return table(file_name("r_matrix", setting), "R matrices", (), (), data)
+
+
+def r_entries(
+    evidence: Evidence, records: Sequence[Record], metric: str, routing: str = "routed"
+) -> list[tuple[int, str, Summary]]:
+    """(step, class, summary over seeds) of the R matrix of records that share one order."""
+    found: list[tuple[int, str, Summary]] = []
+    for step in range(1, len(records[0].sequence) + 1):
+        for name in classes_of(records[0]):
+            values = [evidence.measurements.entry(r, step, name, metric, routing) for r in records]
+            summary = summarise(value for value in values if value is not None)
+            if summary is not None:
+                found.append((step, name, summary))
+    return found
+
+
+def file_name(name: str, setting: Setting) -> str:
+    """File name of a table or figure; settings of a grid are numbered."""
+    return f"{name}-setting{setting.number}" if setting.label else name
+
+
+def _ends(interval: tuple[float, float] | None) -> dict[str, Value]:
+    low, high = interval or (None, None)
+    return {"interval_low": low, "interval_high": high}

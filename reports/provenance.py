@@ -1,0 +1,207 @@
+"""What was asked and run: data, settings, machines, time; and what did not finish."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from moleflow.config import Config
+from orchestration.ledger import ClassSummary
+from reports.evidence import Evidence, order_of
+from reports.tables import DASH, Table, Value, table
+
+UNTRAINED = (
+    "The backbone is untrained (seeded random weights): these numbers show that the machinery "
+    "works; they say nothing about the method."
+)
+SYNTHETIC = (
+    "The data is synthetic, made by the program itself: these numbers say nothing about real "
+    "images."
+)
+
+
+def notices(evidence: Evidence) -> tuple[str, ...]:
+    """What a reader must know before any number."""
+    found: list[str] = []
+    if any(config.backbone.weights == "random" for config in evidence.configs):
+        found.append(UNTRAINED)
+    if evidence.plan.study.data == "synthetic":
+        found.append(SYNTHETIC)
+    records = evidence.records
+    for what, values in {
+        "revisions of the code": {record.git for record in records},
+        "kinds of device": {record.device for record in records},
+    }.items():
+        if len(values) > 1:
+            found.append(f"Trials were run on different {what}: {', '.join(sorted(values))}.")
+    return tuple(found)
+
+
+def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """Name and value of the main facts of the study, in reading order."""
+    plan, records, configs = evidence.plan, evidence.records, evidence.configs
+    seeds = sorted({trial.seed for trial in plan.trials})
+    return (
+        ("Data", f"{plan.data_root} ({plan.study.data})"),
+        ("Backbone", _distinct(map(_backbone, configs))),
+        ("Features", _distinct(map(_features, configs))),
+        ("Flow", _distinct(map(_flow, configs))),
+        ("Training", _distinct(map(_training, configs))),
+        ("Trials", _counts(evidence)),
+        ("Seeds", f"{', '.join(map(str, seeds))} (n = {len(seeds)})"),
+        ("Task 0", f"n = {len({trial.sequence[0] for trial in plan.trials})}"),
+        ("Orders", f"n = {len(evidence.orders)}"),
+        ("Code", _distinct(record.git for record in records)),
+        ("Versions", _versions(evidence)),
+        ("Device", _distinct(f"{r.device}, {r.threads} threads" for r in records)),
+        ("Hosts", _distinct(record.host for record in records)),
+        ("Compute", _compute(evidence)),
+        ("Wall span", _span(evidence)),
+    )
+
+
+def _backbone(config: Config) -> str:
+    weights = config.backbone.weights
+    if weights == "random":
+        weights = f"random (untrained, seed {config.backbone.random_seed})"
+    return f"{config.backbone.name}, weights {weights}"
+
+
+def _features(config: Config) -> str:
+    stages = ", ".join(config.backbone.stages)
+    return f"{config.image.size} px, {config.patches.dim} channels, stages {stages}"
+
+
+def _flow(config: Config) -> str:
+    rank = "off" if config.lora == "off" else f"rank {config.lora.rank}"
+    return f"{config.flow.blocks} coupling blocks, LoRA {rank}, DIA {config.dia.blocks} blocks"
+
+
+def _training(config: Config) -> str:
+    t = config.training
+    return f"{t.epochs} epochs, batch {t.batch_size}, {t.optimizer}, learning rate {t.lr:g}"
+
+
+def _counts(evidence: Evidence) -> str:
+    status = [record.status for record in evidence.records]
+    text = (
+        f"{len(evidence.plan.trials)} planned: {status.count('finished')} finished, "
+        f"{status.count('diverged')} diverged, {status.count('failed')} failed, "
+        f"{len(evidence.missing)} not run yet"
+    )
+    if evidence.strays:
+        text += f"; {evidence.strays} in the ledger that this plan does not ask for, left out here"
+    return text
+
+
+def _versions(evidence: Evidence) -> str:
+    names = sorted({name for record in evidence.records for name in record.versions})
+    found = [
+        f"{name} {_distinct(r.versions[name] for r in evidence.records if name in r.versions)}"
+        for name in names
+    ]
+    return ", ".join(found) or DASH
+
+
+def _compute(evidence: Evidence) -> str:
+    seconds = sum(sum(record.seconds.values()) for record in evidence.records)
+    n = len(evidence.records)
+    return f"{seconds:.1f} s ({seconds / 3600:.2f} h) in stages, n = {n} trials" if n else DASH
+
+
+def _span(evidence: Evidence) -> str:
+    if not evidence.records:
+        return DASH
+    start = min(record.started for record in evidence.records)
+    end = max(record.ended for record in evidence.records)
+    return f"{_utc(start)} to {_utc(end)} UTC ({_duration(end - start)})"
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = round(seconds / 60), seconds / 3600
+    return (
+        f"{hours:.1f} h" if minutes >= 120 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+    )
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return "; ".join(sorted(set(values))) or DASH
+
+
+def data_table(evidence: Evidence) -> Table:
+    """Counts and fingerprint of each class, from the first record that knows them."""
+    prints: dict[str, str] = {}
+    for trial in evidence.plan.trials:
+        prints |= trial.fingerprints
+    known: dict[str, ClassSummary] = {}
+    for record in evidence.records:
+        known = dict(record.data) | known
+    rows: list[tuple[str, ...]] = []
+    data: list[dict[str, Value]] = []
+    for name in sorted(prints.keys() | known.keys()):
+        s = known.get(name)
+        counts = (s.train, s.test_good, s.test_anomalous, s.masks) if s else (None,) * 4
+        shown = [DASH if count is None else str(count) for count in counts]
+        fingerprint = prints.get(name) or (s.fingerprint if s else "")
+        rows.append((name, fingerprint[:12], *shown))
+        keys = ("train", "test_good", "test_anomalous", "masks")
+        data.append(
+            {"class": name, **dict(zip(keys, counts, strict=True)), "fingerprint": fingerprint}
+        )
+    header = ("Class", "Fingerprint", "Train", "Test good", "Test anomalous", "Masks")
+    return table("data", "Images of each class", header, rows, data, 2)
+
+
+def orders_table(evidence: Evidence) -> Table:
+    """What the short names of orders stand for."""
+    rows = [(name, order.split(" > ")[0], order) for order, name in evidence.orders.items()]
+    data: list[dict[str, Value]] = [
+        {"name": name, "task0": first, "order": order} for name, first, order in rows
+    ]
+    caption = "Orders: the classes in the order in which they are learned"
+    return table("orders", caption, ("Order", "Task 0", "Sequence"), rows, data, 3)
+
+
+def config_rows(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """Every config field with its value; several where the study's settings differ in it."""
+    configs = [config.flat() for config in evidence.configs]
+    names = list(dict.fromkeys(name for config in configs for name in config))
+    rows: list[tuple[str, str]] = []
+    for name in names:
+        values = [json.dumps(config[name]) for config in configs if name in config]
+        rows.append((name, " | ".join(dict.fromkeys(values))))
+    return tuple(rows)
+
+
+def failures_table(evidence: Evidence) -> Table:
+    """Every trial that diverged or failed."""
+    rows: list[tuple[str, ...]] = []
+    data: list[dict[str, Value]] = []
+    for r in evidence.unfinished:
+        stage, message, kind = (
+            (r.failure.stage, r.failure.message, r.failure.kind)
+            if r.failure
+            else (DASH, DASH, DASH)
+        )
+        rows.append((r.key, r.status, evidence.orders[r.order], str(r.seed), stage, kind, message))
+        line: dict[str, Value] = {"trial": r.key, "status": r.status, "order": r.order}
+        data.append(line | {"seed": r.seed, "stage": stage, "kind": kind, "message": message})
+    header = ("Trial", "Status", "Order", "Seed", "Stage", "Kind", "Message")
+    return table("failures", "Trials that diverged or failed", header, rows, data, len(header))
+
+
+def missing_table(evidence: Evidence) -> Table:
+    """Every trial that is planned and has no record."""
+    rows: list[tuple[str, ...]] = []
+    data: list[dict[str, Value]] = []
+    for trial in evidence.missing:
+        order = order_of(trial)
+        rows.append(
+            (trial.key, trial.axes.get("task0", DASH), evidence.orders[order], str(trial.seed))
+        )
+        data.append({"trial": trial.key, "order": order, "seed": trial.seed})
+    header = ("Trial", "Task 0", "Order", "Seed")
+    return table("not_run", "Planned, not run yet", header, rows, data, len(header))

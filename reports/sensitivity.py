@@ -1,0 +1,149 @@
+"""How much task 0, the order after it, and the seed move the numbers."""
+
+from reports.evidence import METRICS, Evidence, Setting
+from reports.performance import file_name, observations
+from reports.statistics import (
+    SEEDS_FOR_INTERVAL,
+    Observation,
+    Spread,
+    decompose,
+    order_disparity,
+    spread,
+    summarise,
+)
+from reports.tables import DASH, Cell, Table, Value, percent, table
+
+SOURCES = ("task 0", "order within task 0", "seed", "rest (interactions)")
+
+
+def decomposition_table(evidence: Evidence, setting: Setting) -> Table:
+    """Shares of the variance of the final mean by source."""
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for metric, label in METRICS.items():
+        found = decompose(observations(evidence, setting, metric))
+        if found is None:
+            rows.append([label, *[DASH] * len(SOURCES), "0"])
+            continue
+        nothing = "none" if not found.varies else DASH
+        shares = [nothing if c.share is None else percent(c.share, 1) for c in found.components]
+        design = f"{found.trials} = {found.orders} orders × {found.seeds} seeds"
+        left_out = f"{found.left_out} trials left out" if found.left_out else ""
+        rows.append([label, *shares, Cell(design, left_out)])
+        for part in found.components:
+            line: dict[str, Value] = {"metric": metric, "source": part.name, "df": part.df}
+            line |= {"sum_of_squares": part.sum_of_squares, "share": part.share}
+            line |= {"trials": found.trials, "task_zeros": found.task_zeros}
+            data.append(line | {"orders": found.orders, "seeds": found.seeds})
+    caption = (
+        "Share of the sum of squares of the final mean over classes, in percent (“none”: the "
+        "trials do not differ; –: no degrees of freedom)"
+    )
+    header = ("Metric", *(s[0].upper() + s[1:] for s in SOURCES), "Trials")
+    return table(file_name("variance", setting), caption, header, rows, data)
+
+
+def spreads(found: list[Observation]) -> dict[str, Spread | None]:
+    """Ranges of the final mean when only one thing changes.
+
+    Between task 0s: of their means over orders and seeds. Between orders: at one task 0 and seed.
+    Between seeds: at one order.
+    """
+    by_task0, by_group, by_order = _groups(found)
+    means = [summarise(values) for values in by_task0.values()]
+    return {
+        "task0": spread([[m.mean for m in means if m is not None]]),
+        "order": spread(by_group.values()),
+        "seed": spread(by_order.values()),
+    }
+
+
+def _groups(
+    found: list[Observation],
+) -> tuple[dict[str, list[float]], dict[tuple[str, int], list[float]], dict[str, list[float]]]:
+    by_task0: dict[str, list[float]] = {}
+    by_group: dict[tuple[str, int], list[float]] = {}
+    by_order: dict[str, list[float]] = {}
+    for o in found:
+        by_task0.setdefault(o.task0, []).append(o.value)
+        by_group.setdefault((o.task0, o.seed), []).append(o.value)
+        by_order.setdefault(o.order, []).append(o.value)
+    return by_task0, by_group, by_order
+
+
+def spread_table(evidence: Evidence, setting: Setting) -> Table:
+    """Ranges between task 0s, orders and seeds, in percentage points."""
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for metric, label in METRICS.items():
+        found = observations(evidence, setting, metric)
+        ranges = spreads(found)
+        firsts = len({o.task0 for o in found})
+        between = ranges["task0"]
+        cells = [Cell(percent(between.mean), f"n = {firsts}") if between else Cell(DASH)]
+        cells += [_range_cell(ranges[source]) for source in ("order", "seed")]
+        rows.append([label, *cells])
+        for source, one in ranges.items():
+            line: dict[str, Value] = {"metric": metric, "source": source}
+            line |= {"mean_range": one.mean if one else None}
+            line |= {"largest_range": one.largest if one else None}
+            data.append(line | {"groups": one.groups if one else 0, "task_zeros": firsts})
+    caption = (
+        "Range (max − min) of the final mean over classes, in percentage points, when one thing "
+        "changes: mean over groups, and the largest"
+    )
+    header = ("Metric", "Between task-0 means", "Between orders", "Between seeds")
+    return table(file_name("spread", setting), caption, header, rows, data)
+
+
+def _range_cell(found: Spread | None) -> Cell:
+    if found is None:
+        return Cell(DASH)
+    return Cell(percent(found.mean), f"largest {percent(found.largest)}, n = {found.groups}")
+
+
+def disparity_table(evidence: Evidence, setting: Setting) -> Table:
+    """AOPD and MOPD over all orders, and over orders that share task 0."""
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for metric, label in METRICS.items():
+        row: list[Cell | str] = [label]
+        for scope in ("all orders", "same task 0"):
+            groups: dict[tuple[str, int], list[dict[str, float]]] = {}
+            for record in setting.finished:
+                group = (record.task0 if scope == "same task 0" else "", record.seed)
+                finals = evidence.measurements.finals(record, metric)
+                groups.setdefault(group, []).append(finals)
+            found = order_disparity(list(groups.values()))
+            row += [DASH, DASH] if found is None else [
+                Cell(percent(found.average), f"{found.classes} classes, n = {found.groups}"),
+                Cell(percent(found.maximum), found.worst),
+            ]  # fmt: skip
+            line: dict[str, Value] = {"metric": metric, "scope": scope}
+            line |= {"aopd": found.average if found else None}
+            line |= {"mopd": found.maximum if found else None}
+            line |= {"worst": found.worst if found else None}
+            line |= {"classes": found.classes if found else 0}
+            data.append(line | {"groups": found.groups if found else 0})
+        rows.append(row)
+    caption = (
+        "Order-normalised performance disparity (Yoon et al. 2020) of the classes’ final numbers, "
+        "in percentage points; n = groups of orders compared (seeds, or pairs of task 0 and seed)"
+    )
+    header = ("Metric", "AOPD, all orders", "MOPD", "AOPD, same task 0", "MOPD")
+    return table(file_name("disparity", setting), caption, header, rows, data)
+
+
+def caveat(setting: Setting) -> str:
+    """What the number of seeds allows to say."""
+    n = len(setting.seeds)
+    seeds = f"{n} seed{'' if n == 1 else 's'}"
+    if n < SEEDS_FOR_INTERVAL:
+        return (
+            f"With {seeds} (fewer than {SEEDS_FOR_INTERVAL}) these numbers describe the trials "
+            "that were run; they support no statement about significance."
+        )
+    return (
+        f"With {seeds} the shares are rough; intervals are 95 % t-intervals of a mean over seeds, "
+        "which assume that seeds are independent and roughly normal."
+    )

@@ -1,0 +1,51 @@
+"""Shapes and types of `moleflow` are checked in the tests: the hook must stand before its first import."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("moleflow", "beartype.beartype")
+
+import torch  # noqa: E402
+
+from moleflow import profiles  # noqa: E402
+from moleflow.config import Config  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tests share two cores with a Ray cluster; and sums must not depend on how many threads there are."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder with `data/` and `weights/`, named by MOLEFLOW_REAL_DATA."""
+    named = os.environ.get("MOLEFLOW_REAL_DATA")
+    if not named:
+        pytest.skip("MOLEFLOW_REAL_DATA names no folder with data/ and weights/")
+    return Path(named)
+
+
+@pytest.fixture
+def tiny() -> Config:
+    """Every part of the method, as small as it goes."""
+    return profiles.main().updated(
+        {
+            "image.size": 64,
+            "backbone.name": "resnet18",
+            "backbone.weights": "random",
+            "patches.dim": 16,
+            "patches.grid": "last",
+            "flow.blocks": 2,
+            "flow.context_kernel": 3,
+            "flow.train_global_affine": True,
+            "lora.rank": 2,
+            "training.epochs": 4,
+            "training.batch_size": 4,
+            "training.lr": 2e-3,
+            "scoring.smoothing": 1.0,
+        }
+    )

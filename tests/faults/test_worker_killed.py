@@ -1,0 +1,80 @@
+"""A worker that dies costs its trial one attempt, and the other trials nothing."""
+
+import io
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+
+import pytest
+
+from moleflow.config import Config
+from orchestration.events import EventLog
+from orchestration.layout import Root
+from orchestration.ledger import Failure, Ledger, Record, write_atomically
+from orchestration.runners.base import Resources, describe_failure, quiet_environment
+from orchestration.study import Plan, Study, Trial, expand
+
+pytestmark = pytest.mark.cluster
+RETRIES = 1
+
+
+def dying(trial: Trial, root: Root, resources: Resources) -> str:
+    """Seed 0 is killed once, seed 1 always, seed 2 never."""
+    folder = root.study(trial.study)
+    log = EventLog(folder.events(trial.key))
+    log.add("attempt")
+    marker = root.path / f"killed {trial.key}"
+    if trial.seed == 1 or (trial.seed == 0 and not marker.exists()):
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
+    Ledger(folder).write(record.model_copy(update={"status": "finished", "failure": None}))
+    return "finished"
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    plan: Plan
+    records: dict[int, Record]
+    """By seed."""
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def aftermath(tmp_path_factory) -> Iterator[Aftermath]:
+    root = Root.at(tmp_path_factory.mktemp("root"))
+    study = Study(question="Who survives?", base=Config(), seeds=(0, 1, 2))
+    plan = expand("deaths", study, "/data", {"wood": "w"}, {study.base.backbone: "weights"})
+    write_atomically(root.study("deaths").asked, plan.model_dump_json())
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in quiet_environment(Resources()).items():
+            patch.setenv(name, value)
+        from orchestration.runners.ray_tune import RayTuneRunner
+
+        with redirect_stdout(printed), redirect_stderr(printed):
+            RayTuneRunner(root, Resources(max_retries=RETRIES)).run(plan, plan.trials, dying)
+    records = {record.seed: record for record in Ledger(root.study("deaths")).records()}
+    yield Aftermath(plan, records, printed.getvalue())
+
+
+def test_a_trial_whose_worker_was_killed_once_finishes(aftermath: Aftermath):
+    assert (aftermath.records[0].status, aftermath.records[0].attempts) == ("finished", 2)
+
+
+def test_a_trial_whose_workers_all_die_is_recorded_as_failed(aftermath: Aftermath):
+    record = aftermath.records[1]
+    assert record.failure is not None
+    assert (record.status, record.attempts) == ("failed", 1 + RETRIES)
+    assert (record.failure.kind, "died" in record.failure.message) == ("ActorDiedError", True)
+
+
+def test_the_other_trials_finish(aftermath: Aftermath):
+    assert (aftermath.records[2].status, aftermath.records[2].attempts) == ("finished", 1)
+
+
+def test_deaths_are_told_by_the_ledger_not_by_ray(aftermath: Aftermath):
+    assert aftermath.printed == ""

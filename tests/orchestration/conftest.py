@@ -1,0 +1,52 @@
+"""A small study without torch, and quiet libraries."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from moleflow.config import Config
+from orchestration.layout import Root
+from orchestration.ledger import write_atomically
+from orchestration.runners import base as runners
+from orchestration.study import Orders, Plan, Study, expand
+from orchestration.tracking import base as tracking
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_libraries() -> Iterator[None]:
+    """What the CLI does before it imports Ray and MLflow."""
+    added = runners.quiet_environment(runners.Resources()) | tracking.quiet_environment()
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    yield
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture
+def root(tmp_path) -> Root:
+    return Root.at(tmp_path / "a root")
+
+
+@pytest.fixture(scope="session")
+def make_plan() -> Callable[[Root], Plan]:
+    """Four trials: two orders of three classes, two seeds; written where workers look for it."""
+    study = Study(question="Does it run?", base=Config(), axes=(Orders(count=2),), seeds=(0, 1))
+    fingerprints = {name: name * 2 for name in ("bottle", "cable", "wood")}
+    weights = {study.base.backbone: "weights"}
+
+    def make(root: Root) -> Plan:
+        plan = expand("small", study, "/data", fingerprints, weights)
+        write_atomically(root.study("small").asked, plan.model_dump_json())
+        return plan
+
+    return make
+
+
+@pytest.fixture
+def plan(make_plan: Callable[[Root], Plan], root: Root) -> Plan:
+    return make_plan(root)

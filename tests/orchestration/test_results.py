@@ -1,0 +1,128 @@
+"""Laws of the tidy results table."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from moleflow.config import Config
+from moleflow.errors import StoreError
+from orchestration import results
+from orchestration.layout import Root, StudyFolder
+from orchestration.ledger import Ledger, Record, Row, Status
+
+
+def record(key: str, status: Status = "finished", rows: int = 2, **axes: str) -> Record:
+    return Record(
+        key=key,
+        study="orders",
+        status=status,
+        axes=axes,
+        sequence=(("a", "b"), ("c",)),
+        seed=3,
+        config=Config(),
+        data_root="/data",
+        data={},
+        versions={},
+        git="unknown",
+        device="cpu",
+        threads=1,
+        host="h",
+        started=0.0,
+        ended=1.0,
+        rows=tuple(
+            Row(
+                step=i + 1,
+                task=0,
+                class_name="a",
+                metric="image_auroc",
+                definition="step",
+                routing="oracle",
+                value=1 / (3 + i),
+            )
+            for i in range(rows)
+        ),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return Root.at(tmp_path).study("orders")
+
+
+def test_every_row_of_every_record_is_one_line(folder: StudyFolder):
+    for one in (record("k1"), record("k2", rows=3)):
+        Ledger(folder).write(one)
+    table = results.collect(folder)
+    assert table["trial"].tolist() == ["k1"] * 2 + ["k2"] * 3
+    assert table["value"].tolist()[:2] == [1 / 3, 1 / 4]
+
+
+def test_columns_and_types_stand_in_the_promised_order(folder: StudyFolder):
+    Ledger(folder).write(record("k", task0="a+b", order="x"))
+    table = results.collect(folder)
+    assert list(table.columns) == [
+        "study",
+        "trial",
+        "status",
+        "axis.order",
+        "axis.task0",
+        "seed",
+        "order",
+        "task0",
+        "step",
+        "task",
+        "class",
+        "metric",
+        "definition",
+        "routing",
+        "value",
+    ]
+    assert table.loc[0, "order"] == "a+b > c"
+    assert table["value"].dtype == "float64" and table["seed"].dtype == "int64"
+
+
+def test_trials_that_did_not_finish_are_in_it_with_their_status(folder: StudyFolder):
+    Ledger(folder).write(record("bad", status="diverged", rows=1))
+    assert results.collect(folder)["status"].tolist() == ["diverged"]
+
+
+def test_an_axis_that_a_trial_lacks_is_missing(folder: StudyFolder):
+    Ledger(folder).write(record("k1", rows=1, rank="8"))
+    Ledger(folder).write(record("k2", rows=1))
+    assert results.collect(folder)["axis.rank"].isna().tolist() == [False, True]
+
+
+def test_an_empty_ledger_gives_an_empty_table_with_its_types(folder: StudyFolder):
+    table = results.collect(folder)
+    assert len(table) == 0
+    assert table.dtypes["value"] == "float64"
+
+
+def test_reading_gives_what_was_written(folder: StudyFolder):
+    Ledger(folder).write(record("k", task0="a+b"))
+    assert results.write(folder) == folder.results
+    pd.testing.assert_frame_equal(results.read(folder), results.collect(folder))
+
+
+def test_writing_leaves_no_other_file(folder: StudyFolder):
+    Ledger(folder).write(record("k"))
+    results.write(folder)
+    assert sorted(path.name for path in folder.path.iterdir()) == ["results.parquet", "trials"]
+
+
+def test_a_table_that_is_not_there_is_named_with_the_remedy(folder: StudyFolder):
+    with pytest.raises(StoreError, match=r"results\.parquet.*run the study again"):
+        results.read(folder)
+
+
+def test_a_damaged_table_is_named_with_the_remedy(folder: StudyFolder):
+    folder.path.mkdir(parents=True)
+    folder.results.write_bytes(b"PAR1 torn")
+    with pytest.raises(StoreError, match=r"not a results table.*run the study again"):
+        results.read(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_named(folder: StudyFolder):
+    with pytest.raises(StoreError, match="cannot be written"):
+        results.write(folder)

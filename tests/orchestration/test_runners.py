@@ -1,0 +1,266 @@
+"""Runners: the same trials give the same records wherever they run."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from moleflow.config import parse
+from moleflow.errors import ConfigError, StudyError
+from orchestration.events import EventLog, read_events
+from orchestration.layout import Root
+from orchestration.ledger import Failure, Ledger, Record, Row
+from orchestration.runners.base import Resources, describe_failure, left_to_run
+from orchestration.runners.inline import InlineRunner
+from orchestration.study import Plan, Trial
+
+DRIVER = """
+import sys
+from pathlib import Path
+from orchestration.layout import Root
+from orchestration.runners.base import Resources
+from orchestration.runners.ray_tune import RayTuneRunner
+from orchestration.study import Plan
+from tests.orchestration.test_runners import endless
+
+root = Root.at(sys.argv[1])
+plan = Plan.model_validate_json(root.study("small").asked.read_text())
+try:
+    RayTuneRunner(root, Resources()).run(plan, plan.trials, endless)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def finished(trial: Trial, root: Root, resources: Resources) -> str:
+    folder = root.study(trial.study)
+    log = EventLog(folder.events(trial.key))
+    log.add("attempt", note=f"{os.getpid()}")
+    value = len(trial.axes["order"]) + trial.seed / 7
+    row = Row(
+        step=1,
+        task=-1,
+        class_name="",
+        metric="image_auroc",
+        definition="final_mean",
+        routing="routed",
+        value=value,
+    )
+    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
+    changes = {"status": "finished", "failure": None, "rows": (row,), "threads": resources.threads}
+    Ledger(folder).write(record.model_copy(update=changes))
+    return "finished"
+
+
+def refused(trial: Trial, root: Root, resources: Resources) -> str:
+    """A deterministic failure: recorded by the trial itself, and returned."""
+    folder = root.study(trial.study)
+    EventLog(folder.events(trial.key)).add("attempt")
+    failure = Failure(kind="DataError", message="class wood has no images")
+    Ledger(folder).write(describe_failure(trial, failure, folder, time.time()))
+    return "failed"
+
+
+def never_reads(trial: Trial, root: Root, resources: Resources) -> str:
+    EventLog(root.study(trial.study).events(trial.key)).add("attempt")
+    raise OSError(5, "Input/output error", "features.safetensors")
+
+
+def records_directory(trial: Trial, root: Root, resources: Resources) -> str:
+    folder = root.study(trial.study)
+    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
+    Ledger(folder).write(record.model_copy(update={"host": str(Path.cwd())}))
+    return "failed"
+
+
+def endless(trial: Trial, root: Root, resources: Resources) -> str:
+    EventLog(root.study(trial.study).events(trial.key)).add("attempt")
+    time.sleep(600)
+    return "never"
+
+
+def mixed(trial: Trial, root: Root, resources: Resources) -> str:
+    """Of a plan's four trials: finished, where it ran, refused, never able to read."""
+    plan = Plan.model_validate_json(root.study(trial.study).asked.read_text(encoding="utf-8"))
+    index = [each.key for each in plan.trials].index(trial.key)
+    return (finished, records_directory, refused, never_reads)[index](trial, root, resources)
+
+
+@dataclass(frozen=True)
+class Wave:
+    """What a study's four trials left, on Ray and inline."""
+
+    plan: Plan
+    root: Root
+    inline: Root
+    printed: str
+
+    def record(self, index: int) -> Record:
+        record = Ledger(self.root.study("small")).read(self.plan.trials[index].key)
+        assert record is not None
+        return record
+
+
+@pytest.fixture(scope="module")
+def connected() -> Iterator[None]:
+    """One cluster for the module: starting one takes seconds."""
+    from orchestration.runners.ray_tune import cluster
+
+    with cluster(Resources()):
+        yield
+
+
+@pytest.fixture(scope="module")
+def wave(connected, make_plan, tmp_path_factory) -> Wave:
+    root, inline = (Root.at(tmp_path_factory.mktemp(name)) for name in ("ray", "inline"))
+    plan, printed = make_plan(root), io.StringIO()
+    make_plan(inline)
+    with redirect_stdout(printed), redirect_stderr(printed):
+        ray_runner(root, max_retries=1).run(plan, plan.trials, mixed)
+    InlineRunner(inline, Resources(max_retries=1)).run(plan, plan.trials, mixed)
+    return Wave(plan, root, inline, printed.getvalue())
+
+
+def ray_runner(root: Root, **resources):
+    from orchestration.runners.ray_tune import RayTuneRunner
+
+    return RayTuneRunner(root, parse(Resources, resources))
+
+
+def records(root: Root) -> list[Record]:
+    return list(Ledger(root.study("small")).records())
+
+
+def numbers(record: Record) -> Record:
+    """A record without what two runs cannot have in common."""
+    changes: dict[str, object] = {"started": 0.0, "ended": 0.0}
+    if record.failure is not None:
+        changes["failure"] = record.failure.model_copy(update={"traceback": ""})
+    return record.model_copy(update=changes)
+
+
+def test_left_to_run_is_plan_minus_ledger(root: Root, plan: Plan):
+    finished(plan.trials[1], root, Resources())
+    assert [t.key for t in left_to_run(plan, root)] == [
+        plan.trials[i].key for i in range(len(plan.trials)) if i != 1
+    ]
+
+
+def test_threads_are_whole_cpus_and_at_least_one():
+    assert [Resources(cpus_per_trial=n).threads for n in (0.25, 1.0, 3.0)] == [1, 1, 3]
+
+
+def test_a_part_of_a_gpu_above_one_is_refused():
+    with pytest.raises(ConfigError, match=r"GPUs per trial: 1\.5"):
+        parse(Resources, {"gpus_per_trial": 1.5})
+
+
+@pytest.mark.cluster
+def test_inline_and_ray_give_the_same_records(wave: Wave):
+    assert len(records(wave.root)) == len(wave.plan.trials)
+    assert [numbers(r) for r in records(wave.root)] == [numbers(r) for r in records(wave.inline)]
+
+
+@pytest.mark.cluster
+def test_a_wave_that_ended_leaves_only_the_ledger(wave: Wave):
+    left = sorted(path.name for path in wave.root.study("small").path.iterdir())
+    assert left == ["study.json", "trials"]
+
+
+@pytest.mark.cluster
+def test_trials_run_in_the_directory_of_the_driver(wave: Wave):
+    assert wave.record(1).host == str(Path.cwd())
+
+
+@pytest.mark.cluster
+def test_ray_prints_nothing(wave: Wave):
+    assert wave.printed == ""
+
+
+@pytest.mark.cluster
+def test_a_recorded_failure_is_not_retried(wave: Wave):
+    record = wave.record(2)
+    events = list(read_events(wave.root.study("small").events(record.key)))
+    assert record.failure is not None
+    assert (record.failure.kind, len(events)) == ("DataError", 1)
+
+
+@pytest.mark.cluster
+def test_an_io_error_is_retried_and_then_recorded(wave: Wave):
+    record = wave.record(3)
+    assert record.failure is not None
+    assert (record.status, record.failure.kind, record.attempts) == ("failed", "OSError", 2)
+    assert "features.safetensors" in record.failure.message
+    assert "in never_reads" in record.failure.traceback
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("ask", [{"gpus_per_trial": 64.0}, {"cpus_per_trial": 4096.0}])
+def test_more_than_any_node_has_is_refused_before_anything_starts(
+    connected, root: Root, plan: Plan, ask
+):
+    with pytest.raises(StudyError, match=rf"no node has as much .*{os.cpu_count()} CPUs"):
+        ray_runner(root, **ask).run(plan, plan.trials, finished)
+    assert records(root) == []
+    assert not (root.study("small").path / "waves").exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, number: int):
+    here = str(Path(__file__).resolve().parents[2])
+    mark = f"mark-{uuid.uuid4().hex}"
+    environment = {**os.environ, "PYTHONPATH": here, "MOLEFLOW_MARK": mark}
+    # Sockets lie below it, so its path must be short.
+    with tempfile.TemporaryDirectory(prefix="mft-", dir="/tmp") as scratch:
+        driver = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, str(root.path)],
+            env={**environment, "TMPDIR": scratch},
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for(lambda: any(root.study("small").trials.glob("*/events.jsonl")), 60)
+            assert len(marked(mark)) > 2
+            # A terminal's Ctrl-C goes to the whole group, `kill` to the driver alone.
+            send = os.killpg if number == signal.SIGINT else os.kill
+            send(driver.pid, number)
+            output, _ = driver.communicate(timeout=30)
+            assert (driver.returncode, output) == (130, b"")
+            wait_for(lambda: not marked(mark), 10)
+            assert list(Path(scratch).glob("mf-*")) == []
+            assert records(root) == []
+        finally:
+            for process in marked(mark):
+                os.kill(process, signal.SIGKILL)
+            driver.wait()
+
+
+def wait_for(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that inherited the mark in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found

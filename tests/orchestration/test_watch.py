@@ -1,0 +1,101 @@
+"""Tailing: everything once, in order, whatever state the files are in."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from orchestration.events import EventLog
+from orchestration.layout import Root
+from orchestration.ledger import Failure, Ledger
+from orchestration.runners.base import describe_failure
+from orchestration.study import Plan
+from orchestration.watch import Follower, News, Watcher
+
+
+def no_warning(text: str) -> None:
+    raise AssertionError(text)
+
+
+def record(root: Root, plan: Plan, index: int) -> None:
+    trial, folder = plan.trials[index], root.study("small")
+    failure = Failure(kind="E", message="m")
+    Ledger(folder).write(describe_failure(trial, failure, folder, time.time()))
+
+
+def test_each_event_and_record_comes_once_and_in_order(root: Root, plan: Plan):
+    folder = root.study("small")
+    watcher = Watcher(plan, folder, no_warning)
+    log = EventLog(folder.events(plan.trials[0].key))
+    assert watcher.look() == []
+    log.add("attempt")
+    (first,) = watcher.look()
+    log.add("epoch", epoch=1)
+    log.add("epoch", epoch=2)
+    record(root, plan, 0)
+    (second,) = watcher.look()
+    assert ([e.kind for e in first.events], first.record) == (["attempt"], None)
+    assert [e.epoch for e in second.events] == [1, 2]
+    assert second.record is not None
+    assert watcher.look() == []
+
+
+def test_half_a_line_waits_for_its_end(root: Root, plan: Plan):
+    folder = root.study("small")
+    path = folder.events(plan.trials[0].key)
+    path.parent.mkdir(parents=True)
+    watcher = Watcher(plan, folder, no_warning)
+    path.write_text('{"time":1.0,"kind"')
+    assert watcher.look() == []
+    with path.open("a") as file:
+        file.write(':"attempt"}\n')
+    assert [event.kind for news in watcher.look() for event in news.events] == ["attempt"]
+
+
+def test_a_line_that_is_no_event_is_told_once_and_stops_that_file_only(root: Root, plan: Plan):
+    folder, warnings = root.study("small"), []
+    watcher = Watcher(plan, folder, warnings.append)
+    damaged = folder.events(plan.trials[0].key)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("no event\n")
+    EventLog(folder.events(plan.trials[1].key)).add("attempt")
+    assert [news.trial for news in watcher.look()] == [plan.trials[1]]
+    record(root, plan, 0)
+    assert [news.trial for news in watcher.look()] == [plan.trials[0]]
+    assert [str(damaged) in text for text in warnings] == [True]
+
+
+def test_a_damaged_record_is_told_and_is_no_news(root: Root, plan: Plan):
+    folder, warnings = root.study("small"), []
+    folder.trials.mkdir(parents=True)
+    folder.record(plan.trials[0].key).write_text("{}")
+    watcher = Watcher(plan, folder, warnings.append)
+    assert (watcher.look(), watcher.look()) == ([], [])
+    assert len(warnings) == 1
+
+
+class Faulty(Follower):
+    def handle(self, news: Sequence[News]) -> None:
+        raise ZeroDivisionError
+
+    def finish(self, interrupted: bool) -> None:
+        self.interrupted = interrupted
+
+
+def test_an_error_of_a_follower_is_raised_only_when_its_block_ends(root: Root, plan: Plan):
+    reached = False
+    with (
+        pytest.raises(ZeroDivisionError),
+        Faulty(plan, root.study("small"), no_warning, period=0.01),
+    ):
+        time.sleep(0.05)
+        reached = True
+    assert reached
+
+
+def test_the_block_s_own_error_comes_first(root: Root, plan: Plan):
+    follower = Faulty(plan, root.study("small"), no_warning, period=0.01)
+    with pytest.raises(KeyboardInterrupt), follower:
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+    assert follower.interrupted

@@ -1,0 +1,177 @@
+"""A factory of studies on disk: a plan, and ledger records with numbers of a chosen law."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from moleflow.config import BackboneConfig, Config
+from orchestration.layout import Root, StudyFolder
+from orchestration.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
+from orchestration.study import Axis, Orders, Plan, Study, TaskZero, Trial, expand, grid_points
+
+METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
+Law = Callable[[Trial, str, str, int], float]
+"""(trial, metric, class, step) -> value."""
+
+
+def constant(trial: Trial, metric: str, class_name: str, step: int) -> float:
+    return 0.9
+
+
+@dataclass
+class Lab:
+    """Writes studies below one folder."""
+
+    root: Root
+    classes: tuple[str, ...] = ("bottle", "cable", "hazelnut", "metal_nut")
+    law: Law = constant
+    without_masks: frozenset[str] = frozenset()
+    weights: str = "pretrained"
+    hashes: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Overrides of recorded hashes, by trial key."""
+
+    def plan(
+        self,
+        task_zeros: int = 2,
+        orders: int = 2,
+        seeds: Sequence[int] = (0, 1),
+        axes: tuple[Axis, ...] = (),
+        data: str = "folder",
+        name: str = "orders",
+    ) -> tuple[StudyFolder, Plan]:
+        study = Study.model_validate(
+            {
+                "question": "Does the order of tasks matter?",
+                "base": Config(backbone=BackboneConfig(weights=self.weights)),
+                "classes": self.classes,
+                "axes": (TaskZero(count=task_zeros), Orders(count=orders), *axes),
+                "seeds": tuple(seeds),
+                "data": data,
+            }
+        )
+        prints = {c: f"{i:02d}ab" * 16 for i, c in enumerate(self.classes)}
+        weights = {config.backbone: "digest" for _, config in grid_points(study)}
+        plan = expand(name, study, "/data/mvtec", prints, weights)
+        folder = self.root.study(name)
+        folder.path.mkdir(parents=True)
+        folder.asked.write_text(plan.model_dump_json(), encoding="utf-8")
+        return folder, plan
+
+    def run(self, folder: StudyFolder, trials: Iterable[Trial]) -> None:
+        for trial in trials:
+            Ledger(folder).write(self.record(trial))
+
+    def fail(self, folder: StudyFolder, trial: Trial, message: str, status: str = "failed") -> None:
+        record = self.record(trial)
+        failure = Failure(
+            kind="DivergedError",
+            message=message,
+            stage="adapter cable",
+            numbers={"epoch": 3},
+            traceback="Traceback (most recent call last):\n  <module>",
+        )
+        rows = tuple(row for row in record.rows if row.step == 1)
+        update = {"status": status, "failure": failure, "rows": rows}
+        Ledger(folder).write(record.model_copy(update=update))
+
+    def record(self, trial: Trial) -> Record:
+        names = trial.classes
+        bank = {f"bank {c}": f"{trial.sequence[0]}{trial.seed}{c}{trial.config}" for c in names}
+        scores = {f"scores {c}": f"s{trial.sequence[0]}{trial.seed}{c}" for c in names}
+        counts = tuple(tuple(20 if a == b else 0 for b in names) for a in names)
+        return Record(
+            key=trial.key,
+            study=trial.study,
+            status="finished",
+            axes=trial.axes,
+            sequence=trial.sequence,
+            seed=trial.seed,
+            config=trial.config,
+            data_root=trial.data_root,
+            data={
+                c: ClassSummary(
+                    train=200,
+                    test_good=20,
+                    test_anomalous=60,
+                    masks=0 if c in self.without_masks else 60,
+                    fingerprint=trial.fingerprints[c],
+                )
+                for c in names
+            },
+            versions={"python": "3.11.9", "moleflow": "0.1.0", "torch": "2.6.0", "timm": "1.0.15"},
+            git="0123abc",
+            device="cpu",
+            threads=4,
+            host="node-1",
+            started=1_700_000_000.0,
+            ended=1_700_000_900.0,
+            seconds={"base": 300.0, **{f"adapter {c}": 60.0 for c in names[1:]}},
+            rows=tuple(self._rows(trial)),
+            hashes={"base": f"{trial.sequence[0]}{trial.seed}"}
+            | bank
+            | scores
+            | self.hashes.get(trial.key, {}),
+            routing=RoutingCounts(
+                classes=names, tasks=names, counts=counts, smallest_margin=12.5 + trial.seed
+            ),
+        )
+
+    def _rows(self, trial: Trial) -> Iterable[Row]:
+        last = len(trial.sequence)
+        for metric in (*METRICS, "routing_accuracy"):
+            pixels = metric in ("pixel_auroc", "pixel_ap", "aupro")
+            measured = [c for c in trial.classes if not (pixels and c in self.without_masks)]
+            for routing in ("routed",) if metric == "routing_accuracy" else ("routed", "oracle"):
+                matrix = {
+                    (step, c): self.law(trial, metric, c, step)
+                    for step in range(1, last + 1)
+                    for c in measured
+                    if trial.classes.index(c) < step
+                }
+                for (step, c), value in matrix.items():
+                    yield _row(step, trial.classes.index(c), c, metric, "step", routing, value)
+                for definition, value in _summaries(matrix, last, trial.classes).items():
+                    yield _row(last, -1, "", metric, definition, routing, value)
+
+
+def _row(
+    step: int, task: int, c: str, metric: str, definition: str, routing: str, value: float
+) -> Row:
+    tree = {"step": step, "task": task, "class_name": c, "metric": metric}
+    return Row.model_validate(tree | {"definition": definition, "routing": routing, "value": value})
+
+
+def _summaries(
+    matrix: dict[tuple[int, str], float], last: int, names: tuple[str, ...]
+) -> dict[str, float]:
+    final = {c: v for (step, c), v in matrix.items() if step == last}
+    own = {c: matrix[names.index(c) + 1, c] for c in final}
+    past = [c for c in final if c != names[-1]]
+    best = {c: max(v for (_, name), v in matrix.items() if name == c) for c in final}
+    found = {
+        "final_mean": _mean(final.values()),
+        "on_task_mean": _mean(own.values()),
+    }
+    if past:
+        found |= {
+            "backward_transfer/last_minus_own": _mean(final[c] - own[c] for c in past),
+            "forgetting/max_minus_last": _mean(best[c] - final[c] for c in past),
+        }
+    return found
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers)
+
+
+@pytest.fixture(scope="session")
+def make_lab() -> Callable[[Path], Lab]:
+    return lambda folder: Lab(Root.at(folder))
+
+
+@pytest.fixture
+def lab(make_lab: Callable[[Path], Lab], tmp_path: Path) -> Lab:
+    return make_lab(tmp_path)
