@@ -64,7 +64,7 @@ class Figure:
         """The SVG element alone, for HTML: text in the page's colour, no links, ids of its own."""
         body = self.svg[self.svg.index("<svg") :]
         body = re.sub(r' xmlns(:xlink)?="[^"]*"', "", body)
-        body = body.replace("xlink:href", "href").replace(INK, "currentColor")
+        body = body.replace(INK, "currentColor")
         body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", body)
         body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
         body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
@@ -209,7 +209,7 @@ def _heat_map(
     low = min(limits[0], 0.95 * top)
     size = 0.42 if max(len(rows), len(columns)) > 8 else 0.52
     with _style():
-        # The axes fill the canvas, so cells have one size; labels outside are added when it is saved.
+        # The axes fill the canvas, so cells have one size; saving adds room for the labels.
         canvas = Canvas(figsize=(size * len(columns), size * 0.72 * len(rows)))
         ax = canvas.add_axes((0, 0, 1, 1))
         ax.imshow(np.ma.masked_invalid(values), cmap=SCALE, vmin=low, vmax=top, aspect="auto")

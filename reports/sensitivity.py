@@ -3,6 +3,7 @@
 from reports.evidence import METRICS, Evidence, Setting
 from reports.performance import file_name, observations
 from reports.statistics import (
+    NOISE,
     SEEDS_FOR_INTERVAL,
     Observation,
     Spread,
@@ -117,7 +118,7 @@ def disparity_table(evidence: Evidence, setting: Setting) -> Table:
             found = order_disparity(list(groups.values()))
             row += [DASH, DASH] if found is None else [
                 Cell(percent(found.average), f"{found.classes} classes, n = {found.groups}"),
-                Cell(percent(found.maximum), found.worst),
+                Cell(percent(found.maximum), found.worst if found.maximum > NOISE else ""),
             ]  # fmt: skip
             line: dict[str, Value] = {"metric": metric, "scope": scope}
             line |= {"aopd": found.average if found else None}

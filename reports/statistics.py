@@ -151,7 +151,7 @@ class Disparity:
 
 def order_disparity(groups: Sequence[Sequence[Mapping[str, float]]]) -> Disparity | None:
     """OPD of a class: max − min over the orders of a group, averaged over groups (Yoon et al. 2020,
-    "Scalable and order-robust continual learning with additive parameter decomposition", eq. 9).
+    "Scalable and order-robust continual learning with additive parameter decomposition").
 
     Args:
         groups: per group (what is held fixed, e.g. a seed), per order, the final number by class.

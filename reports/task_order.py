@@ -12,7 +12,7 @@ from reports.evidence import METRICS, Evidence, Setting, load
 from reports.figures import Figure
 from reports.invariance import Invariance
 from reports.render import Report, write_figures, write_pages, write_tables
-from reports.statistics import Spread, summarise
+from reports.statistics import NOISE, Spread, summarise
 from reports.tables import Table, percent, plus_minus, to_text
 
 
@@ -139,10 +139,10 @@ def _range_sentences(ranges: dict[str, Spread | None], firsts: int) -> list[str]
     if task0:
         parts.append(f"task-0 means lie within {percent(task0.mean)} points (n = {firsts})")
     if order:
-        parts.append(
-            f"orders with the same task 0 and seed within {percent(order.largest)} "
-            f"(n = {order.groups} groups)"
-        )
+        equal = order.largest <= NOISE
+        differ = "do not differ" if equal else f"lie within {percent(order.largest)}"
+        groups = f"n = {order.groups} group{'' if order.groups == 1 else 's'}"
+        parts.append(f"orders with the same task 0 and seed {differ} ({groups})")
     if seed:
         parts.append(
             f"seeds of one order within {percent(seed.largest)} (n = {seed.groups} orders)"

@@ -1,7 +1,8 @@
 """What a data folder in MVTec layout holds. Reads folders and files, never tensors.
 
-CLASS/train/good/*, CLASS/test/good/*, CLASS/test/DEFECT/*, CLASS/ground_truth/DEFECT/<stem>_mask.png
-(or <stem>.png). A class without any mask is allowed; it has no pixel metrics.
+CLASS/train/good/*, CLASS/test/good/*, CLASS/test/DEFECT/* and, for each anomalous picture,
+CLASS/ground_truth/DEFECT/<stem>_mask.png (or <stem>.png).
+A class without any mask is allowed; it has no pixel metrics.
 """
 
 import difflib

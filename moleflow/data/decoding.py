@@ -56,7 +56,7 @@ def decode_mask(path: Path) -> np.ndarray:
         return np.asarray(image) > 0
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
-    return (np.asarray(image.convert("RGB")) > 0).any(axis=-1)
+    return np.asarray(image.convert("RGB")).max(axis=-1) > 0
 
 
 def _decoded(path: Path) -> Image.Image:

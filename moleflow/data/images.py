@@ -69,7 +69,7 @@ def load_mask(path: Path | None, size: int, resize: Resize) -> Bool[np.ndarray, 
 def _kept(width: int, height: int, resize: Resize) -> Box:
     """The part of the picture that becomes the square, as (left, top, right, bottom)."""
     if resize == "squash":
-        return 0, 0, width, height
+        return 0.0, 0.0, float(width), float(height)
     if resize != "crop":
         raise ValueError(f"resize: {resize!r} is neither 'squash' nor 'crop'")
     side = min(width, height)

@@ -1,7 +1,7 @@
 """Drawn inspection photographs: four products, each with normal variation and two kinds of defect.
 
-A scene is a float image (height, width, channels) in 0..1. A defect returns the changed scene and the
-pixels that it changed.
+A scene is a float image (height, width, channels) in 0..1. A defect returns the changed scene and
+the pixels that it changed.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,9 +51,9 @@ def _turned(
     return y * np.cos(angle) - x * np.sin(angle), y * np.sin(angle) + x * np.cos(angle)
 
 
-def _smooth_noise(draw: Draw, height: int, width: int, scale: float | tuple[float, float]) -> Mask:
-    """Gaussian noise of unit variance, smooth over `scale` pixels."""
-    noise = gaussian_filter(draw.normal(size=(height, width)), scale, mode="wrap")
+def _smooth_noise(draw: Draw, height: int, width: int, down: float, across: float) -> Mask:
+    """Gaussian noise of unit variance, smooth over so many pixels down and across."""
+    noise = gaussian_filter(draw.normal(size=(height, width)), (down, across), mode="wrap")
     return noise / noise.std()
 
 
@@ -79,12 +79,12 @@ def _fabric(draw: Draw) -> tuple[Scene, Mask]:
     size = 144
     y, x = _turned(*_coordinates(size, size), draw.normal(0, 1.2), *draw.uniform(-8, 8, 2))
     pitch = 12 * draw.normal(1, 0.012)
-    y = y + 0.5 * _smooth_noise(draw, size, size, 14)
-    x = x + 0.5 * _smooth_noise(draw, size, size, 14)
+    y = y + 0.5 * _smooth_noise(draw, size, size, 14.0, 14.0)
+    x = x + 0.5 * _smooth_noise(draw, size, size, 14.0, 14.0)
     warp, weft = np.cos(2 * np.pi * x / pitch), np.cos(2 * np.pi * y / pitch)
     over = np.cos(np.pi * x / pitch) * np.cos(np.pi * y / pitch) > 0
     thread = np.where(over, 0.5 + 0.5 * warp, 0.5 + 0.5 * weft)
-    slub = _smooth_noise(draw, size, size, (1, 7)) * 0.018
+    slub = _smooth_noise(draw, size, size, 1.0, 7.0) * 0.018
     fibre = draw.normal(0, 0.02, (size, size))
     colour = np.where(over[..., None], (0.36, 0.44, 0.60), (0.58, 0.62, 0.68))
     scene = colour * (0.50 + 0.55 * thread + slub + fibre)[..., None]
@@ -95,11 +95,11 @@ def _wood(draw: Draw) -> tuple[Scene, Mask]:
     height, width = 128, 160
     y, x = _coordinates(height, width)
     bend = draw.normal(0, 4) * np.sin(x / 60 + draw.uniform(0, 6))
-    warped = y + bend + 2.0 * _smooth_noise(draw, height, width, (10, 45))
-    rings = np.sin(2 * np.pi * (warped + draw.uniform(0, 40)) / (11 * draw.normal(1, 0.09)))
-    grain = _smooth_noise(draw, height, width, (0.7, 12))
-    pores = np.clip(_smooth_noise(draw, height, width, (0.6, 4)) - 2.0, 0, 1)
-    tone = draw.normal(0.79, 0.02) + 0.07 * rings + 0.035 * grain - 0.21 * pores
+    warped = y + bend + 2.0 * _smooth_noise(draw, height, width, 10.0, 45.0)
+    rings = np.sin(2 * np.pi * (warped + draw.uniform(0, 40)) / (11 * draw.normal(1, 0.10)))
+    grain = _smooth_noise(draw, height, width, 0.7, 12.0)
+    pores = np.clip(_smooth_noise(draw, height, width, 0.6, 4.0) - 2.0, 0, 1)
+    tone = draw.normal(0.785, 0.025) + 0.07 * rings + 0.035 * grain - 0.24 * pores
     scene = tone[..., None] ** np.array([1.0, 1.5, 2.3]) * (0.88, 0.74, 0.56)
     return _photograph(draw, scene), np.ones((height, width), bool)
 
@@ -115,7 +115,7 @@ def _washer(draw: Draw) -> tuple[Scene, Mask]:
     turning = np.interp(radius, np.arange(size), draw.normal(0, 0.018, size))
     sheen = 0.10 * np.cos(2 * angle) + 0.04 * np.cos(4 * angle + 1)
     metal = 0.62 + sheen + turning - 0.16 * bevel
-    table = 0.17 + 0.012 * _smooth_noise(draw, size, size, 2)
+    table = 0.17 + 0.012 * _smooth_noise(draw, size, size, 2.0, 2.0)
     shadow = 0.10 * gaussian_filter(np.roll(ring, (4, 4), (0, 1)), 4)
     scene = _blend((table - shadow)[..., None], metal[..., None], ring)
     return _photograph(draw, scene), (radius < outer - 5) & (radius > inner + 5)
@@ -130,13 +130,13 @@ def _capsule(draw: Draw) -> tuple[Scene, Mask]:
     body = _edge(distance)
     round_off = np.sqrt(np.clip(1 - ((distance + radius) / radius) ** 2, 0, 1))
     shade = 0.45 + 0.55 * round_off
-    half = _edge(x - draw.normal(0, 1.0), 1)[..., None]
+    half = _edge(x - draw.normal(0, 1.0), 1.0)[..., None]
     colour = half * (0.78, 0.24, 0.18) + (1 - half) * (0.86, 0.78, 0.52)
     seam = 0.12 * np.exp(-((x + 2) ** 2) / 4)
-    gloss = 0.35 * np.exp(-((y + 0.45 * radius) ** 2) / 14) * _edge(np.abs(x) - length, 6)
+    gloss = 0.35 * np.exp(-((y + 0.45 * radius) ** 2) / 14) * _edge(np.abs(x) - length, 6.0)
     print_ = _edge(np.abs(np.hypot(x - 22, y - 2) - 8) - 1.4) * 0.5
     surface = colour * (shade - seam - print_ * shade)[..., None] + gloss[..., None]
-    felt = 0.88 + 0.012 * _smooth_noise(draw, size, size, 1.5)
+    felt = 0.88 + 0.012 * _smooth_noise(draw, size, size, 1.5, 1.5)
     shadow = 0.22 * gaussian_filter(np.roll(body, (5, 3), (0, 1)), 4)
     scene = _blend((felt - shadow)[..., None] * (0.96, 0.98, 1.0), surface, body)
     return _photograph(draw, scene), distance < -5
@@ -203,7 +203,7 @@ def _hole(draw: Draw, scene: Scene, area: Mask) -> tuple[Scene, Mask]:
     bore = _blob(draw, area.shape, centre, radius)
     rim = np.roll(bore, (2, 2), (0, 1)) * (1 - bore)
     scene = _blend(scene, scene * 1.15, rim)
-    return _blend(scene, scene * draw.uniform(0.28, 0.6), bore), (bore > VISIBLE) | (rim > VISIBLE)
+    return _blend(scene, scene * draw.uniform(0.3, 0.62), bore), (bore > VISIBLE) | (rim > VISIBLE)
 
 
 def _scratch(draw: Draw, scene: Scene, area: Mask) -> tuple[Scene, Mask]:
@@ -223,7 +223,7 @@ def _chip(draw: Draw, scene: Scene, area: Mask) -> tuple[Scene, Mask]:
     row, column = (centre + reach * np.array([np.sin(angle), np.cos(angle)])).round().astype(int)
     bite = _blob(draw, area.shape, (int(row), int(column)), draw.uniform(7, 15))
     bite = bite * (gaussian_filter(scene[..., 0], 1) > 0.3)
-    table = 0.13 + 0.012 * _smooth_noise(draw, *area.shape, 2)
+    table = 0.13 + 0.012 * _smooth_noise(draw, area.shape[0], area.shape[1], 2.0, 2.0)
     return _blend(scene, table[..., None], bite), bite > VISIBLE
 
 

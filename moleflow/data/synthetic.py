@@ -20,10 +20,10 @@ TEST_PER_DEFECT = 6
 
 
 def make_synthetic(root: Path, seed: int = 0) -> Path:
-    """Draw the data set below `root` and return `root`; a complete one of this seed is left as it is.
+    """Draw the data set below `root` and return `root`; a complete one is left as it is.
 
-    Built beside `root` and renamed, so that `root` never holds half of it. Every picture has its own
-    stream, named by seed, class, folder and number.
+    Built beside `root` and renamed, so that `root` never holds half of it. Every picture has its
+    own stream, named by seed, class, folder and number.
 
     Raises:
         DataError: `root` holds something else, another seed or version, or was changed since.

@@ -2,8 +2,8 @@
 
 R[i, j] is a metric of class j after step i; own(j) is the step at which class j was learned, and
 `last` the final one. R is read from own(j) on; entries before it (NaN) do not exist yet. T steps,
-J classes. Each function is the unweighted mean of one definition; positive transfer is good, positive
-forgetting is bad. Those about earlier classes need a class learned before the last step.
+J classes. Each function is the unweighted mean of one definition; positive transfer is good,
+positive forgetting is bad. Those about earlier classes need a class learned before the last step.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def backward_transfer_last_minus_own(matrix: Matrix, own_step: OwnStep) -> float
 
 
 def backward_transfer_mean_over_pairs(matrix: Matrix, own_step: OwnStep) -> float:
-    """Mean over all (i, j) with i > own(j) of R[i, j] - R[own(j), j] (Díaz-Rodríguez et al., 2018)."""
+    """Mean over all i > own(j) of R[i, j] - R[own(j), j] (Díaz-Rodríguez et al., 2018)."""
     later = np.arange(len(matrix))[:, None] > own_step
     return float((matrix - _own(matrix, own_step))[later].mean())
 
@@ -38,8 +38,8 @@ def backward_transfer_mean_over_pairs(matrix: Matrix, own_step: OwnStep) -> floa
 def forgetting_max_minus_last(matrix: Matrix, own_step: OwnStep) -> float:
     """Mean over earlier classes of max over i of R[i, j] - R[last, j].
 
-    The maximum includes the last step, so forgetting is never negative; Chaudhry et al. (2018) leave
-    that step out.
+    The maximum includes the last step, so forgetting is never negative; Chaudhry et al. (2018)
+    leave that step out.
     """
     reached = np.arange(len(matrix))[:, None] >= own_step
     best = np.max(matrix, axis=0, where=reached, initial=-np.inf)
@@ -54,8 +54,8 @@ def forgetting_first_minus_last(matrix: Matrix, own_step: OwnStep) -> float:
 def continual_summary(matrix: Matrix, own_step: OwnStep) -> dict[str, float]:
     """Every definition by its name; classes without this metric (all NaN) are left out.
 
-    Transfer and forgetting are absent when no class was learned before the last step; nothing is left
-    of a matrix that is all NaN.
+    Transfer and forgetting are absent when no class was learned before the last step; nothing is
+    left of a matrix that is all NaN.
 
     Raises:
         ValueError: shapes do not fit, or a value from a class's own step on is not finite.
@@ -83,7 +83,7 @@ def _checked(matrix: np.ndarray, own_step: np.ndarray) -> tuple[np.ndarray, np.n
         raise ValueError(
             f"R has shape {matrix.shape} and own_step {own_step.shape}; expected (T, J) and (J,)"
         )
-    if own_step.size and not (0 <= own_step.min() and own_step.max() < len(matrix)):
+    if own_step.size and not (own_step.min() >= 0 and own_step.max() < len(matrix)):
         raise ValueError(f"own_step {own_step.tolist()} names a step outside 0..{len(matrix) - 1}")
     present = ~np.isnan(matrix).all(axis=0)
     matrix, own_step = matrix[:, present], own_step[present]

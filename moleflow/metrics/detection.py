@@ -1,7 +1,7 @@
-"""How well scores tell anomalous from normal, exactly: every distinct score is a threshold (METHOD 8).
+"""How well scores tell anomalous from normal, exactly: every distinct score is a threshold.
 
-n images of h x w pixels; k distinct scores. One sort serves AUROC, AP, F1-max and AUPRO. Equal scores
-fall under one threshold together, as in scikit-learn.
+n images of h x w pixels; k distinct scores (METHOD 8). One sort serves AUROC, AP, F1-max and AUPRO.
+Equal scores fall under one threshold together, as in scikit-learn.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class BinaryMetrics:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Things in the order of falling score. A tag is 0 for a normal thing, else the region it is in."""
+    """Things in the order of falling score. A tag is 0 for a normal thing, else its region."""
 
     tags: Integer[np.ndarray, " n"]
     ends: Integer[np.ndarray, " k"]
@@ -51,9 +51,9 @@ def binary_scores(labels: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n"
 def aupro(
     masks: Bool[np.ndarray, "n h w"], maps: Float[np.ndarray, "n h w"], fpr_limit: float = 0.3
 ) -> float:
-    """Area under the per-region overlap (PRO) against the false-positive rate, divided by the limit.
+    """Area under per-region overlap (PRO) against false-positive rate, divided by the limit.
 
-    PRO is the mean over all 8-connected regions of the share of the region at or above the threshold;
+    PRO is the mean over all 8-connected regions of the region's share at or above the threshold;
     the rate counts all normal pixels of all images. Linear between thresholds and up to the limit
     (Bergmann et al., MVTec AD, IJCV 2021).
 
@@ -72,7 +72,7 @@ def detection_metrics(
     maps: Float[np.ndarray, "n h w"] | None,
     aupro_limit: float,
 ) -> dict[str, float]:
-    """All detection metrics of one class by name; pixel metrics and AUPRO only where masks are given.
+    """All detection metrics of one class by name; those of pixels only where masks are given.
 
     Raises:
         ValueError: as `binary_scores` and `aupro`, or masks without maps.
@@ -101,7 +101,8 @@ def _regions(
     masks = np.asarray(masks)
     if masks.ndim != 3:
         raise ValueError(f"masks have shape {masks.shape}; expected (images, height, width)")
-    regions, _ = ndimage.label(masks, structure=EIGHT_CONNECTED_WITHIN_AN_IMAGE)
+    regions = np.empty(masks.shape, np.int32)
+    ndimage.label(masks, structure=EIGHT_CONNECTED_WITHIN_AN_IMAGE, output=regions)
     return regions, np.bincount(regions.ravel())
 
 
@@ -126,7 +127,7 @@ def _ranking(tags: Integer[np.ndarray, "..."], scores: Float[np.ndarray, "..."])
 def _sorted_single(tags: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tags by falling float32 score, and whether each is the last of its tie.
 
-    Score and tag are packed in one 64-bit key, so that a plain sort suffices and nothing is gathered.
+    Score and tag are packed in one 64-bit key: a plain sort suffices, nothing is gathered.
     """
     # Adding 0 makes -0.0 equal to 0.0 in its bits too.
     bits = (scores.astype(np.float32, copy=False) + np.float32(0)).view(np.int32)

@@ -126,6 +126,8 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_DEDUP_LOGS_SKIP_REGEX": "died|killed",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        # Without it Tune waits ten seconds for busy trials before it ends them.
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,

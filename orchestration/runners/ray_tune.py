@@ -59,7 +59,8 @@ class RayTuneRunner(Runner):
             return
         folder, started = self.root.study(plan.name), time.time()
         wave = f"wave-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-        with _interruptible(), cluster(self.resources):
+        # Twice, for connecting to a cluster sets Ray's own handlers.
+        with _interruptible(), cluster(self.resources), _interruptible():
             slots = _slots(self.resources)
             tuner = self._tuner(folder, wave, trials, function, slots)
             results = {Path(result.path).name: result for result in tuner.fit()}

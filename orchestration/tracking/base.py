@@ -30,8 +30,12 @@ class Tracker(ABC):
     """
 
     @abstractmethod
-    def begin(self, plan: Plan) -> None:
-        """Find or make the study's run. Called before everything else."""
+    def begin(self, plan: Plan, started: float) -> None:
+        """Find or make the study's run. Called before everything else.
+
+        Args:
+            started: when the first trial did, or now.
+        """
 
     @abstractmethod
     def log(self, trial: Trial, events: Sequence[Event]) -> None:

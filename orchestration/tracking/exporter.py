@@ -77,7 +77,7 @@ class Exporter(Follower):
     def _send(self) -> None:
         self._away = False
         if not self._begun and not self._refused:
-            self._begun = self._guarded(lambda: self._tracker.begin(self.plan))
+            self._begun = self._guarded(lambda: self._tracker.begin(self.plan, self._first()))
         for key, item in list(self._waiting.items()):
             if self._away or not self._begun:
                 return
@@ -85,6 +85,11 @@ class Exporter(Follower):
             if not self._away:
                 del self._waiting[key]
         self._pause = self._period
+
+    def _first(self) -> float:
+        times = [event.time for item in self._waiting.values() for event in item.events]
+        times += [record.started for record in self._records.values()]
+        return min(times, default=time.time())
 
     def _send_one(self, item: News) -> None:
         self._tracker.log(item.trial, item.events)

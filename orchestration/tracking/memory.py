@@ -21,7 +21,7 @@ class MemoryTracker(Tracker):
     statuses: dict[str, str] = field(default_factory=dict[str, str])
     """By trial key; the study's by its name."""
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, started: float) -> None:
         self.statuses[plan.name] = "running"
 
     def log(self, trial: Trial, events: Sequence[Event]) -> None:

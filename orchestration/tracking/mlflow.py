@@ -41,6 +41,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")
 METRICS_PER_BATCH, PARAMS_PER_BATCH, PARAM_LENGTH, TAG_LENGTH = 1000, 100, 6000, 5000
 ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Which of its two faces MLflow's view shows."""
 RECORDED = ("finished", "diverged", "failed")
 TRY_AGAIN = {408, 425, 429}
 """HTTP statuses below 500 after which the same call may succeed."""
@@ -67,7 +69,7 @@ class MlflowTracker(Tracker):
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.ERROR)
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, started: float) -> None:
         with _translated(self._uri):
             client = self._connected()
             self._experiment = self._find_experiment(plan.name).experiment_id
@@ -80,7 +82,8 @@ class MlflowTracker(Tracker):
                 client.update_run(self._parent, status="RUNNING")
             else:
                 tags = {"moleflow.study": plan.name, "mlflow.note.content": plan.study.question}
-                run = client.create_run(self._experiment, tags=tags, run_name=plan.name)
+                time = _milliseconds(started)
+                run = client.create_run(self._experiment, time, tags, plan.name)
                 self._parent = run.info.run_id
 
     def log(self, trial: Trial, events: Sequence[Event]) -> None:
@@ -144,7 +147,8 @@ class MlflowTracker(Tracker):
         if found is None:
             own = urlsplit(self._uri).scheme not in SERVERS
             place = (self._root.mlflow_artifacts / name).as_uri() if own else None
-            return client.get_experiment(client.create_experiment(name, artifact_location=place))
+            made = client.create_experiment(name, artifact_location=place, tags=KIND)
+            return client.get_experiment(made)
         if found.lifecycle_stage == "deleted":
             raise TrackerRefused(
                 f"experiment {name} was deleted; get it back with: "

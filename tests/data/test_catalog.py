@@ -1,4 +1,4 @@
-"""Laws of the catalog: what is accepted, what is refused and how, and what a fingerprint depends on."""
+"""Laws of the catalog: what is accepted, what is refused, what a fingerprint depends on."""
 
 import os
 import shutil

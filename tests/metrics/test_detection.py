@@ -49,7 +49,7 @@ def test_a_score_that_is_not_finite_is_refused(bad: float, dtype: type):
 
 def test_labels_of_another_shape_than_the_scores_are_refused():
     # The shape checker of the test run (a TypeError) may speak first.
-    with pytest.raises((ValueError, TypeError), match="shape|Type-check"):
+    with pytest.raises((ValueError, TypeError), match=r"shape|Type-check"):
         binary_scores(np.array([True, False]), np.arange(3.0))
 
 

@@ -1,4 +1,6 @@
-"""Detection metrics against scikit-learn and against AUPRO by its definition, threshold by threshold."""
+"""Detection metrics against scikit-learn, and AUPRO threshold by threshold."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -64,7 +66,7 @@ def aupro_by_definition(masks: np.ndarray, maps: np.ndarray, limit: float) -> fl
         found = [np.mean([flagged[image][pixel] for pixel in region]) for image, region in regions]
         curve.append((float(flagged[~masks].mean()), float(np.mean(found))))
     area = 0.0
-    for (x0, y0), (x1, y1) in zip(curve, curve[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(curve):
         if x0 >= limit or x1 == x0:
             continue
         right = min(x1, limit)

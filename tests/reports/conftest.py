@@ -63,6 +63,7 @@ class Lab:
         for trial in trials:
             Ledger(folder).write(self.record(trial))
 
+    # A trial may fail after its last measurement, so it keeps all its rows here.
     def fail(self, folder: StudyFolder, trial: Trial, message: str, status: str = "failed") -> None:
         record = self.record(trial)
         failure = Failure(
@@ -72,8 +73,7 @@ class Lab:
             numbers={"epoch": 3},
             traceback="Traceback (most recent call last):\n  <module>",
         )
-        rows = tuple(row for row in record.rows if row.step == 1)
-        update = {"status": status, "failure": failure, "rows": rows}
+        update = {"status": status, "failure": failure}
         Ledger(folder).write(record.model_copy(update=update))
 
     def record(self, trial: Trial) -> Record:

@@ -81,6 +81,16 @@ def test_deviation_by_task_zero_is_over_seeds(finished):
     assert line["sd"] == pytest.approx(0.1 / 2**0.5)
 
 
+def test_a_seed_without_every_order_is_left_out_of_task_zeros_mean_and_counted(lab):
+    lab.law = by_seed
+    folder, plan = lab.plan(task_zeros=1)
+    done = [t for t in plan.trials if t.seed == 0] + [t for t in plan.trials if t.seed == 1][:1]
+    lab.run(folder, done)
+    page = text_of(html(folder))
+    assert csv(folder, "by_task0")["mean"].tolist() == pytest.approx([0.9] * 6)
+    assert "bottle 1 1 left out: orders missing 3 90.00 ± –" in page
+
+
 def test_deviation_with_one_seed_is_a_dash(lab):
     folder, plan = lab.plan(seeds=(0,))
     lab.run(folder, plan.trials)
@@ -112,7 +122,7 @@ def test_failed_trials_are_listed_and_enter_no_mean(lab):
     page = text_of(html(folder))
     assert f"{plan.trials[1].key} diverged O1 1 adapter cable DivergedError loss is not" in page
     assert "2 planned: 1 finished, 1 diverged, 0 failed, 0 not run yet" in page
-    assert csv(folder, "main")["max"].tolist() == pytest.approx([0.9] * 6)
+    assert csv(folder, "main")["mean"].tolist() == pytest.approx([0.9] * 6)
 
 
 def test_trials_that_were_not_run_are_listed(lab):
@@ -132,7 +142,7 @@ def test_records_outside_the_plan_are_counted_and_left_out(lab):
 
 
 def test_class_names_are_escaped(lab):
-    lab.classes = ("a_b", "<script>alert(1)</script>", "x$y$", "p|q")
+    lab.classes = ("a_b", "<script>alert(1)</script>", "$\\frac$", "p|q")
     folder, plan = lab.plan(task_zeros=2, orders=1)
     lab.run(folder, plan.trials[:-1])
     lab.fail(folder, plan.trials[-1], "<img src=x onerror=alert(1)>")

@@ -1,0 +1,162 @@
+"""Every config field changes the thing it names: a field without effect is how ablations of an
+unchanged model came to be published."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from moleflow.config import Config
+from moleflow.data.catalog import open_catalog
+from moleflow.evaluation import SequenceEvaluation
+from moleflow.features.backbone import load_backbone
+from moleflow.features.cache import ClassFeatures, extract_features, open_features
+from moleflow.model import MoLEFlow
+from moleflow.streams import numpy_stream
+from moleflow.tasks.freeze import module_digest
+from moleflow.training.stages import train_first_task, train_later_task
+
+CHANGES: dict[str, Any] = {
+    "image.size": 48,
+    "image.resize": "crop",
+    "backbone.name": "resnet34",
+    "backbone.weights": None,  # tests/oracles: a file's weights are the ones used
+    "backbone.stages": ["layer1", "layer3"],
+    "backbone.random_seed": 1,
+    "patches.dim": 20,
+    "patches.grid": "first",
+    "patches.neighbourhood": 1,
+    "patches.dtype": "float32",
+    "position": "none",
+    "adapter": "none",
+    "adapter.gamma": [0.9, 1.1],
+    "adapter.beta": 0.1,
+    "adapter.bounds": "none",
+    "adapter.init": "task0",
+    "adapter.identity_weight": 5.0,
+    "mixer.kernel": 5,
+    "mixer.gate": "task",
+    "flow.blocks": 1,
+    "flow.clamp": "soft",
+    "flow.clamp_limit": 1.0,
+    "flow.context_kernel": 5,
+    "flow.context_max": 0.3,
+    "flow.context_start": 0.05,
+    "flow.train_global_affine": False,
+    "lora": "off",
+    "lora.rank": 3,
+    "lora.alpha": "r",
+    "lora.init": "normal",
+    "task_bias": False,
+    "dia.blocks": 1,
+    "dia.clamp_limit": 0.01,
+    "loss.tail_weight": 0.2,
+    "loss.tail_ratio": 0.5,
+    "loss.logdet_weight": 0.1,
+    "training.optimizer": "adamw",
+    "training.epochs": 5,
+    "training.batch_size": 3,
+    "training.lr": 5e-3,
+    "training.dia_lr": 0.3,
+    "training.eta_min_ratio": 0.5,
+    "training.warmup_epochs": 0,
+    "training.weight_decay": 0.9,
+    "training.clip_norm": 50.0,
+    "router.distance": "euclidean",
+    "router.regularisation": 0.1,
+    "scoring.aggregation": "mean",
+    "scoring.top_k": 1,
+    "scoring.quantile": 0.5,
+    "scoring.smoothing": 3.0,
+    "scoring.align_corners": True,
+    "scoring.aupro_limit": 0.1,
+}
+NEEDS = {"scoring.quantile": {"scoring.aggregation": "quantile"}}
+"""Fields that count only beside another one's value."""
+EVALUATION_ONLY = ("router.", "scoring.")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    draws = numpy_stream("dead fields")
+    for name in ("bottle", "cable"):
+        level = {"bottle": 60, "cable": 160}[name]
+        for split, defect, count in (("train", "good", 6), ("test", "good", 3), ("test", "hole", 3)):
+            folder = root / name / split / defect
+            folder.mkdir(parents=True)
+            for i in range(count):
+                noise = draws.normal(level, 25, size=(64, 80, 3))
+                mask = np.zeros((64, 80), dtype=np.uint8)
+                if defect == "hole":
+                    mask[20:36, 30:50] = 255
+                    noise[mask > 0] += 60
+                Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+                if defect == "hole":
+                    truth = root / name / "ground_truth" / defect
+                    truth.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(mask).save(truth / f"{i}_mask.png")
+    return root
+
+
+@cache
+def extracted(config: Config, pictures: Path) -> dict[str, ClassFeatures]:
+    found = {}
+    for name, data in open_catalog(pictures).items():
+        folder = Path(tempfile.mkdtemp(dir=pictures.parent))
+        extract_features(data, config, load_backbone(config.backbone), torch.device("cpu"), folder)
+        found[name] = open_features(folder)
+    return found
+
+
+@cache
+def outcome(config: Config, pictures: Path) -> dict[str, Any]:
+    """Bytes of base and banks, and every number that comes out of a sequence of two tasks."""
+    data = open_catalog(pictures)
+    features = extracted(Config(image=config.image, backbone=config.backbone, patches=config.patches), pictures)
+    sequence = (("bottle",), ("cable",))
+    height, width = features["bottle"].train.patches.shape[1:3]
+    model = MoLEFlow(config, (height, width), 0, sequence[0])
+    evaluation = SequenceEvaluation(model, sequence, data, features)
+    for index, task in enumerate(sequence):
+        stage = train_later_task if index else train_first_task
+        list(stage(model, task, features[task[0]].train.patches))
+        evaluation.after_task(index)
+    evaluation.finish()
+    numbers = {(m.class_name, m.metric, m.step, m.definition, m.routing): m.value for m in evaluation.measurements}
+    distances = [evaluation.routing(name).distances for name in data]
+    scores = [evaluation.scores(name, (name,)) for name in data]
+    return {
+        "trained": [module_digest(m) for m in (model.base, *model.banks.values())],
+        "scores": [(s.images.tobytes(), s.maps.tobytes()) for s in scores],
+        "distances": [d.tobytes() for d in distances],
+        "numbers": numbers,
+    }
+
+
+def test_every_field_is_listed_here(tiny: Config) -> None:
+    assert sorted([*tiny.flat(), "adapter", "lora"]) == sorted(CHANGES)
+
+
+@pytest.mark.parametrize("field", [field for field, value in CHANGES.items() if value is not None])
+def test_a_field_changes_what_it_names(field: str, tiny: Config, pictures: Path) -> None:
+    before = tiny.updated({"scoring.top_k": 2} | NEEDS.get(field, {}))
+    after = before.updated({field: CHANGES[field]})
+    assert before != after
+    one, other = outcome(before, pictures), outcome(after, pictures)
+    if field.startswith(EVALUATION_ONLY):
+        assert one["trained"] == other["trained"], "changing it must never retrain"
+        changed = [part for part in ("scores", "distances", "numbers") if one[part] != other[part]]
+        assert changed
+    else:
+        assert one["trained"] != other["trained"]
+
+
+def test_the_same_config_changes_nothing(tiny: Config, pictures: Path) -> None:
+    """The negative control: it is the field that changes the numbers, not the run."""
+    assert outcome(tiny, pictures) == outcome.__wrapped__(tiny, pictures)

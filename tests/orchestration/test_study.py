@@ -1,0 +1,122 @@
+"""A study expands to the trials that it asks for, each once, under keys of what numbers depend on."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moleflow import profiles
+from moleflow.config import BackboneConfig
+from moleflow.errors import ConfigError, StudyError
+from orchestration.plan import known_studies, load_study
+from orchestration.study import Grid, Orders, Plan, Study, TaskZero, expand, sequences, trial_key
+
+CLASSES = ("a", "b", "c", "d")
+PRINTS = {name: f"print of {name}" for name in CLASSES}
+
+
+def plan(axes: tuple[Any, ...], seeds: tuple[int, ...] = (0, 1), root: str = "/data", **changes: Any) -> Plan:
+    study = Study(question="?", base=profiles.quick(), axes=axes, seeds=seeds, **changes)
+    weights = {profiles.quick().backbone: "weights"}
+    return expand("study", study, root, PRINTS, weights)
+
+
+def orders_of(axes: tuple[Any, ...], classes: tuple[str, ...] = CLASSES) -> list[tuple[str, ...]]:
+    study = Study(question="?", base=profiles.quick(), axes=axes)
+    return [tuple(task[0] for task in order) for order in sequences(study, classes)]
+
+
+def test_task0_times_orders_times_seeds_are_the_trials() -> None:
+    trials = plan((TaskZero(classes=("b", "d")), Orders(count=3))).trials
+    assert len(trials) == 2 * 3 * 2
+    assert {trial.sequence[0][0] for trial in trials} == {"b", "d"}
+    assert len({(trial.sequence, trial.seed) for trial in trials}) == 12
+
+
+def test_every_order_learns_every_class_once() -> None:
+    for order in orders_of((Orders(count=20),)):
+        assert sorted(order) == sorted(CLASSES)
+
+
+def test_whole_orders_differ_in_task_0_while_there_are_classes() -> None:
+    orders = orders_of((Orders(count=4),))
+    assert [order[0] for order in orders] == ["a", "b", "c", "d"]
+    assert len(set(orders_of((Orders(count=9),)))) == 9
+
+
+def test_more_orders_keep_the_first_ones() -> None:
+    for axes in ((), (TaskZero(count=2),)):
+        few, many = orders_of((*axes, Orders(count=2))), orders_of((*axes, Orders(count=5)))
+        assert set(few) <= set(many)
+
+
+def test_no_more_orders_than_there_are() -> None:
+    assert len(orders_of((TaskZero(count=1), Orders(count=99)), ("a", "b", "c"))) == math.factorial(2)
+    assert len(orders_of((Orders(count=99),), ("a", "b", "c"))) == math.factorial(3)
+
+
+def test_a_grid_multiplies_and_its_values_stand_in_the_axes() -> None:
+    trials = plan((Grid(field="loss.tail_weight", values=(0.0, 0.7)),)).trials
+    assert [trial.config.loss.tail_weight for trial in trials] == [0.0, 0.0, 0.7, 0.7]
+    assert [trial.axes["loss.tail_weight"] for trial in trials] == ["0.0", "0.0", "0.7", "0.7"]
+
+
+def test_a_repeated_point_is_one_trial() -> None:
+    assert len(plan((Grid(field="loss.tail_weight", values=(0.7, 0.7)),)).trials) == 2
+
+
+def test_a_grid_over_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"loss\.tail_wait: unknown config field"):
+        plan((Grid(field="loss.tail_wait", values=(0.0,)),))
+
+
+def test_task_0_must_be_a_class() -> None:
+    with pytest.raises(StudyError, match="task 0 z: not among the classes a, b, c, d"):
+        orders_of((TaskZero(classes=("z",)),))
+
+
+def test_a_key_does_not_depend_on_study_or_place() -> None:
+    here, there = plan(()), plan((), root="/elsewhere")
+    assert [trial.key for trial in here.trials] == [trial.key for trial in there.trials]
+
+
+def test_a_key_depends_on_config_sequence_seed_data_and_weights() -> None:
+    base = profiles.quick()
+    prints = {"a": "1", "b": "2"}
+    order = (("a",), ("b",))
+    keys = [
+        trial_key(base, order, 0, prints, "w"),
+        trial_key(base.updated({"training.epochs": 7}), order, 0, prints, "w"),
+        trial_key(base, (("b",), ("a",)), 0, prints, "w"),
+        trial_key(base, order, 1, prints, "w"),
+        trial_key(base, order, 0, {"a": "1", "b": "changed"}, "w"),
+        trial_key(base, order, 0, prints, "other"),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_where_the_weights_file_lies_does_not_change_a_key() -> None:
+    here = profiles.quick().updated({"backbone.weights": "/here/w.safetensors"})
+    there = profiles.quick().updated({"backbone.weights": "/there/w.safetensors"})
+    order, prints = (("a",), ("b",)), {"a": "1", "b": "2"}
+    assert trial_key(here, order, 0, prints, "sha256:1") == trial_key(there, order, 0, prints, "sha256:1")
+
+
+def test_numpy_scalars_do_not_change_a_key() -> None:
+    plain, numpy = ({"lora.rank": kind(8), "training.lr": lr} for kind, lr in ((int, 0.5), (np.int64, np.float64(0.5))))
+    assert profiles.quick().updated(plain) == profiles.quick().updated(numpy)
+
+
+def test_a_plan_survives_its_file() -> None:
+    before = plan((TaskZero(count=2), Orders(count=2), Grid(field="lora", values=("off",))))
+    assert Plan.model_validate_json(before.model_dump_json()) == before
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_every_study_of_the_package_expands(name: str) -> None:
+    name, study = load_study(name)
+    weights: dict[BackboneConfig, str] = {study.base.backbone: "weights"}
+    trials = expand(name, study, "/data", PRINTS, weights).trials
+    assert len(trials) > len(study.seeds)
+    assert len({trial.key for trial in trials}) == len(trials)
