@@ -73,7 +73,14 @@ def write_scores(
                     chosen = int(routing.chosen[i])
                     routed = evaluation.scores(name, sequence[chosen]).images[i]
                     where = f"{picture.path.parent.name}/{picture.path.name}"
-                    row = [name, where, picture.defect, float(oracle[i]), float(routed), names[chosen]]
+                    row = [
+                        name,
+                        where,
+                        picture.defect,
+                        float(oracle[i]),
+                        float(routed),
+                        names[chosen],
+                    ]
                     writer.writerow([*row, *(float(d) for d in routing.distances[i])])
 
 

@@ -149,7 +149,9 @@ def studies() -> int:
 def main() -> None:
     """Entry point: an error of the tree in `moleflow.errors` is one message and exit code 2."""
     try:
-        code = app(sys.argv[1:], result_action="return_value", exit_on_error=False, print_error=True)
+        code = app(
+            sys.argv[1:], result_action="return_value", exit_on_error=False, print_error=True
+        )
     except CycloptsError:
         code = REFUSED
     except MoleflowError as error:

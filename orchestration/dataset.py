@@ -45,5 +45,3 @@ def _appearance(data: ClassData) -> str:
 
 def _files(picture: Picture) -> Sequence[Path]:
     return [picture.path] if picture.mask is None else [picture.path, picture.mask]
-
-

@@ -52,9 +52,7 @@ class EventLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         _drop_torn_line(path)
-        self._written = {
-            (name, event.step) for event in read_events(path) for name in event.values
-        }
+        self._written = {(name, event.step) for event in read_events(path) for name in event.values}
 
     def add(self, kind: str, **fields: Any) -> None:
         """Write one event now; measurements that were written before are left out."""
@@ -86,7 +84,9 @@ def read_events_from(path: Path, offset: int) -> tuple[list[Event], int]:
         file.seek(offset)
         data = file.read()
     complete = data[: data.rfind(b"\n") + 1]
-    return [Event.model_validate_json(line) for line in complete.splitlines()], offset + len(complete)
+    return [Event.model_validate_json(line) for line in complete.splitlines()], offset + len(
+        complete
+    )
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -167,7 +167,9 @@ def write_atomically(path: Path, text: str) -> None:
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another --root") from None
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}); choose another --root"
+        ) from None
 
 
 def read_json(path: Path) -> Any:

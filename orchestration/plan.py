@@ -69,7 +69,9 @@ def load_study(name: str) -> tuple[str, Study]:
         )
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
-        raise StudyError(f"study {name!r}: its module defines no STUDY of type orchestration.study.Study")
+        raise StudyError(
+            f"study {name!r}: its module defines no STUDY of type orchestration.study.Study"
+        )
     return check_name(name), study
 
 

@@ -21,11 +21,15 @@ def status_table(plan: Plan, root: Root) -> Group:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("trial", "state", "order", "seed", "time", *MAIN_METRICS):
-        table.add_column(column, justify="left" if column in ("trial", "state", "order") else "right")
+        table.add_column(
+            column, justify="left" if column in ("trial", "state", "order") else "right"
+        )
     for trial in plan.trials:
         table.add_row(*_line(folder, trial, records[trial.key]))
     failures = [
-        Text(f"{label(trial)}  {record.failure.kind} in {record.failure.stage}: {record.failure.message}")
+        Text(
+            f"{label(trial)}  {record.failure.kind} in {record.failure.stage}: {record.failure.message}"
+        )
         for trial in plan.trials
         if (record := records[trial.key]) is not None and record.failure is not None
     ]

@@ -88,7 +88,8 @@ def _is_whole(folder: Path) -> bool:
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         return all(
-            (folder / name).stat().st_size == said["size"] and _sha256(folder / name) == said["sha256"]
+            (folder / name).stat().st_size == said["size"]
+            and _sha256(folder / name) == said["sha256"]
             for name, said in files.items()
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -160,7 +160,9 @@ def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
     found: list[Sequence] = []
     for first in firsts:
         rest = [name for name in names if name != first]
-        found += [_single((first, *tail)) for tail in _distinct_orders(rest, count, ("orders", first))]
+        found += [
+            _single((first, *tail)) for tail in _distinct_orders(rest, count, ("orders", first))
+        ]
     return found
 
 
@@ -176,7 +178,9 @@ def _whole_orders(names: tuple[str, ...], count: int) -> list[tuple[str, ...]]:
     return orders
 
 
-def _distinct_orders(names: list[str], count: int, stream: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _distinct_orders(
+    names: list[str], count: int, stream: tuple[str, ...]
+) -> list[tuple[str, ...]]:
     """The given order first, then random ones, each once; fewer where there are not so many."""
     orders = [tuple(names)]
     draws = numpy_stream(*stream)

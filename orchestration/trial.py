@@ -181,9 +181,7 @@ class SequenceRun:
     def _begin(self, stage: str, name: str, index: int = 0) -> None:
         self.stage, self._since = f"{stage} {name}", time.perf_counter()
         tasks = len(self.trial.sequence)
-        self.events.add(
-            "stage", stage=stage, name=name, state="started", task=index, tasks=tasks
-        )
+        self.events.add("stage", stage=stage, name=name, state="started", task=index, tasks=tasks)
 
     def _end(self, stage: str, name: str, index: int = 0) -> None:
         taken = time.perf_counter() - self._since
@@ -198,7 +196,9 @@ class SequenceRun:
             seconds=taken,
         )
 
-    def _record(self, status: Status, error: Exception | None, numbers: dict[str, object]) -> Record:
+    def _record(
+        self, status: Status, error: Exception | None, numbers: dict[str, object]
+    ) -> Record:
         trial = self.trial
         attempts = [e for e in read_events(self.folder.events(trial.key)) if e.kind == "attempt"]
         rows = self.evaluation.measurements if self.evaluation else []

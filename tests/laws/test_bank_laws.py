@@ -87,5 +87,7 @@ def test_parameter_counts_of_main_are_those_of_the_paper() -> None:
     assert counts["dia"] == 1_774_080
     assert sum(counts.values()) == 3_706_368
     for block in model.base.blocks:
-        linears = [block.subnet.slot(name) for name in ("scale_in", "scale_out", "shift_in", "shift_out")]
+        linears = [
+            block.subnet.slot(name) for name in ("scale_in", "scale_out", "shift_in", "shift_out")
+        ]
         assert sum(p.numel() for linear in linears for p in linear.parameters()) == 1_476_864

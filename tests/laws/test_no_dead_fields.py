@@ -87,7 +87,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draws = numpy_stream("dead fields")
     for name in ("bottle", "cable"):
         level = {"bottle": 60, "cable": 160}[name]
-        for split, defect, count in (("train", "good", 6), ("test", "good", 3), ("test", "hole", 3)):
+        for split, defect, count in (
+            ("train", "good", 6),
+            ("test", "good", 3),
+            ("test", "hole", 3),
+        ):
             folder = root / name / split / defect
             folder.mkdir(parents=True)
             for i in range(count):
@@ -118,7 +122,9 @@ def extracted(config: Config, pictures: Path) -> dict[str, ClassFeatures]:
 def outcome(config: Config, pictures: Path) -> dict[str, Any]:
     """Bytes of base and banks, and every number that comes out of a sequence of two tasks."""
     data = open_catalog(pictures)
-    features = extracted(Config(image=config.image, backbone=config.backbone, patches=config.patches), pictures)
+    features = extracted(
+        Config(image=config.image, backbone=config.backbone, patches=config.patches), pictures
+    )
     sequence = (("bottle",), ("cable",))
     height, width = features["bottle"].train.patches.shape[1:3]
     model = MoLEFlow(config, (height, width), 0, sequence[0])
@@ -128,7 +134,10 @@ def outcome(config: Config, pictures: Path) -> dict[str, Any]:
         list(stage(model, task, features[task[0]].train.patches))
         evaluation.after_task(index)
     evaluation.finish()
-    numbers = {(m.class_name, m.metric, m.step, m.definition, m.routing): m.value for m in evaluation.measurements}
+    numbers = {
+        (m.class_name, m.metric, m.step, m.definition, m.routing): m.value
+        for m in evaluation.measurements
+    }
     distances = [evaluation.routing(name).distances for name in data]
     scores = [evaluation.scores(name, (name,)) for name in data]
     return {

@@ -62,7 +62,12 @@ def test_a_changed_frozen_byte_is_an_error(tiny: Config) -> None:
 
 def test_every_parameter_of_a_bank_moves_within_two_steps(tiny: Config) -> None:
     config = tiny.updated(
-        {"mixer.gate": "task", "training.epochs": 2, "training.warmup_epochs": 0, "training.batch_size": 10}
+        {
+            "mixer.gate": "task",
+            "training.epochs": 2,
+            "training.warmup_epochs": 0,
+            "training.batch_size": 10,
+        }
     )
     fresh = MoLEFlow(config, GRID, 0, A)
     fresh.new_bank(A)

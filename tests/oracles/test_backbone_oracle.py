@@ -39,7 +39,9 @@ def test_random_backbone_gives_timms_features_only_maps() -> None:
 def test_backbone_file_gives_timms_features_only_maps(real_data: Path) -> None:
     path = real_data / "weights" / "resnet18.safetensors"
     backbone = load_backbone(RESNET.model_copy(update={"weights": str(path)}))
-    theirs = timm_maps({name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()})
+    theirs = timm_maps(
+        {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
+    )
     for our, their in zip(backbone(images()), theirs, strict=True):
         assert torch.equal(our, their)
 
@@ -87,7 +89,9 @@ def test_identity_of_weights_is_their_content(tmp_path: Path) -> None:
     here, there = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     save_file({"x": torch.ones(2)}, here)
     save_file({"x": torch.ones(2)}, there)
-    identity = [weights_identity(RESNET.model_copy(update={"weights": str(p)})) for p in (here, there)]
+    identity = [
+        weights_identity(RESNET.model_copy(update={"weights": str(p)})) for p in (here, there)
+    ]
     assert identity[0] == identity[1] != weights_identity(RESNET)
     save_file({"x": torch.zeros(2)}, there)
     assert weights_identity(RESNET.model_copy(update={"weights": str(there)})) != identity[0]

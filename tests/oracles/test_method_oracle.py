@@ -55,7 +55,9 @@ def test_mahalanobis_distance_is_the_plain_one() -> None:
     covariance = np.cov(train, rowvar=False) + 1e-2 * np.eye(9)
     inverse = np.linalg.inv(covariance)
     expected = [(x - train.mean(0)) @ inverse @ (x - train.mean(0)) for x in test]
-    np.testing.assert_allclose(prototype.squared_distance(torch.from_numpy(test)), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        prototype.squared_distance(torch.from_numpy(test)), expected, rtol=1e-9
+    )
 
 
 def test_euclidean_distance_is_the_plain_one() -> None:
@@ -87,7 +89,9 @@ def test_maps_are_bilinear_then_gaussian() -> None:
     config = ScoringConfig(smoothing=2.0, align_corners=True)
     corners = np.stack([zoom(p, 13 / 4, order=1) for p in patches])  # zoom aligns corners
     expected = np.stack([gaussian_filter(p, 2.0) for p in corners])
-    np.testing.assert_allclose(anomaly_maps(torch.from_numpy(patches), 13, config), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        anomaly_maps(torch.from_numpy(patches), 13, config), expected, atol=1e-5
+    )
 
 
 def test_maps_are_not_smoothed_across_pictures() -> None:

@@ -99,7 +99,9 @@ def test_bad_input_is_refused(
     assert callable(spoil)
     spoil(data)
     (tmp_path / "file").write_text("")
-    options = [text.replace("DATA", str(data)).replace("FILE", str(tmp_path / "file")) for text in options]
+    options = [
+        text.replace("DATA", str(data)).replace("FILE", str(tmp_path / "file")) for text in options
+    ]
     defaults = ["--profile", "quick", "--set", "backbone.weights=random"]
     root = [] if "--root" in options else ["--root", str(tmp_path / "root")]
     if "--profile" in options:
@@ -125,7 +127,10 @@ def test_a_weights_file_that_lacks_a_stage_is_refused(
 
 @pytest.mark.parametrize("command", ["status", "report", "sync"])
 def test_a_study_that_was_never_run_is_refused(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = refuse([command, "nothing", "--root", str(tmp_path)], monkeypatch, capsys)
     assert "no study 'nothing'" in text and "--root" in text
@@ -138,5 +143,7 @@ def test_an_unknown_study_is_refused_with_the_known_ones(
     assert "did you mean task_order?" in text
 
 
-def test_an_unknown_option_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_option_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "--sedes" in refuse(["run", "task_order", "--sedes", "3"], monkeypatch, capsys)

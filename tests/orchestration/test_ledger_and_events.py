@@ -57,7 +57,11 @@ def test_a_restarted_trial_writes_a_measurement_once_with_its_first_time(tmp_pat
     restarted = EventLog(path)
     restarted.add("epoch", step=1, values={"loss/a": 2.0, "lr/a": 0.1})
     restarted.add("epoch", step=2, values={"loss/a": 1.0})
-    found = [(name, event.step, v, event.time) for event in read_events(path) for name, v in event.values.items()]
+    found = [
+        (name, event.step, v, event.time)
+        for event in read_events(path)
+        for name, v in event.values.items()
+    ]
     assert [row[:3] for row in found] == [("loss/a", 1, 2.0), ("lr/a", 1, 0.1), ("loss/a", 2, 1.0)]
     assert found[0][3] == first
 

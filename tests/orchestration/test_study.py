@@ -16,7 +16,9 @@ CLASSES = ("a", "b", "c", "d")
 PRINTS = {name: f"print of {name}" for name in CLASSES}
 
 
-def plan(axes: tuple[Any, ...], seeds: tuple[int, ...] = (0, 1), root: str = "/data", **changes: Any) -> Plan:
+def plan(
+    axes: tuple[Any, ...], seeds: tuple[int, ...] = (0, 1), root: str = "/data", **changes: Any
+) -> Plan:
     study = Study(question="?", base=profiles.quick(), axes=axes, seeds=seeds, **changes)
     weights = {profiles.quick().backbone: "weights"}
     return expand("study", study, root, PRINTS, weights)
@@ -52,7 +54,9 @@ def test_more_orders_keep_the_first_ones() -> None:
 
 
 def test_no_more_orders_than_there_are() -> None:
-    assert len(orders_of((TaskZero(count=1), Orders(count=99)), ("a", "b", "c"))) == math.factorial(2)
+    assert len(orders_of((TaskZero(count=1), Orders(count=99)), ("a", "b", "c"))) == math.factorial(
+        2
+    )
     assert len(orders_of((Orders(count=99),), ("a", "b", "c"))) == math.factorial(3)
 
 
@@ -100,11 +104,16 @@ def test_where_the_weights_file_lies_does_not_change_a_key() -> None:
     here = profiles.quick().updated({"backbone.weights": "/here/w.safetensors"})
     there = profiles.quick().updated({"backbone.weights": "/there/w.safetensors"})
     order, prints = (("a",), ("b",)), {"a": "1", "b": "2"}
-    assert trial_key(here, order, 0, prints, "sha256:1") == trial_key(there, order, 0, prints, "sha256:1")
+    assert trial_key(here, order, 0, prints, "sha256:1") == trial_key(
+        there, order, 0, prints, "sha256:1"
+    )
 
 
 def test_numpy_scalars_do_not_change_a_key() -> None:
-    plain, numpy = ({"lora.rank": kind(8), "training.lr": lr} for kind, lr in ((int, 0.5), (np.int64, np.float64(0.5))))
+    plain, numpy = (
+        {"lora.rank": kind(8), "training.lr": lr}
+        for kind, lr in ((int, 0.5), (np.int64, np.float64(0.5)))
+    )
     assert profiles.quick().updated(plain) == profiles.quick().updated(numpy)
 
 

@@ -65,28 +65,43 @@ def test_a_record_says_what_ran(done: tuple[Root, list[Trial]]) -> None:
     assert record.versions["torch"] == torch.__version__.split("+")[0]
     assert record.device == "cpu" and record.threads == 1
     assert record.peak_memory > 1e8
-    assert {"base fabric", "adapter wood", "evaluation capsule", "features wood"} <= set(record.seconds)
+    assert {"base fabric", "adapter wood", "evaluation capsule", "features wood"} <= set(
+        record.seconds
+    )
     assert record.parameters["bank"] == sum(
         count for part, count in record.parameters.items() if part.startswith("bank/")
     )
 
 
-def test_every_step_measures_every_class_seen_routed_and_oracle(done: tuple[Root, list[Trial]]) -> None:
+def test_every_step_measures_every_class_seen_routed_and_oracle(
+    done: tuple[Root, list[Trial]],
+) -> None:
     record = record_of(done)
     order = [task[0] for task in record.sequence]
-    entries = {(r.step, r.class_name, r.routing) for r in record.rows if r.definition == "step" and r.metric == "aupro"}
+    entries = {
+        (r.step, r.class_name, r.routing)
+        for r in record.rows
+        if r.definition == "step" and r.metric == "aupro"
+    }
     assert entries == {
-        (i + 1, name, routing) for i in range(3) for name in order[: i + 1] for routing in ("routed", "oracle")
+        (i + 1, name, routing)
+        for i in range(3)
+        for name in order[: i + 1]
+        for routing in ("routed", "oracle")
     }
 
 
-def test_backward_transfer_under_the_true_task_is_exactly_zero(done: tuple[Root, list[Trial]]) -> None:
+def test_backward_transfer_under_the_true_task_is_exactly_zero(
+    done: tuple[Root, list[Trial]],
+) -> None:
     rows = [r for r in record_of(done).rows if "transfer" in r.definition and r.routing == "oracle"]
     assert len(rows) >= 14
     assert {row.value for row in rows} == {0.0}
 
 
-def test_final_mean_is_the_mean_over_classes_at_the_last_step(done: tuple[Root, list[Trial]]) -> None:
+def test_final_mean_is_the_mean_over_classes_at_the_last_step(
+    done: tuple[Root, list[Trial]],
+) -> None:
     rows = [r for r in record_of(done).rows if r.metric == "pixel_ap" and r.routing == "routed"]
     entries = [r.value for r in rows if r.definition == "step" and r.step == 3]
     (mean,) = [r.value for r in rows if r.definition == "final_mean"]
@@ -94,14 +109,18 @@ def test_final_mean_is_the_mean_over_classes_at_the_last_step(done: tuple[Root, 
     assert mean == pytest.approx(sum(entries) / 3, abs=1e-12)
 
 
-def test_two_orders_with_one_task_0_trained_apart_agree_to_the_bit(done: tuple[Root, list[Trial]]) -> None:
+def test_two_orders_with_one_task_0_trained_apart_agree_to_the_bit(
+    done: tuple[Root, list[Trial]],
+) -> None:
     one, other = record_of(done, 0), record_of(done, 1)
     assert one.sequence != other.sequence
     assert one.hashes == other.hashes
     assert {"base", "bank wood", "scores wood"} <= set(one.hashes)
 
 
-def test_events_carry_losses_by_epoch_and_metrics_by_tasks_seen(done: tuple[Root, list[Trial]]) -> None:
+def test_events_carry_losses_by_epoch_and_metrics_by_tasks_seen(
+    done: tuple[Root, list[Trial]],
+) -> None:
     root, planned = done
     events = list(read_events(root.study("small").events(planned[0].key)))
     losses = [event for event in events if "loss/fabric" in event.values]
@@ -114,7 +133,12 @@ def test_events_carry_losses_by_epoch_and_metrics_by_tasks_seen(done: tuple[Root
 def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list[Trial]]) -> None:
     root, planned = done
     record, folder = record_of(done), root.study("small").artifacts(planned[0].key)
-    assert set(record.artifacts) == {"anomaly_maps.png", "config.json", "r_matrices.csv", "scores.csv"}
+    assert set(record.artifacts) == {
+        "anomaly_maps.png",
+        "config.json",
+        "r_matrices.csv",
+        "scores.csv",
+    }
     with Image.open(folder / "anomaly_maps.png") as sheet:
         assert sheet.width > 400 and sheet.height > 1000
     assert Config.model_validate_json((folder / "config.json").read_text()) == record.config
@@ -123,12 +147,16 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
     assert len(scores) == 3 * 22
     hits = sum(row["class"] == row["routed_to"] for row in scores)
     (accuracy,) = [
-        r.value for r in record.rows if r.metric == "routing_accuracy" and r.definition == "final_mean" and r.routing == "routed"
+        r.value
+        for r in record.rows
+        if r.metric == "routing_accuracy" and r.definition == "final_mean" and r.routing == "routed"
     ]
     assert accuracy == pytest.approx(hits / len(scores))
 
 
-def test_features_are_extracted_once(done: tuple[Root, list[Trial]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_extracted_once(
+    done: tuple[Root, list[Trial]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     root, planned = done
 
     def forbidden(*_: object) -> None:
@@ -138,7 +166,9 @@ def test_features_are_extracted_once(done: tuple[Root, list[Trial]], monkeypatch
     assert trials.run_trial(planned[0], root, Resources()) == "finished"
 
 
-def test_a_diverging_trial_is_recorded_with_stage_and_numbers(tmp_path: Path, data_root: Path, tiny: Config) -> None:
+def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
+    tmp_path: Path, data_root: Path, tiny: Config
+) -> None:
     # A scale without bounds and a huge step: the loss overflows in a few steps.
     wild = tiny.updated({"adapter.bounds": "none", "training.lr": 1e30, "training.clip_norm": 1e30})
     root = Root.at(tmp_path)
@@ -166,7 +196,11 @@ def test_an_error_that_would_come_again_is_recorded_with_its_traceback(
     assert record is not None and record.failure is not None
     assert (record.failure.kind, record.failure.stage) == ("ZeroDivisionError", "adapter capsule")
     assert "in broken" in record.failure.traceback
-    assert [r.class_name for r in record.rows if r.definition == "step" and r.metric == "aupro" and r.routing == "routed"] == ["fabric"]
+    assert [
+        r.class_name
+        for r in record.rows
+        if r.definition == "step" and r.metric == "aupro" and r.routing == "routed"
+    ] == ["fabric"]
 
 
 def test_what_a_retry_can_cure_is_raised_and_leaves_no_record(
@@ -183,7 +217,9 @@ def test_what_a_retry_can_cure_is_raised_and_leaves_no_record(
     assert Ledger(root.study("small")).keys() == []
 
 
-def test_data_that_changed_since_the_plan_is_refused(tmp_path: Path, data_root: Path, tiny: Config) -> None:
+def test_data_that_changed_since_the_plan_is_refused(
+    tmp_path: Path, data_root: Path, tiny: Config
+) -> None:
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     changed = trial.model_copy(update={"fingerprints": trial.fingerprints | {"wood": "other"}})
