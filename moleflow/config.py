@@ -1,7 +1,7 @@
 """The settings of one trial: a frozen, typed tree. Imports no torch, so that a study loads at once.
 
-Every choice that the papers make differently is a field here, and a profile (`profiles.py`) fixes it.
-Defaults are those of the profile `main` and stand nowhere else.
+Every choice that the papers make differently is a field here, and a profile (`profiles.py`) fixes
+it. Defaults are those of the profile `main` and stand nowhere else.
 """
 
 import difflib
@@ -51,7 +51,7 @@ class BackboneConfig(Settings):
     name: str = "wide_resnet50_2"
     """Name of a timm model."""
     weights: str = "pretrained"
-    """`pretrained` (timm's own), `random` (untrained, seeded), or the path of a .safetensors file."""
+    """`pretrained` (timm's own), `random` (untrained, seeded), or a .safetensors file's path."""
     stages: Annotated[tuple[str, ...], Field(min_length=1)] = ("layer2", "layer3")
     """Stages whose maps are used, finest first."""
     random_seed: int = 0
@@ -64,7 +64,7 @@ class PatchConfig(Settings):
     dim: Count = 768
     """Channels D of a patch vector; divisible by 4."""
     grid: Literal["first", "last"] = "first"
-    """The stage whose grid is used: 28 x 28 for `first`, 14 x 14 for `last` at 224 px with layer2 and layer3."""
+    """Stage whose grid is used: `first` 28 x 28, `last` 14 x 14, at 224 px with layer2, layer3."""
     neighbourhood: Count = 3
     """Side of the square of map positions gathered for a patch; odd."""
     dtype: Literal["float16", "float32"] = "float16"
@@ -83,7 +83,7 @@ class WhiteningConfig(Settings):
     init: Literal["middle", "task0"] = "middle"
     """How later tasks begin: in the middle of the bounds, or as a copy of task 0's adapter."""
     identity_weight: NonNegative = 0.1
-    """Weight of the pull towards scale 1 and shift 0: on task 0, and on later tasks with init `task0`."""
+    """Weight of the pull to scale 1 and shift 0: on task 0, and later tasks with init `task0`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "WhiteningConfig":
@@ -185,7 +185,7 @@ class RouterConfig(Settings):
 
 
 class ScoringConfig(Settings):
-    """From patch log-likelihoods to maps and image scores (METHOD 8). Changing these never retrains."""
+    """From patch log-likelihoods to maps and image scores (METHOD 8). Changes never retrain."""
 
     aggregation: Literal["top_k", "mean", "max", "quantile"] = "top_k"
     """How patch scores make an image score."""
@@ -233,9 +233,10 @@ class Config(Settings):
             if kernel and kernel % 2 == 0:
                 raise ValueError(f"{path}: {kernel} is even; choose an odd number")
         if self.patches.dim % 4:
+            lower = self.patches.dim // 4 * 4
             raise ValueError(
-                f"patches.dim: {self.patches.dim} is not divisible by 4 (the position code has four "
-                f"parts); choose {self.patches.dim // 4 * 4 or 4} or {self.patches.dim // 4 * 4 + 4}"
+                f"patches.dim: {self.patches.dim} is not divisible by 4 (the position code has "
+                f"four parts); choose {lower or 4} or {lower + 4}"
             )
         if self.flow.context_start >= self.flow.context_max:
             raise ValueError("flow.context_start: must be smaller than flow.context_max")
@@ -243,7 +244,8 @@ class Config(Settings):
             raise ValueError("training.warmup_epochs: must be smaller than training.epochs")
         if not self.trains_something:
             raise ValueError(
-                "a later task would have nothing to train: lora, task_bias, dia and adapter are all off"
+                "a later task would have nothing to train: "
+                "lora, task_bias, dia and adapter are all off"
             )
         return self
 
@@ -258,7 +260,8 @@ class Config(Settings):
         """A copy with dotted fields replaced, e.g. `{"training.epochs": 40}`.
 
         Raises:
-            ConfigError: a field does not exist or a value does not fit, with the dotted path and remedy.
+            ConfigError: a field does not exist or a value does not fit; the message names the
+                dotted path and the remedy.
         """
         tree = self.model_dump(mode="json")
         for path, value in overrides.items():
@@ -306,7 +309,7 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
     for i, name in enumerate([*parents, leaf]):
         if not isinstance(branch, dict) or name not in branch:
             known = [field for field, _ in _flatten(Config().model_dump(mode="json"), "")]
-            known += [field for field in Config.model_fields]
+            known += list(Config.model_fields)
             close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]}?" if close else ""
             if isinstance(branch, str) and i:

@@ -32,7 +32,10 @@ class FrozenStateError(MoleflowError):
 
 
 class DivergedError(MoleflowError):
-    """A loss or a score stopped being finite. A result, recorded with the numbers at that moment."""
+    """A loss or a score stopped being finite.
+
+    A result, recorded with the numbers at that moment.
+    """
 
     def __init__(self, message: str, numbers: dict[str, Any]):
         super().__init__(message)

@@ -1,8 +1,8 @@
-"""Evaluation of a sequence: after every task, all classes seen so far, routed and under the true task.
+"""Evaluation of a sequence: after every task, all classes so far, routed and under the true task.
 
-A score is a function of (test pictures, base, bank). Base and banks are frozen after their task, so a
-score is computed once and kept under the hash of the bytes that made it; were a byte to change, it
-would be computed anew. This is why R costs T evaluations of a class and not T^2 / 2.
+A score is a function of (test pictures, base, bank). Base and banks are frozen after their task, so
+a score is computed once and kept under the hash of the bytes that made it; were a byte to change,
+it would be computed anew. This is why R costs T evaluations of a class and not T^2 / 2.
 """
 
 from collections.abc import Mapping
@@ -137,7 +137,7 @@ class SequenceEvaluation:
         return tensors_digest([(name, self.scores(name, task).patches)])
 
     def truth(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Which test pictures are anomalous (N,), and their masks (N, S, S) where the class has any."""
+        """Which test pictures are anomalous (N,), and masks (N, S, S) where the class has any."""
         if name not in self._truth:
             data, image = self._data[name], self._model.config.image
             labels = np.array([picture.anomalous for picture in data.test])

@@ -1,7 +1,7 @@
 """Random streams with names. Nothing in this project draws from a global generator.
 
-A stream is derived from its name alone, e.g. `(seed, "bank", "bottle", "batches")`, so that what one
-consumer draws never shifts what another one gets (METHOD section 5).
+A stream is derived from its name alone, e.g. `(seed, "bank", "bottle", "batches")`, so that what
+one consumer draws never shifts what another one gets (METHOD section 5).
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def numpy_stream(*name: Part) -> np.random.Generator:
 
 
 def torch_stream(*name: Part) -> "torch.Generator":
-    """A CPU generator of torch for one named purpose (draws on the CPU are the same on any device)."""
+    """A CPU generator of torch for one named purpose (CPU draws are the same on any device)."""
     import torch
 
     return torch.Generator().manual_seed(stream_seed(*name))

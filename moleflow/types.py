@@ -1,4 +1,6 @@
-"""Shapes by letter, used in every annotation: B images, H x W patch grid, D channels, S pixels, N samples.
+"""Shapes by letter, used in every annotation.
+
+B images, H x W patch grid, D channels, S pixels, N samples.
 
 Annotations are checked by beartype in the tests only (tests/conftest.py installs the hook).
 """

@@ -1,4 +1,4 @@
-"""What a trial leaves to look at: config, R matrices, scores of every picture, a sheet of anomaly maps."""
+"""What a trial leaves to look at: config, R matrices, every picture's scores, anomaly maps."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def write_artifacts(
 def write_r_matrices(
     path: Path, measurements: Iterable[Measurement], sequence: Sequence[Task]
 ) -> None:
-    """R[i, j] of every metric and routing: one line per step, one column per class in learning order."""
+    """R[i, j] of every metric and routing: a line per step, a column per class in task order."""
     classes = [name for task in sequence for name in task]
     table: dict[tuple[str, str, int], dict[str, float]] = {}
     for row in measurements:
@@ -57,7 +57,7 @@ def write_scores(
     data: Mapping[str, ClassData],
     evaluation: SequenceEvaluation,
 ) -> None:
-    """After the last task, per test picture: label, score under the true and the routed task, distances."""
+    """After the last task, per test picture: label, scores (true and routed task), distances."""
     names = [task_name(task) for task in sequence]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -107,7 +107,7 @@ def _class_rows(
     image = trial.config.image
     chosen = evaluation.routing(name).chosen
     maps = np.stack(
-        [evaluation.scores(name, trial.sequence[t]).maps[i] for i, t in enumerate(chosen.tolist())]
+        [evaluation.scores(name, trial.sequence[int(t)]).maps[i] for i, t in enumerate(chosen)]
     )
     labels, masks = evaluation.truth(name)
     low, high = float(np.median(maps[~labels])), float(maps.max())

@@ -1,7 +1,7 @@
 """Checked data: every file of a class decoded once, and its fingerprint remembered below the root.
 
-What was checked is known by names, sizes and modification times, as make knows it: a second run over
-the same files decodes and hashes nothing.
+What was checked is known by names, sizes and modification times, as make knows it: a second run
+over the same files decodes and hashes nothing.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
 """What a running trial says: one JSON line per event, appended beside its results.
 
-The driver tails these files for the live view and for tracking. A measurement, i.e. (name, step), is
-written once in a trial's life: a restarted trial repeats its numbers to the bit, so it keeps the first
-line with its time, and sending everything twice changes nothing in the tracking store.
+The driver tails these files for the live view and for tracking. A measurement, i.e. (name, step),
+is written once in a trial's life: a restarted trial repeats its numbers to the bit, so it keeps the
+first line with its time, and sending everything twice changes nothing in the tracking store.
 """
 
 import json
@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import Field
 
 from moleflow.config import Settings
 
@@ -37,7 +39,7 @@ class Event(Settings):
     epochs: int = 0
     step: int = 0
     """Step of `values` in tracking: the epoch for losses, the number of tasks seen for metrics."""
-    values: dict[str, float] = {}
+    values: dict[str, float] = Field(default_factory=dict[str, float])
     """Measurements by tracking name, e.g. `loss/bottle` or `image_auroc/mean`."""
     seconds: float = 0.0
     """How long the stage or epoch took."""

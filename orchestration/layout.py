@@ -1,4 +1,4 @@
-"""Where things lie below the root folder (DESIGN: root folder). The only place that knows these names."""
+"""Where things lie below the root folder (DESIGN: root folder). Only place to know these names."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Root:
-    """The folder that the user names with --root; always absolute. Nothing is written outside of it."""
+    """The folder that the user names with --root; always absolute. Nothing is written outside."""
 
     path: Path
 

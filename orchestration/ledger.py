@@ -1,4 +1,7 @@
-"""The ledger: one immutable record per finished trial. It is the truth; MLflow and reports derive from it."""
+"""The ledger: one immutable record per finished trial.
+
+It is the truth; MLflow and reports derive from it.
+"""
 
 import json
 import os
@@ -6,6 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import Field
 
 from moleflow.config import Config, Settings
 from moleflow.errors import StoreError
@@ -17,7 +22,7 @@ Status = Literal["finished", "diverged", "failed"]
 
 
 class Row(Settings):
-    """One number of a trial. The tidy results table is these rows with the trial's columns before them."""
+    """One number of a trial. The tidy results table is these rows after the trial's columns."""
 
     step: int
     """Tasks seen when it was measured, from 1."""
@@ -26,8 +31,8 @@ class Row(Settings):
     class_name: str
     """The class; empty for a summary."""
     metric: str
-    """`image_auroc`, `image_ap`, `image_f1_max`, `pixel_auroc`, `pixel_ap`, `pixel_f1_max`, `aupro`,
-    `routing_accuracy`."""
+    """`image_auroc`, `image_ap`, `image_f1_max`, `pixel_auroc`, `pixel_ap`, `pixel_f1_max`,
+    `aupro`, `routing_accuracy`."""
     definition: str
     """`step` (an entry of R), `step_mean` (mean over classes seen), `final_mean`, `on_task_mean`,
     `backward_transfer/last_minus_own`, `backward_transfer/mean_over_pairs`,
@@ -55,19 +60,19 @@ class Failure(Settings):
     message: str
     stage: str = ""
     """Stage and task it happened in, e.g. `adapter cookie`."""
-    numbers: dict[str, Any] = {}
+    numbers: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Last numbers, for a diverged trial: epoch, loss, gradient norm."""
     traceback: str = ""
 
 
 class RoutingCounts(Settings):
-    """Confusion of the router after the last task: rows are true classes, columns the tasks chosen."""
+    """Confusion of the router after the last task: rows are true classes, columns chosen tasks."""
 
     classes: tuple[str, ...]
     tasks: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     smallest_margin: float | None = None
-    """Smallest (distance to the best wrong task - distance to the true task) over all test images."""
+    """Smallest (distance to best wrong task - distance to true task) over all test images."""
 
 
 class Record(Settings):
@@ -88,7 +93,7 @@ class Record(Settings):
     versions: dict[str, str]
     """Python, moleflow and the packages that numbers depend on."""
     git: str
-    """Revision of the code, with `+changes` where the tree was not clean; `unknown` outside a checkout."""
+    """Revision of the code, with `+changes` for an unclean tree; `unknown` outside a checkout."""
     device: str
     """`cpu` or `cuda:sm_90`."""
     threads: int
@@ -96,13 +101,13 @@ class Record(Settings):
     started: float
     ended: float
     attempts: int = 1
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = Field(default_factory=dict[str, float])
     """Wall time by stage, e.g. `adapter cookie`."""
     rows: tuple[Row, ...] = ()
-    hashes: dict[str, str] = {}
+    hashes: dict[str, str] = Field(default_factory=dict[str, str])
     """SHA-256 of `base`, of each `bank <task>` and of each class's `scores <class>`."""
     routing: RoutingCounts | None = None
-    parameters: dict[str, int] = {}
+    parameters: dict[str, int] = Field(default_factory=dict[str, int])
     """Trained parameters by component: `base`, `bank`, `bank/lora`, …"""
     peak_memory: int = 0
     """Largest resident memory of the trial's process, bytes."""

@@ -1,4 +1,4 @@
-"""From what is asked at the command line to a plan of trials, refused early if anything cannot work."""
+"""From what is asked at the command line to a plan of trials, refused early if it cannot work."""
 
 import difflib
 import importlib
@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from pydantic import Field
 
 from moleflow.config import Settings
 from moleflow.data.catalog import open_catalog
@@ -19,6 +21,7 @@ from orchestration.layout import Root
 from orchestration.ledger import write_atomically
 from orchestration.preflight import check_backbones
 from orchestration.study import (
+    Axis,
     Orders,
     Plan,
     Study,
@@ -41,7 +44,7 @@ class Request(Settings):
     orders: int | None = None
     task0: tuple[str, ...] = ()
     seeds: int | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 def known_studies() -> list[str]:
@@ -110,8 +113,8 @@ def customised(study: Study, request: Request) -> Study:
     return study.model_copy(update=changes)
 
 
-def _axes(study: Study, request: Request) -> tuple[Any, ...]:
-    axes = list(study.axes)
+def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
+    axes: list[Axis] = list(study.axes)
     if request.orders is not None:
         axes = [axis for axis in axes if not isinstance(axis, Orders)]
         axes.append(Orders(count=request.orders))
@@ -189,5 +192,6 @@ def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
         say("making synthetic pictures")
         return make_synthetic(root.path / "synthetic")
     raise StudyError(
-        "this study needs pictures: name the folder that holds the classes (MVTec layout) with --data DIR"
+        "this study needs pictures: "
+        "name the folder that holds the classes (MVTec layout) with --data DIR"
     )

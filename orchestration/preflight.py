@@ -14,7 +14,7 @@ def check_backbones(configs: Sequence[BackboneConfig]) -> dict[BackboneConfig, s
     """Identity of the weights of every backbone, each of which can be built.
 
     Raises:
-        WeightsError: unknown model or stage; weights missing, unreadable, or without a needed stage.
+        WeightsError: unknown model or stage; weights missing, unreadable, or incomplete.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         return dict(zip(configs, pool.map(_check, configs), strict=True))

@@ -1,5 +1,4 @@
 """The tidy results table: one line per number of every trial in a study's ledger."""
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import os
 import uuid

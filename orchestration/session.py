@@ -1,4 +1,4 @@
-"""A run of a study in the driver: runner, live view and tracking side by side, then the results table."""
+"""A run of a study in the driver: runner, live view and tracking side by side; then the results."""
 
 import importlib
 from contextlib import ExitStack

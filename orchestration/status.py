@@ -28,7 +28,8 @@ def status_table(plan: Plan, root: Root) -> Group:
         table.add_row(*_line(folder, trial, records[trial.key]))
     failures = [
         Text(
-            f"{label(trial)}  {record.failure.kind} in {record.failure.stage}: {record.failure.message}"
+            f"{label(trial)}  {record.failure.kind} in {record.failure.stage}: "
+            f"{record.failure.message}"
         )
         for trial in plan.trials
         if (record := records[trial.key]) is not None and record.failure is not None
@@ -51,7 +52,7 @@ def _line(folder: StudyFolder, trial: Trial, record: Record | None) -> list[Text
 
 
 def _state(folder: StudyFolder, trial: Trial, record: Record | None) -> str:
-    """A trial with events but no record is in work, or was interrupted: files alone cannot tell which."""
+    """A trial with events but no record is in work, or was interrupted: files cannot tell which."""
     if record is not None:
         return record.status
     last = list(read_events(folder.events(trial.key)))[-1:]

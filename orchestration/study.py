@@ -21,7 +21,7 @@ Sequence = tuple[tuple[str, ...], ...]
 
 
 class TaskZero(Settings):
-    """Axis: which class is learned first and shapes the base. Named classes, or the first `count`."""
+    """Axis: which class is learned first, shaping the base. Named classes, or the first `count`."""
 
     kind: Literal["task0"] = "task0"
     classes: tuple[str, ...] = ()
@@ -29,8 +29,11 @@ class TaskZero(Settings):
 
 
 class Orders(Settings):
-    """Axis: task orders. With a `TaskZero` axis, `count` orders of the rest for each task 0; without,
-    `count` whole orders whose task 0 differ as long as there are classes. The first is alphabetical."""
+    """Axis: task orders.
+
+    With a `TaskZero` axis, `count` orders of the rest for each task 0; without, `count` whole
+    orders whose task 0 differ as long as there are classes. The first is alphabetical.
+    """
 
     kind: Literal["orders"] = "orders"
     count: int = 1
@@ -188,7 +191,7 @@ def _distinct_orders(
     for n in range(2, len(names) + 1):
         possible = min(possible * n, count)
     while len(orders) < min(count, possible):
-        order = tuple(names[i] for i in draws.permutation(len(names)))
+        order = tuple(names[int(i)] for i in draws.permutation(len(names)))
         if order not in orders:
             orders.append(order)
     return orders

@@ -1,4 +1,4 @@
-"""One trial: a whole task sequence, trained and evaluated in the present process. Knows no runner."""
+"""One trial: a whole task sequence, trained and evaluated in this process. Knows no runner."""
 
 import platform
 import time
@@ -242,14 +242,17 @@ class SequenceRun:
 
 
 def prepare_torch(resources: Resources) -> torch.device:
-    """Threads equal to the trial's CPUs, deterministic algorithms, and its share of a GPU's memory."""
+    """Threads equal to the trial's CPUs, deterministic algorithms, its share of a GPU's memory."""
     torch.set_num_threads(resources.threads)
     torch.use_deterministic_algorithms(True)
     if resources.gpus_per_trial == 0 or not torch.cuda.is_available():
         return torch.device("cpu")
     torch.backends.cudnn.benchmark = False
     if resources.gpus_per_trial < 1:
-        torch.cuda.set_per_process_memory_fraction(resources.gpus_per_trial)
+        # torch leaves `fraction` without a type.
+        torch.cuda.set_per_process_memory_fraction(  # pyright: ignore[reportUnknownMemberType]
+            resources.gpus_per_trial
+        )
     return torch.device("cuda")
 
 
@@ -270,7 +273,7 @@ def tracking_values(measurements: list[Measurement]) -> dict[str, float]:
 
 
 def routing_counts(trial: Trial, evaluation: SequenceEvaluation) -> RoutingCounts:
-    """Confusion of the router over all test pictures after the last task, and its smallest margin."""
+    """Confusion of the router over all test pictures after the last task, and smallest margin."""
     counts: list[tuple[int, ...]] = []
     margins: list[float] = []
     for own, task in enumerate(trial.sequence):

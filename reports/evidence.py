@@ -1,5 +1,4 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

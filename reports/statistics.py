@@ -1,5 +1,5 @@
 """Means, intervals and variance shares of plain numbers; nothing that n does not allow."""
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportMissingTypeStubs=false
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

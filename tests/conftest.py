@@ -1,4 +1,4 @@
-"""Shapes and types of `moleflow` are checked in the tests: the hook must stand before its first import."""
+"""Tests check shapes and types of `moleflow`: the hook must stand before its first import."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ from moleflow.config import Config  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Tests share two cores with a Ray cluster; and sums must not depend on how many threads there are."""
+    """Tests share two cores with a Ray cluster; and sums must not depend on the thread count."""
     torch.set_num_threads(1)
 
 

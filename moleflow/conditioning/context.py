@@ -1,4 +1,7 @@
-"""Spatial context mixer, SCM: a gated depth-wise convolution before the flow (METHOD 2; 002, 3.3.2)."""
+"""Spatial context mixer, SCM: a gated depth-wise convolution before the flow.
+
+Source: METHOD 2; 002, 3.3.2.
+"""
 
 import torch
 from torch import nn
@@ -15,7 +18,7 @@ def depthwise(x: Patches, weight: Float[Tensor, "d 1 k k"], bias: Tensor | None 
 
 
 class SpatialMixer(nn.Module):
-    """(1 - a) x + a conv(x), a = sigmoid(theta). The convolution is the base's and starts as a mean."""
+    """(1 - a) x + a conv(x), a = sigmoid(theta). The base's convolution starts as a mean."""
 
     def __init__(self, dim: int, kernel: int):
         super().__init__()

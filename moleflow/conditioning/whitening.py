@@ -1,4 +1,7 @@
-"""Whitening adapter, WA: LayerNorm, then a bounded scale and shift of the task (METHOD 2; 002, 3.3.1)."""
+"""Whitening adapter, WA: LayerNorm, then a bounded scale and shift of the task.
+
+Source: METHOD 2; 002, 3.3.1.
+"""
 
 import math
 from abc import ABC, abstractmethod

@@ -17,7 +17,7 @@ from moleflow.types import Images, Tensor
 
 
 class Backbone(nn.Module):
-    """Maps images to the feature maps of the chosen stages; never trained, never in training mode."""
+    """Maps images to feature maps of the chosen stages; never trained, never in training mode."""
 
     def __init__(self, model: nn.Module, indices: list[int]):
         super().__init__()
@@ -39,10 +39,10 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     """Build the backbone with the weights that the config names, cut off after its last stage.
 
     Raises:
-        WeightsError: unknown model or stage; weights missing, unreadable, or without a needed tensor.
+        WeightsError: unknown model or stage; weights missing, unreadable, or incomplete.
     """
     pretrained = config.weights == "pretrained"
-    # timm draws initial weights from torch's global generator: fork it, so that nobody else is moved.
+    # timm draws initial weights from torch's global generator: fork it, so nobody else is moved.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed("backbone", config.name, config.random_seed))
         model = _create(config.name, pretrained)
@@ -89,8 +89,8 @@ def _create(name: str, pretrained: bool) -> nn.Module:
 
 def _no_pretrained(name: str) -> str:
     return (
-        f"backbone.weights: timm's pretrained weights of {name!r} could not be had; without network, "
-        "give a file: --set backbone.weights=FILE.safetensors"
+        f"backbone.weights: timm's pretrained weights of {name!r} could not be had; "
+        "without network, give a file: --set backbone.weights=FILE.safetensors"
     )
 
 

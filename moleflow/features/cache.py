@@ -49,7 +49,7 @@ def extract_features(
     folder: Path,
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Run the backbone over a class and write `train.safetensors` and `test.safetensors` to a folder."""
+    """Run the backbone over a class and write `train.safetensors` and `test.safetensors`."""
     backbone = backbone.to(device)
     dtype = torch.float16 if config.patches.dtype == "float16" else torch.float32
     for split, pictures in zip(SPLITS, (data.train, data.test), strict=True):

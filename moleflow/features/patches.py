@@ -10,8 +10,8 @@ from moleflow.types import Float, Patches, Tensor
 def patch_vectors(maps: list[Tensor], config: PatchConfig) -> Patches:
     """Neighbourhoods of every stage, pooled to D channels, on one grid, averaged over the stages.
 
-    Pooling over channels and interpolation over positions are both linear and commute; pooling first
-    keeps the memory small.
+    Pooling over channels and interpolation over positions are both linear and commute; pooling
+    first keeps the memory small.
 
     Args:
         maps: (B, C, h, w) of each stage, finest first.

@@ -25,7 +25,7 @@ def soft_clamp(s: Tensor, limit: float) -> Tensor:
 
 
 class GlobalAffine(nn.Module):
-    """Scale and offset per channel, the scale 0.1 softplus_{0.5}(raw), both starting as the identity."""
+    """Scale and offset per channel, the scale 0.1 softplus_{0.5}(raw); at birth the identity."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -51,7 +51,8 @@ class CouplingBlock(InvertibleModule):
         config: FlowConfig,
         generator: torch.Generator,
     ):
-        super().__init__(dims_in, dims_c)
+        # FrEIA annotates a shape as tuple[int], but means any length.
+        super().__init__(dims_in, dims_c)  # pyright: ignore[reportArgumentType]
         dim = dims_in[0][-1]
         self._clamp = config.clamp
         self._limit = config.clamp_limit
@@ -61,7 +62,8 @@ class CouplingBlock(InvertibleModule):
         self.register_buffer("permutation", permutation)
         self.register_buffer("inverse_permutation", torch.argsort(permutation))
 
-    def forward(
+    # FrEIA annotates Iterable[Tensor], but passes tuples; and the condition here is no tensor.
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         x_or_z: Sequence[Patches],
         c: Sequence[Updates | None] | None = None,
@@ -71,7 +73,10 @@ class CouplingBlock(InvertibleModule):
         updates = c[0] if c else None
         return self._inverse(x_or_z[0], updates) if rev else self._forward(x_or_z[0], updates)
 
-    def output_dims(self, input_dims: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    # FrEIA annotates a shape as tuple[int], but means any length.
+    def output_dims(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, input_dims: list[tuple[int, ...]]
+    ) -> list[tuple[int, ...]]:
         return input_dims
 
     def _forward(self, x: Patches, updates: Updates | None) -> tuple[tuple[Patches], PerPatch]:

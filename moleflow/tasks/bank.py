@@ -1,4 +1,4 @@
-"""A task's bank: everything that the task trains, in one module. Its parameters are the trainable set."""
+"""A task's bank: all that the task trains, in one module. Its parameters are the trainable set."""
 
 from torch import nn
 
@@ -67,7 +67,7 @@ class Bank(nn.Module):
 
     def parameter_counts(self) -> dict[str, int]:
         """Parameters by component."""
-        counts = dict.fromkeys(("adapter", "lora", "task_bias", "gate", "dia"), 0)
+        counts: dict[str, int] = dict.fromkeys(("adapter", "lora", "task_bias", "gate", "dia"), 0)
         for name, parameter in self.named_parameters():
             part = name.split(".")[0]
             if part == "updates":

@@ -1,4 +1,7 @@
-"""Deep invertible adapter, DIA: a task's own affine coupling blocks after the base (METHOD 4; 002, 3.4.3)."""
+"""Deep invertible adapter, DIA: a task's own affine coupling blocks after the base.
+
+Source: METHOD 4; 002, 3.4.3.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +20,8 @@ from moleflow.types import Patches, PerPatch
 class DiaBlock(InvertibleModule):
     """Affine coupling with separate nets for log-scale and shift; the identity at birth.
 
-    Even blocks change the second half of the channels given the first, odd blocks the other way round.
+    Even blocks change the second half of the channels given the first, odd blocks the first half
+    given the second.
     """
 
     def __init__(
@@ -27,14 +31,16 @@ class DiaBlock(InvertibleModule):
         swap: bool,
         generator: torch.Generator,
     ):
-        super().__init__(dims_in)
+        # FrEIA annotates a shape as tuple[int], but means any length.
+        super().__init__(dims_in)  # pyright: ignore[reportArgumentType]
         half = dims_in[0][-1] // 2
         self._limit = config.clamp_limit
         self._swap = swap
         self.scale = _net(half, generator)
         self.shift = _net(half, generator)
 
-    def forward(
+    # FrEIA annotates Iterable[Tensor], but passes tuples.
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x_or_z: Sequence[Patches], c: Any = None, rev: bool = False, jac: bool = True
     ) -> tuple[tuple[Patches], PerPatch]:
         given, changed = x_or_z[0].chunk(2, dim=-1)
@@ -46,7 +52,10 @@ class DiaBlock(InvertibleModule):
         logdet = s.sum(dim=-1)
         return (torch.cat(halves, dim=-1),), -logdet if rev else logdet
 
-    def output_dims(self, input_dims: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    # FrEIA annotates a shape as tuple[int], but means any length.
+    def output_dims(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, input_dims: list[tuple[int, ...]]
+    ) -> list[tuple[int, ...]]:
         return input_dims
 
 

@@ -46,7 +46,8 @@ def kept_frozen(modules: dict[str, nn.Module]) -> Iterator[None]:
     changed = [name for name, module in modules.items() if module_digest(module) != before[name]]
     if changed:
         raise FrozenStateError(
-            f"training changed frozen state: {', '.join(changed)}; this is a defect, please report it"
+            f"training changed frozen state: {', '.join(changed)}; "
+            "this is a defect, please report it"
         )
 
 

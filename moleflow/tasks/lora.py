@@ -11,7 +11,7 @@ from moleflow.types import Float, Tensor
 
 
 class LoraSlot(nn.Module):
-    """h = W x + b + (alpha / r) B A x + b_t. B and b_t start at zero: a fresh slot changes nothing."""
+    """h = W x + b + (alpha / r) B A x + b_t. B and b_t start at 0: a fresh slot changes nothing."""
 
     def __init__(
         self,
@@ -53,8 +53,11 @@ class LoraSlot(nn.Module):
         return F.linear(x, torch.addmm(linear.weight, self._scale * self.up, self.down), bias)
 
     def _thin_is_cheaper(self, linear: nn.Linear) -> bool:
-        """Multiplications per patch, forward and backward, with the base frozen: merging W + BA needs
-        the gradient of a whole matrix; keeping B and A apart needs two thin products three times."""
+        """Compares multiplications per patch, forward and backward, with the base frozen.
+
+        Merging W + BA needs the gradient of a whole matrix; keeping B and A apart needs two thin
+        products three times.
+        """
         if not torch.is_grad_enabled() or linear.weight.requires_grad or self.down is None:
             return False
         inputs, outputs, rank = linear.in_features, linear.out_features, self.down.shape[0]

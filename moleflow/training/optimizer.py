@@ -38,7 +38,8 @@ def build_optimizer(
         groups,
         betas=BETAS,
         eps=EPSILON,
-        weight_decay=config.weight_decay,
+        # AdamP's type is inferred from its default, 0.
+        weight_decay=config.weight_decay,  # pyright: ignore[reportArgumentType]
         delta=DELTA,
         wd_ratio=WD_RATIO,
     )

@@ -13,7 +13,7 @@ GRID = (2, 3)
 
 
 def shaken_model(config: Config) -> tuple[MoLEFlow, Bank]:
-    """A model in float64 whose every parameter is off its start, so that nothing is trivially zero."""
+    """A model in float64 whose every parameter is off its start: nothing is trivially zero."""
     model = MoLEFlow(config, GRID, 7, FIRST)
     model.new_bank(FIRST)
     bank = model.new_bank(LATER)

@@ -1,4 +1,4 @@
-"""Laws of training: what stays frozen, what moves, what an order can change, what divergence leaves."""
+"""Laws of training: what is frozen or moves, what an order can change, what divergence leaves."""
 
 import numpy as np
 import pytest

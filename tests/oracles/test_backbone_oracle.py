@@ -1,4 +1,4 @@
-"""Backbone maps are timm's own, whatever the weights come from; PatchCore's pooling is its definition."""
+"""Backbone maps are timm's, wherever weights come from; PatchCore's pooling is its definition."""
 
 from pathlib import Path
 

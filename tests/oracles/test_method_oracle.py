@@ -1,4 +1,4 @@
-"""Loss, schedule, router and score against a plain reference written straight from METHOD 6 to 8."""
+"""Loss, schedule, router and score against a plain reference written from METHOD 6 to 8."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What cannot work is refused before any trial starts: one message that names the thing and the remedy."""
+"""What cannot work is refused before any trial starts: one message, naming thing and remedy."""
 
 import shutil
 from pathlib import Path
@@ -73,12 +73,28 @@ def wrong_mask(data: Path) -> None:
         (wrong_mask, ["--data", "DATA"], ["_mask.png", "9", "7"]),
         (spoil_nothing, ["--data", "DATA", "--classes", "fabrik"], ["fabrik", "fabric"]),
         (spoil_nothing, ["--data", "DATA", "--task0", "wood"], ["wood", "fabric, washer"]),
-        (spoil_nothing, ["--data", "DATA", "--set", "training.epoch=3"], ["training.epoch", "training.epochs"]),
-        (spoil_nothing, ["--data", "DATA", "--set", "training.epochs=many"], ["training.epochs", "'many'"]),
+        (
+            spoil_nothing,
+            ["--data", "DATA", "--set", "training.epoch=3"],
+            ["training.epoch", "training.epochs"],
+        ),
+        (
+            spoil_nothing,
+            ["--data", "DATA", "--set", "training.epochs=many"],
+            ["training.epochs", "'many'"],
+        ),
         (spoil_nothing, ["--data", "DATA", "--set", "training.epochs"], ["FIELD=VALUE"]),
-        (spoil_nothing, ["--data", "DATA", "--set", "patches.dim=130"], ["patches.dim", "divisible by 4", "132"]),
+        (
+            spoil_nothing,
+            ["--data", "DATA", "--set", "patches.dim=130"],
+            ["patches.dim", "divisible by 4", "132"],
+        ),
         (spoil_nothing, ["--data", "DATA", "--set", "backbone.name=resnet81"], ["resnet81"]),
-        (spoil_nothing, ["--data", "DATA", "--set", "backbone.weights=none.safetensors"], ["none.safetensors"]),
+        (
+            spoil_nothing,
+            ["--data", "DATA", "--set", "backbone.weights=none.safetensors"],
+            ["none.safetensors"],
+        ),
         (spoil_nothing, ["--data", "DATA", "--profile", "fast"], ["'fast'", "main, quick"]),
         (spoil_nothing, ["--data", "DATA", "--seeds", "0"], ["--seeds 0"]),
         (spoil_nothing, ["--data", "DATA", "--runner", "slurm"], ["slurm", "ray_tune, inline"]),

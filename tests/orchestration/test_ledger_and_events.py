@@ -1,4 +1,4 @@
-"""Records and event lines are whole or not there; a measurement is written once in a trial's life."""
+"""Records and event lines are whole or absent; a measurement is written once in a trial's life."""
 
 from pathlib import Path
 

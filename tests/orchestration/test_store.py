@@ -8,7 +8,7 @@ from moleflow.errors import StoreError
 from orchestration.store import Store
 
 
-def write(text: str):  # noqa: ANN201
+def write(text: str):
     return lambda folder: (folder / "data.txt").write_text(text) and None
 
 

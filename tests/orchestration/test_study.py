@@ -1,4 +1,4 @@
-"""A study expands to the trials that it asks for, each once, under keys of what numbers depend on."""
+"""A study expands to the trials it asks for, each once, under keys of what numbers depend on."""
 
 import math
 from typing import Any

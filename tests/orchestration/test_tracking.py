@@ -52,11 +52,13 @@ class FlakyTracker(MemoryTracker):
         super().__init__()
         object.__setattr__(self, "failures", [TrackerAway("no answer")] * away)
         object.__setattr__(self, "refuse", refuse)
+        object.__setattr__(self, "refused", [])
 
     def log(self, trial, events):
         if self.failures:
             raise self.failures.pop()
         if trial.key in self.refuse:
+            self.refused.append(trial.key)
             raise TrackerRefused("no such name")
         super().log(trial, events)
 
@@ -113,6 +115,10 @@ def test_what_a_store_refuses_does_not_hold_up_the_rest(root: Root, plan: Plan):
     with exporter:
         for trial in plan.trials:
             write_trial(root, trial)
+        time.sleep(0.1)
+        asked = len(tracker.refused)
+        time.sleep(0.1)
+    assert (len(told), len(tracker.refused)) == (2, asked)
     assert [len(tracker.points.get(t.key, ())) for t in plan.trials] == [0, 5, 5, 5]
     assert not exporter.complete
 
