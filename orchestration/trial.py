@@ -41,9 +41,13 @@ def run_trial(trial: Trial, root: Root, resources: Resources) -> Status:
     Raises:
         OSError, torch.AcceleratorError: a lost file system or GPU, which another attempt can cure.
     """
+    ledger = Ledger(root.study(trial.study))
+    known = ledger.read(trial.key)
+    if known is not None:  # an earlier attempt was lost after its record was written
+        return known.status
     run = SequenceRun(trial, root, resources)
     record = run.to_the_end()
-    Ledger(root.study(trial.study)).write(record)
+    ledger.write(record)
     run.events.add("end", note=record.status)
     return record.status
 

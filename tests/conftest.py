@@ -20,7 +20,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with `data/` and `weights/`, named by MOLEFLOW_REAL_DATA."""
     named = os.environ.get("MOLEFLOW_REAL_DATA")

@@ -163,7 +163,18 @@ def test_features_are_extracted_once(
         raise AssertionError("the backbone ran although every feature is in the store")
 
     monkeypatch.setattr(trials, "load_backbone", forbidden)
+    again = planned[0].model_copy(update={"study": "another"})
+    assert trials.run_trial(again, root, Resources()) == "finished"
+
+
+def test_a_trial_with_a_record_is_not_run_again(
+    done: tuple[Root, list[Trial]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, planned = done
+    monkeypatch.setattr(trials, "SequenceRun", None)
+    before = record_of(done)
     assert trials.run_trial(planned[0], root, Resources()) == "finished"
+    assert record_of(done) == before
 
 
 def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
