@@ -90,6 +90,8 @@ class Record(Settings):
     config: Config
     data_root: str
     data: dict[str, ClassSummary]
+    weights: str = ""
+    """Identity of the backbone's weights: `sha256:…`, `timm:…` or `random:<seed>`."""
     versions: dict[str, str]
     """Python, moleflow and the packages that numbers depend on."""
     git: str

@@ -20,10 +20,11 @@ def status_table(plan: Plan, root: Root) -> Group:
     states = Counter(_state(folder, trial, records[trial.key]) for trial in plan.trials)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("trial", "state", "order", "seed", "time", *MAIN_METRICS):
-        table.add_column(
-            column, justify="left" if column in ("trial", "state", "order") else "right"
-        )
+    for column in ("trial", "state"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("order", no_wrap=True, overflow="ellipsis")
+    for column in ("seed", "time", *MAIN_METRICS):
+        table.add_column(column, justify="right", no_wrap=True)
     for trial in plan.trials:
         table.add_row(*_line(folder, trial, records[trial.key]))
     failures = [

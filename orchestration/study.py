@@ -85,6 +85,8 @@ class Trial(Settings):
     data_root: str
     fingerprints: dict[str, str]
     """Of each class's files."""
+    weights: str
+    """Identity of the backbone's weights, wherever their file lies."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -134,8 +136,8 @@ def expand(
             "data_root": data_root,
             "fingerprints": {c: fingerprints[c] for c in classes},
         }
-        identity = weights[config.backbone]
-        key = trial_key(config, order, seed, tree["fingerprints"], identity)
+        tree["weights"] = weights[config.backbone]
+        key = trial_key(config, order, seed, tree["fingerprints"], tree["weights"])
         trial = Trial(key=key, **tree)
         trials.setdefault(trial.key, trial)
     return Plan(name=name, study=study, data_root=data_root, trials=tuple(trials.values()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from moleflow.data.catalog import ClassData, fingerprint, open_catalog
-from moleflow.errors import DataError, DivergedError, MoleflowError
+from moleflow.errors import DataError, DivergedError, MoleflowError, WeightsError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
@@ -92,6 +92,11 @@ class SequenceRun:
 
     def _run_stages(self) -> None:
         trial = self.trial
+        if weights_identity(trial.config.backbone) != trial.weights:
+            raise WeightsError(
+                f"backbone.weights: {trial.config.backbone.weights} is not what the study was "
+                "planned with; run the study again to plan it anew"
+            )
         self.data = open_catalog(Path(trial.data_root), trial.classes)
         features = {name: self._features(name) for name in trial.classes}
         grid = features[trial.classes[0]].train.patches.shape[1:3]
@@ -112,9 +117,7 @@ class SequenceRun:
                 "planned on; run the study again to plan it anew"
             )
         self._begin("features", name)
-        key = features_key(
-            config, found, weights_identity(config.backbone), device_kind(self.device)
-        )
+        key = features_key(config, found, self.trial.weights, device_kind(self.device))
 
         def make(folder: Path) -> None:
             extract_features(data, config, self._backbone(), self.device, folder)
@@ -217,6 +220,7 @@ class SequenceRun:
             config=trial.config,
             data_root=trial.data_root,
             data={name: self._summary(name) for name in self.data},
+            weights=trial.weights,
             versions=versions(),
             git=git_revision(),
             device=device_kind(self.device),

@@ -43,6 +43,7 @@ def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     return (
         ("Data", f"{plan.data_root} ({plan.study.data})"),
         ("Backbone", _distinct(map(_backbone, configs))),
+        ("Weights", _weights(evidence)),
         ("Features", _distinct(map(_features, configs))),
         ("Flow", _distinct(map(_flow, configs))),
         ("Training", _distinct(map(_training, configs))),
@@ -64,6 +65,10 @@ def _backbone(config: Config) -> str:
     if weights == "random":
         weights = f"random (untrained, seed {config.backbone.random_seed})"
     return f"{config.backbone.name}, weights {weights}"
+
+
+def _weights(evidence: Evidence) -> str:
+    return _distinct(record.weights for record in evidence.records if record.weights)
 
 
 def _features(config: Config) -> str:

@@ -93,6 +93,7 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
         config=trial.config,
         data_root=trial.data_root,
         data={},
+        weights=trial.weights,
         versions={},
         git="unknown",
         device="",

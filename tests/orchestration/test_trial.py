@@ -240,6 +240,18 @@ def test_data_that_changed_since_the_plan_is_refused(
     assert "class wood are not those" in record.failure.message
 
 
+def test_weights_that_changed_since_the_plan_are_refused(
+    tmp_path: Path, data_root: Path, tiny: Config
+) -> None:
+    root = Root.at(tmp_path)
+    trial = make_plan(root, data_root, tiny).trials[0]
+    changed = trial.model_copy(update={"weights": "sha256:other"})
+    assert trials.run_trial(changed, root, Resources()) == "failed"
+    record = Ledger(root.study("small")).read(trial.key)
+    assert record is not None and record.failure is not None
+    assert record.failure.kind == "WeightsError"
+
+
 def test_threads_are_the_trials_cpus() -> None:
     trials.prepare_torch(Resources(cpus_per_trial=2.0))
     assert torch.get_num_threads() == 2
