@@ -228,7 +228,9 @@ def table(board: Board, now: float, rows: int) -> Group:
             Text(duration(now - state.started)),
             Text(_numbers(state.values)),
         )
-    parts = [Text(board.summary(now)), ProgressBar(total=total, completed=done, width=60), grid]
+    bar = Table.grid()  # a bar alone does not end its line
+    bar.add_row(ProgressBar(total=total, completed=done, width=60))
+    parts = [Text(board.summary(now)), bar, grid]
     if len(states) > rows:
         parts.append(Text(f"and {len(states) - rows} more trials in work"))
     return Group(*parts)

@@ -67,7 +67,7 @@ class MlflowTracker(Tracker):
         self._parent = ""
         self._runs: dict[str, _Known] = {}
         for name in ("alembic", "mlflow.store.db.utils"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def begin(self, plan: Plan, started: float) -> None:
         with _translated(self._uri):
