@@ -113,7 +113,7 @@ def _name_in_class(file: Path) -> str:
 def _class_names(root: Path) -> list[str]:
     if not root.is_dir():
         state = "is not a folder" if root.exists() else "does not exist"
-        raise DataError(f"{root}: {state}; name the folder that holds the classes")
+        raise DataError(f"{root}: {state}; name the folder that holds the classes with --data")
     if (root / "train").is_dir():
         raise DataError(
             f"{root}: is itself a class (it holds train/); use its parent, {root.parent}"
@@ -122,7 +122,7 @@ def _class_names(root: Path) -> list[str]:
     if not names:
         raise DataError(
             f"{root}: holds no class (no folder with train/good in it); "
-            "name the folder that holds the classes"
+            "name the folder that holds the classes with --data"
         )
     return names
 
