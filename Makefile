@@ -4,7 +4,7 @@ BIN = .venv/bin
 # torch and torchvision come from one index in one command: mixed builds fail at import.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart test check bench clean
+.PHONY: quickstart test check clean
 .DELETE_ON_ERROR:
 
 quickstart: .venv/.installed
@@ -18,9 +18,6 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-
-bench: .venv/.installed-dev
-	$(BIN)/python -m pytest tests/benchmarks -s -o python_files='bench_*.py' -o filterwarnings=default
 
 clean:
 	rm -rf .venv build dist *.egg-info
