@@ -4,6 +4,7 @@ import platform
 import time
 import traceback
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -99,6 +100,7 @@ class SequenceRun:
             )
         self.data = open_catalog(Path(trial.data_root), trial.classes)
         features = {name: self._features(name) for name in trial.classes}
+        self.__dict__.pop("_backbone", None)  # its memory is wanted for training
         grid = features[trial.classes[0]].train.patches.shape[1:3]
         model = MoLEFlow(trial.config, (grid[0], grid[1]), trial.seed, trial.sequence[0])
         model.to(self.device)
@@ -120,13 +122,15 @@ class SequenceRun:
         key = features_key(config, found, self.trial.weights, device_kind(self.device))
 
         def make(folder: Path) -> None:
-            extract_features(data, config, self._backbone(), self.device, folder)
+            extract_features(data, config, self._backbone, self.device, folder)
 
         folder, _ = self.store.get_or_make("features", key, make)
         self._end("features", name)
         return open_features(folder)
 
+    @cached_property
     def _backbone(self) -> Backbone:
+        """Loaded once, and only if some class has no features yet."""
         return load_backbone(self.trial.config.backbone)
 
     def _train(self, model: MoLEFlow, index: int, features: dict[str, ClassFeatures]) -> None:

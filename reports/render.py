@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from moleflow.errors import StoreError
+from orchestration.ledger import write_atomically
 from reports.figures import Figure
 from reports.tables import Table, markdown_text, to_csv, to_latex, to_markdown
 
@@ -43,38 +43,26 @@ def write_pages(folder: Path, name: str, content: dict[str, Any], headline: str)
     plain.filters["md"] = markdown_text
     plain.filters["pipes"] = to_markdown
     html, markdown = folder / "index.html", folder / "report.md"
-    _write(html, pages.get_template(f"{name}.html.j2").render(content).encode())
-    _write(markdown, plain.get_template(f"{name}.md.j2").render(content).encode())
+    write_atomically(html, pages.get_template(f"{name}.html.j2").render(content).encode())
+    write_atomically(markdown, plain.get_template(f"{name}.md.j2").render(content).encode())
     return Report(html, markdown, headline)
 
 
 def write_tables(folder: Path, tables: Iterable[Table]) -> None:
     """`tables/<name>.csv`, and `.tex` where the table is one to be shown."""
     for shown in tables:
-        _write(folder / "tables" / f"{shown.name}.csv", to_csv(shown).encode())
+        write_atomically(folder / "tables" / f"{shown.name}.csv", to_csv(shown).encode())
         if shown.header:
-            _write(folder / "tables" / f"{shown.name}.tex", to_latex(shown).encode())
+            write_atomically(folder / "tables" / f"{shown.name}.tex", to_latex(shown).encode())
 
 
 def write_figures(folder: Path, figures: Iterable[Figure]) -> None:
     """`figures/<name>.svg` and `.png`."""
     for figure in figures:
-        _write(folder / "figures" / f"{figure.name}.svg", figure.svg.encode())
-        _write(folder / "figures" / f"{figure.name}.png", figure.png)
+        write_atomically(folder / "figures" / f"{figure.name}.svg", figure.svg.encode())
+        write_atomically(folder / "figures" / f"{figure.name}.png", figure.png)
 
 
 def _inline(figure: Figure) -> Markup:
     # The SVG was drawn here, with every letter as a path, so nothing in it comes from a user.
     return Markup(figure.inline)
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
-        aside.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be written ({error.strerror}); choose another --root"
-        ) from None
