@@ -5,35 +5,19 @@ it. Defaults are those of the profile `main` and stand nowhere else.
 """
 
 import difflib
-import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from moleflow.errors import ConfigError
+from moleflow.settings import Settings, flatten, parse
 
 Kernel = Annotated[int, Field(ge=0, le=31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(gt=0)]
-
-SettingsT = TypeVar("SettingsT", bound="Settings")
-
-
-class Settings(BaseModel):
-    """Base of all settings: immutable, strict about names and types."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        ser_json_inf_nan="constants",
-    )
 
 
 class ImageConfig(Settings):
@@ -53,7 +37,7 @@ class BackboneConfig(Settings):
     weights: str = "pretrained"
     """`pretrained` (timm's own), `random` (untrained, seeded), or a .safetensors file's path."""
     stages: Annotated[tuple[str, ...], Field(min_length=1)] = ("layer2", "layer3")
-    """Stages whose maps are used, finest first."""
+    """Stages whose maps are used, finest first: `layer2` of a CNN, `blocks.8` of a ViT."""
     random_seed: int = 0
     """Seed of untrained weights; part of the features' identity, not of the trial's seed."""
 
@@ -71,9 +55,18 @@ class PatchConfig(Settings):
     """Number format of stored features. Computation is in float32."""
 
 
+class MultiscaleConfig(Settings):
+    """Multi-scale context: DWConv(Linear([pool(first), last])) of raw maps (METHOD 1.6)."""
+
+    kernel: Annotated[int, Field(ge=1, le=31)] = 5
+    """Side of the depth-wise convolution; odd."""
+
+
 class WhiteningConfig(Settings):
     """Whitening adapter, WA: LayerNorm, then a bounded scale and shift per task (METHOD 2)."""
 
+    kind: Literal["whitening"] = "whitening"
+    """Which adapter this is."""
     gamma: tuple[Positive, Positive] = (0.5, 2.0)
     """Lowest and highest scale."""
     beta: Positive = 2.0
@@ -91,6 +84,36 @@ class WhiteningConfig(Settings):
         if not low < 1 < high:
             raise ValueError("gamma must be [low, high] with low < 1 < high")
         return self
+
+
+class FilmConfig(Settings):
+    """FiLM adapter of 003: LayerNorm with affine, scale and shift, gated MLP (METHOD 2)."""
+
+    kind: Literal["film"] = "film"
+    """Which adapter this is."""
+    gate: float = 0.5
+    """Start of g; the MLP's output is weighted with sigmoid(g)."""
+    identity_share: Fraction = 0.9
+    """Share of the untouched patch in task 0's adapter; later tasks have none."""
+
+
+def _adapter_kind(value: Any) -> str | None:
+    if isinstance(value, Settings):
+        return type(value).__name__
+    names = {"whitening": "WhiteningConfig", "film": "FilmConfig", "none": "none"}
+    return names.get(str(value.get("kind") if isinstance(value, Mapping) else value))
+
+
+Adapter = Annotated[
+    Annotated[WhiteningConfig, Tag("WhiteningConfig")]
+    | Annotated[FilmConfig, Tag("FilmConfig")]
+    | Annotated[Literal["none"], Tag("none")],
+    Discriminator(
+        _adapter_kind,
+        custom_error_type="adapter_kind",
+        custom_error_message="choose whitening, film or none",
+    ),
+]
 
 
 class MixerConfig(Settings):
@@ -178,10 +201,12 @@ class TrainingConfig(Settings):
 class RouterConfig(Settings):
     """Which task an image belongs to (METHOD 7)."""
 
-    distance: Literal["mahalanobis", "euclidean"] = "mahalanobis"
-    """Distance of an image's mean feature to a task's training images."""
+    distance: Literal["mahalanobis", "euclidean", "oracle"] = "mahalanobis"
+    """Distance of an image's mean feature to a task's; `oracle` is told the task."""
+    covariance: Literal["ridge", "ledoit_wolf"] = "ridge"
+    """`regularisation` added to the diagonal, or shrinkage after Ledoit and Wolf (2004)."""
     regularisation: Positive = 1e-5
-    """Added to the diagonal of each task's covariance."""
+    """Added to the diagonal of each task's covariance, for `ridge`."""
 
 
 class ScoringConfig(Settings):
@@ -197,8 +222,21 @@ class ScoringConfig(Settings):
     """Standard deviation of the Gaussian over the anomaly map, in pixels; 0 is none."""
     align_corners: bool = False
     """How the patch grid is laid over the image when maps are enlarged."""
+    logdet: Literal["patch", "image_mean"] = "patch"
+    """Whether a patch's score holds its own log-determinant, or the mean over its image (003)."""
+    size: Count | Literal["image"] = "image"
+    """Side of maps and masks in pixels; `image` is `image.size`."""
     aupro_limit: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Largest false-positive rate of AUPRO."""
+
+
+class ComputeConfig(Settings):
+    """How the flow is computed: the same mathematics in other roundings (stated tolerances)."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Format of matrix products; sums, log-determinants and the optimizer stay in float32."""
+    compile: bool = False
+    """Whether training steps are compiled by torch.compile."""
 
 
 class Config(Settings):
@@ -209,8 +247,10 @@ class Config(Settings):
     patches: PatchConfig = PatchConfig()
     position: Literal["sinusoidal", "none"] = "sinusoidal"
     """Two-dimensional position code added to the patches (METHOD 1.5)."""
-    adapter: WhiteningConfig | Literal["none"] = WhiteningConfig()
-    """What aligns a task's features with the base."""
+    multiscale: MultiscaleConfig | Literal["off"] = "off"
+    """Context from the backbone's raw maps, trained with the base (002, 3.3.3)."""
+    adapter: Adapter = WhiteningConfig()
+    """What aligns a task's features with the base: `whitening`, `film` or `none`."""
     mixer: MixerConfig = MixerConfig()
     flow: FlowConfig = FlowConfig()
     lora: LoraConfig | Literal["off"] = LoraConfig()
@@ -218,10 +258,17 @@ class Config(Settings):
     task_bias: bool = True
     """Whether a task adds its own bias to every linear layer."""
     dia: DiaConfig = DiaConfig()
+    freeze_base: bool = True
+    """Whether the base is frozen after task 0; if not, every task goes on training it."""
+    separate: bool = False
+    """Whether every task owns a whole flow of its own, from one common initialisation."""
+    seeding: Literal["by_class", "positional"] = "by_class"
+    """What names a task's random streams: its classes, or its place in the order."""
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
     router: RouterConfig = RouterConfig()
     scoring: ScoringConfig = ScoringConfig()
+    compute: ComputeConfig = ComputeConfig()
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
@@ -229,6 +276,7 @@ class Config(Settings):
             "patches.neighbourhood": self.patches.neighbourhood,
             "mixer.kernel": self.mixer.kernel,
             "flow.context_kernel": self.flow.context_kernel,
+            "multiscale.kernel": 0 if self.multiscale == "off" else self.multiscale.kernel,
         }.items():
             if kernel and kernel % 2 == 0:
                 raise ValueError(f"{path}: {kernel} is even; choose an odd number")
@@ -242,6 +290,11 @@ class Config(Settings):
             raise ValueError("flow.context_start: must be smaller than flow.context_max")
         if self.training.warmup_epochs >= self.training.epochs:
             raise ValueError("training.warmup_epochs: must be smaller than training.epochs")
+        if self.separate and not self.freeze_base:
+            raise ValueError(
+                "separate: true and freeze_base: false exclude each other (flows of one task each "
+                "have no base to go on training); choose one"
+            )
         if not self.trains_something:
             raise ValueError(
                 "a later task would have nothing to train: "
@@ -251,7 +304,9 @@ class Config(Settings):
 
     @property
     def trains_something(self) -> bool:
-        """Whether a task after the first owns any parameter."""
+        """Whether a task after the first trains any parameter."""
+        if self.separate or not self.freeze_base:
+            return True
         slots = self.flow.blocks > 0 and (self.lora != "off" or self.task_bias)
         gate = self.mixer.kernel > 0 and self.mixer.gate == "task"
         return slots or gate or self.dia.blocks > 0 or self.adapter != "none"
@@ -270,37 +325,15 @@ class Config(Settings):
 
     def flat(self) -> dict[str, Any]:
         """Dotted field names to plain values, in a fixed order."""
-        return dict(_flatten(self.model_dump(mode="json"), ""))
+        return dict(flatten(self.model_dump(mode="json"), ""))
 
 
-def parse(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
-    """Validate plain data (NumPy scalars are made plain, so that they cannot change a hash).
-
-    Raises:
-        ConfigError: naming the dotted path, the value and the remedy.
-    """
-    try:
-        return kind.model_validate_json(json.dumps(tree, default=_plain))
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(kind, item) for item in error.errors())) from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Settings):
-        return value.model_dump(mode="json")
-    raise ConfigError(f"{value!r}: a setting must be a number, text, true/false or a list of these")
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            rows += _flatten(value, f"{prefix}{name}.")
-        else:
-            rows.append((prefix + name, value))
-    return rows
+NAMED: dict[str, dict[str, type[Settings]]] = {
+    "adapter": {"whitening": WhiteningConfig, "film": FilmConfig},
+    "multiscale": {"on": MultiscaleConfig},
+    "lora": {"on": LoraConfig},
+}
+"""Words that stand for a whole branch with its defaults."""
 
 
 def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -308,7 +341,7 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
     branch: Any = tree
     for i, name in enumerate([*parents, leaf]):
         if not isinstance(branch, dict) or name not in branch:
-            known = [field for field, _ in _flatten(Config().model_dump(mode="json"), "")]
+            known = [field for field, _ in flatten(Config().model_dump(mode="json"), "")]
             known += list(Config.model_fields)
             close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
             hint = f"; did you mean {close[0]}?" if close else ""
@@ -316,21 +349,7 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
                 hint = f"; {'.'.join(path.split('.')[:i])} is {branch!r}, so it has no fields"
             raise ConfigError(f"{path}: unknown config field{hint}")
         if i == len(parents):
-            branch[name] = value
+            named = NAMED.get(path, {}).get(value) if isinstance(value, str) else None
+            branch[name] = value if named is None else named().model_dump(mode="json")
         else:
             branch = branch[name]
-
-
-def _explain(kind: type[Settings], item: Any) -> str:
-    parts = [
-        str(part) for part in item["loc"] if not str(part).startswith(("literal[", "function-"))
-    ]
-    parts = [part for part in parts if not (part.endswith("Config") and part[0].isupper())]
-    path = ".".join(parts)
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(parts[-1], kind.model_fields, n=1)
-        message = "unknown config field" + (f"; did you mean {close[0]}?" if close else "")
-    elif item["type"] not in ("value_error", "missing"):
-        message = f"{item['input']!r} does not fit: {message[0].lower()}{message[1:]}"
-    return f"{path}: {message}" if path else message

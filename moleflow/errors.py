@@ -19,6 +19,10 @@ class WeightsError(MoleflowError):
     """A backbone's weights cannot be had, or lack a stage that the config needs."""
 
 
+class ModelError(MoleflowError):
+    """A saved model is missing, damaged, of another format, or lacks what is asked of it."""
+
+
 class StudyError(MoleflowError):
     """A study, report or trial is not known, or cannot be run as asked."""
 

@@ -14,14 +14,14 @@ import torch
 from moleflow.data.catalog import ClassData
 from moleflow.data.images import load_mask
 from moleflow.errors import DivergedError
-from moleflow.features.cache import ClassFeatures
+from moleflow.features.cache import Features
 from moleflow.metrics.continual import continual_summary
 from moleflow.metrics.detection import detection_metrics
 from moleflow.model import MoLEFlow, Task, task_name
-from moleflow.routing import Prototype, new_prototype
-from moleflow.scoring import anomaly_maps, image_scores
+from moleflow.routing import Prototype
+from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
 from moleflow.tasks.freeze import module_digest, tensors_digest
-from moleflow.types import Float, Tensor
+from moleflow.types import Float, Int, RoutingFeatures, Tensor
 
 SCORING_BATCH = 16
 ROUTINGS = ("routed", "oracle")
@@ -48,7 +48,6 @@ class ClassScores:
 
     patches: Float[Tensor, "n h w"]
     images: Float[np.ndarray, " n"]
-    maps: Float[np.ndarray, "n s s"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Routing:
     """Where the router sent a class's test pictures."""
 
     distances: Float[np.ndarray, "n t"]
-    """Squared distance to each task seen."""
+    """Squared distance to each task seen; of the oracle, 0 to the true task and 1 to others."""
     chosen: np.ndarray
     """Index of the nearest task, (N,)."""
 
@@ -69,12 +68,16 @@ class SequenceEvaluation:
         model: MoLEFlow,
         sequence: tuple[Task, ...],
         data: Mapping[str, ClassData],
-        features: Mapping[str, ClassFeatures],
+        tests: Mapping[str, Features],
     ):
+        """Args:
+        data: the classes to be measured: those of the sequence, or some of them.
+        tests: features of their test pictures.
+        """
         self._model = model
         self._sequence = sequence
         self._data = data
-        self._features = features
+        self._tests = tests
         self._prototypes: list[Prototype] = []
         self._scores: dict[tuple[str, ...], ClassScores] = {}
         self._metrics: dict[tuple[str, ...], dict[str, float]] = {}
@@ -83,25 +86,31 @@ class SequenceEvaluation:
         self._bytes: dict[Task, str] = {}
         self.measurements: list[Measurement] = []
 
-    def after_task(self, index: int) -> list[Measurement]:
-        """Measure all classes seen so far, the new task's included; returns the new measurements.
+    def learn(self, prototype: Prototype) -> None:
+        """The router learns the next task of the sequence."""
+        self._prototypes.append(prototype)
+
+    def measure(self) -> list[Measurement]:
+        """Measure all classes of the tasks learned so far; returns the new measurements.
 
         Raises:
             DivergedError: a score is not finite.
         """
-        task = self._sequence[index]
-        means = torch.cat([self._features[name].train.means for name in task]).double()
-        self._prototypes.append(new_prototype(means, self._model.config.router))
-        base = module_digest(self._model.base)
-        self._bytes = {t: base + module_digest(b) for t, b in self._model.banks.items()}
+        step = len(self._prototypes)
+        bases = {t: module_digest(b) for t, b in self._model.bases.items()}
+        shared = bases[self._model.first]
+        self._bytes = {
+            t: bases.get(t, shared) + module_digest(b) for t, b in self._model.banks.items()
+        }
         new = [
-            Measurement(index + 1, j, name, metric, "step", routing, value)
-            for j, seen in enumerate(self._sequence[: index + 1])
+            Measurement(step, j, name, metric, "step", routing, value)
+            for j, seen in enumerate(self._sequence[:step])
             for name in seen
+            if name in self._data
             for routing, values in self._measure(name, j).items()
             for metric, value in values.items()
         ]
-        new += _step_means(new, index + 1)
+        new += _step_means(new, step)
         self.measurements += new
         return new
 
@@ -112,18 +121,31 @@ class SequenceEvaluation:
         return new
 
     def scores(self, name: str, task: Task) -> ClassScores:
-        """Scores of a class's test pictures under a task's bank."""
+        """Scores of a class's test pictures under a task's bank, as it is now."""
         key = (name, self._bytes[task])
         if key not in self._scores:
             self._scores[key] = self._compute_scores(name, task)
         return self._scores[key]
 
+    def maps(self, name: str, chosen: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n s s"]:
+        """Anomaly maps of a class's test pictures, picture i by the bank of task chosen[i]."""
+        patches = torch.empty_like(self.scores(name, self._sequence[int(chosen[0])]).patches)
+        for t in set(chosen.tolist()):
+            which = torch.from_numpy(chosen == t)
+            patches[which] = self.scores(name, self._sequence[t]).patches[which]
+        return anomaly_maps(patches, map_size(self._model.config), self._model.config.scoring)
+
+    @property
+    def prototypes(self) -> tuple[Prototype, ...]:
+        """What the router knows of each task seen."""
+        return tuple(self._prototypes)
+
     def routing(self, name: str) -> Routing:
         """Distances of a class's test pictures to the tasks seen, and the choices."""
         known = self._routings.get(name)
         done = 0 if known is None else known.distances.shape[1]
-        means = self._features[name].test.means.double()
-        columns = [p.squared_distance(means).numpy() for p in self._prototypes[done:]]
+        means = self._tests[name].means.double()
+        columns = [self._distance(name, means, t) for t in range(done, len(self._prototypes))]
         if known is None or columns:
             earlier = [] if known is None else [known.distances]
             stacked = [np.stack(columns, axis=1)] if columns else []
@@ -141,7 +163,8 @@ class SequenceEvaluation:
         if name not in self._truth:
             data, image = self._data[name], self._model.config.image
             labels = np.array([picture.anomalous for picture in data.test])
-            masks = [load_mask(p.mask, image.size, image.resize) for p in data.test]
+            size = map_size(self._model.config)
+            masks = [load_mask(p.mask, size, image.resize) for p in data.test]
             self._truth[name] = labels, np.stack(masks) if data.has_masks else None
         return self._truth[name]
 
@@ -160,24 +183,21 @@ class SequenceEvaluation:
         if key not in self._metrics:
             labels, masks = self.truth(name)
             images = np.empty(len(chosen), dtype=np.float32)
-            maps = np.empty_like(scores[tasks[0]].maps)
             for t in tasks:
                 images[chosen == t] = scores[t].images[chosen == t]
-                maps[chosen == t] = scores[t].maps[chosen == t]
             limit = self._model.config.scoring.aupro_limit
-            self._metrics[key] = detection_metrics(
-                labels, images, masks, None if masks is None else maps, limit
-            )
+            maps = None if masks is None else self.maps(name, chosen)
+            self._metrics[key] = detection_metrics(labels, images, masks, maps, limit)
         return self._metrics[key]
 
     @torch.inference_mode()
     def _compute_scores(self, name: str, task: Task) -> ClassScores:
-        config, bank = self._model.config, self._model.banks[task]
+        config = self._model.config
         parts: list[Tensor] = []
-        for stored in self._features[name].test.patches.split(SCORING_BATCH):
+        for stored in self._tests[name].patches.split(SCORING_BATCH):
             batch = stored.to(self._model.device, torch.float32)
-            log_p, _ = self._model.log_likelihood(batch, bank)
-            parts.append(-log_p.cpu())
+            log_p, logdet = self._model.log_likelihood(batch, task)
+            parts.append(patch_scores(log_p, logdet, config.scoring).cpu())
         patches = torch.cat(parts)
         if not bool(torch.isfinite(patches).all()):
             bad = int((~torch.isfinite(patches)).flatten(1).any(dim=1).sum())
@@ -186,11 +206,12 @@ class SequenceEvaluation:
                 f"for {bad} of {len(patches)} pictures",
                 {"task": task_name(task), "class": name, "pictures": bad},
             )
-        return ClassScores(
-            patches,
-            image_scores(patches, config.scoring).numpy(),
-            anomaly_maps(patches, config.image.size, config.scoring),
-        )
+        return ClassScores(patches, image_scores(patches, config.scoring).numpy())
+
+    def _distance(self, name: str, means: RoutingFeatures, task: int) -> Float[np.ndarray, " n"]:
+        if self._model.config.router.distance == "oracle":
+            return np.full(len(means), 0.0 if name in self._sequence[task] else 1.0)
+        return self._prototypes[task].squared_distance(means).numpy()
 
 
 def _step_means(rows: list[Measurement], step: int) -> list[Measurement]:

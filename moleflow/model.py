@@ -1,6 +1,6 @@
 """The whole model on one page: a base, and one bank per task (METHOD 1.5 to 5).
 
-B images, H x W patches, D channels. Log-densities in nats.
+B images, H x W patches, D channels, C channels of raw maps. Log-densities in nats.
 """
 
 import math
@@ -10,10 +10,13 @@ import torch
 from moleflow.config import Config
 from moleflow.features.position import position_code
 from moleflow.flow.base import Base
+from moleflow.streams import Part, StreamName
 from moleflow.tasks.bank import Bank
-from moleflow.types import Patches, PerPatch
+from moleflow.types import Float, Patches, PerPatch, Tensor
 
 Task = tuple[str, ...]
+Stored = Float[Tensor, "b h w c"]
+"""Patch vectors as they are stored: D channels, and the C of the raw maps where they are used."""
 
 
 def task_name(task: Task) -> str:
@@ -22,60 +25,103 @@ def task_name(task: Task) -> str:
 
 
 class MoLEFlow:
-    """Base and banks. A bank is looked up by its task's classes; nothing here knows an order."""
+    """Bases and banks, looked up by a task's classes.
 
-    def __init__(self, config: Config, grid: tuple[int, int], seed: int, first: Task):
+    There is one base, task 0's, unless the config has every task own a flow (`separate`).
+    """
+
+    def __init__(
+        self, config: Config, grid: tuple[int, int], seed: int, first: Task, channels: int = 0
+    ):
         """Args:
         grid: height and width of the patch grid.
         first: classes of task 0; they name the base's random streams together with the seed.
+        channels: C, for multi-scale context.
         """
         self.config = config
         self.grid = grid
         self.seed = seed
         self.first = first
+        self.channels = channels
         self.device = torch.device("cpu")
-        self.base = Base(config, grid, (seed, first, "base"))
         self.banks: dict[Task, Bank] = {}
+        self.bases = {first: Base(config, grid, self._base_stream(), channels)}
         self._position = position_code(*grid, config.patches.dim)
+
+    @property
+    def base(self) -> Base:
+        """Task 0's base, which every task shares unless each owns a flow."""
+        return self.bases[self.first]
+
+    def base_of(self, task: Task) -> Base:
+        """The base that a task's bank stands on."""
+        return self.bases[task] if self.config.separate else self.base
 
     def to(self, device: torch.device) -> "MoLEFlow":
         """Move everything to a device."""
         self.device = device
-        self.base.to(device)
         self._position = self._position.to(device)
-        for bank in self.banks.values():
-            bank.to(device)
+        for module in (*self.bases.values(), *self.banks.values()):
+            module.to(device)
         return self
 
     def double(self) -> "MoLEFlow":
         """Everything in float64, for tests of exact laws."""
-        self.base.double()
         self._position = self._position.double()
-        for bank in self.banks.values():
-            bank.double()
+        for module in (*self.bases.values(), *self.banks.values()):
+            module.double()
         return self
 
     def new_bank(self, task: Task) -> Bank:
         """Add a fresh bank; on it the model equals the base (but for the adapter's alignment)."""
-        name = (self.seed, task, "bank")
-        first = self.banks.get(self.first)
-        bank = Bank(self.config, self.base, self.grid, name, first)
-        dtype = next(self.base.parameters(), self._position).dtype
+        dtype = self._position.dtype
+        if self.config.separate and task != self.first:
+            base = Base(self.config, self.grid, self._base_stream(), self.channels)
+            self.bases[task] = base.to(self.device, dtype)
+        first = None if self.config.separate else self.banks.get(self.first)
+        name = self.stream(task, "bank")
+        bank = Bank(self.config, self.base_of(task), self.grid, name, first)
         self.banks[task] = bank.to(self.device, dtype)
         return bank
 
-    def encode(self, patches: Patches, bank: Bank) -> tuple[Patches, PerPatch]:
-        """Latent z (B, H, W, D) and log|det J| (B, H, W) of the flow, from backbone patches."""
-        x = patches + self._position if self.config.position == "sinusoidal" else patches
-        x = self.base.mix(bank.align(x), bank.gate)
-        z, logdet = self.base.encode(x, bank.block_updates())
+    def forget(self, task: Task) -> None:
+        """Drop a task whose training was not completed."""
+        self.banks.pop(task, None)
+        if task != self.first:
+            self.bases.pop(task, None)
+
+    def stream(self, task: Task, purpose: str) -> StreamName:
+        """Name of a task's random stream: by its classes, or (`positional`) by its place."""
+        who: Part = task
+        if self.config.seeding == "positional":
+            known = list(self.banks)
+            who = known.index(task) if task in known else len(known)
+        return (self.seed, who, purpose)
+
+    def encode(self, stored: Stored, task: Task) -> tuple[Patches, PerPatch]:
+        """Latent z (B, H, W, D) and log|det J| (B, H, W) of the flow under a task's bank."""
+        base, bank, dim = self.base_of(task), self.banks[task], self.config.patches.dim
+        x = stored[..., :dim]
+        if self.config.position == "sinusoidal":
+            x = x + self._position
+        if base.multiscale is not None:
+            x = x + base.multiscale(stored[..., dim:])
+        x = base.mix(bank.align(x), bank.gate)
+        z, logdet = base.encode(x, bank.block_updates())
         z, logdet_dia = bank.refine(z)
         return z, logdet + logdet_dia
 
-    def log_likelihood(self, patches: Patches, bank: Bank) -> tuple[PerPatch, PerPatch]:
-        """log p of each patch, and the log-determinant in it."""
-        z, logdet = self.encode(patches, bank)
+    def log_likelihood(self, stored: Stored, task: Task) -> tuple[PerPatch, PerPatch]:
+        """log p of each patch under a task's bank, and the log-determinant in it."""
+        z, logdet = self.encode(stored, task)
         return log_normal(z) + logdet, logdet
+
+    def _base_stream(self) -> StreamName:
+        # Flows that each belong to one task start alike: they can be compared, and none depends
+        # on the order.
+        if self.config.separate:
+            return (self.seed, "base")
+        return self.stream(self.first, "base")
 
 
 def log_normal(z: Patches) -> PerPatch:

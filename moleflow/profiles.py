@@ -11,6 +11,59 @@ def main() -> Config:
     return Config()
 
 
+def method_v1_6() -> Config:
+    """The model of 002: 14 x 14 patches, multi-scale context, 8 blocks, LoRA scaled by 1."""
+    return main().updated(
+        {
+            "patches.grid": "last",
+            "multiscale": "on",
+            "multiscale.kernel": 3,
+            "adapter.init": "task0",
+            "flow.blocks": 8,
+            "flow.clamp": "soft",
+            "flow.context_kernel": 3,
+            "flow.train_global_affine": True,
+            "lora.alpha": "r",
+            "loss.tail_weight": 0.3,
+            "loss.tail_ratio": 0.05,
+            "loss.logdet_weight": 3e-5,
+            "training.lr": 2e-4,
+            "training.dia_lr": 0.5,
+        }
+    )
+
+
+def framework_v3() -> Config:
+    """The model of 003: DINOv2 blocks as they are, FiLM, plain subnets, mean loss, no DIA."""
+    return main().updated(
+        {
+            "image.size": 518,
+            "backbone.name": "vit_base_patch14_dinov2.lvd142m",
+            "backbone.stages": [f"blocks.{k}" for k in (8, 9, 10, 11)],
+            "patches.neighbourhood": 1,
+            "adapter": "film",
+            "mixer.kernel": 0,
+            "flow.blocks": 8,
+            "flow.context_kernel": 0,
+            "lora.rank": 32,
+            "dia.blocks": 0,
+            "loss.tail_weight": 0.0,
+            "loss.logdet_weight": 0.0,
+            "training.epochs": 40,
+            "training.lr": 2e-4,
+            "scoring.aggregation": "quantile",
+            "scoring.logdet": "image_mean",
+        }
+    )
+
+
+def high_res() -> Config:
+    """`main` on the grid of layer1, 56 x 56 (DeCoFlow, arXiv 2606.26687)."""
+    return main().updated(
+        {"backbone.stages": ["layer1", "layer2", "layer3"], "loss.tail_weight": 0.85}
+    )
+
+
 def quick() -> Config:
     """A small model for a laptop's CPU: resnet18, 192 px, 12 x 12 patches of 128 channels."""
     return main().updated(
@@ -29,7 +82,9 @@ def quick() -> Config:
     )
 
 
-PROFILES: dict[str, Callable[[], Config]] = {"main": main, "quick": quick}
+PROFILES: dict[str, Callable[[], Config]] = {
+    kind.__name__: kind for kind in (main, method_v1_6, framework_v3, high_res, quick)
+}
 
 
 def profile(name: str) -> Config:

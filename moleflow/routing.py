@@ -1,11 +1,13 @@
 """Which task an image belongs to: the nearest task in feature space (METHOD 7; 002, 3.6)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from sklearn.covariance import LedoitWolf
 
 from moleflow.config import RouterConfig
-from moleflow.types import Float64, RoutingFeatures, Tensor
+from moleflow.types import Float, Float64, RoutingFeatures, Tensor
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Prototype:
 
     mean: Float64[Tensor, " d"]
     cholesky: Float64[Tensor, "d d"] | None
-    """Lower factor of the regularised covariance; None for Euclidean distance."""
+    """Lower factor of the regularised covariance; None where only the mean counts."""
 
     def squared_distance(self, features: RoutingFeatures) -> Float64[Tensor, " n"]:
         """Squared Mahalanobis (or Euclidean) distance of each image to the task."""
@@ -24,6 +26,11 @@ class Prototype:
         return difference.square().sum(dim=0)
 
 
+def task_prototype(means: Sequence[Float[Tensor, "_ d"]], config: RouterConfig) -> Prototype:
+    """Statistics of a task from the image-level features of each of its classes."""
+    return new_prototype(torch.cat(list(means)).double(), config)
+
+
 def new_prototype(features: RoutingFeatures, config: RouterConfig) -> Prototype:
     """Statistics of a task from all its training images at once; regularised once.
 
@@ -31,9 +38,15 @@ def new_prototype(features: RoutingFeatures, config: RouterConfig) -> Prototype:
         features: image-level features (N, D), N >= 2.
     """
     mean = features.mean(dim=0)
-    if config.distance == "euclidean":
+    if config.distance != "mahalanobis":
         return Prototype(mean, None)
-    centred = features - mean
-    covariance = centred.T @ centred / (len(features) - 1)
+    return Prototype(mean, torch.linalg.cholesky(_covariance(features - mean, config)))
+
+
+def _covariance(centred: RoutingFeatures, config: RouterConfig) -> Float64[Tensor, "d d"]:
+    if config.covariance == "ledoit_wolf":
+        estimate = LedoitWolf(assume_centered=True, store_precision=False)
+        return torch.from_numpy(estimate.fit(centred.numpy()).covariance_)
+    covariance = centred.T @ centred / (len(centred) - 1)
     covariance.diagonal().add_(config.regularisation)
-    return Prototype(mean, torch.linalg.cholesky(covariance))
+    return covariance

@@ -7,8 +7,20 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-from moleflow.config import ScoringConfig
+from moleflow.config import Config, ScoringConfig
 from moleflow.types import Float, PerImage, PerPatch
+
+
+def patch_scores(log_p: PerPatch, logdet: PerPatch, config: ScoringConfig) -> PerPatch:
+    """-log p of each patch; with `image_mean` (003) its log-determinant is its image's mean one."""
+    if config.logdet == "patch":
+        return -log_p
+    return -(log_p - logdet + logdet.mean(dim=(1, 2), keepdim=True))
+
+
+def map_size(config: Config) -> int:
+    """Side of anomaly maps and masks, in pixels."""
+    return config.image.size if config.scoring.size == "image" else config.scoring.size
 
 
 def image_scores(scores: PerPatch, config: ScoringConfig) -> PerImage:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -13,6 +12,7 @@ from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.images import open_square
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.model import Task, task_name
+from orchestration.pictures import heat
 from orchestration.study import Trial
 
 TILE, GAP, HEADER = 128, 4, 22
@@ -105,10 +105,7 @@ def _class_rows(
     trial: Trial, name: str, data: ClassData, evaluation: SequenceEvaluation
 ) -> Image.Image:
     image = trial.config.image
-    chosen = evaluation.routing(name).chosen
-    maps = np.stack(
-        [evaluation.scores(name, trial.sequence[int(t)]).maps[i] for i, t in enumerate(chosen)]
-    )
+    maps = evaluation.maps(name, evaluation.routing(name).chosen)
     labels, masks = evaluation.truth(name)
     low, high = float(np.median(maps[~labels])), float(maps.max())
     picked = _pick(data.test)
@@ -120,7 +117,7 @@ def _class_rows(
         left = GAP + column * (TILE + GAP)
         tiles = [
             open_square(data.test[i].path, image.size, image.resize),
-            _coloured((maps[i] - low) / max(high - low, 1e-12)),
+            heat((maps[i] - low) / max(high - low, 1e-12)),
             _mask_tile(masks, i, image.size),
         ]
         for line, tile in enumerate(tiles):
@@ -134,11 +131,6 @@ def _pick(pictures: Sequence[Picture]) -> list[int]:
     bad = [i for i, picture in enumerate(pictures) if picture.anomalous]
     count = min(PICTURES_PER_CLASS - len(good), len(bad))
     return good + [bad[k * len(bad) // count] for k in range(count)]
-
-
-def _coloured(values: np.ndarray) -> Image.Image:
-    rgba = mpl.colormaps["inferno"](np.clip(values, 0, 1), bytes=True)
-    return Image.fromarray(rgba[..., :3])
 
 
 def _mask_tile(masks: np.ndarray | None, index: int, size: int) -> Image.Image:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from moleflow.config import Settings
+from moleflow.settings import Settings
 
 
 class Event(Settings):

@@ -26,6 +26,11 @@ class Root:
     def mlflow_artifacts(self) -> Path:
         return self.path / "mlartifacts"
 
+    @property
+    def models(self) -> Path:
+        """Sequences trained outside of a study, by key."""
+        return self.path / "models"
+
     def study(self, name: str) -> "StudyFolder":
         return StudyFolder(self.path / "studies" / name)
 
@@ -72,6 +77,10 @@ class StudyFolder:
 
     def events(self, key: str) -> Path:
         return self.trial(key) / "events.jsonl"
+
+    def model(self, key: str) -> Path:
+        """The trained sequence of a finished trial (`moleflow.saved`)."""
+        return self.trial(key) / "model"
 
     def artifacts(self, key: str) -> Path:
         return self.trial(key) / "artifacts"

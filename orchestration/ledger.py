@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from moleflow.config import Config, Settings
+from moleflow.config import Config
 from moleflow.errors import StoreError
+from moleflow.settings import Settings
 from orchestration.layout import StudyFolder
 
 FORMAT = 1

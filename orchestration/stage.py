@@ -25,6 +25,7 @@ def features_key(config: Config, fingerprint: str, weights: str, device: str) ->
             "image": config.image.model_dump(mode="json"),
             "backbone": backbone,
             "patches": config.patches.model_dump(mode="json"),
+            "raw maps": config.multiscale != "off",
             "device": device,
         }
     )

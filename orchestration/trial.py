@@ -13,12 +13,15 @@ from moleflow.data.catalog import ClassData, fingerprint, open_catalog
 from moleflow.errors import DataError, DivergedError, MoleflowError, WeightsError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
-from moleflow.features.cache import ClassFeatures, extract_features, open_features
+from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.routing import task_prototype
+from moleflow.saved import new_model, save_model
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.stages import train_first_task, train_later_task
+from moleflow.training.stages import train_task
 from orchestration.artifacts import write_artifacts
 from orchestration.events import EventLog, read_events
+from orchestration.features import stored_features
 from orchestration.layout import Root
 from orchestration.ledger import (
     ClassSummary,
@@ -31,7 +34,6 @@ from orchestration.ledger import (
 )
 from orchestration.provenance import device_kind, git_revision, peak_memory, versions
 from orchestration.runners.base import Resources
-from orchestration.stage import features_key
 from orchestration.store import Store
 from orchestration.study import Trial
 
@@ -65,6 +67,7 @@ class SequenceRun:
     hashes: dict[str, str] = field(default_factory=dict[str, str])
     parameters: dict[str, int] = field(default_factory=dict[str, int])
     data: dict[str, ClassData] = field(default_factory=dict[str, ClassData])
+    features: dict[str, ClassFeatures] = field(default_factory=dict[str, ClassFeatures])
     artifacts: tuple[str, ...] = ()
     routing: RoutingCounts | None = None
     evaluation: SequenceEvaluation | None = None
@@ -99,19 +102,19 @@ class SequenceRun:
                 "planned with; run the study again to plan it anew"
             )
         self.data = open_catalog(Path(trial.data_root), trial.classes)
-        features = {name: self._features(name) for name in trial.classes}
+        self.features = {name: self._features(name) for name in trial.classes}
         self.__dict__.pop("_backbone", None)  # its memory is wanted for training
-        grid = features[trial.classes[0]].train.patches.shape[1:3]
-        model = MoLEFlow(trial.config, (grid[0], grid[1]), trial.seed, trial.sequence[0])
+        model = new_model(trial.config, self.features, trial.seed, trial.sequence[0])
         model.to(self.device)
-        self.evaluation = SequenceEvaluation(model, trial.sequence, self.data, features)
+        tests = {name: found.test for name, found in self.features.items()}
+        self.evaluation = SequenceEvaluation(model, trial.sequence, self.data, tests)
         for index, task in enumerate(trial.sequence):
-            self._train(model, index, features)
+            self._train(model, index)
             self._evaluate(index, task)
         self._finish(model)
 
     def _features(self, name: str) -> ClassFeatures:
-        config, data = self.trial.config, self.data[name]
+        data = self.data[name]
         found = fingerprint(data)
         if found != self.trial.fingerprints[name]:
             raise DataError(
@@ -119,28 +122,28 @@ class SequenceRun:
                 "planned on; run the study again to plan it anew"
             )
         self._begin("features", name)
-        key = features_key(config, found, self.trial.weights, device_kind(self.device))
-
-        def make(folder: Path) -> None:
-            extract_features(data, config, self._backbone, self.device, folder)
-
-        folder, _ = self.store.get_or_make("features", key, make)
+        features = stored_features(
+            self.store,
+            self.trial.config,
+            data,
+            found,
+            self.trial.weights,
+            self.device,
+            lambda: self._backbone,
+        )
         self._end("features", name)
-        return open_features(folder)
+        return features
 
     @cached_property
     def _backbone(self) -> Backbone:
         """Loaded once, and only if some class has no features yet."""
         return load_backbone(self.trial.config.backbone)
 
-    def _train(self, model: MoLEFlow, index: int, features: dict[str, ClassFeatures]) -> None:
+    def _train(self, model: MoLEFlow, index: int) -> None:
         task = self.trial.sequence[index]
         name, stage = task_name(task), "adapter" if index else "base"
         self._begin(stage, name, index)
-        parts = [features[c].train.patches for c in task]
-        patches = parts[0] if len(parts) == 1 else torch.cat(parts)
-        train = train_later_task if index else train_first_task
-        for end in train(model, task, patches):
+        for end in train_task(model, task, [self.features[c].train.patches for c in task]):
             self.events.add(
                 "epoch",
                 stage=stage,
@@ -158,9 +161,10 @@ class SequenceRun:
                 },
             )
         bank = model.banks[task]
-        if index == 0:
-            self.hashes["base"] = module_digest(model.base)
-            self.parameters["base"] = sum(p.numel() for p in model.base.parameters())
+        self.hashes["base"] = module_digest(model.base)
+        self.parameters["base"] = sum(p.numel() for p in model.base.parameters())
+        if self.trial.config.separate:
+            self.hashes[f"base {name}"] = module_digest(model.base_of(task))
         self.hashes[f"bank {name}"] = module_digest(bank)
         counts = bank.parameter_counts()
         self.parameters |= {f"bank/{part}": count for part, count in counts.items()}
@@ -171,7 +175,10 @@ class SequenceRun:
         assert self.evaluation is not None
         name = task_name(task)
         self._begin("evaluation", name, index)
-        new = self.evaluation.after_task(index)
+        self.evaluation.learn(
+            task_prototype([self.features[c].train.means for c in task], self.trial.config.router)
+        )
+        new = self.evaluation.measure()
         self.events.add("metrics", step=index + 1, task=index, values=tracking_values(new))
         self._end("evaluation", name, index)
 
@@ -185,6 +192,13 @@ class SequenceRun:
             for name in task:
                 self.hashes[f"scores {name}"] = self.evaluation.score_digest(name, task)
         self.routing = routing_counts(self.trial, self.evaluation)
+        save_model(
+            self.folder.model(self.trial.key),
+            model,
+            self.evaluation.prototypes,
+            self.trial.weights,
+            self.trial.fingerprints,
+        )
         folder = self.folder.artifacts(self.trial.key)
         self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation)
         self._end("evaluation", "summary", last - 1)

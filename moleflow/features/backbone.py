@@ -1,6 +1,8 @@
 """Frozen backbones: any timm model that gives feature maps (METHOD 1.2)."""
 
 import hashlib
+import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from moleflow.config import BackboneConfig
-from moleflow.errors import WeightsError
+from moleflow.errors import ConfigError, WeightsError
 from moleflow.streams import stream_seed
 from moleflow.types import Images, Tensor
 
@@ -19,10 +21,12 @@ from moleflow.types import Images, Tensor
 class Backbone(nn.Module):
     """Maps images to feature maps of the chosen stages; never trained, never in training mode."""
 
-    def __init__(self, model: nn.Module, indices: list[int]):
+    def __init__(self, model: nn.Module, name: str, indices: list[int]):
         super().__init__()
         self._model = model.eval().requires_grad_(False)
+        self._name = name
         self._indices = indices
+        self._patch, self._only_side = _image_sizes(model)
 
     def train(self, mode: bool = True) -> "Backbone":
         """Stays in evaluation mode: batch statistics would tie a feature to its batch mates."""
@@ -30,9 +34,33 @@ class Backbone(nn.Module):
 
     @torch.inference_mode()
     def forward(self, images: Images) -> list[Tensor]:
-        """Feature maps (B, C, h, w), one per stage, in the order of the config."""
+        """Feature maps (B, C, h, w), one per stage, in the order of the config.
+
+        A ViT's prefix tokens are dropped; its position code is interpolated to the image's grid.
+
+        Raises:
+            ConfigError: a side of the images is no multiple of a ViT's patch.
+        """
+        self.check_size(images.shape[-2], images.shape[-1])
         forward: Any = self._model.forward_intermediates
         return forward(images, indices=self._indices, intermediates_only=True, stop_early=True)
+
+    def check_size(self, *sides: int) -> None:
+        """Raises:
+        ConfigError: a side, in pixels, is no multiple of a ViT's patch, or not its only size.
+        """
+        for side in sides:
+            if self._only_side not in (None, side):
+                raise ConfigError(
+                    f"image.size: {self._name} takes images of {self._only_side} pixels only, "
+                    f"not {side}; use --set image.size={self._only_side}"
+                )
+            if side % self._patch:
+                lower = side // self._patch * self._patch
+                raise ConfigError(
+                    f"image.size: {side} is no multiple of {self._patch}, the patch of "
+                    f"{self._name}; choose {lower or self._patch} or {lower + self._patch}"
+                )
 
 
 def load_backbone(config: BackboneConfig) -> Backbone:
@@ -51,7 +79,7 @@ def load_backbone(config: BackboneConfig) -> Backbone:
     prune(indices, prune_norm=True, prune_head=True)
     if config.weights not in ("pretrained", "random"):
         _load_weights(model, config)
-    return Backbone(model, indices)
+    return Backbone(model, config.name, indices)
 
 
 def weights_identity(config: BackboneConfig) -> str:
@@ -80,11 +108,27 @@ def _create(name: str, pretrained: bool) -> nn.Module:
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise WeightsError(f"backbone.name: timm has no model {name!r}{hint}")
     try:
-        return timm.create_model(name, pretrained=pretrained)
+        return timm.create_model(name, pretrained=pretrained, **_any_size(name))
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
         raise WeightsError(f"{_no_pretrained(name)} ({str(error).splitlines()[0][:200]})") from None
+
+
+def _any_size(name: str) -> dict[str, Any]:
+    """What makes a ViT take images of any size; nothing for a CNN, which takes them anyway."""
+    with torch.device("meta"):
+        kind = type(timm.create_model(name))
+    flexible = "dynamic_img_size" in inspect.signature(kind.__init__).parameters
+    return {"dynamic_img_size": True} if flexible else {}
+
+
+def _image_sizes(model: nn.Module) -> tuple[int, int | None]:
+    """What a side of an image must be a multiple of (1 for a CNN), and the only side allowed."""
+    embed: Any = getattr(model, "patch_embed", None)
+    patch: Any = getattr(embed, "patch_size", (1, 1))
+    strict, only = getattr(embed, "strict_img_size", False), getattr(embed, "img_size", None)
+    return int(patch[0]), int(only[0]) if strict and only is not None else None
 
 
 def _no_pretrained(name: str) -> str:
@@ -101,12 +145,19 @@ def _stage_indices(model: nn.Module, config: BackboneConfig) -> list[int]:
     if unknown:
         raise WeightsError(
             f"backbone.stages: {config.name} has no stage {', '.join(unknown)}; "
-            f"its stages are {', '.join(names) or 'not known to timm'}"
+            f"its stages are {', '.join(names) or 'not known to timm'}" + _last_blocks(names)
         )
     indices = [names.index(stage) for stage in config.stages]
     if indices != sorted(set(indices)):
         raise WeightsError("backbone.stages: name each stage once, finest first")
     return indices
+
+
+def _last_blocks(names: list[str]) -> str:
+    blocks = [name for name in names if name.startswith("blocks.")]
+    if not blocks:
+        return ""
+    return f"; usual for a ViT are its last four: --set backbone.stages={json.dumps(blocks[-4:])}"
 
 
 def _load_weights(model: nn.Module, config: BackboneConfig) -> None:

@@ -4,7 +4,7 @@ Features are constants: the backbone is frozen and there is no augmentation (MET
 extracted once per (data, backbone, patch settings) and read from then on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from moleflow.conditioning.multiscale import raw_maps
 from moleflow.config import Config
 from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.images import load_picture
+from moleflow.errors import ConfigError
 from moleflow.features.backbone import Backbone
-from moleflow.features.patches import patch_vectors
-from moleflow.types import Float, Tensor
+from moleflow.features.patches import patch_grid, patch_vectors
+from moleflow.types import Float, Images, Tensor
 
 EXTRACTION_BATCH = 16
 SPLITS = ("train", "test")
@@ -27,8 +29,8 @@ SPLITS = ("train", "test")
 class Features:
     """Features of one split of one class."""
 
-    patches: Float[Tensor, "n h w d"]
-    """Patch vectors, in the stored number format, memory-mapped."""
+    patches: Float[Tensor, "n h w c"]
+    """Patch vectors (and raw maps, where used), in the stored number format, memory-mapped."""
     means: Float[Tensor, "n d"]
     """Mean over the grid, float32, taken before rounding to the stored format: for routing."""
 
@@ -51,27 +53,66 @@ def extract_features(
 ) -> None:
     """Run the backbone over a class and write `train.safetensors` and `test.safetensors`."""
     backbone = backbone.to(device)
-    dtype = torch.float16 if config.patches.dtype == "float16" else torch.float32
     for split, pictures in zip(SPLITS, (data.train, data.test), strict=True):
-        patches: list[Tensor] = []
-        means: list[Tensor] = []
-        for start in range(0, len(pictures), EXTRACTION_BATCH):
-            batch = pictures[start : start + EXTRACTION_BATCH]
-            vectors = _vectors(batch, config, backbone, device)
-            patches.append(vectors.to(dtype))
-            means.append(vectors.mean(dim=(1, 2)))
-            advance(len(batch))
-        tensors = {"patches": torch.cat(patches), "means": torch.cat(means)}
+        found = picture_features(pictures, config, backbone, device, advance)
+        tensors = {"patches": found.patches, "means": found.means}
         save_file(tensors, folder / f"{split}.safetensors")
 
 
-def _vectors(
-    pictures: tuple[Picture, ...], config: Config, backbone: Backbone, device: torch.device
-) -> Float[Tensor, "b h w d"]:
-    images = torch.stack(
-        [load_picture(p.path, config.image.size, config.image.resize) for p in pictures]
-    )
-    return patch_vectors(backbone(images.to(device)), config.patches).cpu()
+def picture_features(
+    pictures: Sequence[Picture],
+    config: Config,
+    backbone: Backbone,
+    device: torch.device,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Features:
+    """Features of pictures, in their order, in memory.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    patches: list[Tensor] = []
+    means: list[Tensor] = []
+    for start in range(0, len(pictures), EXTRACTION_BATCH):
+        batch = pictures[start : start + EXTRACTION_BATCH]
+        images = torch.stack(
+            [load_picture(p.path, config.image.size, config.image.resize) for p in batch]
+        )
+        stored, mean = image_features(images, config, backbone, device)
+        patches.append(stored)
+        means.append(mean)
+        advance(len(batch))
+    return Features(torch.cat(patches), torch.cat(means))
+
+
+def image_features(
+    images: Images, config: Config, backbone: Backbone, device: torch.device
+) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b d"]]:
+    """What is kept of pictures: patch vectors in the stored format, and their mean for routing.
+
+    With multi-scale context the raw maps' channels follow the D channels of a patch.
+    """
+    maps = backbone(images.to(device))
+    vectors = patch_vectors(maps, config.patches)
+    means = vectors.mean(dim=(1, 2)).cpu()
+    if config.multiscale != "off":
+        raw = raw_maps(maps, patch_grid(maps, config.patches))
+        vectors = torch.cat([vectors, raw], dim=-1)
+    dtype = torch.float16 if config.patches.dtype == "float16" else torch.float32
+    return _stored(vectors, dtype).cpu(), means
+
+
+def _stored(vectors: Tensor, dtype: torch.dtype) -> Tensor:
+    """Raises:
+    ConfigError: a value is too large for the format.
+    """
+    stored = vectors.to(dtype)
+    if not bool(torch.isfinite(stored).all()):
+        raise ConfigError(
+            f"patches.dtype: features up to {float(vectors.abs().max()):.3g} do not fit {dtype}; "
+            "use --set patches.dtype=float32"
+        )
+    return stored
 
 
 def open_features(folder: Path) -> ClassFeatures:

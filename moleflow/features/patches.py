@@ -16,7 +16,7 @@ def patch_vectors(maps: list[Tensor], config: PatchConfig) -> Patches:
     Args:
         maps: (B, C, h, w) of each stage, finest first.
     """
-    grid = maps[0 if config.grid == "first" else -1].shape[-2:]
+    grid = patch_grid(maps, config)
     stages = [_pooled(stage, config.neighbourhood, config.dim) for stage in maps]
     stages = [
         stage
@@ -25,6 +25,12 @@ def patch_vectors(maps: list[Tensor], config: PatchConfig) -> Patches:
         for stage in stages
     ]
     return torch.stack(stages).mean(dim=0).permute(0, 2, 3, 1).contiguous()
+
+
+def patch_grid(maps: list[Tensor], config: PatchConfig) -> tuple[int, int]:
+    """Height and width of the grid of patches."""
+    height, width = maps[0 if config.grid == "first" else -1].shape[-2:]
+    return height, width
 
 
 def _pooled(stage: Float[Tensor, "b c h w"], side: int, dim: int) -> Float[Tensor, "b d h w"]:

@@ -6,6 +6,7 @@ from FrEIA.framework import SequenceINN
 from torch import nn
 
 from moleflow.conditioning.context import SpatialMixer, new_gate
+from moleflow.conditioning.multiscale import MultiscaleContext
 from moleflow.config import Config
 from moleflow.flow.coupling import CouplingBlock, Updates
 from moleflow.streams import StreamName, torch_stream
@@ -13,15 +14,23 @@ from moleflow.types import Float, Patches, PerPatch, Tensor
 
 
 class Base(nn.Module):
-    """Spatial mixer and coupling blocks."""
+    """Multi-scale context, spatial mixer and coupling blocks."""
 
-    def __init__(self, config: Config, grid: tuple[int, int], name: StreamName):
+    def __init__(self, config: Config, grid: tuple[int, int], name: StreamName, channels: int = 0):
         """Args:
         grid: height and width of the patch grid.
+        channels: of the backbone's raw maps, for multi-scale context.
         name: of the random stream that initial weights and permutations come from.
         """
         super().__init__()
         dim, kernel = config.patches.dim, config.mixer.kernel
+        self.multiscale = (
+            None
+            if config.multiscale == "off"
+            else MultiscaleContext(
+                channels, dim, config.multiscale.kernel, torch_stream(*name, "multiscale")
+            )
+        )
         self.mixer = SpatialMixer(dim, kernel) if kernel else None
         self.gate = new_gate() if kernel and config.mixer.gate == "base" else None
         self.flow = SequenceINN(*grid, dim)

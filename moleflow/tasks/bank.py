@@ -3,8 +3,14 @@
 from torch import nn
 
 from moleflow.conditioning.context import new_gate
-from moleflow.conditioning.whitening import Whitening, first_whitening, later_whitening
-from moleflow.config import Config
+from moleflow.conditioning.film import Film
+from moleflow.conditioning.whitening import (
+    Adapter,
+    Whitening,
+    first_whitening,
+    later_whitening,
+)
+from moleflow.config import Config, FilmConfig
 from moleflow.flow.base import Base
 from moleflow.flow.coupling import Updates
 from moleflow.flow.subnet import SLOTS, Subnet
@@ -32,11 +38,12 @@ class Bank(nn.Module):
         """Args:
         base: whose slots the updates fit; it is not owned by the bank.
         name: of the random stream that initial weights come from: seed and classes, no position.
-        first: task 0's bank, for adapters that start as its copy; None for task 0 itself.
+        first: task 0's bank, for adapters that start as its copy; None for a task that trains
+            the whole flow from its start, as task 0 does.
         """
         super().__init__()
         dim = config.patches.dim
-        self.adapter = _adapter(config, first)
+        self.adapter = _adapter(config, first, name)
         self.updates = nn.ModuleList(
             _slot_updates(config, block.subnet, (*name, "lora", k))
             for k, block in enumerate(base.blocks)
@@ -81,12 +88,17 @@ class Bank(nn.Module):
         return self.dia(z, rev=rev)
 
 
-def _adapter(config: Config, first: Bank | None) -> Whitening | None:
-    if config.adapter == "none":
+def _adapter(config: Config, first: Bank | None, name: StreamName) -> Adapter | None:
+    settings, dim = config.adapter, config.patches.dim
+    if settings == "none":
         return None
-    if first is None or first.adapter is None:
-        return first_whitening(config.patches.dim, config.adapter)
-    return later_whitening(config.patches.dim, config.adapter, first.adapter)
+    if isinstance(settings, FilmConfig):
+        share = settings.identity_share if first is None else 0.0
+        return Film(dim, settings, share, torch_stream(*name, "film"))
+    if first is None:
+        return first_whitening(dim, settings)
+    assert isinstance(first.adapter, Whitening)
+    return later_whitening(dim, settings, first.adapter)
 
 
 def _slot_updates(config: Config, subnet: Subnet, name: StreamName) -> SlotUpdates:

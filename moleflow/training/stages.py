@@ -1,21 +1,22 @@
 """Training of one task, as a generator that yields after every epoch (METHOD 5, 6)."""
 
+import bisect
+import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from moleflow.errors import DivergedError
-from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.model import MoLEFlow, Stored, Task, task_name
 from moleflow.streams import torch_stream
-from moleflow.tasks.bank import Bank
 from moleflow.tasks.freeze import kept_frozen
 from moleflow.training.losses import tail_aware_loss
 from moleflow.training.optimizer import build_optimizer, learning_rate, set_learning_rate
-from moleflow.types import Float, Patches, Tensor
+from moleflow.types import Float, Int, Tensor
 
 
 @dataclass(frozen=True)
@@ -33,51 +34,81 @@ class EpochEnd:
     seconds: float
 
 
-def train_first_task(
-    model: MoLEFlow, task: Task, patches: Float[Tensor, "n h w d"]
+class TaskPatches:
+    """The training patches of a task's classes, gathered batch by batch: files stay mapped."""
+
+    def __init__(self, parts: Sequence[Float[Tensor, "_ h w c"]]):
+        """Args:
+        parts: stored patches of each class of the task, in its order.
+        """
+        self._parts = tuple(parts)
+        self._starts = list(itertools.accumulate((len(p) for p in parts[:-1]), initial=0))
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def gather(self, images: Int[Tensor, " b"]) -> Stored:
+        """The images of these numbers, in this order."""
+        if len(self._parts) == 1:
+            return self._parts[0][images]
+        owners = [bisect.bisect_right(self._starts, i) - 1 for i in images.tolist()]
+        return torch.stack(
+            [
+                self._parts[owner][i - self._starts[owner]]
+                for owner, i in zip(owners, images.tolist(), strict=True)
+            ]
+        )
+
+
+def train_task(
+    model: MoLEFlow, task: Task, parts: Sequence[Float[Tensor, "_ h w c"]]
 ) -> Iterator[EpochEnd]:
-    """Train the base together with task 0's bank.
+    """Train a new task: the first with its base, a later one by the config's rule.
 
-    Raises:
-        DivergedError: a loss or gradient is not finite.
-    """
-    bank = model.new_bank(task)
-    yield from _train(model, task, bank, patches, base=model.base)
+    A later task trains its bank alone, unless `freeze_base` is false (then the base too) or
+    `separate` is true (then a whole flow of its own). All else keeps its bytes.
 
-
-def train_later_task(
-    model: MoLEFlow, task: Task, patches: Float[Tensor, "n h w d"]
-) -> Iterator[EpochEnd]:
-    """Train a new bank; base and earlier banks keep their bytes.
+    Args:
+        parts: stored patches of each of the task's classes, in the task's order.
 
     Raises:
         DivergedError: a loss or gradient is not finite.
         FrozenStateError: a frozen byte changed.
     """
-    earlier: dict[str, nn.Module] = {f"bank {task_name(t)}": b for t, b in model.banks.items()}
+    whole = not model.banks or model.config.separate
+    frozen: dict[str, nn.Module] = {f"bank {task_name(t)}": b for t, b in model.banks.items()}
+    bases = {f"base {task_name(t)}": b for t, b in model.bases.items() if model.banks}
+    if model.config.freeze_base:
+        frozen |= bases
     bank = model.new_bank(task)
-    with kept_frozen({"base": model.base} | earlier):
-        yield from _train(model, task, bank, patches, base=None)
+    base = model.base_of(task) if whole or not model.config.freeze_base else None
+    with kept_frozen(frozen):
+        yield from _train(
+            model,
+            task,
+            TaskPatches(parts),
+            build_optimizer(model.config.training, bank, base),
+            warm_up=not whole,
+        )
 
 
 def _train(
     model: MoLEFlow,
     task: Task,
-    bank: Bank,
-    patches: Float[Tensor, "n h w d"],
-    base: nn.Module | None,
+    patches: TaskPatches,
+    optimizer: torch.optim.Optimizer,
+    warm_up: bool,
 ) -> Iterator[EpochEnd]:
     config = model.config.training
-    optimizer = build_optimizer(config, bank, base)
-    order = torch_stream(model.seed, task, "batches")
+    order = torch_stream(*model.stream(task, "batches"))
     for epoch in range(config.epochs):
         start = time.perf_counter()
-        rate = learning_rate(config, epoch, first_task=base is not None)
+        rate = learning_rate(config, epoch, warm_up)
         set_learning_rate(optimizer, rate)
         total, largest = 0.0, 0.0
         shuffled = torch.randperm(len(patches), generator=order)
         for batch in shuffled.split(config.batch_size):
-            loss, norm = _step(model, bank, patches[batch], optimizer)
+            loss, norm = _step(model, task, patches.gather(batch), optimizer)
             _check_finite(task, epoch + 1, loss, norm)
             total, largest = total + loss * len(batch), max(largest, norm)
         mean = total / len(patches)
@@ -86,12 +117,12 @@ def _train(
 
 
 def _step(
-    model: MoLEFlow, bank: Bank, stored: Patches, optimizer: torch.optim.Optimizer
+    model: MoLEFlow, task: Task, stored: Stored, optimizer: torch.optim.Optimizer
 ) -> tuple[float, float]:
     config = model.config
     optimizer.zero_grad(set_to_none=True)
-    log_p, logdet = model.log_likelihood(stored.to(model.device, torch.float32), bank)
-    loss = tail_aware_loss(-log_p, logdet, config.loss) + bank.penalty()
+    log_p, logdet = model.log_likelihood(stored.to(model.device, torch.float32), task)
+    loss = tail_aware_loss(-log_p, logdet, config.loss) + model.banks[task].penalty()
     loss.backward()
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     norm = nn.utils.clip_grad_norm_(trained, config.training.clip_norm)

@@ -8,7 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from moleflow.config import NonNegative, Positive, Settings
+from moleflow.config import NonNegative, Positive
+from moleflow.settings import Settings
 from orchestration.events import read_events
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, Record

@@ -11,15 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from moleflow.config import Config
+from moleflow.config import Config, MultiscaleConfig
 from moleflow.data.catalog import open_catalog
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
-from moleflow.model import MoLEFlow
+from moleflow.routing import task_prototype
+from moleflow.saved import new_model
 from moleflow.streams import numpy_stream
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.stages import train_first_task, train_later_task
+from moleflow.training.stages import train_task
 
 CHANGES: dict[str, Any] = {
     "image.size": 48,
@@ -33,7 +34,12 @@ CHANGES: dict[str, Any] = {
     "patches.neighbourhood": 1,
     "patches.dtype": "float32",
     "position": "none",
+    "multiscale": "on",
+    "multiscale.kernel": 3,
     "adapter": "none",
+    "adapter.kind": None,  # `adapter` names it
+    "adapter.gate": 0.1,
+    "adapter.identity_share": 0.5,
     "adapter.gamma": [0.9, 1.1],
     "adapter.beta": 0.1,
     "adapter.bounds": "none",
@@ -55,6 +61,9 @@ CHANGES: dict[str, Any] = {
     "task_bias": False,
     "dia.blocks": 1,
     "dia.clamp_limit": 0.01,
+    "freeze_base": False,
+    "separate": True,
+    "seeding": "positional",
     "loss.tail_weight": 0.2,
     "loss.tail_ratio": 0.5,
     "loss.logdet_weight": 0.1,
@@ -68,15 +77,25 @@ CHANGES: dict[str, Any] = {
     "training.weight_decay": 0.9,
     "training.clip_norm": 50.0,
     "router.distance": "euclidean",
+    "router.covariance": "ledoit_wolf",
     "router.regularisation": 0.1,
     "scoring.aggregation": "mean",
     "scoring.top_k": 1,
     "scoring.quantile": 0.5,
     "scoring.smoothing": 3.0,
     "scoring.align_corners": True,
+    "scoring.logdet": "image_mean",
+    "scoring.size": 32,
+    "compute.precision": "bfloat16",
+    "compute.compile": None,  # tests/laws: compiled steps agree
     "scoring.aupro_limit": 0.1,
 }
-NEEDS = {"scoring.quantile": {"scoring.aggregation": "quantile"}}
+NEEDS: dict[str, dict[str, Any]] = {
+    "scoring.quantile": {"scoring.aggregation": "quantile"},
+    "multiscale.kernel": {"multiscale": "on"},
+    "adapter.gate": {"adapter": "film"},
+    "adapter.identity_share": {"adapter": "film"},
+}
 """Fields that count only beside another one's value."""
 EVALUATION_ONLY = ("router.", "scoring.")
 
@@ -123,16 +142,23 @@ def outcome(config: Config, pictures: Path) -> dict[str, Any]:
     """Bytes of base and banks, and every number that comes out of a sequence of two tasks."""
     data = open_catalog(pictures)
     features = extracted(
-        Config(image=config.image, backbone=config.backbone, patches=config.patches), pictures
+        Config(
+            image=config.image,
+            backbone=config.backbone,
+            patches=config.patches,
+            multiscale="off" if config.multiscale == "off" else MultiscaleConfig(),
+        ),
+        pictures,
     )
     sequence = (("bottle",), ("cable",))
-    height, width = features["bottle"].train.patches.shape[1:3]
-    model = MoLEFlow(config, (height, width), 0, sequence[0])
-    evaluation = SequenceEvaluation(model, sequence, data, features)
-    for index, task in enumerate(sequence):
-        stage = train_later_task if index else train_first_task
-        list(stage(model, task, features[task[0]].train.patches))
-        evaluation.after_task(index)
+    model = new_model(config, features, 0, sequence[0])
+    tests = {name: found.test for name, found in features.items()}
+    evaluation = SequenceEvaluation(model, sequence, data, tests)
+    for task in sequence:
+        train = features[task[0]].train
+        list(train_task(model, task, [train.patches]))
+        evaluation.learn(task_prototype([train.means], config.router))
+        evaluation.measure()
     evaluation.finish()
     numbers = {
         (m.class_name, m.metric, m.step, m.definition, m.routing): m.value
@@ -141,15 +167,17 @@ def outcome(config: Config, pictures: Path) -> dict[str, Any]:
     distances = [evaluation.routing(name).distances for name in data]
     scores = [evaluation.scores(name, (name,)) for name in data]
     return {
-        "trained": [module_digest(m) for m in (model.base, *model.banks.values())],
-        "scores": [(s.images.tobytes(), s.maps.tobytes()) for s in scores],
+        "trained": [module_digest(m) for m in (*model.bases.values(), *model.banks.values())],
+        "scores": [s.images.tobytes() for s in scores],
+        "maps": [evaluation.maps(name, np.full(6, i)).tobytes() for i, name in enumerate(data)],
         "distances": [d.tobytes() for d in distances],
         "numbers": numbers,
     }
 
 
 def test_every_field_is_listed_here(tiny: Config) -> None:
-    assert sorted([*tiny.flat(), "adapter", "lora"]) == sorted(CHANGES)
+    named = {*tiny.flat(), *tiny.updated({"adapter": "film", "multiscale": "on"}).flat()}
+    assert sorted(named | {"adapter", "lora", "multiscale"}) == sorted(CHANGES)
 
 
 @pytest.mark.parametrize("field", [field for field, value in CHANGES.items() if value is not None])
@@ -160,10 +188,27 @@ def test_a_field_changes_what_it_names(field: str, tiny: Config, pictures: Path)
     one, other = outcome(before, pictures), outcome(after, pictures)
     if field.startswith(EVALUATION_ONLY):
         assert one["trained"] == other["trained"], "changing it must never retrain"
-        changed = [part for part in ("scores", "distances", "numbers") if one[part] != other[part]]
-        assert changed
+        parts = ("scores", "maps", "distances", "numbers")
+        assert [part for part in parts if one[part] != other[part]]
     else:
         assert one["trained"] != other["trained"]
+
+
+@pytest.mark.parametrize("adapter", ["whitening", "film", "none"])
+@pytest.mark.parametrize("other", ["whitening", "film", "none"])
+def test_every_adapter_trains_differently(
+    adapter: str, other: str, tiny: Config, pictures: Path
+) -> None:
+    one, two = (outcome(tiny.updated({"adapter": a}), pictures) for a in (adapter, other))
+    assert (one["trained"] == two["trained"]) == (adapter == other)
+
+
+def test_an_oracle_router_never_errs(tiny: Config, pictures: Path) -> None:
+    numbers = outcome(tiny.updated({"router.distance": "oracle"}), pictures)["numbers"]
+    routed = {key[:4]: value for key, value in numbers.items() if key[4] == "routed"}
+    oracle = {key[:4]: value for key, value in numbers.items() if key[4] == "oracle"}
+    assert {value for key, value in routed.items() if key[1] == "routing_accuracy"} == {1.0, 0.0}
+    assert all(routed[key] == value for key, value in oracle.items())
 
 
 def test_the_same_config_changes_nothing(tiny: Config, pictures: Path) -> None:

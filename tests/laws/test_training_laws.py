@@ -9,7 +9,7 @@ from moleflow.errors import DivergedError, FrozenStateError
 from moleflow.model import MoLEFlow, Task
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import kept_frozen, module_digest
-from moleflow.training.stages import train_first_task, train_later_task
+from moleflow.training.stages import train_task
 
 GRID = (4, 4)
 A, B, C = ("bottle",), ("cable",), ("carpet",)
@@ -23,17 +23,15 @@ def features(task: Task, dim: int) -> torch.Tensor:
 
 def train(config: Config, order: list[Task], seed: int = 0) -> MoLEFlow:
     model = MoLEFlow(config, GRID, seed, order[0])
-    for index, task in enumerate(order):
-        stage = train_later_task if index else train_first_task
-        for _ in stage(model, task, features(task, config.patches.dim)):
-            pass
+    for task in order:
+        list(train_task(model, task, [features(task, config.patches.dim)]))
     return model
 
 
 def scores(model: MoLEFlow, task: Task) -> torch.Tensor:
     with torch.inference_mode():
         x = features(task, model.config.patches.dim).float()
-        return model.log_likelihood(x, model.banks[task])[0]
+        return model.log_likelihood(x, task)[0]
 
 
 def test_later_tasks_leave_base_bytes_banks_and_scores_unchanged(tiny: Config) -> None:
@@ -41,8 +39,7 @@ def test_later_tasks_leave_base_bytes_banks_and_scores_unchanged(tiny: Config) -
     model = train(decaying, [A, B])
     before = module_digest(model.base), module_digest(model.banks[A]), module_digest(model.banks[B])
     scored = scores(model, A), scores(model, B)
-    for _ in train_later_task(model, C, features(C, 16)):
-        pass
+    list(train_task(model, C, [features(C, 16)]))
     after = module_digest(model.base), module_digest(model.banks[A]), module_digest(model.banks[B])
     assert after == before
     assert torch.equal(scores(model, A), scored[0])
@@ -102,7 +99,7 @@ def test_another_task_0_or_seed_gives_other_banks(tiny: Config) -> None:
 
 def test_training_lowers_the_loss(tiny: Config) -> None:
     model = MoLEFlow(tiny.updated({"training.epochs": 30}), GRID, 0, A)
-    losses = [end.loss for end in train_first_task(model, A, features(A, 16))]
+    losses = [end.loss for end in train_task(model, A, [features(A, 16)])]
     assert losses[-1] < losses[0] - 1
 
 
@@ -111,7 +108,7 @@ def test_divergence_is_reported_with_its_numbers(tiny: Config) -> None:
     poisoned[3] = torch.inf
     model = MoLEFlow(tiny, GRID, 0, A)
     with pytest.raises(DivergedError, match=r"bottle diverged in epoch 1: loss") as caught:
-        list(train_first_task(model, A, poisoned))
+        list(train_task(model, A, [poisoned]))
     assert caught.value.numbers["epoch"] == 1
     assert set(caught.value.numbers) == {"task", "epoch", "loss", "grad_norm"}
 

@@ -44,8 +44,8 @@ def test_schedule_is_cosine_and_later_tasks_warm_up() -> None:
     for epoch in range(10):
         cosine = 0.2 + (2.0 - 0.2) * (1 + math.cos(math.pi * epoch / 10)) / 2
         ramp = {0: 1 / 3, 1: 2 / 3}.get(epoch, 1.0)
-        assert learning_rate(config, epoch, first_task=True) == pytest.approx(cosine)
-        assert learning_rate(config, epoch, first_task=False) == pytest.approx(cosine * ramp)
+        assert learning_rate(config, epoch, warm_up=False) == pytest.approx(cosine)
+        assert learning_rate(config, epoch, warm_up=True) == pytest.approx(cosine * ramp)
 
 
 def test_mahalanobis_distance_is_the_plain_one() -> None:

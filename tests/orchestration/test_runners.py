@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from moleflow.config import parse
 from moleflow.errors import ConfigError, StudyError
+from moleflow.settings import parse
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, Record, Row

@@ -1,0 +1,260 @@
+"""Using a trained sequence: score new pictures, measure it on labelled ones, teach it a product.
+
+`moleflow.load(folder).predict(images)` is the whole of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from moleflow.data.catalog import Picture, fingerprint, open_catalog
+from moleflow.data.images import load_picture
+from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
+from moleflow.evaluation import Measurement, SequenceEvaluation
+from moleflow.features.backbone import Backbone, load_backbone, weights_identity
+from moleflow.features.cache import Features, image_features, picture_features
+from moleflow.model import task_name
+from moleflow.routing import task_prototype
+from moleflow.saved import SavedModel, load_model, save_added_task
+from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
+from moleflow.training.stages import EpochEnd, train_task
+from moleflow.types import Float, Int, Tensor
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one picture."""
+
+    image: Path
+    score: float
+    """Higher is more anomalous; comparable within one task only."""
+    task: str
+    """The task whose bank scored it: the router's choice, or the one that was asked for."""
+    distances: dict[str, float]
+    """Squared distance to every task, by name; empty where the task was asked for."""
+    map: Float[np.ndarray, "s s"]
+    """Anomaly map, float32, laid over the picture as `image.resize` cuts it."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that could not be scored, and why."""
+
+    image: Path
+    reason: str
+
+
+class Predictor:
+    """A trained sequence, its backbone and a device."""
+
+    def __init__(self, folder: Path, saved: SavedModel, weights: str | None, device: str):
+        """Args:
+        weights: where the backbone's weights lie now; None: where they lay.
+        """
+        self.folder = folder
+        self.saved = saved
+        self.device = torch_device(device)
+        backbone = saved.model.config.backbone
+        self._backbone_config = (
+            backbone if weights is None else backbone.model_copy(update={"weights": weights})
+        )
+        saved.model.to(self.device)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, in the order in which they were learned."""
+        return tuple(task_name(task) for task in self.saved.sequence)
+
+    def predict(
+        self, images: Sequence[str | Path], task: str | None = None
+    ) -> Iterator[Prediction | Unreadable]:
+        """Score pictures in their order, a batch at a time; one that cannot be read is reported.
+
+        Args:
+            task: name of the task to score under; None lets the router choose for each picture.
+
+        Raises:
+            ModelError: the model has no such task, or its router is the oracle and none is named.
+        """
+        index = None if task is None else self._index(task)
+        if index is None and self.saved.model.config.router.distance == "oracle":
+            raise ModelError(
+                "this model has no router (router.distance is oracle): name the task, "
+                f"one of {', '.join(self.tasks)}"
+            )
+        paths = [Path(image) for image in images]
+        for start in range(0, len(paths), BATCH):
+            yield from self._predict_batch(paths[start : start + BATCH], index)
+
+    def evaluate(self, data: str | Path, classes: Sequence[str] = ()) -> list[Measurement]:
+        """Metrics of the classes of a labelled folder, routed and under the true task.
+
+        Args:
+            classes: to measure; none means all that the model has learned and the folder holds.
+
+        Raises:
+            DataError, ModelError: the folder holds none of the model's classes, or lacks a named
+                one; a class was not learned.
+            DivergedError: a score is not finite.
+        """
+        known = [name for task in self.saved.sequence for name in task]
+        foreign = [name for name in classes if name not in known]
+        if foreign:
+            raise ModelError(f"classes {', '.join(foreign)} were not learned; {self._known()}")
+        catalog = open_catalog(Path(data), classes)
+        found = {name: catalog[name] for name in known if name in catalog}
+        if not found:
+            raise DataError(
+                f"{data}: holds none of the model's classes ({', '.join(known)}); "
+                "name the folder that holds them with --data"
+            )
+        tests = {name: self._features(data.test) for name, data in found.items()}
+        saved = self.saved
+        evaluation = SequenceEvaluation(saved.model, saved.sequence, found, tests)
+        for prototype in saved.prototypes:
+            evaluation.learn(prototype)
+        return evaluation.measure()
+
+    def learn(self, data: str | Path, classes: Sequence[str]) -> Iterator[EpochEnd]:
+        """Train a bank for a new task on a folder's pictures and add it to the model's folder.
+
+        Nothing else changes a byte. With a frozen base the bank is the one that it would have been
+        in the training sequence.
+
+        Raises:
+            ModelError: a class is known already, or the base is not frozen, so that learning would
+                change what was learned.
+            DataError: a class is missing or has too few pictures.
+            DivergedError: a loss or gradient is not finite; the folder stays as it was.
+        """
+        model, task = self.saved.model, tuple(sorted(classes))
+        known = [name for t in self.saved.sequence for name in t if name in task]
+        if known:
+            raise ModelError(f"{', '.join(known)}: learned already; {self._known()}")
+        if not model.config.freeze_base:
+            raise ModelError(
+                "freeze_base is false: learning a task would change the base under earlier banks; "
+                "train the longer sequence anew"
+            )
+        catalog = open_catalog(Path(data), task)
+        train = [self._features(catalog[name].train) for name in task]
+        try:
+            yield from train_task(model, task, [part.patches for part in train])
+        except BaseException:
+            model.forget(task)
+            raise
+        prototype = task_prototype([part.means for part in train], model.config.router)
+        prints = {name: fingerprint(catalog[name]) for name in task}
+        self.saved = save_added_task(self.folder, self.saved, task, prototype, prints)
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        found = weights_identity(self._backbone_config)
+        if found != self.saved.manifest.weights:
+            raise WeightsError(
+                f"backbone.weights: {self._backbone_config.weights} is {found}, but the model was "
+                f"trained with {self.saved.manifest.weights}; name that file with --weights"
+            )
+        return load_backbone(self._backbone_config).to(self.device)
+
+    def _features(self, pictures: Sequence[Picture]) -> Features:
+        return picture_features(pictures, self.saved.model.config, self._backbone, self.device)
+
+    def _index(self, task: str) -> int:
+        if task not in self.tasks:
+            raise ModelError(f"no task {task!r}; {self._known()}")
+        return self.tasks.index(task)
+
+    def _known(self) -> str:
+        return f"this model's tasks are {', '.join(self.tasks)}"
+
+    def _predict_batch(self, paths: list[Path], index: int | None) -> list[Prediction | Unreadable]:
+        config = self.saved.model.config
+        pictures: dict[int, Tensor] = {}
+        answers: dict[int, Prediction | Unreadable] = {}
+        for i, path in enumerate(paths):
+            try:
+                pictures[i] = load_picture(path, config.image.size, config.image.resize)
+            except DataError as error:
+                answers[i] = Unreadable(path, str(error))
+        if pictures:
+            scored = self._score([paths[i] for i in pictures], list(pictures.values()), index)
+            answers |= dict(zip(pictures, scored, strict=True))
+        return [answers[i] for i in range(len(paths))]
+
+    @torch.inference_mode()
+    def _score(
+        self, paths: list[Path], pictures: list[Tensor], index: int | None
+    ) -> list[Prediction]:
+        saved, config = self.saved, self.saved.model.config
+        stored, means = image_features(torch.stack(pictures), config, self._backbone, self.device)
+        distances = None
+        chosen = torch.full((len(paths),), -1 if index is None else index)
+        if index is None:
+            distances = torch.stack(
+                [prototype.squared_distance(means.double()) for prototype in saved.prototypes],
+                dim=1,
+            )
+            chosen = distances.argmin(dim=1)
+        patches = self._patch_scores(stored, chosen)
+        if not bool(torch.isfinite(patches).all()):
+            raise DivergedError("scores are not finite; was the training sound?", {})
+        images = image_scores(patches, config.scoring)
+        maps = anomaly_maps(patches, map_size(config), config.scoring)
+        return [
+            Prediction(
+                path,
+                float(images[i]),
+                self.tasks[int(chosen[i])],
+                {}
+                if distances is None
+                else dict(zip(self.tasks, distances[i].tolist(), strict=True)),
+                maps[i],
+            )
+            for i, path in enumerate(paths)
+        ]
+
+    def _patch_scores(
+        self, stored: Float[Tensor, "b h w c"], chosen: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b h w"]:
+        """Scores of each picture's patches under its task's bank."""
+        model = self.saved.model
+        scores = torch.empty(stored.shape[:-1])
+        for t in chosen.unique().tolist():
+            batch = stored[chosen == t].to(self.device, torch.float32)
+            log_p, logdet = model.log_likelihood(batch, self.saved.sequence[t])
+            scores[chosen == t] = patch_scores(log_p, logdet, model.config.scoring).cpu()
+        return scores
+
+
+def load(folder: str | Path, weights: str | None = None, device: str = "cpu") -> Predictor:
+    """A saved model, ready for use.
+
+    Args:
+        weights: where the backbone's weights lie now; None: where they lay at training.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        ModelError: no model there, another format, or a damaged file.
+        ConfigError: no such device.
+    """
+    return Predictor(Path(folder), load_model(Path(folder)), weights, device)
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ConfigError: neither `cpu` nor `cuda`, or there is no GPU.
+    """
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r}: choose cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda: this machine has no GPU that torch can use; choose cpu")
+    return torch.device(name)

@@ -1,0 +1,259 @@
+"""A trained sequence on disk: a folder of safetensors files and `model.json`, whole or refused.
+
+Base and banks lie in files of their own, so that a bank can be added later without touching others.
+"""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load, save
+from torch import nn
+
+from moleflow.config import Config
+from moleflow.errors import ModelError
+from moleflow.features.cache import ClassFeatures
+from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.routing import Prototype
+from moleflow.settings import Settings
+from moleflow.types import Tensor
+
+FORMAT = 1
+MANIFEST = "model.json"
+
+
+class TaskFiles(Settings):
+    """Where one task's parts lie."""
+
+    classes: tuple[str, ...]
+    base: str
+    bank: str
+    router: str
+    data: dict[str, str]
+    """Fingerprint of each class's pictures."""
+
+
+class Manifest(Settings):
+    """`model.json`: what the folder holds."""
+
+    format: int = FORMAT
+    config: Config
+    seed: int
+    grid: tuple[int, int]
+    channels: int
+    """Of the backbone's raw maps, for multi-scale context; else 0."""
+    weights: str
+    """Identity of the backbone's weights, wherever their file lies."""
+    tasks: tuple[TaskFiles, ...]
+    """In the order in which they were learned."""
+    files: dict[str, str]
+    """SHA-256 of every file."""
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A trained sequence as it was saved."""
+
+    model: MoLEFlow
+    sequence: tuple[Task, ...]
+    prototypes: tuple[Prototype, ...]
+    manifest: Manifest
+
+
+def new_model(
+    config: Config, features: Mapping[str, ClassFeatures], seed: int, first: Task
+) -> MoLEFlow:
+    """An untrained model that fits the features."""
+    _, height, width, channels = features[first[0]].train.patches.shape
+    return MoLEFlow(config, (height, width), seed, first, channels - config.patches.dim)
+
+
+def save_model(
+    folder: Path,
+    model: MoLEFlow,
+    prototypes: Sequence[Prototype],
+    weights: str,
+    data: Mapping[str, str],
+) -> None:
+    """Write a trained sequence; a folder that is already there is replaced once all is written.
+
+    Args:
+        prototypes: of the model's tasks, in their order.
+        weights: identity of the backbone's weights.
+        data: fingerprint of every class's pictures.
+    """
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    aside.mkdir(parents=True)
+    try:
+        files = {}
+        tasks = []
+        for task, prototype in zip(model.banks, prototypes, strict=True):
+            named = _file_names(model, task, data)
+            parts = {
+                named.base: _tensors(model.base_of(task)),
+                named.bank: _tensors(model.banks[task]),
+                named.router: _router_tensors(prototype),
+            }
+            files |= {name: _write(aside / name, t) for name, t in parts.items()}
+            tasks.append(named)
+        manifest = Manifest(
+            config=model.config,
+            seed=model.seed,
+            grid=model.grid,
+            channels=model.channels,
+            weights=weights,
+            tasks=tuple(tasks),
+            files=files,
+            versions={name: version(name) for name in ("moleflow", "torch", "timm")},
+        )
+        (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def save_added_task(
+    folder: Path, saved: SavedModel, task: Task, prototype: Prototype, data: Mapping[str, str]
+) -> SavedModel:
+    """Add the newest task of a model to its folder; files that are there keep their bytes.
+
+    Raises:
+        ModelError: the task is not the one that the folder lacks.
+    """
+    if tuple(saved.model.banks) != (*saved.sequence, task):
+        raise ModelError(f"{folder}: {task_name(task)} is not the one new task of this model")
+    named = _file_names(saved.model, task, data)
+    parts = {
+        named.bank: _tensors(saved.model.banks[task]),
+        named.router: _router_tensors(prototype),
+    }
+    if named.base not in saved.manifest.files:
+        parts[named.base] = _tensors(saved.model.base_of(task))
+    files = {name: _write(folder / name, tensors) for name, tensors in parts.items()}
+    manifest = saved.manifest.model_copy(
+        update={
+            "tasks": (*saved.manifest.tasks, named),
+            "files": saved.manifest.files | files,
+        }
+    )
+    aside = folder / f".{MANIFEST}.{uuid.uuid4().hex}"
+    aside.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    aside.replace(folder / MANIFEST)
+    sequence, prototypes = (*saved.sequence, task), (*saved.prototypes, prototype)
+    return replace(saved, sequence=sequence, prototypes=prototypes, manifest=manifest)
+
+
+def load_model(folder: Path) -> SavedModel:
+    """Read a trained sequence, on the CPU.
+
+    Raises:
+        ModelError: not a model's folder, another format, or a file missing or damaged.
+    """
+    manifest = _read_manifest(folder)
+    content = {name: _read(folder / name, digest) for name, digest in manifest.files.items()}
+    first = manifest.tasks[0].classes
+    model = MoLEFlow(manifest.config, manifest.grid, manifest.seed, first, manifest.channels)
+    for task in manifest.tasks:
+        bank = model.new_bank(task.classes)
+        _fill(folder / task.bank, bank, content[task.bank])
+        _fill(folder / task.base, model.base_of(task.classes), content[task.base])
+    prototypes = tuple(_prototype(content[task.router]) for task in manifest.tasks)
+    return SavedModel(model, tuple(model.banks), prototypes, manifest)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: is not a saved model ({MANIFEST}: {error.strerror}); "
+            "name the folder that `moleflow train` wrote"
+        ) from None
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise ModelError(
+            f"{path}: is not a model of format {FORMAT} ({error.errors()[0]['msg']}); "
+            "it was written by another version of moleflow: train it anew, or use that version"
+        ) from None
+    if manifest.format != FORMAT or not manifest.tasks:
+        raise ModelError(
+            f"{path}: is of format {manifest.format}, this moleflow reads {FORMAT}; "
+            "train it anew, or use the version that wrote it"
+        )
+    return manifest
+
+
+def _file_names(model: MoLEFlow, task: Task, data: Mapping[str, str]) -> TaskFiles:
+    """Named by the task's classes; classes may be many and hold any character, so by a hash."""
+    owner = task if model.config.separate else model.first
+    base, own = (hashlib.sha256("\0".join(t).encode()).hexdigest()[:12] for t in (owner, task))
+    return TaskFiles(
+        classes=task,
+        base=f"base-{base}.safetensors",
+        bank=f"bank-{own}.safetensors",
+        router=f"router-{own}.safetensors",
+        data={name: data[name] for name in task},
+    )
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+
+
+def _router_tensors(prototype: Prototype) -> dict[str, Tensor]:
+    tensors = {"mean": prototype.mean}
+    if prototype.cholesky is not None:
+        tensors["cholesky"] = prototype.cholesky.contiguous()
+    return tensors
+
+
+def _prototype(tensors: Mapping[str, Tensor]) -> Prototype:
+    return Prototype(tensors["mean"], tensors.get("cholesky"))
+
+
+def _write(path: Path, tensors: dict[str, Tensor]) -> str:
+    content = save(tensors)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: Path, digest: str) -> dict[str, Tensor]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror}); restore it from a copy of the model"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ModelError(
+            f"{path}: is damaged (its SHA-256 is not the one in {MANIFEST}); "
+            "restore it from a copy of the model, or train it anew"
+        )
+    return load(content)
+
+
+def _fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    wanted = {name: t.shape for name, t in module.state_dict().items()}
+    if wanted != {name: t.shape for name, t in tensors.items()}:
+        raise ModelError(f"{path}: its tensors do not fit the config in {MANIFEST}")
+    with torch.no_grad():
+        module.load_state_dict(tensors)

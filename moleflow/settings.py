@@ -1,0 +1,74 @@
+"""Frozen, typed settings and their validation, with errors that name the dotted path.
+
+Imports no torch, so that a study loads at once.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moleflow.errors import ConfigError
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, strict about names and types."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="constants",
+    )
+
+
+def parse(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
+    """Validate plain data (NumPy scalars are made plain, so that they cannot change a hash).
+
+    Raises:
+        ConfigError: naming the dotted path, the value and the remedy.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(tree, default=_plain))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(kind, item) for item in error.errors())) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Settings):
+        return value.model_dump(mode="json")
+    raise ConfigError(f"{value!r}: a setting must be a number, text, true/false or a list of these")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            rows += flatten(value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, value))
+    return rows
+
+
+def _explain(kind: type[Settings], item: Any) -> str:
+    parts = [
+        str(part) for part in item["loc"] if not str(part).startswith(("literal[", "function-"))
+    ]
+    parts = [part for part in parts if not (part.endswith("Config") and part[0].isupper())]
+    path = ".".join(parts)
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(parts[-1], kind.model_fields, n=1)
+        message = "unknown config field" + (f"; did you mean {close[0]}?" if close else "")
+    elif item["type"] not in ("value_error", "missing"):
+        message = f"{item['input']!r} does not fit: {message[0].lower()}{message[1:]}"
+    return f"{path}: {message}" if path else message

@@ -1,0 +1,36 @@
+"""Options that several commands share, and how their text is read."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from moleflow.errors import ConfigError
+
+RootOption = Annotated[Path, Parameter(help="Folder that everything is written to.")]
+ClassesOption = Annotated[
+    tuple[str, ...], Parameter(consume_multiple=True, help="Classes; default: all.")
+]
+SettingsOption = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", consume_multiple=True, help="FIELD=VALUE of any config field."),
+]
+
+
+def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`FIELD=VALUE` with VALUE as JSON where it is that, and as text where not.
+
+    Raises:
+        ConfigError: a pair has no `=`.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        field, separator, text = pair.partition("=")
+        if not separator or not field:
+            raise ConfigError(f"--set {pair}: write FIELD=VALUE, e.g. --set training.epochs=40")
+        try:
+            settings[field] = json.loads(text)
+        except ValueError:
+            settings[field] = text
+    return settings

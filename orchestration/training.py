@@ -1,0 +1,88 @@
+"""One sequence trained and saved, outside of any study: what `moleflow train` does."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from moleflow.config import Config
+from moleflow.data.catalog import ClassData
+from moleflow.features.backbone import Backbone, load_backbone, weights_identity
+from moleflow.features.cache import ClassFeatures
+from moleflow.model import Task, task_name
+from moleflow.routing import Prototype, task_prototype
+from moleflow.saved import new_model, save_model
+from moleflow.training.stages import EpochEnd, train_task
+from orchestration.features import stored_features
+from orchestration.store import Store
+from orchestration.study import trial_key
+
+Report = Callable[[str, EpochEnd], None]
+
+
+@dataclass(frozen=True)
+class SequenceTraining:
+    """What is to be trained."""
+
+    config: Config
+    sequence: tuple[Task, ...]
+    seed: int
+    data: Mapping[str, ClassData]
+    fingerprints: Mapping[str, str]
+    store: Store
+    device: torch.device
+
+    @cached_property
+    def weights(self) -> str:
+        """Identity of the backbone's weights."""
+        return weights_identity(self.config.backbone)
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the trained numbers depend on."""
+        return trial_key(self.config, self.sequence, self.seed, self.fingerprints, self.weights)
+
+    def run(self, folder: Path, report: Report, stage: Callable[[str, float], None]) -> None:
+        """Train every task and write the model.
+
+        Args:
+            report: called after every epoch with the task's name.
+            stage: called after every stage with its name and its wall time in seconds.
+
+        Raises:
+            DivergedError: a loss or gradient is not finite; nothing is written.
+            OSError: the folder cannot be written.
+        """
+        start = time.perf_counter()
+        features = {name: self._features(name) for name in self.data}
+        self.__dict__.pop("_backbone", None)  # its memory is wanted for training
+        stage("features", time.perf_counter() - start)
+        model = new_model(self.config, features, self.seed, self.sequence[0]).to(self.device)
+        prototypes: list[Prototype] = []
+        for task in self.sequence:
+            start = time.perf_counter()
+            for end in train_task(model, task, [features[c].train.patches for c in task]):
+                report(task_name(task), end)
+            means = [features[c].train.means for c in task]
+            prototypes.append(task_prototype(means, self.config.router))
+            stage(task_name(task), time.perf_counter() - start)
+        save_model(folder, model, prototypes, self.weights, self.fingerprints)
+
+    def _features(self, name: str) -> ClassFeatures:
+        return stored_features(
+            self.store,
+            self.config,
+            self.data[name],
+            self.fingerprints[name],
+            self.weights,
+            self.device,
+            lambda: self._backbone,
+        )
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        """Loaded once, and only if some class has no features yet."""
+        return load_backbone(self.config.backbone)
