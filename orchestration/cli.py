@@ -1,23 +1,27 @@
-"""The command line: `moleflow run | status | report | sync | studies`.
+"""The command line: `moleflow run | status | report | sync | studies | data check`.
 
 The environment is read and set here and nowhere below.
 """
 
-import json
 import os
 import shlex
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 from rich.markup import escape
 
-from moleflow.config import parse
-from moleflow.errors import ConfigError, MoleflowError, StudyError
+from moleflow.errors import MoleflowError, StudyError
+from moleflow.profiles import PROFILES
+from moleflow.settings import parse
+from orchestration.analysis_commands import analyse
+from orchestration.consoles import err, out
+from orchestration.data_commands import app as data_app
 from orchestration.layout import Root
+from orchestration.model_commands import evaluate, learn, predict, train
+from orchestration.options import ClassesOption, RootOption, SettingsOption, read_settings
 from orchestration.plan import (
     Request,
     customised,
@@ -34,15 +38,15 @@ from orchestration.tracking.base import quiet_environment as tracking_environmen
 
 FINISHED, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
 app = App(
     name="moleflow",
     help="Continual anomaly detection experiments: run, track and report task sequences.",
     version=version("moleflow"),
 )
+app.command(data_app)
+for command in (train, predict, evaluate, learn, analyse):
+    app.command(command)
 
-RootOption = Annotated[Path, Parameter(help="Folder that everything is written to.")]
 UriOption = Annotated[
     str | None,
     Parameter(
@@ -56,20 +60,23 @@ UriOption = Annotated[
 def run(
     study: Annotated[str, Parameter(help="Name of a study, or path of a .py file with STUDY.")],
     *,
-    data: Annotated[str | None, Parameter(help="Folder of the classes, MVTec layout.")] = None,
-    classes: Annotated[
-        tuple[str, ...], Parameter(consume_multiple=True, help="Classes; default: all.")
+    data: Annotated[str | None, Parameter(help="Folder of the classes; see `data check`.")] = None,
+    classes: ClassesOption = (),
+    profile: Annotated[str | None, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = None,
+    scenario: Annotated[
+        str | None,
+        Parameter(help="How classes make tasks: 1-1, 10-5, any a-b (a first, then b), or joint."),
+    ] = None,
+    groups: Annotated[
+        tuple[str, ...],
+        Parameter(consume_multiple=True, help="The tasks, each as classes joined by +: a+b c."),
     ] = (),
-    profile: Annotated[str | None, Parameter(help="Base settings: main, quick.")] = None,
     orders: Annotated[int | None, Parameter(help="Number of task orders.")] = None,
     task0: Annotated[
-        tuple[str, ...], Parameter(consume_multiple=True, help="Choices of the first class.")
+        tuple[str, ...], Parameter(consume_multiple=True, help="Choices of a class of task 0.")
     ] = (),
     seeds: Annotated[int | None, Parameter(help="Number of seeds, from 0.")] = None,
-    settings: Annotated[
-        tuple[str, ...],
-        Parameter(name="--set", consume_multiple=True, help="FIELD=VALUE of any config field."),
-    ] = (),
+    settings: SettingsOption = (),
     root: RootOption = Path("runs"),
     runner: Annotated[str, Parameter(help="ray_tune, or inline: this process.")] = "ray_tune",
     cpus_per_trial: Annotated[float, Parameter(help="CPU cores of a trial.")] = 1.0,
@@ -83,10 +90,12 @@ def run(
         data=data,
         classes=classes,
         profile=profile,
+        scenario=scenario,
+        groups=tuple(tuple(group.split("+")) for group in groups),
         orders=orders,
         task0=task0,
         seeds=seeds,
-        settings=_settings(settings),
+        settings=read_settings(settings),
     )
     resources = parse(
         Resources,
@@ -168,20 +177,6 @@ def _say(text: str) -> None:
 
 def _command_line() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`FIELD=VALUE` with VALUE as JSON where it is that, and as text where not."""
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        field, separator, text = pair.partition("=")
-        if not separator or not field:
-            raise ConfigError(f"--set {pair}: write FIELD=VALUE, e.g. --set training.epochs=40")
-        try:
-            settings[field] = json.loads(text)
-        except ValueError:
-            settings[field] = text
-    return settings
 
 
 def _write_report(name: str, root: Root) -> None:

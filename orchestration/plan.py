@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import Field
 
-from moleflow.config import Settings
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from moleflow.errors import StoreError, StudyError
 from moleflow.profiles import profile
+from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
 from orchestration.ledger import write_atomically
@@ -41,6 +41,8 @@ class Request(Settings):
     data: str | None = None
     classes: tuple[str, ...] = ()
     profile: str | None = None
+    scenario: str | None = None
+    groups: tuple[tuple[str, ...], ...] = ()
     orders: int | None = None
     task0: tuple[str, ...] = ()
     seeds: int | None = None
@@ -93,7 +95,8 @@ def customised(study: Study, request: Request) -> Study:
 
     Raises:
         ConfigError: a setting is unknown or does not fit.
-        StudyError: a count is not positive, or a class is named twice.
+        StudyError: a count is not positive, a class is named twice, or both a scenario and groups
+            are given.
     """
     for name, count in (("--orders", request.orders), ("--seeds", request.seeds)):
         if count is not None and count < 1:
@@ -102,8 +105,9 @@ def customised(study: Study, request: Request) -> Study:
         if len(set(classes)) < len(classes):
             raise StudyError(f"{name}: each class may be named once")
     base = profile(request.profile) if request.profile else study.base
-    base = base.updated(_absolute_weights(request.settings))
+    base = base.updated(absolute_weights(request.settings))
     changes: dict[str, Any] = {"base": base, "axes": _axes(study, request)}
+    changes |= _tasks(request)
     if request.classes:
         changes["classes"] = request.classes
     if request.seeds is not None:
@@ -111,6 +115,15 @@ def customised(study: Study, request: Request) -> Study:
     if request.data is not None:
         changes["data"] = "folder"
     return study.model_copy(update=changes)
+
+
+def _tasks(request: Request) -> dict[str, Any]:
+    """A scenario takes the place of the study's groups, and groups that of its scenario."""
+    if request.scenario is not None and request.groups:
+        raise StudyError("--scenario and --groups both say how tasks are made; give one of them")
+    if request.scenario is not None:
+        return {"scenario": request.scenario, "groups": ()}
+    return {"scenario": "1-1", "groups": request.groups} if request.groups else {}
 
 
 def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
@@ -124,7 +137,7 @@ def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def _absolute_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+def absolute_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Trials run in other folders, so a relative path would point elsewhere there."""
     changed = dict(settings)
     weights = changed.get("backbone.weights")
@@ -141,11 +154,11 @@ def make_plan(name: str, study: Study, request: Request, root: Root, say: Say) -
     """
     check_writable(root)
     data_root = _data_root(study, request, root, say)
-    catalog = open_catalog(data_root, study.classes)
-    sequences(study, tuple(study.classes) or tuple(catalog))
-    backbones = list(dict.fromkeys(config.backbone for _, config in grid_points(study)))
-    say(f"checking the backbone {', '.join(backbone.name for backbone in backbones)}")
-    weights = check_backbones(backbones)
+    catalog = open_catalog(data_root, study.named_classes)
+    sequences(study, study.named_classes or tuple(catalog))
+    configs = [config for _, config in grid_points(study)]
+    say(f"checking the backbone {', '.join(dict.fromkeys(c.backbone.name for c in configs))}")
+    weights = check_backbones(configs)
     pictures = sum(len(data.train) + len(data.test) for data in catalog.values())
     say(f"checking {pictures} pictures of {len(catalog)} classes in {data_root}")
     fingerprints = {

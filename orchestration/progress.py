@@ -20,8 +20,11 @@ from orchestration.watch import PERIOD, Follower, News, Warn
 
 MAIN_METRICS = ("image_auroc", "pixel_auroc")
 TRAINING_SHARE = 0.95
-"""Share of a task's time that its training is taken to need; the rest is evaluation."""
+"""Share of a task's time that its training is taken to need; the rest is evaluation. A task's time
+is taken to grow with its classes."""
 ROWS_AROUND_TABLE = 6
+LONGEST_NAME = 24
+"""Characters of a task's name in the live table; a task may hold many classes."""
 ENOUGH = 0.02
 """Fraction of a trial from which its own speed says how long trials take."""
 
@@ -52,7 +55,9 @@ class Running:
 
     @property
     def fraction(self) -> float:
-        return min(1.0, (self.task + self.part) / self.tasks)
+        sizes = [len(task) for task in self.trial.sequence]
+        done = sum(sizes[: self.task]) + self.part * sizes[self.task]
+        return min(1.0, done / sum(sizes))
 
     def after(self, event: Event) -> "Running":
         match event.kind:
@@ -221,7 +226,7 @@ def table(board: Board, now: float, rows: int) -> Group:
         grid.add_row(
             Text(label(state.trial)),
             Text(f"task {state.task + 1} of {state.tasks}"),
-            Text(state.name),
+            _clipped(state.name),
             Text(state.stage or "starting"),
             Text(epoch),
             ProgressBar(total=1, completed=state.fraction, width=20),
@@ -234,6 +239,12 @@ def table(board: Board, now: float, rows: int) -> Group:
     if len(states) > rows:
         parts.append(Text(f"and {len(states) - rows} more trials in work"))
     return Group(*parts)
+
+
+def _clipped(name: str) -> Text:
+    text = Text(name)
+    text.truncate(LONGEST_NAME, overflow="ellipsis")
+    return text
 
 
 def label(trial: Trial) -> str:

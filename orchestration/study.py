@@ -8,20 +8,25 @@ import itertools
 import json
 import string
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from moleflow.config import BackboneConfig, Config, Settings
+from pydantic import model_validator
+
+from moleflow.config import BackboneConfig, Config
+from moleflow.data.sequences import Sequence, draw_sequences, in_groups, in_scenario, task_sizes
 from moleflow.errors import StudyError
-from moleflow.streams import numpy_stream
+from moleflow.settings import Settings
 
 METHOD_VERSION = 1
 """Raised whenever the same settings would give other numbers; part of every key."""
 
-Sequence = tuple[tuple[str, ...], ...]
-
 
 class TaskZero(Settings):
-    """Axis: which class is learned first, shaping the base. Named classes, or the first `count`."""
+    """Axis: which class is learned first, shaping the base. Named classes, or the first `count`.
+
+    Where a task holds several classes, the class stands in task 0 with others; with groups, its
+    group does, and `count` is one of groups.
+    """
 
     kind: Literal["task0"] = "task0"
     classes: tuple[str, ...] = ()
@@ -32,7 +37,9 @@ class Orders(Settings):
     """Axis: task orders.
 
     With a `TaskZero` axis, `count` orders of the rest for each task 0; without, `count` whole
-    orders whose task 0 differ as long as there are classes. The first is alphabetical.
+    orders. Where task 0 is one class or group, theirs differ as long as there are others. The
+    first order is alphabetical, groups as given. An order is cut into tasks after it was drawn;
+    orders that give the same tasks are one.
     """
 
     kind: Literal["orders"] = "orders"
@@ -56,13 +63,30 @@ class Study(Settings):
     question: str
     base: Config
     classes: tuple[str, ...] = ()
-    """Classes to learn; empty: all that the data root holds."""
+    """Classes to learn; empty: those of the groups, or all that the data root holds."""
+    scenario: str = "1-1"
+    """How an order is cut into tasks: `a-b`, or `joint` (see `moleflow.data.sequences`)."""
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Explicit tasks instead of a scenario; orders then permute them."""
     axes: tuple[Axis, ...] = ()
     seeds: tuple[int, ...] = (0,)
     data: Literal["folder", "synthetic"] = "folder"
     """`folder`: the user names it with --data; `synthetic`: made below the root folder."""
     report: str = "task_order"
     """Report that is written at the end."""
+
+    @model_validator(mode="after")
+    def _one_way_to_make_tasks(self) -> Self:
+        if self.groups and self.scenario != "1-1":
+            raise StudyError(
+                f"scenario {self.scenario} and groups both say how tasks are made; give one of them"
+            )
+        return self
+
+    @property
+    def named_classes(self) -> tuple[str, ...]:
+        """Classes that the study names, by themselves or in groups."""
+        return self.classes or tuple(itertools.chain.from_iterable(self.groups))
 
     @property
     def orders_axis(self) -> Orders:
@@ -118,7 +142,7 @@ def expand(
     Raises:
         StudyError: no classes, or a task 0 that is none of them.
     """
-    classes = tuple(study.classes) or tuple(sorted(fingerprints))
+    classes = study.named_classes or tuple(sorted(fingerprints))
     if not classes or not study.seeds:
         raise StudyError(f"study {name}: it has no classes or no seeds, so there is nothing to run")
     trials: dict[str, Trial] = {}
@@ -151,56 +175,37 @@ def grid_points(study: Study) -> list[tuple[dict[str, Any], Config]]:
 
 
 def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
-    """The task sequences that a study's axes ask for, one class per task."""
+    """The task sequences that a study's axes ask for, each once.
+
+    Raises:
+        StudyError: classes and tasks do not fit, or a task 0 is none of the classes.
+    """
     names = tuple(classes)
-    count, axis = study.orders_axis.count, study.task0_axis
+    if study.groups:
+        units = in_groups(study.groups, names)
+        sizes = (1,) * len(units)
+    else:
+        units = in_scenario(names, "1-1")
+        sizes = task_sizes(study.scenario, len(names))
+    count, axis = max(1, study.orders_axis.count), study.task0_axis
     if axis is None:
-        return [_single(order) for order in _whole_orders(names, count)]
-    firsts = axis.classes or names[: axis.count]
-    unknown = [first for first in firsts if first not in names]
-    if unknown or not firsts:
+        return list(draw_sequences(units, sizes, units if sizes[0] == 1 else (), count))
+    heads = _heads(axis, units)
+    found = draw_sequences(units, sizes, heads, count * len(heads))
+    return sorted(found, key=lambda sequence: heads.index(found[sequence]))
+
+
+def _heads(axis: TaskZero, units: Sequence) -> tuple[tuple[str, ...], ...]:
+    """The classes, or groups, that the axis puts into task 0."""
+    if not axis.classes and axis.count:
+        return units[: axis.count]
+    unit_of = {name: unit for unit in units for name in unit}
+    unknown = [name for name in axis.classes if name not in unit_of]
+    if unknown or not axis.classes:
         raise StudyError(
-            f"task 0 {', '.join(unknown) or '(none)'}: not among the classes {', '.join(names)}"
+            f"task 0 {', '.join(unknown) or '(none)'}: not among the classes {', '.join(unit_of)}"
         )
-    found: list[Sequence] = []
-    for first in firsts:
-        rest = [name for name in names if name != first]
-        found += [
-            _single((first, *tail)) for tail in _distinct_orders(rest, count, ("orders", first))
-        ]
-    return found
-
-
-def _whole_orders(names: tuple[str, ...], count: int) -> list[tuple[str, ...]]:
-    orders = [names]
-    for i in range(1, count):
-        first = names[i % len(names)]
-        rest = [name for name in names if name != first]
-        tails = _distinct_orders(rest, i // len(names) + 1, ("orders", first))
-        order = (first, *tails[-1])
-        if order not in orders:
-            orders.append(order)
-    return orders
-
-
-def _distinct_orders(
-    names: list[str], count: int, stream: tuple[str, ...]
-) -> list[tuple[str, ...]]:
-    """The given order first, then random ones, each once; fewer where there are not so many."""
-    orders = [tuple(names)]
-    draws = numpy_stream(*stream)
-    possible = 1
-    for n in range(2, len(names) + 1):
-        possible = min(possible * n, count)
-    while len(orders) < min(count, possible):
-        order = tuple(names[int(i)] for i in draws.permutation(len(names)))
-        if order not in orders:
-            orders.append(order)
-    return orders
-
-
-def _single(order: tuple[str, ...]) -> Sequence:
-    return tuple((name,) for name in order)
+    return tuple(dict.fromkeys(unit_of[name] for name in axis.classes))
 
 
 def order_label(order: Sequence) -> str:

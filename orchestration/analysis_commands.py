@@ -1,0 +1,55 @@
+"""The command line about analyses: `moleflow analyse`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from orchestration.consoles import out
+from orchestration.layout import Root
+from orchestration.model_commands import DeviceOption, ThreadsOption
+from orchestration.options import RootOption
+
+DONE = 0
+
+
+def analyse(
+    trial: Annotated[
+        str, Parameter(help="A trial's key or its beginning; or a study: all its finished trials.")
+    ],
+    *,
+    what: Annotated[str, Parameter(help="Analyses, with commas between; default: all..")] = "",
+    root: RootOption = Path("runs"),
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> int:
+    """Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area."""
+    import torch
+
+    from moleflow.predictor import torch_device
+    from orchestration.analysis import (
+        analyses_folder,
+        chosen_analyses,
+        finished_records,
+        subject_of,
+        write_analyses,
+    )
+
+    place, names = Root.at(root), chosen_analyses(what)
+    records = finished_records(trial, place)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    on = torch_device(device)
+    for record in records:
+        out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
+        subject = subject_of(record, place, on)
+        folder = analyses_folder(place.study(record.study), record.key)
+        page = write_analyses(subject, record, names, folder, _say)
+        out.print(f"analyses  {escape(str(page))}")
+    return DONE
+
+
+def _say(name: str) -> None:
+    out.print(f"          {name}")
