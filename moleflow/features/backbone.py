@@ -15,7 +15,7 @@ from torch import nn
 from moleflow.config import BackboneConfig
 from moleflow.errors import ConfigError, WeightsError
 from moleflow.streams import stream_seed
-from moleflow.types import Images, Tensor
+from moleflow.types import Float, Tensor
 
 
 class Backbone(nn.Module):
@@ -33,7 +33,7 @@ class Backbone(nn.Module):
         return super().train(False)
 
     @torch.inference_mode()
-    def forward(self, images: Images) -> list[Tensor]:
+    def forward(self, images: Float[Tensor, "b 3 y x"]) -> list[Tensor]:
         """Feature maps (B, C, h, w), one per stage, in the order of the config.
 
         A ViT's prefix tokens are dropped; its position code is interpolated to the image's grid.
