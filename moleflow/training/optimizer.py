@@ -45,14 +45,14 @@ def build_optimizer(
     )
 
 
-def learning_rate(config: TrainingConfig, epoch: int, first_task: bool) -> float:
+def learning_rate(config: TrainingConfig, epoch: int, warm_up: bool) -> float:
     """Learning rate of an epoch (from 0): cosine from lr to lr * eta_min_ratio over all epochs.
 
-    Later tasks first warm up linearly: epoch e of w warm-up epochs is scaled by (e + 1) / (w + 1).
+    Where asked, epoch e of w warm-up epochs is scaled by (e + 1) / (w + 1): later tasks warm up.
     """
     lowest = config.eta_min_ratio
     cosine = lowest + (1 - lowest) * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
-    warmup = 0 if first_task else config.warmup_epochs
+    warmup = config.warmup_epochs if warm_up else 0
     ramp = min(1.0, (epoch + 1) / (warmup + 1))
     return config.lr * cosine * ramp
 

@@ -114,6 +114,7 @@ def _train(
         mean = total / len(patches)
         seconds = time.perf_counter() - start
         yield EpochEnd(epoch + 1, config.epochs, mean, largest, rate, seconds)
+    optimizer.zero_grad(set_to_none=True)  # their memory is wanted elsewhere
 
 
 def _step(
