@@ -24,6 +24,8 @@ METRICS = {
     "routing_accuracy": "Routing acc.",
 }
 """Metrics of the report, in its order, with their names for people."""
+LONGEST_NAME = 24
+"""Characters of a task's name in labels and cells."""
 
 
 class Measurements:
@@ -122,6 +124,11 @@ class Evidence:
         found = {(_task0(trial), order_of(trial)) for trial in self.plan.trials}
         return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
 
+    @cached_property
+    def tasks(self) -> dict[str, str]:
+        """A name that fits a label for each task of the plan, by its classes joined with `+`."""
+        return short_names({task for trial in self.plan.trials for task in trial.sequence})
+
     @property
     def configs(self) -> tuple[Config, ...]:
         """Of each setting."""
@@ -177,6 +184,21 @@ def classes_of(record: Record) -> list[str]:
 
 def order_of(trial: Trial) -> str:
     return " > ".join("+".join(task) for task in trial.sequence)
+
+
+def short_names(tasks: Iterable[tuple[str, ...]]) -> dict[str, str]:
+    """A task's classes joined with `+`; of a long one the first class and how many more, numbered
+    where that would name two tasks alike."""
+    short: dict[str, list[str]] = {}
+    for task in sorted(tasks):
+        full = "+".join(task)
+        fits = len(full) <= LONGEST_NAME or len(task) == 1
+        short.setdefault(full if fits else f"{task[0]} and {len(task) - 1} more", []).append(full)
+    return {
+        full: name if len(alike) == 1 else f"{name} ({i})"
+        for name, alike in short.items()
+        for i, full in enumerate(alike, start=1)
+    }
 
 
 def task_zeros(records: Iterable[Record]) -> list[str]:

@@ -29,6 +29,7 @@ INK, FAINT = "#27313f", "#aab2bd"
 """Text and lines; guide lines."""
 SCALE = LinearSegmentedColormap.from_list("scale", ("#f4f7fb", "#9cc3e4", "#2a78b5", "#0b3a66"))
 MOST_MATRICES = 6
+"""Heat maps of one kind that are drawn."""
 STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "moleflow",
     "svg.fonttype": "path",
@@ -111,7 +112,7 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
         for ax, metric in zip(axes, shown, strict=True):
             _dots(ax, orders, firsts, found[metric])
             ax.set_xlabel(f"{METRICS[metric]} [%]")
-        labels = [f"{firsts[order]}  {evidence.orders[order]}" for order in orders]
+        labels = [f"{evidence.tasks[firsts[order]]}  {evidence.orders[order]}" for order in orders]
         axes[0].set_yticks(range(len(orders)), labels)
         axes[0].set_ylim(len(orders) - 0.4, -0.6)
         counts = ", ".join(f"{METRICS[m]} n = {len(found[m])}" for m in shown)
@@ -156,7 +157,7 @@ def r_matrices(evidence: Evidence, setting: Setting) -> list[Figure]:
             matrices[name] = (records, entries)
     low = min((s.mean for _, entries in matrices.values() for *_, s in entries), default=0.0)
     for name, (records, entries) in matrices.items():
-        tasks = ["+".join(task) for task in records[0].sequence]
+        tasks = [evidence.tasks["+".join(task)] for task in records[0].sequence]
         classes = [c for task in records[0].sequence for c in task]
         values = np.full((len(tasks), len(classes)), np.nan)
         for step, class_name, summary in entries:
@@ -181,7 +182,13 @@ def r_matrices(evidence: Evidence, setting: Setting) -> list[Figure]:
     return drawn
 
 
-def confusion(found: Confusion, setting: Setting) -> Figure:
+def confusions(evidence: Evidence, setting: Setting, found: Sequence[Confusion]) -> list[Figure]:
+    """A heat map for each way in which classes make several tasks, at most six of them."""
+    several = [one for one in found if len(one.tasks) > 1]
+    return [_confusion(evidence, setting, one) for one in several[:MOST_MATRICES]]
+
+
+def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure:
     """Counts of the router's choices; colour is the share of the class's images."""
     counts = np.array(found.counts, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -190,9 +197,10 @@ def confusion(found: Confusion, setting: Setting) -> Figure:
         "Router after the last task: rows are true classes, columns the tasks chosen; images "
         f"summed over n = {found.trials} trials."
     )
-    name = file_name("routing", setting)
+    name = found.file_name("routing", setting)
+    tasks = [evidence.tasks[task] for task in found.tasks]
     shares[counts == 0] = np.nan
-    return _heat_map(name, caption, shares, texts, found.classes, found.tasks, (0.0, 1.0))
+    return _heat_map(name, caption, shares, texts, found.classes, tasks, (0.0, 1.0))
 
 
 def _heat_map(

@@ -1,6 +1,7 @@
 """Order invariance, measured: with a frozen base a class's bank depends on task 0, seed and config.
 
-So trials that share these, and differ in order, must have bit-identical banks and scores.
+So trials that share these, and differ in order, must have bit-identical banks and scores of every
+task that both of them learn.
 """
 
 from collections.abc import Sequence
@@ -75,10 +76,8 @@ def compare(records: Sequence[Record]) -> Invariance:
     mismatches: list[Mismatch] = []
     for reference, *others in compared:
         for other in others:
-            for name in sorted(reference.hashes.keys() & other.hashes.keys()):
+            for name in _comparable(reference, other):
                 kind = name.split(" ")[0]
-                if kind not in KINDS:
-                    continue
                 made[kind] += 1
                 if reference.hashes[name] == other.hashes[name]:
                     identical[kind] += 1
@@ -88,6 +87,16 @@ def compare(records: Sequence[Record]) -> Invariance:
     comparisons = tuple(Comparison(kind, made[kind], identical[kind]) for kind in KINDS)
     most = max((len(group) for group in compared), default=0)
     return Invariance(comparisons, len(compared), most, tuple(mismatches))
+
+
+def _comparable(one: Record, other: Record) -> list[str]:
+    """What both recorded; not scores of a class that they learned in different tasks."""
+    task_of, other_task_of = (
+        {name: task for task in record.sequence for name in task} for record in (one, other)
+    )
+    moved = {f"scores {name}" for name in task_of if task_of[name] != other_task_of.get(name)}
+    both = (one.hashes.keys() & other.hashes.keys()) - moved
+    return sorted(name for name in both if name.split(" ")[0] in KINDS)
 
 
 def _shared(record: Record) -> tuple[str, ...]:

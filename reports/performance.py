@@ -100,7 +100,11 @@ def interval_text(summary: Summary | None) -> str:
 def task0_table(evidence: Evidence, setting: Setting) -> Table:
     """Final means by task 0; the unit is the seed, a mean over the orders run with it."""
     groups = [
-        ([first], [r for r in setting.finished if r.task0 == first], {"task0": first})
+        (
+            [evidence.tasks[first]],
+            [r for r in setting.finished if r.task0 == first],
+            {"task0": first},
+        )
         for first in task_zeros(setting.finished)
     ]
     caption = (
@@ -117,7 +121,8 @@ def order_table(evidence: Evidence, setting: Setting) -> Table:
         records = [r for r in setting.finished if r.order == order]
         if records:
             first = records[0].task0
-            groups.append(([name, first], records, {"name": name, "task0": first, "order": order}))
+            columns = {"name": name, "task0": first, "order": order}
+            groups.append(([name, evidence.tasks[first]], records, columns))
     caption = (
         "By order, in percent: mean ± sd over seeds; below it smallest to largest seed, and from "
         "three seeds on the 95 % interval of the mean"
@@ -207,8 +212,20 @@ def transfer_table(evidence: Evidence, setting: Setting) -> Table:
         "Forgetting and backward transfer by definition, mean ± sd over trials: means in percent, "
         "differences in percentage points"
     )
+    if one_task_sentence(setting):
+        caption = "Means of the only task, in percent: mean ± sd over trials"
     header = ("Definition", "Routing", "Trials", *(METRICS[m] for m in metrics))
     return table(file_name("transfer", setting), caption, header, rows, data, 2)
+
+
+def one_task_sentence(setting: Setting) -> str:
+    """What joint training cannot show; empty where a sequence has an earlier task."""
+    if any(len(trial.sequence) > 1 for trial in setting.trials):
+        return ""
+    return (
+        "All classes are learned in one task. There is no earlier task and so nothing to forget: "
+        "backward transfer and forgetting are not defined, and order plays no part."
+    )
 
 
 def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:

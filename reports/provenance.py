@@ -49,6 +49,7 @@ def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("Training", _distinct(map(_training, configs))),
         ("Trials", _counts(evidence)),
         ("Seeds", f"{', '.join(map(str, seeds))} (n = {len(seeds)})"),
+        ("Tasks", _tasks(evidence)),
         ("Task 0", f"n = {len({trial.sequence[0] for trial in plan.trials})}"),
         ("Orders", f"n = {len(evidence.orders)}"),
         ("Code", _distinct(record.git for record in records)),
@@ -96,6 +97,14 @@ def _counts(evidence: Evidence) -> str:
     if evidence.strays:
         text += f"; {evidence.strays} in the ledger that this plan does not ask for, left out here"
     return text
+
+
+def _tasks(evidence: Evidence) -> str:
+    study, sequence = evidence.plan.study, evidence.plan.trials[0].sequence
+    made = "explicit groups" if study.groups else f"scenario {study.scenario}"
+    sizes = sorted({len(task) for task in sequence})
+    span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"n = {len(sequence)}, classes in a task: {span} ({made})"
 
 
 def _versions(evidence: Evidence) -> str:
@@ -162,11 +171,13 @@ def data_table(evidence: Evidence) -> Table:
 
 def orders_table(evidence: Evidence) -> Table:
     """What the short names of orders stand for."""
-    rows = [(name, order.split(" > ")[0], order) for order, name in evidence.orders.items()]
+    firsts = {order_of(trial): "+".join(trial.sequence[0]) for trial in evidence.plan.trials}
+    rows = [(name, evidence.tasks[firsts[order]], order) for order, name in evidence.orders.items()]
     data: list[dict[str, Value]] = [
-        {"name": name, "task0": first, "order": order} for name, first, order in rows
+        {"name": name, "task0": firsts[order], "order": order}
+        for order, name in evidence.orders.items()
     ]
-    caption = "Orders: the classes in the order in which they are learned"
+    caption = "Orders: the tasks in the order in which they are learned, + joins a task’s classes"
     return table("orders", caption, ("Order", "Task 0", "Sequence"), rows, data, 3)
 
 
@@ -204,9 +215,8 @@ def missing_table(evidence: Evidence) -> Table:
     data: list[dict[str, Value]] = []
     for trial in evidence.missing:
         order = order_of(trial)
-        rows.append(
-            (trial.key, trial.axes.get("task0", DASH), evidence.orders[order], str(trial.seed))
-        )
+        first = evidence.tasks["+".join(trial.sequence[0])]
+        rows.append((trial.key, first, evidence.orders[order], str(trial.seed)))
         data.append({"trial": trial.key, "order": order, "seed": trial.seed})
     header = ("Trial", "Task 0", "Order", "Seed")
     return table("not_run", "Planned, not run yet", header, rows, data, len(header))

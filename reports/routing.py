@@ -1,4 +1,4 @@
-"""What the router chose: confusion matrix, accuracy and smallest margin, over trials."""
+"""What the router chose: confusion matrices, accuracy and smallest margin, over trials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,57 +11,81 @@ from reports.tables import Table, Value, table
 
 @dataclass(frozen=True)
 class Confusion:
-    """Sum over trials of the router's choices after the last task."""
+    """Sum of the router's choices after the last task, over trials with the same tasks."""
 
+    number: int
+    """From 1; 0 where all trials of the setting have the same tasks."""
     classes: tuple[str, ...]
+    """Task by task."""
     tasks: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     """Rows are true classes, columns the tasks chosen."""
     correct: int
-    images: int
     trials: int
     smallest_margin: float | None
 
     @property
-    def sentence(self) -> str:
-        """Accuracy and margin with their n."""
-        share = f"{100 * self.correct / self.images:.2f} %" if self.images else "none"
-        text = (
-            f"{self.correct} of {self.images} test images ({share}) went to their own task, summed "
-            f"over n = {self.trials} trials."
-        )
-        if self.smallest_margin is not None:
-            text += (
-                f" Smallest margin between the best wrong task and the true one: "
-                f"{self.smallest_margin:.4g} (below 0 an image was misrouted)."
-            )
-        return text
+    def images(self) -> int:
+        return sum(map(sum, self.counts))
+
+    def file_name(self, name: str, setting: Setting) -> str:
+        return file_name(f"{name}-{self.number}" if self.number else name, setting)
 
 
-def confusion(records: Sequence[Record]) -> Confusion | None:
-    """Sum of the recorded confusion matrices, matched by name; None where none was recorded."""
+def confusions(records: Sequence[Record]) -> tuple[Confusion, ...]:
+    """A matrix for each way in which classes make tasks, of the trials that recorded choices."""
+    alike: dict[tuple[tuple[str, ...], ...], list[Record]] = {}
+    for record in records:
+        if record.routing is not None:
+            alike.setdefault(tuple(sorted(record.sequence)), []).append(record)
+    return tuple(
+        _summed(i if len(alike) > 1 else 0, tasks, alike[tasks])
+        for i, tasks in enumerate(sorted(alike), start=1)
+    )
+
+
+def _summed(
+    number: int, tasks: tuple[tuple[str, ...], ...], records: Sequence[Record]
+) -> Confusion:
     known = [record.routing for record in records if record.routing is not None]
-    if not known:
-        return None
-    classes = sorted({name for routing in known for name in routing.classes})
-    tasks = sorted({name for routing in known for name in routing.tasks})
-    sums = {(c, t): 0 for c in classes for t in tasks}
-    correct = 0
+    names = {"+".join(task): task for task in tasks}
+    sums = {(c, t): 0 for task in tasks for c in task for t in names}
     for routing in known:
-        for name, row in zip(routing.classes, routing.counts, strict=True):
+        for class_name, row in zip(routing.classes, routing.counts, strict=True):
             for task, count in zip(routing.tasks, row, strict=True):
-                sums[name, task] += count
-                correct += count if name in task.split("+") else 0
+                sums[class_name, task] += count
     margins = [r.smallest_margin for r in known if r.smallest_margin is not None]
+    classes = tuple(c for task in tasks for c in task)
     return Confusion(
-        tuple(classes),
-        tuple(tasks),
-        tuple(tuple(sums[c, t] for t in tasks) for c in classes),
-        correct,
-        sum(sums.values()),
+        number,
+        classes,
+        tuple(names),
+        tuple(tuple(sums[c, t] for t in names) for c in classes),
+        sum(sums[c, t] for t, task in names.items() for c in task),
         len(known),
         min(margins, default=None),
     )
+
+
+def sentence(found: Sequence[Confusion]) -> str:
+    """Accuracy and margin over all trials, with their n."""
+    if not found:
+        return "No trial recorded the router’s choices."
+    if all(len(one.tasks) == 1 for one in found):
+        return "There is one task, so the router had nothing to choose; its accuracy says nothing."
+    correct, images = sum(one.correct for one in found), sum(one.images for one in found)
+    share = f"{100 * correct / images:.2f} %" if images else "none"
+    text = (
+        f"{correct} of {images} test images ({share}) went to their own task, summed over "
+        f"n = {sum(one.trials for one in found)} trials."
+    )
+    margins = [one.smallest_margin for one in found if one.smallest_margin is not None]
+    if margins:
+        text += (
+            f" Smallest margin between the best wrong task and the true one: "
+            f"{min(margins):.4g} (below 0 an image was misrouted)."
+        )
+    return text
 
 
 def confusion_table(found: Confusion, setting: Setting) -> Table:
@@ -73,4 +97,5 @@ def confusion_table(found: Confusion, setting: Setting) -> Table:
         for task, count in zip(found.tasks, row, strict=True)
     ]
     caption = f"Router’s choices after the last task, images summed over n = {found.trials} trials"
-    return table(file_name("confusion", setting), caption, ("True class", *found.tasks), rows, data)
+    name = found.file_name("confusion", setting)
+    return table(name, caption, ("True class", *found.tasks), rows, data)

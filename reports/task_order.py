@@ -33,11 +33,13 @@ class Section:
     mismatches: Table
     by_class: Table
     transfer: Table
+    one_task: str
+    """Said where there is no earlier task; empty where there is."""
     routing: str
-    confusion: Table | None
+    confusions: tuple[Table, ...]
     order_figure: Figure | None
     r_figures: tuple[Figure, ...]
-    routing_figure: Figure | None
+    routing_figures: tuple[Figure, ...]
     r_matrix: Table
     """For the CSV file; too long to be shown."""
 
@@ -46,11 +48,11 @@ class Section:
         found = [self.main, self.by_task0, self.by_order, self.variance, self.spread]
         found += [self.disparity, self.by_class, self.transfer, self.r_matrix]
         found += [self.mismatches] if self.mismatches.rows else []
-        return found + ([self.confusion] if self.confusion else [])
+        return [*found, *self.confusions]
 
     @property
     def figures(self) -> list[Figure]:
-        drawn = [self.order_figure, *self.r_figures, self.routing_figure]
+        drawn = [self.order_figure, *self.r_figures, *self.routing_figures]
         return [figure for figure in drawn if figure is not None]
 
 
@@ -89,7 +91,7 @@ def write(folder: StudyFolder) -> Report:
 
 def section(evidence: Evidence, setting: Setting) -> Section:
     """All results of one setting."""
-    found, chosen = invariance.compare(setting.finished), routing.confusion(setting.finished)
+    found, chosen = invariance.compare(setting.finished), routing.confusions(setting.finished)
     return Section(
         setting=setting,
         sentences=sentences(evidence, setting),
@@ -104,11 +106,12 @@ def section(evidence: Evidence, setting: Setting) -> Section:
         mismatches=invariance.mismatch_table(found, setting),
         by_class=performance.class_table(evidence, setting),
         transfer=performance.transfer_table(evidence, setting),
-        routing=chosen.sentence if chosen else "No trial recorded the router’s choices.",
-        confusion=routing.confusion_table(chosen, setting) if chosen else None,
+        one_task=performance.one_task_sentence(setting),
+        routing=routing.sentence(chosen),
+        confusions=tuple(routing.confusion_table(one, setting) for one in chosen),
         order_figure=figures.by_order(evidence, setting),
         r_figures=tuple(figures.r_matrices(evidence, setting)),
-        routing_figure=figures.confusion(chosen, setting) if chosen else None,
+        routing_figures=tuple(figures.confusions(evidence, setting, chosen)),
         r_matrix=performance.r_matrix_table(evidence, setting),
     )
 

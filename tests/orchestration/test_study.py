@@ -9,7 +9,7 @@ import pytest
 from moleflow import profiles
 from moleflow.config import BackboneConfig
 from moleflow.errors import ConfigError, StudyError
-from orchestration.plan import known_studies, load_study
+from orchestration.plan import Request, customised, known_studies, load_study
 from orchestration.study import Grid, Orders, Plan, Study, TaskZero, expand, sequences, trial_key
 
 CLASSES = ("a", "b", "c", "d")
@@ -27,6 +27,11 @@ def plan(
 def orders_of(axes: tuple[Any, ...], classes: tuple[str, ...] = CLASSES) -> list[tuple[str, ...]]:
     study = Study(question="?", base=profiles.quick(), axes=axes)
     return [tuple(task[0] for task in order) for order in sequences(study, classes)]
+
+
+def asked(axes: tuple[Any, ...], classes: tuple[str, ...] = CLASSES, **changes: Any) -> Any:
+    study = Study(question="?", base=profiles.quick(), axes=axes, **changes)
+    return sequences(study, study.named_classes or classes)
 
 
 def test_task0_times_orders_times_seeds_are_the_trials() -> None:
@@ -58,6 +63,81 @@ def test_no_more_orders_than_there_are() -> None:
         2
     )
     assert len(orders_of((Orders(count=99),), ("a", "b", "c"))) == math.factorial(3)
+
+
+def test_orders_of_single_classes_stay_those_that_earlier_versions_drew() -> None:
+    # Were they drawn anew, a study would find none of its trials in the ledger.
+    assert ["".join(order) for order in orders_of((Orders(count=6),))[4:]] == ["abdc", "bdca"]
+    axes = (TaskZero(classes=("d",)), Orders(count=3))
+    assert ["".join(order) for order in orders_of(axes)] == ["dabc", "dbca", "dcab"]
+
+
+def test_the_order_is_drawn_and_then_cut_by_the_scenario() -> None:
+    found = asked((Orders(count=4),), scenario="2-1")
+    assert found[0] == (("a", "b"), ("c",), ("d",))
+    assert len(set(found)) == 4
+    assert all([len(task) for task in sequence] == [2, 1, 1] for sequence in found)
+    assert all(list(task) == sorted(task) for sequence in found for task in sequence)
+
+
+def test_orders_that_give_the_same_tasks_are_one_and_another_is_drawn() -> None:
+    # 4 classes make 4 sequences of a task of three and one of one, though 24 orders.
+    assert len(asked((Orders(count=4),), scenario="3-1")) == 4
+    assert len(asked((Orders(count=99),), scenario="3-1")) == 4
+    assert asked((Orders(count=5),), scenario="joint") == [(CLASSES,)]
+
+
+def test_task_0_holds_the_named_class_with_others() -> None:
+    found = asked((TaskZero(classes=("d", "b")), Orders(count=3)), scenario="2-1")
+    assert len(set(found)) == 6
+    assert all("d" in sequence[0] for sequence in found[:3])
+    assert all("b" in sequence[0] for sequence in found[3:])
+
+
+def test_groups_are_permuted_and_name_the_classes() -> None:
+    groups = (("d", "b"), ("c",), ("a",))
+    found = asked((Orders(count=3),), classes=("x", "y"), groups=groups)
+    assert found[0] == (("b", "d"), ("c",), ("a",))
+    assert [sequence[0] for sequence in found] == [("b", "d"), ("c",), ("a",)]
+    assert len(asked((Orders(count=99),), groups=groups)) == 6
+
+
+def test_task_0_names_a_group_by_any_of_its_classes() -> None:
+    groups = (("a", "b"), ("c",), ("d",))
+    for classes in (("b",), ("a", "b")):
+        found = asked((TaskZero(classes=classes), Orders(count=2)), groups=groups)
+        assert [sequence[0] for sequence in found] == [("a", "b")] * 2
+    with pytest.raises(StudyError, match="task 0 z: not among the classes a, b, c, d"):
+        asked((TaskZero(classes=("z",)),), groups=groups)
+
+
+def test_a_scenario_and_groups_together_are_refused() -> None:
+    with pytest.raises(StudyError, match="both say how tasks are made"):
+        asked((), scenario="2-2", groups=(("a", "b"), ("c", "d")))
+    study = Study(question="?", base=profiles.quick())
+    with pytest.raises(StudyError, match="--scenario and --groups both"):
+        customised(study, Request(scenario="2-2", groups=(("a", "b"), ("c", "d"))))
+
+
+def test_a_scenario_asked_for_replaces_groups_and_the_other_way_round() -> None:
+    groups = (("a", "b"), ("c", "d"))
+    grouped = Study(question="?", base=profiles.quick(), groups=groups)
+    assert sequences(customised(grouped, Request(scenario="joint")), CLASSES) == [(CLASSES,)]
+    cut = Study(question="?", base=profiles.quick(), scenario="3-1")
+    regrouped = customised(cut, Request(groups=groups))
+    assert sequences(regrouped, CLASSES) == [groups]
+    assert Study.model_validate_json(regrouped.model_dump_json()) == regrouped
+    assert sequences(customised(cut, Request()), CLASSES) == [(("a", "b", "c"), ("d",))]
+
+
+def test_a_key_depends_on_the_tasks_and_not_on_how_they_were_asked_for() -> None:
+    named = plan((), scenario="2-2")
+    grouped = plan((), groups=(("b", "a"), ("d", "c")))
+    assert [trial.key for trial in named.trials] == [trial.key for trial in grouped.trials]
+    assert named.trials[0].axes == {"task0": "a+b", "order": "a+b > c+d"}
+    assert {trial.key for trial in plan((), scenario="3-1").trials}.isdisjoint(
+        trial.key for trial in named.trials
+    )
 
 
 def test_a_grid_multiplies_and_its_values_stand_in_the_axes() -> None:

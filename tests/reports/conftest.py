@@ -40,6 +40,8 @@ class Lab:
         axes: tuple[Axis, ...] = (),
         data: str = "folder",
         name: str = "orders",
+        scenario: str = "1-1",
+        groups: tuple[tuple[str, ...], ...] = (),
     ) -> tuple[StudyFolder, Plan]:
         study = Study.model_validate(
             {
@@ -49,6 +51,8 @@ class Lab:
                 "axes": (TaskZero(count=task_zeros), Orders(count=orders), *axes),
                 "seeds": tuple(seeds),
                 "data": data,
+                "scenario": scenario,
+                "groups": groups,
             }
         )
         prints = {c: f"{i:02d}ab" * 16 for i, c in enumerate(self.classes)}
@@ -77,10 +81,11 @@ class Lab:
         Ledger(folder).write(record.model_copy(update=update))
 
     def record(self, trial: Trial) -> Record:
-        names = trial.classes
-        bank = {f"bank {c}": f"{trial.sequence[0]}{trial.seed}{c}{trial.config}" for c in names}
-        scores = {f"scores {c}": f"s{trial.sequence[0]}{trial.seed}{c}" for c in names}
-        counts = tuple(tuple(20 if a == b else 0 for b in names) for a in names)
+        names, made = trial.classes, f"{trial.sequence[0]}{trial.seed}"
+        tasks = {"+".join(task): task for task in trial.sequence}
+        bank = {f"bank {task}": f"{made}{task}{trial.config}" for task in tasks}
+        scores = {f"scores {c}": f"s{made}{task}" for task in tasks.values() for c in task}
+        counts = tuple(tuple(20 if c in task else 0 for task in tasks.values()) for c in names)
         return Record(
             key=trial.key,
             study=trial.study,
@@ -114,12 +119,16 @@ class Lab:
             | scores
             | self.hashes.get(trial.key, {}),
             routing=RoutingCounts(
-                classes=names, tasks=names, counts=counts, smallest_margin=12.5 + trial.seed
+                classes=names,
+                tasks=tuple(tasks),
+                counts=counts,
+                smallest_margin=12.5 + trial.seed if len(tasks) > 1 else None,
             ),
         )
 
     def _rows(self, trial: Trial) -> Iterable[Row]:
         last = len(trial.sequence)
+        own = {c: index for index, task in enumerate(trial.sequence) for c in task}
         for metric in (*METRICS, "routing_accuracy"):
             pixels = metric in ("pixel_auroc", "pixel_ap", "aupro")
             measured = [c for c in trial.classes if not (pixels and c in self.without_masks)]
@@ -128,11 +137,11 @@ class Lab:
                     (step, c): self.law(trial, metric, c, step)
                     for step in range(1, last + 1)
                     for c in measured
-                    if trial.classes.index(c) < step
+                    if own[c] < step
                 }
                 for (step, c), value in matrix.items():
-                    yield _row(step, trial.classes.index(c), c, metric, "step", routing, value)
-                for definition, value in _summaries(matrix, last, trial.classes).items():
+                    yield _row(step, own[c], c, metric, "step", routing, value)
+                for definition, value in _summaries(matrix, last, own).items():
                     yield _row(last, -1, "", metric, definition, routing, value)
 
 
@@ -144,11 +153,11 @@ def _row(
 
 
 def _summaries(
-    matrix: dict[tuple[int, str], float], last: int, names: tuple[str, ...]
+    matrix: dict[tuple[int, str], float], last: int, own_task: dict[str, int]
 ) -> dict[str, float]:
     final = {c: v for (step, c), v in matrix.items() if step == last}
-    own = {c: matrix[names.index(c) + 1, c] for c in final}
-    past = [c for c in final if c != names[-1]]
+    own = {c: matrix[own_task[c] + 1, c] for c in final}
+    past = [c for c in final if own_task[c] < last - 1]
     best = {c: max(v for (_, name), v in matrix.items() if name == c) for c in final}
     found = {
         "final_mean": _mean(final.values()),
