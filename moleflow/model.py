@@ -8,13 +8,13 @@ import math
 import torch
 
 from moleflow.config import Config
+from moleflow.data.sequences import Task
 from moleflow.features.position import position_code
 from moleflow.flow.base import Base
 from moleflow.streams import Part, StreamName
 from moleflow.tasks.bank import Bank
 from moleflow.types import Float, Patches, PerPatch, Tensor
 
-Task = tuple[str, ...]
 Stored = Float[Tensor, "b h w c"]
 """Patch vectors as they are stored: D channels, and the C of the raw maps where they are used."""
 

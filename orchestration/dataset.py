@@ -12,7 +12,7 @@ from orchestration.layout import Root
 from orchestration.ledger import read_json, write_atomically
 from orchestration.study import digest
 
-CHECKS_VERSION = 1
+CHECKS_VERSION = 2
 
 
 def checked_fingerprint(
@@ -39,8 +39,8 @@ def _appearance(data: ClassData) -> str:
     for path in files:
         status = path.stat()
         seen.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-    splits = [len(data.train), len(data.test)]
-    return digest({"version": CHECKS_VERSION, "files": seen, "splits": splits})
+    labels = [len(data.train), *(picture.defect for picture in data.test)]
+    return digest({"version": CHECKS_VERSION, "files": seen, "labels": labels})
 
 
 def _files(picture: Picture) -> Sequence[Path]:

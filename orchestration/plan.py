@@ -206,5 +206,5 @@ def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
         return make_synthetic(root.path / "synthetic")
     raise StudyError(
         "this study needs pictures: "
-        "name the folder that holds the classes (MVTec layout) with --data DIR"
+        "name the folder that holds the classes with --data DIR"
     )

@@ -15,18 +15,39 @@ from moleflow.errors import DataError
 HIGH_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 RANGELESS_MODES = ("I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+MODE_NAMES = {"1": "1-bit", "L": "grey", "P": "palette", "LA": "grey+alpha", "PA": "palette+alpha"}
 
 
 def decode_picture(path: Path) -> Image.Image:
     """All pixels of a picture as 8-bit RGB.
 
-    Grey is replicated; 16-bit grey keeps its high byte, as Pillow does for 48-bit colour; an alpha
-    channel is dropped, not composited; palettes and CMYK are converted.
+    Raises:
+        DataError: as `open_image` and `as_rgb`.
+    """
+    return as_rgb(open_image(path), path)
+
+
+def decode_mask(path: Path) -> np.ndarray:
+    """Anomalous pixels of a mask, bool (height, width): any channel above 0, alpha not counted.
 
     Raises:
-        DataError: the file is missing, damaged, too large, or its pixels have no known range.
+        DataError: as `open_image`.
     """
-    image = _decoded(path)
+    image = open_image(path)
+    if image.mode in (*HIGH_BIT_MODES, *RANGELESS_MODES, "L"):
+        return np.asarray(image) > 0
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB")).max(axis=-1) > 0
+
+
+def as_rgb(image: Image.Image, path: Path) -> Image.Image:
+    """Grey is replicated; 16-bit grey keeps its high byte, as Pillow does for 48-bit colour; an
+    alpha channel is dropped, not composited; palettes and CMYK are converted.
+
+    Raises:
+        DataError: the pixels of the image have no known range or no RGB form; names its `path`.
+    """
     if image.mode in RANGELESS_MODES:
         raise DataError(
             f"{path}: pixels are 32-bit ({image.mode}) and their range is unknown; "
@@ -45,21 +66,21 @@ def decode_picture(path: Path) -> Image.Image:
         ) from None
 
 
-def decode_mask(path: Path) -> np.ndarray:
-    """Anomalous pixels of a mask, bool (height, width): any channel above 0, alpha not counted.
+def mode_name(image: Image.Image) -> str:
+    """What a person calls the mode of a file's pixels: grey, RGB, 16-bit grey ..."""
+    if image.mode in HIGH_BIT_MODES:
+        return "16-bit grey"
+    if image.mode in RANGELESS_MODES:
+        return "32-bit grey"
+    return MODE_NAMES.get(image.mode, image.mode)
+
+
+def open_image(path: Path) -> Image.Image:
+    """All pixels of an image file in the file's own mode.
 
     Raises:
         DataError: the file is missing, damaged or too large.
     """
-    image = _decoded(path)
-    if image.mode in (*HIGH_BIT_MODES, *RANGELESS_MODES, "L"):
-        return np.asarray(image) > 0
-    if image.mode in ALPHA_MODES or "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB")).max(axis=-1) > 0
-
-
-def _decoded(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # Pillow warns about large pictures and odd metadata; damage to pixels raises instead.

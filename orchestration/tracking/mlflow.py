@@ -44,6 +44,8 @@ ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "kille
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
 RECORDED = ("finished", "diverged", "failed")
+LONGEST_PART = 100
+"""Letters of a part of a metric's name: a task of many classes has a long one."""
 TRY_AGAIN = {408, 425, 429}
 """HTTP statuses below 500 after which the same call may succeed."""
 
@@ -228,8 +230,13 @@ def trial_params(trial: Trial) -> dict[str, str]:
 def metric_name(name: str) -> str:
     """A name that MLflow takes: letters, digits and `_ - . / : space`. Others become `_`, and a
     digest keeps two such names apart."""
-    plain = re.sub(r"[^\w\-./: ]", "_", name)
-    return plain if plain == name else f"{plain}-{digest(name)[:4]}"
+    return "/".join(_plain_part(part) for part in name.split("/"))
+
+
+def _plain_part(part: str) -> str:
+    """A part keeps its look under every metric: `loss/a_b-1040`, `lr/a_b-1040`."""
+    plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
+    return plain if plain == part else f"{plain}-{digest(part)[:4]}"
 
 
 def default_uri(root: Root) -> str:

@@ -1,5 +1,6 @@
 """Laws of the catalog: what is accepted, what is refused, what a fingerprint depends on."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -200,6 +201,21 @@ def test_a_fingerprint_does_not_depend_on_place_or_time(tmp_path: Path):
     os.utime(there / "train/good/0.png", (1, 1))
     assert _fingerprint(tmp_path / "here") == _fingerprint(tmp_path / "there")
     assert len(_fingerprint(tmp_path / "here")) == 20
+
+
+def test_a_fingerprint_in_mvtec_layout_is_of_paths_sizes_and_contents(tmp_path: Path):
+    """Written out anew from its definition: stored results are found by these digits."""
+    folder = _class(tmp_path)
+    expected = hashlib.sha256()
+    for path in sorted(folder.rglob("*.png"), key=lambda path: path.relative_to(folder).as_posix()):
+        content = path.read_bytes()
+        parts = (path.relative_to(folder).as_posix(), len(content), _sha256(content))
+        expected.update("".join(f"{part}\0" for part in parts).encode())
+    assert _fingerprint(tmp_path) == expected.hexdigest()[:20]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,14 @@ def _transparent_palette() -> Image.Image:
     return image
 
 
+def _palette(indices: np.ndarray) -> Image.Image:
+    """Index 0 is black, 1 a dark red."""
+    image = Image.fromarray(indices).convert("P")
+    image.putdata(indices.ravel().tolist())
+    image.putpalette([0, 0, 0, 9, 0, 0])
+    return image
+
+
 @pytest.mark.parametrize(
     ("image", "colour"),
     [
@@ -50,6 +58,19 @@ def test_every_png_mode_becomes_its_rgb_colour(
     path = tmp_path / "picture.png"
     image.save(path)
     np.testing.assert_allclose(_bytes_of(path), np.broadcast_to(colour, (8, 8, 3)), atol=1e-3)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_grey_keeps_its_high_byte_whatever_its_byte_order(tmp_path: Path, order: str):
+    path = tmp_path / "picture.tif"
+    Image.fromarray(np.full((8, 8), 120 * 256 + 255, f"{order}u2")).save(path)
+    np.testing.assert_allclose(_bytes_of(path)[0, 0], GREY, atol=1e-3)
+
+
+def test_a_grey_jpeg_becomes_rgb(tmp_path: Path):
+    path = tmp_path / "picture.jpg"
+    Image.new("L", (8, 8), 120).save(path, quality=100)
+    np.testing.assert_allclose(_bytes_of(path)[0, 0], GREY, atol=1)
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path):
@@ -128,8 +149,10 @@ def test_a_marked_square_lands_at_the_same_place_in_picture_and_mask(
         Image.fromarray(
             np.dstack([np.eye(8, dtype=np.uint8)] * 3 + [np.full((8, 8), 255, np.uint8)])
         ),
+        Image.fromarray(np.dstack([np.eye(8, dtype=np.uint8), np.full((8, 8), 255, np.uint8)])),
+        _palette(np.eye(8, dtype=np.uint8)),
     ],
-    ids=["L", "I;16", "1", "RGB", "RGBA"],
+    ids=["L", "I;16", "1", "RGB", "RGBA", "LA", "P"],
 )
 def test_every_mask_pixel_above_zero_is_anomalous(tmp_path: Path, mask: Image.Image):
     mask.save(tmp_path / "mask.png")

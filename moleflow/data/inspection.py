@@ -1,0 +1,110 @@
+"""What is in a data set and what is wrong with it: all classes, all files, all problems at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moleflow.data.examination import Examined, examine
+from moleflow.data.layout import Layout
+from moleflow.data.pictures import ClassData
+from moleflow.data.recognition import recognise
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ClassInspection:
+    """A class, its problems, and the distinct sizes (width, height) and modes of its pictures.
+
+    `data` is None if what describes the class cannot be understood.
+    """
+
+    name: str
+    problems: tuple[str, ...]
+    data: ClassData | None = None
+    sizes: tuple[Size, ...] = ()
+    modes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A root folder, the name of its layout, and its classes, sorted."""
+
+    root: Path
+    layout: str
+    classes: tuple[ClassInspection, ...]
+
+    @property
+    def problems(self) -> int:
+        return sum(len(found.problems) for found in self.classes)
+
+
+def inspect(
+    root: Path,
+    classes: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Inspection:
+    """Decode every file of the named classes (all, if none is named); broken ones stop nothing.
+
+    `progress` is told, after each picture, how many are done, of how many.
+
+    Raises:
+        DataError: the layout cannot be told, or there is no such class.
+    """
+    layout = recognise(root)
+    contradictions = {name: layout.contradictions(name) for name in layout.chosen(classes)}
+    read = {name: layout.read_class(name) for name, found in contradictions.items() if not found}
+    total, done = sum(len(data.train) + len(data.test) for data in read.values()), 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    found = (
+        _inspect_class(layout, read[name], advance)
+        if name in read
+        else ClassInspection(name, tuple(contradictions[name]))
+        for name in contradictions
+    )
+    return Inspection(root, layout.title, tuple(found))
+
+
+def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None]) -> ClassInspection:
+    seen: list[Examined] = []
+    for picture in (*data.train, *data.test):
+        seen.append(examine(picture))
+        advance()
+    problems = [
+        *layout.problems(data),
+        *_without_mask(data),
+        *(problem for one in seen for problem in one.problems),
+        *_leaked(seen[: len(data.train)], seen[len(data.train) :]),
+    ]
+    return ClassInspection(
+        data.name,
+        tuple(problems),
+        data,
+        tuple(sorted({one.size for one in seen if one.size is not None})),
+        tuple(sorted({one.mode for one in seen if one.mode is not None})),
+    )
+
+
+def _without_mask(data: ClassData) -> Iterator[str]:
+    """Each picture that lacks a mask, where others of its class have one."""
+    if data.masks and not data.has_masks:
+        for picture in data.test:
+            if picture.anomalous and picture.mask is None:
+                yield f"{picture.path}: has no mask"
+
+
+def _leaked(train: Sequence[Examined], test: Sequence[Examined]) -> Iterator[str]:
+    """Test pictures that training sees, pixel for pixel."""
+    trained = {one.digest: one.picture.path for one in reversed(train) if one.digest is not None}
+    for one in test:
+        if one.digest in trained:
+            yield (
+                f"{one.picture.path}: has the same pixels as {trained[one.digest]}, so training "
+                "sees a test picture; remove one of them"
+            )
