@@ -17,7 +17,7 @@ from moleflow.data.sequences import Sequence, draw_sequences, in_groups, in_scen
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
 
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised whenever the same settings would give other numbers; part of every key."""
 
 

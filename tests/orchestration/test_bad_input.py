@@ -95,7 +95,7 @@ def wrong_mask(data: Path) -> None:
             ["--data", "DATA", "--set", "backbone.weights=none.safetensors"],
             ["none.safetensors"],
         ),
-        (spoil_nothing, ["--data", "DATA", "--profile", "fast"], ["'fast'", "main, method_v1_6, framework_v3, high_res, quick"]),
+        (spoil_nothing, ["--data", "DATA", "--profile", "fast"], ["'fast'", "main, method_v1_6"]),
         (spoil_nothing, ["--data", "DATA", "--seeds", "0"], ["--seeds 0"]),
         (spoil_nothing, ["--data", "DATA", "--runner", "slurm"], ["slurm", "ray_tune, inline"]),
         (spoil_nothing, ["--data", "DATA", "--cpus-per-trial", "-1"], ["cpus_per_trial", "-1"]),

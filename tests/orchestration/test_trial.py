@@ -1,7 +1,9 @@
 """A trial, in full and for real on small synthetic pictures: its record, artifacts and failures."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,10 @@ from PIL import Image
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
+from moleflow.model import MoLEFlow
+from moleflow.saved import load_model
+from moleflow.tasks.freeze import module_digest
+from moleflow.training.stages import EpochEnd
 from orchestration import trial as trials
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import read_events
@@ -196,10 +202,14 @@ def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
 def test_an_error_that_would_come_again_is_recorded_with_its_traceback(
     tmp_path: Path, data_root: Path, tiny: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError("a defect")
+    train_task = trials.train_task
 
-    monkeypatch.setattr(trials, "train_later_task", broken)
+    def broken(model: MoLEFlow, *rest: Any) -> Iterator[EpochEnd]:
+        if model.banks:
+            raise ZeroDivisionError("a defect")
+        return train_task(model, *rest)
+
+    monkeypatch.setattr(trials, "train_task", broken)
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     assert trials.run_trial(trial, root, Resources()) == "failed"
@@ -220,7 +230,7 @@ def test_what_a_retry_can_cure_is_raised_and_leaves_no_record(
     def lost(*_: object) -> None:
         raise OSError("stale file handle")
 
-    monkeypatch.setattr(trials, "open_features", lost)
+    monkeypatch.setattr(trials, "stored_features", lost)
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     with pytest.raises(OSError, match="stale"):
@@ -255,3 +265,17 @@ def test_weights_that_changed_since_the_plan_are_refused(
 def test_threads_are_the_trials_cpus() -> None:
     trials.prepare_torch(Resources(cpus_per_trial=2.0))
     assert torch.get_num_threads() == 2
+
+
+def test_a_finished_trials_model_is_kept_and_is_the_one_on_record(
+    tmp_path: Path, data_root: Path, tiny: Config
+) -> None:
+    root = Root.at(tmp_path)
+    trial = make_plan(root, data_root, tiny).trials[0]
+    assert trials.run_trial(trial, root, Resources()) == "finished"
+    record = Ledger(root.study("small")).read(trial.key)
+    saved = load_model(root.study("small").model(trial.key))
+    assert record is not None and saved.sequence == trial.sequence
+    assert record.hashes["base"] == module_digest(saved.model.base)
+    for task in trial.sequence:
+        assert record.hashes[f"bank {'+'.join(task)}"] == module_digest(saved.model.banks[task])
