@@ -1,0 +1,177 @@
+"""`moleflow analyse`, on trials that were run for real, one of a class whose name is markup."""
+
+import csv
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moleflow.config import Config
+from moleflow.data.catalog import open_catalog
+from moleflow.errors import ConfigError, DataError, StudyError
+from orchestration.analysis import chosen_analyses, finished_records, short
+from orchestration.analysis_commands import analyse
+from orchestration.dataset import checked_fingerprint
+from orchestration.layout import Root
+from orchestration.ledger import Ledger, Record, write_atomically
+from orchestration.runners.base import Resources
+from orchestration.study import Orders, Study, expand
+from orchestration.trial import run_trial
+
+CLASSES = ("<b>nut", "bolt")
+
+
+@pytest.fixture(scope="module")
+def ran(
+    tmp_path_factory: pytest.TempPathFactory,
+    draw_class: Callable[..., None],
+    small_config: Config,
+) -> tuple[Root, list[Record]]:
+    """Two orders of two classes; the second trial is on record as failed."""
+    pictures = tmp_path_factory.mktemp("pictures")
+    for level, name in enumerate(CLASSES):
+        draw_class(pictures, name, 60 + 100 * level, False)
+    root = Root.at(tmp_path_factory.mktemp("root"))
+    config = small_config.updated({"training.epochs": 3})
+    catalog = open_catalog(pictures)
+    prints = {name: checked_fingerprint(data, root) for name, data in catalog.items()}
+    study = Study(question="?", base=config, axes=(Orders(count=2),))
+    plan = expand("nuts", study, str(pictures), prints, {config.backbone: "random:0"})
+    write_atomically(root.study("nuts").asked, plan.model_dump_json())
+    ledger, records = Ledger(root.study("nuts")), []
+    for trial in plan.trials[:1]:
+        assert run_trial(trial, root, Resources()) == "finished"
+        record = ledger.read(trial.key)
+        assert record is not None
+        records.append(record)
+    failed = records[0].model_copy(update={"key": "f" * 20, "status": "failed"})
+    ledger.write(failed)
+    return root, [*records, failed]
+
+
+def folder_of(ran: tuple[Root, list[Record]]) -> Path:
+    root, records = ran
+    return root.study("nuts").path / "analyses" / records[0].key
+
+
+def test_a_study_means_its_finished_trials(ran: tuple[Root, list[Record]]) -> None:
+    root, records = ran
+    assert finished_records("nuts", root) == records[:1]
+
+
+def test_a_trial_is_found_by_the_beginning_of_its_key(ran: tuple[Root, list[Record]]) -> None:
+    root, records = ran
+    assert finished_records(records[0].key[:7], root) == records[:1]
+
+
+def test_what_is_not_there_is_refused_with_what_is(ran: tuple[Root, list[Record]]) -> None:
+    root, _ = ran
+    with pytest.raises(StudyError, match=r"neither a study nor a trial.*its studies are nuts"):
+        finished_records("bolts", root)
+    with pytest.raises(StudyError, match="did not finish"):
+        finished_records("ff", root)
+
+
+def test_a_beginning_of_two_keys_is_refused(ran: tuple[Root, list[Record]], tmp_path: Path) -> None:
+    root, records = ran
+    copy = Root.at(tmp_path / "root")
+    shutil.copytree(root.path, copy.path)
+    twin = records[0].key[:5] + "0" * 15
+    Ledger(copy.study("nuts")).write(records[0].model_copy(update={"key": twin}))
+    with pytest.raises(StudyError, match="begins 2 trial keys"):
+        finished_records(records[0].key[:5], copy)
+
+
+def test_an_unknown_analysis_names_the_known_ones() -> None:
+    known = "spectrum, similarity, shift, dia_effect, routing, cost, area"
+    with pytest.raises(ConfigError, match=f"--what spectre: .*{known}"):
+        chosen_analyses("spectrum,spectre")
+    assert chosen_analyses("") == known.split(", ")
+    assert chosen_analyses("routing, spectrum") == ["spectrum", "routing"]
+
+
+def test_files_are_written_and_the_page_shows_all_that_are_there(
+    ran: tuple[Root, list[Record]],
+) -> None:
+    root, records = ran
+    folder = folder_of(ran)
+    assert analyse(records[0].key[:6], what="routing", root=root.path) == 0
+    assert {path.name for path in folder.iterdir()} == {
+        *("index.html", "routing.json", "routing.csv", "routing.png", "routing.svg"),
+        *("routing_confusion.csv", "routing_cosines.csv"),
+    }
+    assert analyse("nuts", what="cost,spectrum", root=root.path) == 0
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'<h2 id="(\w+)"', page) == ["spectrum", "routing", "cost"]
+    with (folder / "cost_seconds.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["training [s]"]) for row in rows] == [
+        records[0].seconds["base <b>nut"],
+        records[0].seconds["adapter bolt"],
+    ]
+
+
+def test_the_page_needs_no_other_file_and_escapes_names(ran: tuple[Root, list[Record]]) -> None:
+    root, _ = ran
+    analyse("nuts", what="routing", root=root.path)
+    page = (folder_of(ran) / "index.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;nut" in page and "<b>" not in page
+    sources = re.findall(r'\bsrc="([^"]*)"', page)
+    assert sources and all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert not re.findall(r"<(?:script|link)\b|url\(", page)
+
+
+def test_routing_is_what_the_trial_recorded(ran: tuple[Root, list[Record]]) -> None:
+    root, records = ran
+    analyse("nuts", what="routing", root=root.path)
+    with (folder_of(ran) / "routing_confusion.csv").open(encoding="utf-8") as file:
+        _, *lines = list(csv.reader(file))
+    assert records[0].routing is not None
+    assert [tuple(map(int, line[1:])) for line in lines] == list(records[0].routing.counts)
+    with (folder_of(ran) / "routing.csv").open(encoding="utf-8") as file:
+        found = {row["class"]: float(row["image_auroc_routed"]) for row in csv.DictReader(file)}
+    recorded = {
+        row.class_name: row.value
+        for row in records[0].rows
+        if (row.metric, row.definition, row.routing, row.step)
+        == ("image_auroc", "step", "routed", 2)
+    }
+    assert found == recorded
+
+
+def test_a_trial_without_a_model_says_what_to_do(
+    ran: tuple[Root, list[Record]], tmp_path: Path
+) -> None:
+    root, records = ran
+    copy = Root.at(tmp_path / "root")
+    shutil.copytree(root.path, copy.path)
+    shutil.rmtree(copy.study("nuts").model(records[0].key))
+    with pytest.raises(StudyError, match=r"no saved model.*run the study again"):
+        analyse(records[0].key, root=copy.path)
+
+
+def test_pictures_that_changed_since_are_refused(
+    ran: tuple[Root, list[Record]], tmp_path: Path
+) -> None:
+    root, records = ran
+    pictures = tmp_path / "pictures"
+    shutil.copytree(records[0].data_root, pictures)
+    (pictures / "bolt" / "train" / "good" / "0.png").unlink()
+    moved = records[0].model_copy(update={"data_root": str(pictures), "key": "e" * 20})
+    copy = Root.at(tmp_path / "root")
+    shutil.copytree(root.path, copy.path)
+    folder = copy.study("nuts")
+    shutil.copytree(folder.model(records[0].key), folder.model(moved.key))
+    Ledger(folder).write(moved)
+    with pytest.raises(DataError, match="class bolt are not those that trial eeee"):
+        analyse("eee", root=copy.path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [("", "–"), ("3", "3"), ("0.123456", "0.1235"), ("-2.5", "−2.5"), ("120000.0", "120000")],
+)
+def test_numbers_are_shortened_and_missing_ones_stay_missing(cell: str, text: str) -> None:
+    assert short(cell) == text
