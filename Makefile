@@ -4,7 +4,7 @@ BIN = .venv/bin
 # torch and torchvision come from one index in one command: mixed builds fail at import.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart test check clean
+.PHONY: quickstart test check bench clean
 .DELETE_ON_ERROR:
 
 quickstart: .venv/.installed
@@ -18,6 +18,11 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+bench: .venv/.installed-dev
+	$(BIN)/python tests/benchmarks/bench_metrics.py
+	$(BIN)/python tests/benchmarks/bench_step.py
+	$(BIN)/python tests/benchmarks/bench_train.py $(if $(REAL),--real $(REAL))
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -13,11 +13,12 @@ import torch
 
 from moleflow.data.catalog import ClassData
 from moleflow.data.images import load_mask
+from moleflow.data.sequences import Task, task_name
 from moleflow.errors import DivergedError
 from moleflow.features.cache import Features
 from moleflow.metrics.continual import continual_summary
 from moleflow.metrics.detection import detection_metrics
-from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
 from moleflow.tasks.freeze import module_digest, tensors_digest

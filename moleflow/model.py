@@ -19,11 +19,6 @@ Stored = Float[Tensor, "b h w c"]
 """Patch vectors as they are stored: D channels, and the C of the raw maps where they are used."""
 
 
-def task_name(task: Task) -> str:
-    """A task is named by its classes, never by its position."""
-    return "+".join(task)
-
-
 class MoLEFlow:
     """Bases and banks, looked up by a task's classes.
 

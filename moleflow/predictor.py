@@ -13,11 +13,11 @@ import torch
 
 from moleflow.data.catalog import Picture, fingerprint, open_catalog
 from moleflow.data.images import load_picture
+from moleflow.data.sequences import task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import Features, image_features, picture_features
-from moleflow.model import task_name
 from moleflow.routing import task_prototype
 from moleflow.saved import SavedModel, load_model, save_added_task
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores

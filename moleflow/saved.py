@@ -18,9 +18,10 @@ from safetensors.torch import load, save
 from torch import nn
 
 from moleflow.config import Config
+from moleflow.data.sequences import Task, task_name
 from moleflow.errors import ModelError
 from moleflow.features.cache import ClassFeatures
-from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
 from moleflow.settings import Settings
 from moleflow.types import Tensor

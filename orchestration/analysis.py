@@ -22,7 +22,7 @@ from moleflow.saved import load_model
 from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
 from orchestration.features import stored_features
-from orchestration.layout import Root, StudyFolder
+from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record, write_atomically
 from orchestration.stage import features_key
 from orchestration.store import Store
@@ -139,11 +139,6 @@ def _features(record: Record, data: ClassData, root: Root, device: torch.device)
         return load_backbone(config.backbone)
 
     return stored_features(store, config, data, found, record.weights, device, backbone)
-
-
-def analyses_folder(study: StudyFolder, key: str) -> Path:
-    """Where a trial's analyses lie."""
-    return study.path / "analyses" / key
 
 
 def write_analyses(

@@ -29,7 +29,6 @@ def analyse(
 
     from moleflow.predictor import torch_device
     from orchestration.analysis import (
-        analyses_folder,
         chosen_analyses,
         finished_records,
         subject_of,
@@ -45,7 +44,7 @@ def analyse(
     for record in records:
         out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
         subject = subject_of(record, place, on)
-        folder = analyses_folder(place.study(record.study), record.key)
+        folder = place.study(record.study).analyses(record.key)
         page = write_analyses(subject, record, names, folder, _say)
         out.print(f"analyses  {escape(str(page))}")
     return DONE

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.images import open_square
+from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import Measurement, SequenceEvaluation
-from moleflow.model import Task, task_name
 from orchestration.pictures import heat
 from orchestration.study import Trial
 

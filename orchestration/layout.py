@@ -82,5 +82,9 @@ class StudyFolder:
         """The trained sequence of a finished trial (`moleflow.saved`)."""
         return self.trial(key) / "model"
 
+    def analyses(self, key: str) -> Path:
+        """Tables, figures and page of a finished trial's analyses."""
+        return self.path / "analyses" / key
+
     def artifacts(self, key: str) -> Path:
         return self.trial(key) / "artifacts"

@@ -205,6 +205,5 @@ def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
         say("making synthetic pictures")
         return make_synthetic(root.path / "synthetic")
     raise StudyError(
-        "this study needs pictures: "
-        "name the folder that holds the classes with --data DIR"
+        "this study needs pictures: name the folder that holds the classes with --data DIR"
     )

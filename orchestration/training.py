@@ -10,9 +10,9 @@ import torch
 
 from moleflow.config import Config
 from moleflow.data.catalog import ClassData
+from moleflow.data.sequences import Task, task_name
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import ClassFeatures
-from moleflow.model import Task, task_name
 from moleflow.routing import Prototype, task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.training.stages import EpochEnd, train_task

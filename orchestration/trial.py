@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from moleflow.data.catalog import ClassData, fingerprint, open_catalog
+from moleflow.data.sequences import Task, task_name
 from moleflow.errors import DataError, DivergedError, MoleflowError, WeightsError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import ClassFeatures
-from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.tasks.freeze import module_digest

@@ -47,10 +47,17 @@ class Invariance:
     orders: int
     """Most orders in one group."""
     mismatches: tuple[Mismatch, ...]
+    by_design: int = 0
+    """Trials whose banks depend on the order by design, and were not compared."""
 
     @property
     def sentence(self) -> str:
         """What was found, with every n; says so where nothing could be compared."""
+        if self.by_design:
+            return (
+                f"Not compared: in n = {self.by_design} trials the base goes on training or random "
+                "streams are named by position, so banks depend on the order by design."
+            )
         if not self.groups:
             return (
                 "No two finished trials share task 0, seed, config and device and differ in order, "
@@ -69,7 +76,8 @@ class Invariance:
 def compare(records: Sequence[Record]) -> Invariance:
     """Compare the recorded SHA-256 of finished trials with different orders."""
     groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
+    free = [record for record in records if _order_free(record)]
+    for record in free:
         groups.setdefault(_shared(record), []).append(record)
     compared = [group for group in groups.values() if len({r.order for r in group}) > 1]
     made, identical = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0)
@@ -86,7 +94,13 @@ def compare(records: Sequence[Record]) -> Invariance:
                     mismatches.append(found)
     comparisons = tuple(Comparison(kind, made[kind], identical[kind]) for kind in KINDS)
     most = max((len(group) for group in compared), default=0)
-    return Invariance(comparisons, len(compared), most, tuple(mismatches))
+    by_design = len(records) - len(free)
+    return Invariance(comparisons, len(compared), most, tuple(mismatches), by_design)
+
+
+def _order_free(record: Record) -> bool:
+    """Whether a bank may depend on task 0, seed and config alone."""
+    return record.config.freeze_base and record.config.seeding == "by_class"
 
 
 def _comparable(one: Record, other: Record) -> list[str]:
@@ -103,7 +117,9 @@ def _shared(record: Record) -> tuple[str, ...]:
     """What a bank may depend on."""
     data = sorted(f"{name} {summary.fingerprint}" for name, summary in record.data.items())
     config = record.config.model_dump_json()
-    return (record.task0, str(record.seed), config, record.device, *data)
+    # Sums over patches are split among threads, so their last bits depend on the number.
+    where = (record.device, str(record.threads))
+    return (record.task0, str(record.seed), config, *where, *data)
 
 
 def mismatch_table(found: Invariance, setting: Setting) -> Table:

@@ -26,7 +26,7 @@ from moleflow.analysis.drawing import (
     nothing_to_draw,
 )
 from moleflow.analysis.subject import Analysis, Subject, evenly, latents
-from moleflow.model import Task
+from moleflow.data.sequences import Task
 from moleflow.streams import numpy_stream
 from moleflow.types import Float, Tensor
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from moleflow.analysis.subject import CHUNK, Subject
-from moleflow.model import Task
+from moleflow.data.sequences import Task
 from moleflow.types import Float64, Tensor
 
 

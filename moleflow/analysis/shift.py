@@ -26,7 +26,8 @@ from moleflow.analysis.inference import LEAST_FOR_INTERVAL, Correlation, pearson
 from moleflow.analysis.moments import frechet, patch_moments
 from moleflow.analysis.subject import Analysis, Subject, evenly, latents
 from moleflow.analysis.updates import exact, updates_of
-from moleflow.model import MoLEFlow, Task
+from moleflow.data.sequences import Task
+from moleflow.model import MoLEFlow
 
 PICTURES = 32
 """Training pictures per class that the DIA's displacement is averaged over."""

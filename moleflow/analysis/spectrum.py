@@ -38,8 +38,8 @@ from moleflow.analysis.updates import (
     thin_svd,
     updates_of,
 )
+from moleflow.data.sequences import Task
 from moleflow.flow.subnet import SLOTS
-from moleflow.model import Task
 from moleflow.streams import numpy_stream
 
 SHARES = (0.90, 0.95, 0.99)

@@ -10,9 +10,10 @@ import torch
 from matplotlib.figure import Figure
 
 from moleflow.data.catalog import ClassData
+from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.cache import ClassFeatures
-from moleflow.model import MoLEFlow, Task, task_name
+from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
 from moleflow.types import Float, Patches, Tensor
 

@@ -7,8 +7,8 @@ from jaxtyping import Float64
 from torch import nn
 
 from moleflow.analysis.subject import Subject
+from moleflow.data.sequences import Task
 from moleflow.flow.subnet import SLOTS
-from moleflow.model import Task
 from moleflow.tasks.bank import Bank
 from moleflow.tasks.lora import LoraSlot
 from moleflow.types import Tensor

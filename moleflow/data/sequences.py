@@ -21,6 +21,11 @@ COMMON = ("1-1", "3-3", "5-5", "10-1", "10-5", "14-1", JOINT)
 """Scenarios of the field, named in errors."""
 
 
+def task_name(task: Task) -> str:
+    """A task is named by its classes, never by its position."""
+    return "+".join(task)
+
+
 def in_scenario(order: tuple[str, ...], scenario: str) -> Sequence:
     """An order of classes cut into tasks.
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from moleflow.data.sequences import Task, task_name
 from moleflow.errors import DivergedError
-from moleflow.model import MoLEFlow, Stored, Task, task_name
+from moleflow.model import MoLEFlow, Stored
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import kept_frozen
 from moleflow.training.losses import tail_aware_loss

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from moleflow.config import Config
+from moleflow.data.sequences import Task
 from moleflow.errors import DivergedError, FrozenStateError
-from moleflow.model import MoLEFlow, Task
+from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import kept_frozen, module_digest
 from moleflow.training.stages import train_task

@@ -8,8 +8,9 @@ import torch
 
 from moleflow.conditioning.film import Film
 from moleflow.config import Config
+from moleflow.data.sequences import Task
 from moleflow.errors import ConfigError, FrozenStateError
-from moleflow.model import MoLEFlow, Task
+from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import TaskPatches, train_task

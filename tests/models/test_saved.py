@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from moleflow.config import Config
+from moleflow.data.sequences import Task
 from moleflow.errors import ModelError
-from moleflow.model import MoLEFlow, Task
+from moleflow.model import MoLEFlow
 from moleflow.routing import new_prototype
 from moleflow.saved import load_model, save_added_task, save_model
 from moleflow.streams import torch_stream

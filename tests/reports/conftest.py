@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moleflow.config import BackboneConfig, Config
+from moleflow.config import Config
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
 from orchestration.study import Axis, Orders, Plan, Study, TaskZero, Trial, expand, grid_points
@@ -29,6 +29,7 @@ class Lab:
     law: Law = constant
     without_masks: frozenset[str] = frozenset()
     weights: str = "pretrained"
+    config: Config = field(default_factory=Config)
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     """Overrides of recorded hashes, by trial key."""
 
@@ -46,7 +47,7 @@ class Lab:
         study = Study.model_validate(
             {
                 "question": "Does the order of tasks matter?",
-                "base": Config(backbone=BackboneConfig(weights=self.weights)),
+                "base": self.config.updated({"backbone.weights": self.weights}),
                 "classes": self.classes,
                 "axes": (TaskZero(count=task_zeros), Orders(count=orders), *axes),
                 "seeds": tuple(seeds),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Ledger
@@ -196,6 +197,18 @@ def test_without_pairs_invariance_says_there_was_nothing_to_compare(lab):
     folder, plan = lab.plan(orders=1, seeds=(0,))
     lab.run(folder, plan.trials)
     assert "there was nothing to compare" in text_of(html(folder))
+
+
+@pytest.mark.parametrize("field", ["freeze_base", "seeding"])
+def test_banks_that_depend_on_the_order_by_design_are_not_called_mismatches(lab, field):
+    value = {"freeze_base": False, "seeding": "positional"}[field]
+    lab.config = Config().updated({field: value})
+    folder, plan = lab.plan(task_zeros=1, seeds=(0,))
+    lab.hashes[plan.trials[0].key] = {"bank cable": "other"}
+    lab.run(folder, plan.trials)
+    page = text_of(html(folder))
+    assert "in n = 2 trials" in page and "depend on the order by design" in page
+    assert not (folder.report / "tables" / "invariance_mismatches.csv").exists()
 
 
 def test_if_only_task_zero_matters_variance_and_disparity_say_so(lab):
