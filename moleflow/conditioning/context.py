@@ -26,7 +26,10 @@ class SpatialMixer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Patches, theta: Float[Tensor, ""]) -> Patches:
-        return torch.lerp(x, depthwise(x, self.weight, self.bias), torch.sigmoid(theta))
+        """One convolution: the blend is folded into its kernel."""
+        a = torch.sigmoid(theta)
+        centre = F.pad(1 - a.expand(1, 1), [self.weight.shape[-1] // 2] * 4)
+        return depthwise(x, a * self.weight + centre, a * self.bias)
 
 
 def new_gate() -> nn.Parameter:

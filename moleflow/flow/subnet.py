@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from moleflow.conditioning.context import depthwise
 from moleflow.config import FlowConfig
+from moleflow.flow.products import Layer, relu_net
 from moleflow.types import Float, Patches, Tensor
 
 SLOTS = ("scale_in", "scale_out", "shift_in", "shift_out")
 
 
-LinearUpdate = Callable[[nn.Linear, Tensor], Tensor]
-"""A task's version of one linear layer: what it gives for an input."""
+LinearUpdate = Callable[[nn.Linear], Layer]
+"""A task's version of one linear layer."""
 
 
 class Subnet(nn.Module):
@@ -25,8 +25,18 @@ class Subnet(nn.Module):
     The hidden width is twice the input's; the convolution starts at zero.
     """
 
-    def __init__(self, dim: int, config: FlowConfig, generator: torch.Generator):
+    def __init__(
+        self,
+        dim: int,
+        config: FlowConfig,
+        generator: torch.Generator,
+        precision: torch.dtype | None = None,
+    ):
+        """Args:
+        precision: number format of the matrix products; None keeps that of the patches.
+        """
         super().__init__()
+        self._precision = precision
         kernel = config.context_kernel
         self._context_max = config.context_max
         self.scale_in = new_linear(2 * dim if kernel else dim, 2 * dim, generator)
@@ -44,10 +54,10 @@ class Subnet(nn.Module):
         self, x: Patches, updates: Mapping[str, LinearUpdate] | None
     ) -> tuple[Patches, Patches]:
         """Raw log-scale s and shift u, both (B, H, W, D/2)."""
-        hidden = F.relu(self._linear("scale_in", self._with_context(x), updates))
-        s = self._linear("scale_out", hidden, updates)
-        hidden = F.relu(self._linear("shift_in", x, updates))
-        return s, self._linear("shift_out", hidden, updates)
+        scale = [self._layer(name, updates) for name in ("scale_in", "scale_out")]
+        shift = [self._layer(name, updates) for name in ("shift_in", "shift_out")]
+        s = relu_net(self._with_context(x), scale, self._precision)
+        return s, relu_net(x, shift, self._precision)
 
     def slot(self, name: str) -> nn.Linear:
         """The base's linear layer of that name."""
@@ -55,15 +65,15 @@ class Subnet(nn.Module):
         assert isinstance(layer, nn.Linear)
         return layer
 
-    def _linear(self, name: str, x: Tensor, updates: Mapping[str, LinearUpdate] | None) -> Tensor:
-        layer = self.slot(name)
-        return layer(x) if updates is None else updates[name](layer, x)
+    def _layer(self, name: str, updates: Mapping[str, LinearUpdate] | None) -> Layer:
+        linear = self.slot(name)
+        return Layer(linear.weight, linear.bias) if updates is None else updates[name](linear)
 
     def _with_context(self, x: Patches) -> Float[Tensor, "b h w c"]:
         if self.context is None or self.theta is None:
             return x
         weight = self._context_max * torch.sigmoid(self.theta)
-        return torch.cat([x, weight * depthwise(x, self.context)], dim=-1)
+        return torch.cat([x, depthwise(x, weight * self.context)], dim=-1)
 
 
 def new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

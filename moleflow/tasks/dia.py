@@ -12,7 +12,8 @@ from FrEIA.modules import InvertibleModule
 from torch import nn
 
 from moleflow.config import DiaConfig
-from moleflow.flow.coupling import soft_clamp
+from moleflow.flow.coupling import couple, soft_clamp, uncouple
+from moleflow.flow.products import Layer, relu_net
 from moleflow.flow.subnet import new_linear
 from moleflow.types import Patches, PerPatch
 
@@ -30,11 +31,13 @@ class DiaBlock(InvertibleModule):
         config: DiaConfig,
         swap: bool,
         generator: torch.Generator,
+        precision: torch.dtype | None = None,
     ):
         # FrEIA annotates a shape as tuple[int], but means any length.
         super().__init__(dims_in)  # pyright: ignore[reportArgumentType]
         half = dims_in[0][-1] // 2
-        self._limit = config.clamp_limit
+        self._clamp = soft_clamp(config.clamp_limit)
+        self._precision = precision
         self._swap = swap
         self.scale = _net(half, generator)
         self.shift = _net(half, generator)
@@ -46,11 +49,11 @@ class DiaBlock(InvertibleModule):
         given, changed = x_or_z[0].chunk(2, dim=-1)
         if self._swap:
             given, changed = changed, given
-        s, u = soft_clamp(self.scale(given), self._limit), self.shift(given)
-        y = (changed - u) * torch.exp(-s) if rev else torch.addcmul(u, changed, s.exp())
+        given = given.contiguous()  # read by two products and a copy
+        s, u = (relu_net(given, _layers(net), self._precision) for net in (self.scale, self.shift))
+        y, logdet = (uncouple if rev else couple)(changed, s, u, self._clamp)
         halves = [y, given] if self._swap else [given, y]
-        logdet = s.sum(dim=-1)
-        return (torch.cat(halves, dim=-1),), -logdet if rev else logdet
+        return (torch.cat(halves, dim=-1),), logdet
 
     # FrEIA annotates a shape as tuple[int], but means any length.
     def output_dims(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -66,11 +69,21 @@ def _net(width: int, generator: torch.Generator) -> nn.Sequential:
     return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
 
 
+def _layers(net: nn.Sequential) -> list[Layer]:
+    return [Layer(m.weight, m.bias) for m in net if isinstance(m, nn.Linear)]
+
+
 def new_dia(
-    grid: tuple[int, int], dim: int, config: DiaConfig, generator: torch.Generator
+    grid: tuple[int, int],
+    dim: int,
+    config: DiaConfig,
+    generator: torch.Generator,
+    precision: torch.dtype | None = None,
 ) -> SequenceINN:
-    """N blocks, halves alternating."""
+    """N blocks, halves alternating; `precision` is the number format of matrix products."""
     dia = SequenceINN(*grid, dim)
     for k in range(config.blocks):
-        dia.append(DiaBlock, config=config, swap=k % 2 == 1, generator=generator)
+        dia.append(
+            DiaBlock, config=config, swap=k % 2 == 1, generator=generator, precision=precision
+        )
     return dia

@@ -4,9 +4,9 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from moleflow.config import LoraConfig
+from moleflow.flow.products import Layer
 from moleflow.types import Float, Tensor
 
 
@@ -42,26 +42,12 @@ class LoraSlot(nn.Module):
             return None
         return (self._scale * self.up) @ self.down
 
-    def forward(self, linear: nn.Linear, x: Tensor) -> Tensor:
-        """The layer's output under this task."""
+    def forward(self, linear: nn.Linear) -> Layer:
+        """The base's layer under this task."""
         bias = linear.bias if self.bias is None else linear.bias + self.bias
         if self.down is None or self.up is None:
-            return F.linear(x, linear.weight, bias)
-        if self._thin_is_cheaper(linear):
-            low = F.linear(x, self.down)
-            return F.linear(x, linear.weight, bias) + F.linear(low, self._scale * self.up)
-        return F.linear(x, torch.addmm(linear.weight, self._scale * self.up, self.down), bias)
-
-    def _thin_is_cheaper(self, linear: nn.Linear) -> bool:
-        """Compares multiplications per patch, forward and backward, with the base frozen.
-
-        Merging W + BA needs the gradient of a whole matrix; keeping B and A apart needs two thin
-        products three times.
-        """
-        if not torch.is_grad_enabled() or linear.weight.requires_grad or self.down is None:
-            return False
-        inputs, outputs, rank = linear.in_features, linear.out_features, self.down.shape[0]
-        return 3 * rank * (inputs + outputs) < inputs * outputs
+            return Layer(linear.weight, bias)
+        return Layer(linear.weight, bias, self.down, self._scale * self.up)
 
 
 def _initial_down(rank: int, inputs: int, init: str, generator: torch.Generator) -> Tensor:

@@ -36,20 +36,6 @@ def test_a_fresh_bank_equals_the_base_bit_for_bit_in_thin_products_too(tiny: Con
     assert torch.equal(alone, with_bank)
 
 
-def test_merged_and_thin_products_agree(tiny: Config) -> None:
-    model, _, bank = new_model(tiny.updated({"lora.rank": 1, "patches.dim": 32}))
-    model.double()
-    model.base.requires_grad_(False)
-    for parameter in bank.parameters():
-        torch.nn.init.normal_(parameter, std=0.3, generator=torch_stream("p"))
-    x = torch.randn(2, *GRID, 32, generator=torch_stream("x"), dtype=torch.float64)
-    thin, _ = model.base.encode(x, bank.block_updates())
-    with torch.no_grad():
-        merged, _ = model.base.encode(x, bank.block_updates())
-    torch.testing.assert_close(thin.detach(), merged, rtol=0, atol=1e-12)
-    assert not torch.equal(thin.detach(), merged), "both went the same way: nothing was compared"
-
-
 def test_a_dia_is_the_identity_at_birth(tiny: Config) -> None:
     _, _, bank = new_model(tiny)
     z = torch.randn(3, *GRID, tiny.patches.dim, generator=torch_stream("z"))

@@ -13,6 +13,7 @@ from moleflow.errors import ConfigError, FrozenStateError
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
+from moleflow.training.optimizer import build_optimizer
 from moleflow.training.stages import TaskPatches, train_task
 
 GRID = (4, 4)
@@ -211,3 +212,31 @@ def test_film_starts_as_the_papers() -> None:
     assert isinstance(last, torch.nn.Linear)
     assert last.weight.std().item() == pytest.approx(0.01, rel=0.02)
     assert not last.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "base_trains_later"),
+    [({}, False), ({"freeze_base": False}, True), ({"separate": True}, True)],
+)
+def test_the_optimizer_of_every_stage_holds_exactly_what_trains(
+    change: dict[str, Any], base_trains_later: bool, tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[torch.optim.Optimizer] = []
+
+    def spy(*arguments: Any) -> torch.optim.Optimizer:
+        built.append(build_optimizer(*arguments))
+        return built[-1]
+
+    monkeypatch.setattr("moleflow.training.stages.build_optimizer", spy)
+    config = tiny.updated({"training.dia_lr": 0.25} | change)
+    model = train(config, [A, B])
+    for task, optimizer, with_base in ((A, built[0], True), (B, built[1], base_trains_later)):
+        owned = list(model.banks[task].parameters())
+        owned += list(model.base_of(task).parameters()) if with_base else []
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        assert sorted(map(id, held)) == sorted(map(id, owned))
+        dia = {id(p) for p in model.banks[task].dia.parameters()}
+        rates = {
+            id(p): group["multiple"] for group in optimizer.param_groups for p in group["params"]
+        }
+        assert {rates[p] for p in dia} == {0.25}
