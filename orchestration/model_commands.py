@@ -1,6 +1,7 @@
 """The command line about one trained sequence: `moleflow train | predict | evaluate | learn`."""
 
 import csv
+import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
 from orchestration.options import ClassesOption, RootOption, SettingsOption, read_settings
 from orchestration.plan import absolute_weights, check_writable
+from orchestration.runners.base import DETERMINISTIC
 
 if TYPE_CHECKING:
     import torch
@@ -187,6 +189,7 @@ def _prepared(device: str, threads: int | None) -> "torch.device":
 
     from moleflow.predictor import torch_device
 
+    os.environ.update(DETERMINISTIC)
     if threads is not None:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)

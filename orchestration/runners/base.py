@@ -118,6 +118,10 @@ def last_of(attempts: int, message: str) -> str:
     return f"{message} (last of {attempts} attempts)"
 
 
+DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""Without it torch refuses matrix products on a GPU when only deterministic ones are allowed."""
+
+
 def quiet_environment(resources: Resources) -> dict[str, str]:
     """Variables that the CLI sets before Ray is imported, and every worker gets."""
     threads = str(resources.threads)
@@ -133,4 +137,5 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
+        **DETERMINISTIC,
     }
