@@ -234,9 +234,14 @@ class ComputeConfig(Settings):
     """How the flow is computed: the same mathematics in other roundings (stated tolerances)."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Format of matrix products; sums, log-determinants and the optimizer stay in float32."""
+    """Format of matrix products; sums, log-determinants and the optimizer stay in float32.
+
+    `bfloat16` is faster on GPUs and on processors that multiply it (AMX, AVX512-BF16); on others it
+    is slower.
+    """
     compile: bool = False
-    """Whether training steps are compiled by torch.compile."""
+    """Whether training steps are compiled by torch.compile; torch keeps the code in its own cache,
+    whose folder is TORCHINDUCTOR_CACHE_DIR."""
 
 
 class Config(Settings):

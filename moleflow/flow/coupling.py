@@ -39,42 +39,42 @@ def soft_clamp(limit: float) -> Clamp:
     return Clamp(limit, 1 / limit, 1.0)
 
 
-def couple(x: Patches, s: Patches, u: Patches, clamp: Clamp) -> tuple[Patches, PerPatch]:
-    """y = x exp(limit tanh(rate s)) + gain u, and its log-determinant per patch."""
-    return _Couple.apply(x, s, u, clamp)  # pyright: ignore[reportReturnType]
+def couple(x: Patches, s: Patches, u: Patches, limit: float) -> tuple[Patches, PerPatch]:
+    """y = x exp(limit tanh(s)) + u, and its log-determinant per patch."""
+    return _Couple.apply(x, s, u, limit)  # pyright: ignore[reportReturnType]
 
 
-def uncouple(y: Patches, s: Patches, u: Patches, clamp: Clamp) -> tuple[Patches, PerPatch]:
+def uncouple(y: Patches, s: Patches, u: Patches, limit: float) -> tuple[Patches, PerPatch]:
     """The inverse of `couple`, and its log-determinant."""
-    log_scale = clamp.limit * torch.tanh(clamp.rate * s)
-    return (y - clamp.gain * u) * torch.exp(-log_scale), -log_scale.sum(dim=-1)
+    log_scale = limit * torch.tanh(s)
+    return (y - u) * torch.exp(-log_scale), -log_scale.sum(dim=-1)
 
 
 class _Couple(torch.autograd.Function):
-    """Keeps two of the six tensors that autograd would, and writes over its own temporaries."""
+    """Keeps fewer tensors than autograd would, and writes over its own temporaries."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Patches, s: Patches, u: Patches, clamp: Clamp
+        ctx: Any, x: Patches, s: Patches, u: Patches, limit: float
     ) -> tuple[Patches, PerPatch]:
-        bounded = (clamp.rate * s).tanh_()
-        scale = (clamp.limit * bounded).exp_()
+        bounded = torch.tanh(s)
+        scale = (limit * bounded).exp_()
         ctx.save_for_backward(x, bounded, scale)
-        ctx.clamp = clamp
-        return (x * scale).add_(u, alpha=clamp.gain), clamp.limit * bounded.sum(dim=-1)
+        ctx.limit = limit
+        return torch.addcmul(u, x, scale), limit * bounded.sum(dim=-1)
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grads: Tensor
     ) -> tuple[Tensor | None, ...]:
-        (x, bounded, scale), clamp = ctx.saved_tensors, ctx.clamp
+        x, bounded, scale = ctx.saved_tensors
         g_y, g_logdet = grads
         g_x = g_y * scale
-        # d log-scale / ds = limit rate (1 - tanh^2)
-        g_s = (g_x * x).add_(g_logdet.unsqueeze(-1)).mul_(clamp.limit * clamp.rate)
-        torch.ops.aten.tanh_backward.grad_input(g_s, bounded, grad_input=g_s)
-        return g_x, g_s, clamp.gain * g_y, None
+        # d log-scale / ds = limit (1 - tanh^2)
+        g_s = torch.addcmul(g_logdet.unsqueeze(-1), g_x, x)
+        torch.ops.aten.tanh_backward.grad_input(g_s.mul_(ctx.limit), bounded, grad_input=g_s)
+        return g_x, g_s, g_y, None
 
 
 class _Permute(torch.autograd.Function):
@@ -131,7 +131,8 @@ class CouplingBlock(InvertibleModule):
         super().__init__(dims_in, dims_c)  # pyright: ignore[reportArgumentType]
         dim = dims_in[0][-1]
         bound = freia_clamp if config.clamp == "freia" else soft_clamp
-        self._clamp = bound(config.clamp_limit)
+        clamp = bound(config.clamp_limit)
+        self._limit, self._factors = clamp.limit, (clamp.rate, clamp.gain)
         self.subnet = Subnet(dim // 2, config, generator, precision)
         self.affine = GlobalAffine(dim) if config.train_global_affine else None
         permutation = torch.randperm(dim, generator=generator)
@@ -158,8 +159,8 @@ class CouplingBlock(InvertibleModule):
     def _forward(self, x: Patches, updates: Updates | None) -> tuple[tuple[Patches], PerPatch]:
         x1, x2 = x.chunk(2, dim=-1)
         x1 = x1.contiguous()  # read by two products, a convolution and two copies
-        s, u = self.subnet(x1, updates)
-        y2, logdet = couple(x2, s, u, self._clamp)
+        s, u = self.subnet(x1, updates, self._factors)
+        y2, logdet = couple(x2, s, u, self._limit)
         y = torch.cat([x1, y2], dim=-1)
         if self.affine is not None:
             scale = self.affine.scale
@@ -177,8 +178,8 @@ class CouplingBlock(InvertibleModule):
             y = (y - self.affine.offset) / scale
             affine_logdet = scale.log().sum()
         x1, y2 = y.chunk(2, dim=-1)
-        s, u = self.subnet(x1, updates)
-        x2, logdet = uncouple(y2, s, u, self._clamp)
+        s, u = self.subnet(x1, updates, self._factors)
+        x2, logdet = uncouple(y2, s, u, self._limit)
         return (torch.cat([x1, x2], dim=-1),), logdet - affine_logdet
 
     def _buffer(self, name: str) -> Tensor:

@@ -23,6 +23,13 @@ class Layer(NamedTuple):
     up: Float[Tensor, "o r"] | None = None
     """U, the task's B times its scale."""
 
+    def times(self, factor: float) -> "Layer":
+        """The layer whose output is `factor` times this one's: cheaper than to scale the output."""
+        if factor == 1:
+            return self
+        up = None if self.up is None else factor * self.up
+        return Layer(factor * self.weight, factor * self.bias, self.down, up)
+
 
 def relu_net(
     x: Float[Tensor, "*n i"], layers: Sequence[Layer], precision: torch.dtype | None = None

@@ -51,11 +51,15 @@ class Subnet(nn.Module):
             self.theta = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
 
     def forward(
-        self, x: Patches, updates: Mapping[str, LinearUpdate] | None
+        self,
+        x: Patches,
+        updates: Mapping[str, LinearUpdate] | None,
+        factors: tuple[float, float] = (1.0, 1.0),
     ) -> tuple[Patches, Patches]:
-        """Raw log-scale s and shift u, both (B, H, W, D/2)."""
-        scale = [self._layer(name, updates) for name in ("scale_in", "scale_out")]
-        shift = [self._layer(name, updates) for name in ("shift_in", "shift_out")]
+        """Raw log-scale s and shift u, both (B, H, W, D/2), each times its factor."""
+        scale = [self._layer("scale_in", updates), self._layer("scale_out", updates)]
+        shift = [self._layer("shift_in", updates), self._layer("shift_out", updates)]
+        scale[-1], shift[-1] = scale[-1].times(factors[0]), shift[-1].times(factors[1])
         s = relu_net(self._with_context(x), scale, self._precision)
         return s, relu_net(x, shift, self._precision)
 

@@ -50,8 +50,9 @@ class DiaBlock(InvertibleModule):
         if self._swap:
             given, changed = changed, given
         given = given.contiguous()  # read by two products and a copy
-        s, u = (relu_net(given, _layers(net), self._precision) for net in (self.scale, self.shift))
-        y, logdet = (uncouple if rev else couple)(changed, s, u, self._clamp)
+        s = relu_net(given, _layers(self.scale, self._clamp.rate), self._precision)
+        u = relu_net(given, _layers(self.shift, self._clamp.gain), self._precision)
+        y, logdet = (uncouple if rev else couple)(changed, s, u, self._clamp.limit)
         halves = [y, given] if self._swap else [given, y]
         return (torch.cat(halves, dim=-1),), logdet
 
@@ -69,8 +70,9 @@ def _net(width: int, generator: torch.Generator) -> nn.Sequential:
     return nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
 
 
-def _layers(net: nn.Sequential) -> list[Layer]:
-    return [Layer(m.weight, m.bias) for m in net if isinstance(m, nn.Linear)]
+def _layers(net: nn.Sequential, factor: float) -> list[Layer]:
+    layers = [Layer(m.weight, m.bias) for m in net if isinstance(m, nn.Linear)]
+    return [*layers[:-1], layers[-1].times(factor)]
 
 
 def new_dia(

@@ -4,7 +4,7 @@ import bisect
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -101,6 +101,7 @@ def _train(
     warm_up: bool,
 ) -> Iterator[EpochEnd]:
     config = model.config.training
+    loss_of = _loss_of(model, task)
     order = torch_stream(*model.stream(task, "batches"))
     for epoch in range(config.epochs):
         start = time.perf_counter()
@@ -109,7 +110,7 @@ def _train(
         total, largest = 0.0, 0.0
         shuffled = torch.randperm(len(patches), generator=order)
         for batch in shuffled.split(config.batch_size):
-            loss, norm = _step(model, task, patches.gather(batch), optimizer)
+            loss, norm = _step(model, loss_of, patches.gather(batch), optimizer)
             _check_finite(task, epoch + 1, loss, norm)
             total, largest = total + loss * len(batch), max(largest, norm)
         mean = total / len(patches)
@@ -118,13 +119,26 @@ def _train(
     optimizer.zero_grad(set_to_none=True)  # their memory is wanted elsewhere
 
 
+def _loss_of(model: MoLEFlow, task: Task) -> Callable[[Stored], Tensor]:
+    """A batch's loss, compiled where the config asks for it."""
+
+    def loss(stored: Stored) -> Tensor:
+        log_p, logdet = model.log_likelihood(stored, task)
+        loss = tail_aware_loss(-log_p, logdet, model.config.loss)
+        return loss + model.banks[task].penalty()
+
+    return torch.compile(loss, dynamic=False) if model.config.compute.compile else loss
+
+
 def _step(
-    model: MoLEFlow, task: Task, stored: Stored, optimizer: torch.optim.Optimizer
+    model: MoLEFlow,
+    loss_of: Callable[[Stored], Tensor],
+    stored: Stored,
+    optimizer: torch.optim.Optimizer,
 ) -> tuple[float, float]:
     config = model.config
     optimizer.zero_grad(set_to_none=True)
-    log_p, logdet = model.log_likelihood(stored.to(model.device, torch.float32), task)
-    loss = tail_aware_loss(-log_p, logdet, config.loss) + model.banks[task].penalty()
+    loss = loss_of(stored.to(model.device, torch.float32))
     loss.backward()
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     norm = nn.utils.clip_grad_norm_(trained, config.training.clip_norm)

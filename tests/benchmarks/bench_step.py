@@ -38,7 +38,8 @@ def new_step(config: Config) -> tuple[MoLEFlow, Callable[[], object]]:
     model.base.requires_grad_(False)
     draws = torch.Generator().manual_seed(0)
     stored = torch.randn(BATCH, *GRID, config.patches.dim, generator=draws).half()
-    return model, lambda: stages._step(model, LATER, stored, optimizer)
+    loss_of = stages._loss_of(model, LATER)
+    return model, lambda: stages._step(model, loss_of, stored, optimizer)
 
 
 def product_shapes(model: MoLEFlow, bank: Bank) -> Iterator[Shape]:
