@@ -132,6 +132,7 @@ class Predictor:
                 change what was learned.
             DataError: a class is missing or has too few pictures.
             DivergedError: a loss or gradient is not finite; the folder stays as it was.
+            StoreError: the folder cannot be written; it stays as it was.
         """
         model, task = self.saved.model, tuple(sorted(classes))
         known = [name for t in self.saved.sequence for name in t if name in task]
@@ -146,12 +147,12 @@ class Predictor:
         train = [self._features(catalog[name].train) for name in task]
         try:
             yield from train_task(model, task, [part.patches for part in train])
+            prototype = task_prototype([part.means for part in train], model.config.router)
+            prints = {name: fingerprint(catalog[name]) for name in task}
+            self.saved = save_added_task(self.folder, self.saved, task, prototype, prints)
         except BaseException:
             model.forget(task)
             raise
-        prototype = task_prototype([part.means for part in train], model.config.router)
-        prints = {name: fingerprint(catalog[name]) for name in task}
-        self.saved = save_added_task(self.folder, self.saved, task, prototype, prints)
 
     @cached_property
     def _backbone(self) -> Backbone:

@@ -19,7 +19,7 @@ from torch import nn
 
 from moleflow.config import Config
 from moleflow.data.sequences import Task, task_name
-from moleflow.errors import ModelError
+from moleflow.errors import ModelError, StoreError
 from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
@@ -90,10 +90,13 @@ def save_model(
         prototypes: of the model's tasks, in their order.
         weights: identity of the backbone's weights.
         data: fingerprint of every class's pictures.
+
+    Raises:
+        StoreError: the folder cannot be written (permission, disk full); an old one stays whole.
     """
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    aside.mkdir(parents=True)
     try:
+        aside.mkdir(parents=True)
         files = {}
         tasks = []
         for task, prototype in zip(model.banks, prototypes, strict=True):
@@ -118,6 +121,8 @@ def save_model(
         (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -129,6 +134,7 @@ def save_added_task(
 
     Raises:
         ModelError: the task is not the one that the folder lacks.
+        StoreError: the folder cannot be written; it stays the model that it was.
     """
     if tuple(saved.model.banks) != (*saved.sequence, task):
         raise ModelError(f"{folder}: {task_name(task)} is not the one new task of this model")
@@ -139,16 +145,12 @@ def save_added_task(
     }
     if named.base not in saved.manifest.files:
         parts[named.base] = _tensors(saved.model.base_of(task))
-    files = {name: _write(folder / name, tensors) for name, tensors in parts.items()}
-    manifest = saved.manifest.model_copy(
-        update={
-            "tasks": (*saved.manifest.tasks, named),
-            "files": saved.manifest.files | files,
-        }
-    )
-    aside = folder / f".{MANIFEST}.{uuid.uuid4().hex}"
-    aside.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    aside.replace(folder / MANIFEST)
+    try:
+        files = {name: _write(folder / name, tensors) for name, tensors in parts.items()}
+        manifest = _with_task(saved.manifest, named, files)
+        _replace(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     sequence, prototypes = (*saved.sequence, task), (*saved.prototypes, prototype)
     return replace(saved, sequence=sequence, prototypes=prototypes, manifest=manifest)
 
@@ -223,8 +225,24 @@ def _prototype(tensors: Mapping[str, Tensor]) -> Prototype:
     return Prototype(tensors["mean"], tensors.get("cholesky"))
 
 
+def _with_task(manifest: Manifest, task: TaskFiles, files: Mapping[str, str]) -> Manifest:
+    changed = {"tasks": (*manifest.tasks, task), "files": {**manifest.files, **files}}
+    return manifest.model_copy(update=changed)
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(f"{folder}: the model cannot be written ({error.strerror}); free space there")
+
+
 def _write(path: Path, tensors: dict[str, Tensor]) -> str:
+    """Returns the file's SHA-256."""
     content = save(tensors)
+    _replace(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Whole or not there."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with aside.open("wb") as file:
@@ -234,7 +252,6 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> str:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    return hashlib.sha256(content).hexdigest()
 
 
 def _read(path: Path, digest: str) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ class SequenceTraining:
 
         Raises:
             DivergedError: a loss or gradient is not finite; nothing is written.
-            OSError: the folder cannot be written.
+            StoreError: the folder cannot be written.
         """
         start = time.perf_counter()
         features = {name: self._features(name) for name in self.data}

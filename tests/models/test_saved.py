@@ -11,7 +11,7 @@ import torch
 
 from moleflow.config import Config
 from moleflow.data.sequences import Task
-from moleflow.errors import ModelError
+from moleflow.errors import ModelError, StoreError
 from moleflow.model import MoLEFlow
 from moleflow.routing import new_prototype
 from moleflow.saved import load_model, save_added_task, save_model
@@ -154,6 +154,24 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
+def test_a_task_that_cannot_be_added_leaves_the_model_as_it_was(
+    folder: Path, short: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    saved = load_model(folder)
+    list(train_task(saved.model, C, [features(C)]))
+    prototype = new_prototype(features(C).mean(dim=(1, 2)).double(), short.router)
+    full = OSError(28, "No space left on device")
+
+    def refuse(*_: object) -> None:
+        raise full
+
+    monkeypatch.setattr("moleflow.saved.os.fsync", refuse)
+    with pytest.raises(StoreError, match="No space"):
+        save_added_task(folder, saved, C, prototype, DATA)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_failed_save_leaves_the_old_model(
     folder: Path, short: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +183,7 @@ def test_a_failed_save_leaves_the_old_model(
         raise full
 
     monkeypatch.setattr("moleflow.saved.os.fsync", refuse)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreError, match="No space"):
         save_model(folder, model, prototypes, "random:0", DATA)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
