@@ -55,8 +55,8 @@ class Invariance:
         """What was found, with every n; says so where nothing could be compared."""
         if self.by_design:
             return (
-                f"Not compared: in n = {self.by_design} trials the base goes on training or random "
-                "streams are named by position, so banks depend on the order by design."
+                f"Not compared: in {self.by_design} of the trials the base goes on training or "
+                "random streams are named by position, so banks depend on the order by design."
             )
         if not self.groups:
             return (

@@ -207,7 +207,7 @@ def test_banks_that_depend_on_the_order_by_design_are_not_called_mismatches(lab,
     lab.hashes[plan.trials[0].key] = {"bank cable": "other"}
     lab.run(folder, plan.trials)
     page = text_of(html(folder))
-    assert "in n = 2 trials" in page and "depend on the order by design" in page
+    assert "in 2 of the trials" in page and "depend on the order by design" in page
     assert not (folder.report / "tables" / "invariance_mismatches.csv").exists()
 
 
