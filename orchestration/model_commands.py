@@ -188,11 +188,14 @@ def _prepared(device: str, threads: int | None) -> "torch.device":
     import torch
 
     from moleflow.predictor import torch_device
+    from moleflow.training.memory import keep_freed_memory
 
     os.environ.update(DETERMINISTIC)
     if threads is not None:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    if device == "cpu":
+        keep_freed_memory()
     return torch_device(device)
 
 

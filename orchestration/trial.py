@@ -19,6 +19,7 @@ from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.tasks.freeze import module_digest
+from moleflow.training.memory import keep_freed_memory
 from moleflow.training.stages import train_task
 from orchestration.artifacts import write_artifacts
 from orchestration.events import EventLog, read_events
@@ -273,6 +274,7 @@ def prepare_torch(resources: Resources) -> torch.device:
     torch.set_num_threads(resources.threads)
     torch.use_deterministic_algorithms(True)
     if resources.gpus_per_trial == 0 or not torch.cuda.is_available():
+        keep_freed_memory()
         return torch.device("cpu")
     torch.backends.cudnn.benchmark = False
     if resources.gpus_per_trial < 1:

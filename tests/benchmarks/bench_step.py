@@ -21,6 +21,7 @@ from moleflow.flow.products import thin_is_cheaper
 from moleflow.model import MoLEFlow
 from moleflow.tasks.bank import Bank
 from moleflow.training import stages
+from moleflow.training.memory import keep_freed_memory
 from moleflow.training.optimizer import build_optimizer
 
 GRID, BATCH = (28, 28), 16
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     fast = has_bfloat16_units()
     print(f"{platform.machine()}, {arguments.threads} threads, bfloat16 units: {fast}")
     cases = [(768, "float32"), (256, "float32"), (256, "bfloat16")]
