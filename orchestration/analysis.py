@@ -134,11 +134,15 @@ def _features(record: Record, data: ClassData, root: Root, device: torch.device)
     used = store.find("features", features_key(config, found, record.weights, record.device))
     if used is not None:
         return open_features(used)
-
-    def backbone() -> Any:
-        return load_backbone(config.backbone)
-
-    return stored_features(store, config, data, found, record.weights, device, backbone)
+    return stored_features(
+        store,
+        config,
+        data,
+        found,
+        record.weights,
+        device,
+        lambda: load_backbone(config.backbone),
+    )
 
 
 def write_analyses(

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from orchestration.consoles import out
 from orchestration.layout import Root
-from orchestration.model_commands import DeviceOption, ThreadsOption
+from orchestration.model_commands import DeviceOption, ThreadsOption, prepared
 from orchestration.options import RootOption
 
 DONE = 0
@@ -19,15 +19,12 @@ def analyse(
         str, Parameter(help="A trial's key or its beginning; or a study: all its finished trials.")
     ],
     *,
-    what: Annotated[str, Parameter(help="Analyses, with commas between; default: all..")] = "",
+    what: Annotated[str, Parameter(help="Analyses, with commas between; default: all.")] = "",
     root: RootOption = Path("runs"),
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
 ) -> int:
     """Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area."""
-    import torch
-
-    from moleflow.predictor import torch_device
     from orchestration.analysis import (
         chosen_analyses,
         finished_records,
@@ -37,10 +34,7 @@ def analyse(
 
     place, names = Root.at(root), chosen_analyses(what)
     records = finished_records(trial, place)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    on = torch_device(device)
+    on = prepared(device, threads)
     for record in records:
         out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
         subject = subject_of(record, place, on)

@@ -1,6 +1,6 @@
-"""The command line: `moleflow run | status | report | sync | studies | data check`.
+"""The command line: studies here; models, analyses and data in `*_commands.py`.
 
-The environment is read and set here and nowhere below.
+The environment is read and set in these files and nowhere below.
 """
 
 import os
@@ -21,7 +21,13 @@ from orchestration.consoles import err, out
 from orchestration.data_commands import app as data_app
 from orchestration.layout import Root
 from orchestration.model_commands import evaluate, learn, predict, train
-from orchestration.options import ClassesOption, RootOption, SettingsOption, read_settings
+from orchestration.options import (
+    ClassesOption,
+    RootOption,
+    ScenarioHelp,
+    SettingsOption,
+    read_settings,
+)
 from orchestration.plan import (
     Request,
     customised,
@@ -63,10 +69,7 @@ def run(
     data: Annotated[str | None, Parameter(help="Folder of the classes; see `data check`.")] = None,
     classes: ClassesOption = (),
     profile: Annotated[str | None, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = None,
-    scenario: Annotated[
-        str | None,
-        Parameter(help="How classes make tasks: 1-1, 10-5, any a-b (a first, then b), or joint."),
-    ] = None,
+    scenario: Annotated[str | None, ScenarioHelp] = None,
     groups: Annotated[
         tuple[str, ...],
         Parameter(consume_multiple=True, help="The tasks, each as classes joined by +: a+b c."),

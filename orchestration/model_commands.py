@@ -22,7 +22,13 @@ from moleflow.profiles import profile as named_profile
 from orchestration.consoles import err, out
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
-from orchestration.options import ClassesOption, RootOption, SettingsOption, read_settings
+from orchestration.options import (
+    ClassesOption,
+    RootOption,
+    ScenarioHelp,
+    SettingsOption,
+    read_settings,
+)
 from orchestration.plan import absolute_weights, check_writable
 from orchestration.runners.base import DETERMINISTIC
 
@@ -48,7 +54,7 @@ def train(
     data: DataOption,
     classes: ClassesOption = (),
     profile: Annotated[str, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = "main",
-    scenario: Annotated[str, Parameter(help="How classes make tasks: 1-1, a-b, joint.")] = "1-1",
+    scenario: Annotated[str, ScenarioHelp] = "1-1",
     seed: int = 0,
     settings: SettingsOption = (),
     out_folder: Annotated[
@@ -74,7 +80,7 @@ def train(
         data=catalog,
         fingerprints={name: checked_fingerprint(found, place) for name, found in catalog.items()},
         store=Store(place.store),
-        device=_prepared(device, threads),
+        device=prepared(device, threads),
     )
     folder = out_folder or place.models / training.key
     if folder.exists():
@@ -113,7 +119,7 @@ def predict(
     from moleflow.predictor import Unreadable, load
     from orchestration.predictions import pictures_in, write_maps, write_scores
 
-    _prepared(device, threads)
+    prepared(device, threads)
     predictor = load(model, weights, device)
     found = list(predictor.predict(pictures_in(images), task))
     if csv_file is None:
@@ -143,7 +149,7 @@ def evaluate(
     """Metrics of a model on labelled pictures, per class, routed and under the true task."""
     from moleflow.predictor import load
 
-    _prepared(device, threads)
+    prepared(device, threads)
     found = load(model, weights, device).evaluate(data.expanduser().resolve(), classes)
     out.print(_metrics_table(found))
     if csv_file is not None:
@@ -170,7 +176,7 @@ def learn(
     """Teach a trained model one more task; what it knows already keeps its bytes."""
     from moleflow.predictor import load
 
-    _prepared(device, threads)
+    prepared(device, threads)
     predictor = load(model, weights, device)
     try:
         with _progress() as report:
@@ -183,7 +189,7 @@ def learn(
     return DONE
 
 
-def _prepared(device: str, threads: int | None) -> "torch.device":
+def prepared(device: str, threads: int | None) -> "torch.device":
     """The device, with torch set up for equal numbers in every run."""
     import torch
 

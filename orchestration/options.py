@@ -12,6 +12,9 @@ RootOption = Annotated[Path, Parameter(help="Folder that everything is written t
 ClassesOption = Annotated[
     tuple[str, ...], Parameter(consume_multiple=True, help="Classes; default: all.")
 ]
+ScenarioHelp = Parameter(
+    help="How classes make tasks: 1-1, 10-5, any a-b (a first, then b), or joint."
+)
 SettingsOption = Annotated[
     tuple[str, ...],
     Parameter(name="--set", consume_multiple=True, help="FIELD=VALUE of any config field."),

@@ -51,17 +51,16 @@ class Update:
 
 def updates_of(subject: Subject, task: Task) -> list[Update]:
     """ΔW of every slotted layer; none where the config has no low-rank updates."""
-    lora, bank = subject.model.config.lora, subject.model.banks[task]
-    if lora == "off":
+    bank = subject.model.banks[task]
+    if subject.model.config.lora == "off":
         return []
-    scale = 1.0 if lora.alpha == "r" else lora.alpha / lora.rank
     found: list[Update] = []
     for k, block in enumerate(subject.model.base_of(task).blocks):
         for name in SLOTS:
             slot = slot_of(bank, k, name)
             assert slot.up is not None and slot.down is not None
             weight = exact(block.subnet.slot(name).weight)
-            found.append(Update(k, name, weight, scale * exact(slot.up), exact(slot.down)))
+            found.append(Update(k, name, weight, slot.scale * exact(slot.up), exact(slot.down)))
     return found
 
 

@@ -27,12 +27,12 @@ class LoraSlot(nn.Module):
         super().__init__()
         self.down: nn.Parameter | None = None
         self.up: nn.Parameter | None = None
-        self._scale = 0.0
+        self.scale = 0.0
         if config is not None:
             rank = config.rank
             self.down = nn.Parameter(_initial_down(rank, inputs, config.init, generator))
             self.up = nn.Parameter(torch.zeros(outputs, rank))
-            self._scale = 1.0 if config.alpha == "r" else config.alpha / rank
+            self.scale = 1.0 if config.alpha == "r" else config.alpha / rank
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     @property
@@ -40,14 +40,14 @@ class LoraSlot(nn.Module):
         """(alpha / r) B A."""
         if self.down is None or self.up is None:
             return None
-        return (self._scale * self.up) @ self.down
+        return (self.scale * self.up) @ self.down
 
     def forward(self, linear: nn.Linear) -> Layer:
         """The base's layer under this task."""
         bias = linear.bias if self.bias is None else linear.bias + self.bias
         if self.down is None or self.up is None:
             return Layer(linear.weight, bias)
-        return Layer(linear.weight, bias, self.down, self._scale * self.up)
+        return Layer(linear.weight, bias, self.down, self.scale * self.up)
 
 
 def _initial_down(rank: int, inputs: int, init: str, generator: torch.Generator) -> Tensor:
