@@ -4,7 +4,6 @@ Base and banks lie in files of their own, so that a bank can be added later with
 """
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import ModelError, StoreError
 from moleflow.features.cache import ClassFeatures
+from moleflow.files import replace_file
 from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
 from moleflow.settings import Settings
@@ -148,7 +148,7 @@ def save_added_task(
     try:
         files = {name: _write(folder / name, tensors) for name, tensors in parts.items()}
         manifest = _with_task(saved.manifest, named, files)
-        _replace(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
+        replace_file(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
     except OSError as error:
         raise _unwritable(folder, error) from error
     sequence, prototypes = (*saved.sequence, task), (*saved.prototypes, prototype)
@@ -237,21 +237,8 @@ def _unwritable(folder: Path, error: OSError) -> StoreError:
 def _write(path: Path, tensors: dict[str, Tensor]) -> str:
     """Returns the file's SHA-256."""
     content = save(tensors)
-    _replace(path, content)
+    replace_file(path, content)
     return hashlib.sha256(content).hexdigest()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not there."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _read(path: Path, digest: str) -> dict[str, Tensor]:

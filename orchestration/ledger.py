@@ -4,8 +4,6 @@ It is the truth; MLflow and reports derive from it.
 """
 
 import json
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +12,7 @@ from pydantic import Field
 
 from moleflow.config import Config
 from moleflow.errors import StoreError
+from moleflow.files import replace_file
 from moleflow.settings import Settings
 from orchestration.layout import StudyFolder
 
@@ -165,16 +164,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         StoreError: the folder cannot be written (permission, disk full).
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        replace_file(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise StoreError(
             f"{path}: cannot be written ({error.strerror}); choose another --root"
         ) from None

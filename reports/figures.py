@@ -7,47 +7,21 @@ import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
-from matplotlib.typing import RcKeyType
 
+from moleflow.house_style import FAINT, INK, MARKERS, PALETTE, SCALE, STYLE
 from orchestration.ledger import Record
 from reports.evidence import METRICS, Evidence, Setting
 from reports.performance import file_name, observations, r_entries
 from reports.routing import Confusion
 from reports.statistics import Observation, Summary
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito 2008), on light and dark pages.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808894")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-INK, FAINT = "#27313f", "#aab2bd"
-"""Text and lines; guide lines."""
-SCALE = LinearSegmentedColormap.from_list("scale", ("#f4f7fb", "#9cc3e4", "#2a78b5", "#0b3a66"))
 MOST_MATRICES = 6
 """Heat maps of one kind that are drawn."""
-STYLE: dict[RcKeyType, Any] = {
-    "svg.hashsalt": "moleflow",
-    "svg.fonttype": "path",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
 @dataclass(frozen=True)

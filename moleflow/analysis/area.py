@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moleflow.analysis.drawing import (
-    INK,
     canvas,
     colour,
     guides,
@@ -27,6 +26,7 @@ from moleflow.analysis.drawing import (
 )
 from moleflow.analysis.inference import pearson, spearman, wilson
 from moleflow.analysis.subject import Analysis, Subject, evenly
+from moleflow.house_style import INK
 from moleflow.metrics.detection import binary_scores
 from moleflow.types import Tensor
 

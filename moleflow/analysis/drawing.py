@@ -17,35 +17,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.typing import RcKeyType
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito 2008).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808894")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+from moleflow.house_style import FAINT, MARKERS, PALETTE, SCALE, STYLE
+
 DASHES = ("-", "--", ":", "-.")
-INK, FAINT = "#27313f", "#aab2bd"
-"""Text and lines; guide lines."""
-SCALE = LinearSegmentedColormap.from_list("scale", ("#f4f7fb", "#9cc3e4", "#2a78b5", "#0b3a66"))
 TWO_SIDED = LinearSegmentedColormap.from_list(
     "two_sided", ("#8a3b00", "#e69f6a", "#f7f7f7", "#7fb3dc", "#0b3a66")
 )
-STYLE: dict[RcKeyType, Any] = {
-    "svg.hashsalt": "moleflow",
-    "svg.fonttype": "path",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
+OWN_STYLE: dict[RcKeyType, Any] = {
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.6,
     "axes.unicode_minus": True,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
@@ -53,12 +34,13 @@ STYLE: dict[RcKeyType, Any] = {
 
 @contextmanager
 def house_style() -> Generator[None, None, None]:
-    """matplotlib's defaults and `STYLE` on top, whatever the user's settings; restored after."""
+    """matplotlib's defaults and the two styles on top, whatever the user's; restored after."""
     with mpl.rc_context(), warnings.catch_warnings():
         # Not the backend, which rc_context would not bring back.
         known: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
         mpl.rcParams.update(known)
         mpl.rcParams.update(STYLE)
+        mpl.rcParams.update(OWN_STYLE)
         # A class name may hold letters that the font lacks; the tables show them.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         yield

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moleflow.analysis.drawing import (
-    INK,
     TWO_SIDED,
     canvas,
     colour,
@@ -27,6 +26,7 @@ from moleflow.analysis.drawing import (
 )
 from moleflow.analysis.inference import wilson
 from moleflow.analysis.subject import Analysis, Subject
+from moleflow.house_style import INK
 
 METRICS = ("image_auroc", "pixel_ap")
 COLUMNS = (

@@ -13,9 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moleflow.analysis.drawing import (
-    FAINT,
-    INK,
-    SCALE,
     canvas,
     colour,
     dashes,
@@ -40,6 +37,7 @@ from moleflow.analysis.updates import (
 )
 from moleflow.data.sequences import Task
 from moleflow.flow.subnet import SLOTS
+from moleflow.house_style import FAINT, INK, SCALE
 from moleflow.streams import numpy_stream
 
 SHARES = (0.90, 0.95, 0.99)

@@ -166,7 +166,7 @@ def test_a_task_that_cannot_be_added_leaves_the_model_as_it_was(
     def refuse(*_: object) -> None:
         raise full
 
-    monkeypatch.setattr("moleflow.saved.os.fsync", refuse)
+    monkeypatch.setattr("moleflow.files.os.fsync", refuse)
     with pytest.raises(StoreError, match="No space"):
         save_added_task(folder, saved, C, prototype, DATA)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -182,7 +182,7 @@ def test_a_failed_save_leaves_the_old_model(
     def refuse(*_: object) -> None:
         raise full
 
-    monkeypatch.setattr("moleflow.saved.os.fsync", refuse)
+    monkeypatch.setattr("moleflow.files.os.fsync", refuse)
     with pytest.raises(StoreError, match="No space"):
         save_model(folder, model, prototypes, "random:0", DATA)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
