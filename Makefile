@@ -4,7 +4,7 @@ BIN = .venv/bin
 # torch and torchvision come from one index in one command: mixed builds fail at import.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart test check bench clean
+.PHONY: quickstart test soak check bench clean
 .DELETE_ON_ERROR:
 
 quickstart: .venv/.installed
@@ -12,6 +12,9 @@ quickstart: .venv/.installed
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest
+
+soak: .venv/.installed-dev
+	$(BIN)/python -m pytest -m soak
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .

@@ -19,6 +19,10 @@ class WeightsError(MoleflowError):
     """A backbone's weights cannot be had, or lack a stage that the config needs."""
 
 
+class DeviceError(MoleflowError):
+    """A machine lacks the GPU that it was said to have."""
+
+
 class ModelError(MoleflowError):
     """A saved model is missing, damaged, of another format, or lacks what is asked of it."""
 
@@ -31,8 +35,16 @@ class StoreError(MoleflowError):
     """The root folder cannot be written, or what it holds is damaged."""
 
 
+class StoreAwayError(StoreError):
+    """A store on another machine cannot be reached just now: another attempt may succeed."""
+
+
 class FrozenStateError(MoleflowError):
     """A stage changed the bytes of something that must stay frozen. A defect, never expected."""
+
+
+class SharingError(MoleflowError):
+    """A result taken from another trial is not what computing it again gives."""
 
 
 class DivergedError(MoleflowError):

@@ -5,7 +5,8 @@ a score is computed once and kept under the hash of the bytes that made it; were
 it would be computed anew. This is why R costs T evaluations of a class and not T^2 / 2.
 """
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,44 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Likelihoods:
+    """What the flow says of a class's test pictures under one bank, before any scoring."""
+
+    log_p: Float[Tensor, "n h w"]
+    logdet: Float[Tensor, "n h w"]
+
+
+class EvaluationMemory(ABC):
+    """Where results of evaluations are kept beyond one sequence."""
+
+    @abstractmethod
+    def likelihoods(
+        self, name: str, task: int, step: int, compute: Callable[[], Likelihoods]
+    ) -> Likelihoods:
+        """Of a class under the bank of the task of this index, after `step` tasks."""
+
+    @abstractmethod
+    def metrics(
+        self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], dict[str, float]]
+    ) -> dict[str, float]:
+        """Of a class whose picture i is scored by the bank of task chosen[i], after `step`."""
+
+
+class NoMemory(EvaluationMemory):
+    """Computes everything."""
+
+    def likelihoods(
+        self, name: str, task: int, step: int, compute: Callable[[], Likelihoods]
+    ) -> Likelihoods:
+        return compute()
+
+    def metrics(
+        self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], dict[str, float]]
+    ) -> dict[str, float]:
+        return compute()
+
+
+@dataclass(frozen=True)
 class ClassScores:
     """Scores of a class's test pictures under one bank."""
 
@@ -70,15 +109,18 @@ class SequenceEvaluation:
         sequence: tuple[Task, ...],
         data: Mapping[str, ClassData],
         tests: Mapping[str, Features],
+        memory: EvaluationMemory | None = None,
     ):
         """Args:
         data: the classes to be measured: those of the sequence, or some of them.
         tests: features of their test pictures.
+        memory: none computes everything.
         """
         self._model = model
         self._sequence = sequence
         self._data = data
         self._tests = tests
+        self._memory = memory or NoMemory()
         self._prototypes: list[Prototype] = []
         self._scores: dict[tuple[str, ...], ClassScores] = {}
         self._metrics: dict[tuple[str, ...], dict[str, float]] = {}
@@ -178,28 +220,32 @@ class SequenceEvaluation:
     def _metrics_under(self, name: str, chosen: np.ndarray) -> dict[str, float]:
         """Metrics of a class when picture i is scored by the bank of task chosen[i]."""
         tasks = sorted(set(chosen.tolist()))
-        scores = {t: self.scores(name, self._sequence[t]) for t in tasks}
         banks = [self._bytes[self._sequence[t]] for t in tasks]
         key = (name, *banks, chosen.tobytes().hex())
         if key not in self._metrics:
-            labels, masks = self.truth(name)
-            images = np.empty(len(chosen), dtype=np.float32)
-            for t in tasks:
-                images[chosen == t] = scores[t].images[chosen == t]
-            limit = self._model.config.scoring.aupro_limit
-            maps = None if masks is None else self.maps(name, chosen)
-            self._metrics[key] = detection_metrics(labels, images, masks, maps, limit)
+            self._metrics[key] = self._memory.metrics(
+                name, chosen, len(self._prototypes), lambda: self._compute_metrics(name, chosen)
+            )
         return self._metrics[key]
 
-    @torch.inference_mode()
+    def _compute_metrics(self, name: str, chosen: np.ndarray) -> dict[str, float]:
+        labels, masks = self.truth(name)
+        images = np.empty(len(chosen), dtype=np.float32)
+        for t in set(chosen.tolist()):
+            images[chosen == t] = self.scores(name, self._sequence[t]).images[chosen == t]
+        limit = self._model.config.scoring.aupro_limit
+        maps = None if masks is None else self.maps(name, chosen)
+        return detection_metrics(labels, images, masks, maps, limit)
+
     def _compute_scores(self, name: str, task: Task) -> ClassScores:
-        config = self._model.config
-        parts: list[Tensor] = []
-        for stored in self._tests[name].patches.split(SCORING_BATCH):
-            batch = stored.to(self._model.device, torch.float32)
-            log_p, logdet = self._model.log_likelihood(batch, task)
-            parts.append(patch_scores(log_p, logdet, config.scoring).cpu())
-        patches = torch.cat(parts)
+        scoring = self._model.config.scoring
+        found = self._memory.likelihoods(
+            name,
+            self._sequence.index(task),
+            len(self._prototypes),
+            lambda: self._likelihoods(name, task),
+        )
+        patches = patch_scores(found.log_p, found.logdet, scoring)
         if not bool(torch.isfinite(patches).all()):
             bad = int((~torch.isfinite(patches)).flatten(1).any(dim=1).sum())
             raise DivergedError(
@@ -207,7 +253,16 @@ class SequenceEvaluation:
                 f"for {bad} of {len(patches)} pictures",
                 {"task": task_name(task), "class": name, "pictures": bad},
             )
-        return ClassScores(patches, image_scores(patches, config.scoring).numpy())
+        return ClassScores(patches, image_scores(patches, scoring).numpy())
+
+    @torch.inference_mode()
+    def _likelihoods(self, name: str, task: Task) -> Likelihoods:
+        parts: list[tuple[Tensor, Tensor]] = []
+        for stored in self._tests[name].patches.split(SCORING_BATCH):
+            batch = stored.to(self._model.device, torch.float32)
+            log_p, logdet = self._model.log_likelihood(batch, task)
+            parts.append((log_p.cpu(), logdet.cpu()))
+        return Likelihoods(*(torch.cat(both) for both in zip(*parts, strict=True)))
 
     def _distance(self, name: str, means: RoutingFeatures, task: int) -> Float[np.ndarray, " n"]:
         if self._model.config.router.distance == "oracle":

@@ -85,6 +85,10 @@ class MoLEFlow:
         if task != self.first:
             self.bases.pop(task, None)
 
+    def arrange(self, sequence: tuple[Task, ...]) -> None:
+        """Put the banks into the order of a sequence, however they came here."""
+        self.banks = {task: self.banks[task] for task in sequence}
+
     def stream(self, task: Task, purpose: str) -> StreamName:
         """Name of a task's random stream: by its classes, or (`positional`) by its place."""
         who: Part = task

@@ -117,7 +117,7 @@ def subject_of(record: Record, root: Root, device: torch.device) -> Subject:
         features=features,
         data=data,
         prototypes=saved.prototypes,
-        seconds=record.seconds,
+        seconds=record.computing_seconds,
         peak_memory=record.peak_memory,
     )
 

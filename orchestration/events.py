@@ -17,14 +17,38 @@ from pydantic import Field
 from moleflow.settings import Settings
 
 
+class Load(Settings):
+    """What the process of a trial uses of its machine."""
+
+    host: str
+    cores: float
+    """CPU cores kept busy, on average since the last time that it said so."""
+    given: int
+    """Threads that it computes with."""
+    memory: int
+    """Resident bytes of its own; what it maps from files (features, libraries) is shared with
+    others and not counted. 0: the system does not tell."""
+    host_cores: int
+    host_memory: int
+    """Bytes; 0: the system does not tell."""
+    gpu: str = ""
+    """Which one, where there is one."""
+    gpu_memory: int = 0
+    """Bytes that torch holds of it in this process."""
+    gpu_used: int = 0
+    """Bytes that all processes together use of it."""
+    gpu_total: int = 0
+
+
 class Event(Settings):
     """One line of a trial's event file."""
 
     time: float
     """Seconds since 1970, UTC."""
-    kind: Literal["attempt", "stage", "epoch", "metrics", "end"]
+    kind: Literal["attempt", "stage", "epoch", "metrics", "note", "end"]
     """`attempt`: a worker starts; `stage`: a stage begins or ends; `epoch`: one pass over a task's
-    training images; `metrics`: numbers after a task; `end`: the trial's record has been written."""
+    training images; `metrics`: numbers after a task; `note`: something to be told, or a sign of
+    life; `end`: the trial's record has been written."""
     stage: str = ""
     """`features`, `base`, `adapter`, `evaluation` (for `stage` and `epoch`)."""
     name: str = ""
@@ -43,8 +67,14 @@ class Event(Settings):
     """Measurements by tracking name, e.g. `loss/bottle` or `image_auroc/mean`."""
     seconds: float = 0.0
     """How long the stage or epoch took."""
+    source: Literal["", "made", "resumed", "shared"] = ""
+    """Of a stage that ended: computed now, by an earlier attempt, or by another trial."""
+    saved: float = 0.0
+    """Of a shared stage that ended: seconds that computing it took the trial that did."""
     note: str = ""
-    """Host and process of an attempt; status of an end."""
+    """Host, device and role of an attempt; status of an end; text of a note."""
+    load: Load | None = None
+    """What the process uses, told now and then."""
 
 
 class EventLog:

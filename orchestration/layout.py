@@ -1,7 +1,15 @@
 """Where things lie below the root folder (DESIGN: root folder). Only place to know these names."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from moleflow.errors import StoreError
+from moleflow.files import replace_file
+
+ROOT_FORMAT = 2
+"""Raised whenever what lies below a root folder changes its form."""
+FORMAT_FILE = "root.json"
 
 
 @dataclass(frozen=True)
@@ -14,9 +22,47 @@ class Root:
     def at(cls, path: str | Path) -> "Root":
         return cls(Path(path).expanduser().resolve())
 
+    def check_format(self) -> None:
+        """Raises:
+        StoreError: the folder was written by a version of moleflow that keeps things otherwise.
+        """
+        found = _format_of(self.path)
+        if found not in (None, ROOT_FORMAT):
+            raise StoreError(
+                f"--root {self.path}: is of format {found}, this moleflow reads {ROOT_FORMAT}; "
+                "choose another --root, or go on with the version that wrote it (nothing in it "
+                "was changed)"
+            )
+
+    def claim(self) -> None:
+        """Make the folder, and say in it which format it has.
+
+        Raises:
+            StoreError: another format, or the folder cannot be made or written.
+        """
+        self.check_format()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            replace_file(self.path / FORMAT_FILE, f'{{"format": {ROOT_FORMAT}}}\n'.encode())
+        except OSError as error:
+            raise StoreError(
+                f"--root {self.path}: cannot be written ({error.strerror}); choose another folder"
+            ) from None
+
     @property
     def store(self) -> Path:
+        """Results of stages, shared by all studies."""
         return self.path / "store"
+
+    @property
+    def leases(self) -> Path:
+        """Claims of trials on stages, and of drivers on studies (`orchestration.lease`)."""
+        return self.path / "leases"
+
+    @property
+    def cache(self) -> Path:
+        """Copies of entries of a store that is not a folder."""
+        return self.path / "cache"
 
     @property
     def mlflow_db(self) -> Path:
@@ -37,6 +83,16 @@ class Root:
     def study_names(self) -> list[str]:
         """Studies of which something is on disk."""
         return sorted(file.parent.name for file in (self.path / "studies").glob("*/study.json"))
+
+
+def _format_of(path: Path) -> object:
+    """None for a folder that holds nothing of ours; 1 is what had no file to say so."""
+    try:
+        return json.loads((path / FORMAT_FILE).read_text(encoding="utf-8"))["format"]
+    except FileNotFoundError:
+        return 1 if any((path / "studies").glob("*/study.json")) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unknown"
 
 
 @dataclass(frozen=True)
@@ -64,8 +120,23 @@ class StudyFolder:
         return self.path / "report"
 
     @property
+    def driver(self) -> Path:
+        """Which process drives this study, while one does."""
+        return self.path / "driver.json"
+
+    @property
+    def stop(self) -> Path:
+        """Asks the driver of this study to end it."""
+        return self.path / "stop"
+
+    @property
     def trials(self) -> Path:
         return self.path / "trials"
+
+    @property
+    def certificates(self) -> Path:
+        """What was compared to show that orders cannot matter (`orchestration.certificate`)."""
+        return self.path / "certificates"
 
     def record(self, key: str) -> Path:
         """The ledger's immutable record of a finished trial."""
@@ -74,6 +145,14 @@ class StudyFolder:
     def trial(self, key: str) -> Path:
         """What a trial writes beside its record: events and artifacts."""
         return self.trials / key
+
+    def asked_of(self, key: str) -> Path:
+        """The trial itself (`orchestration.study.Trial` as JSON), for the worker that runs it."""
+        return self.trial(key) / "trial.json"
+
+    def log(self, key: str) -> Path:
+        """What the trial's processes printed and logged, attempt after attempt."""
+        return self.trial(key) / "log.txt"
 
     def events(self, key: str) -> Path:
         return self.trial(key) / "events.jsonl"

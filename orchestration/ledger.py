@@ -4,7 +4,7 @@ It is the truth; MLflow and reports derive from it.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +15,13 @@ from moleflow.errors import StoreError
 from moleflow.files import replace_file
 from moleflow.settings import Settings
 from orchestration.layout import StudyFolder
+from orchestration.terms import Role
 
 FORMAT = 1
+
+ROWS, END = b'\n "rows": [\n', b"\n ]"
+"""As the ledger writes them: what is inside of a field is indented by more than one space."""
+FINAL = b'"definition": "final_mean"'
 
 Status = Literal["finished", "diverged", "failed"]
 
@@ -65,6 +70,31 @@ class Failure(Settings):
     traceback: str = ""
 
 
+class StageSource(Settings):
+    """Where the result of a trial's stage comes from."""
+
+    kind: str
+    """In the store: `features`, `base`, `adapter`, `scores`."""
+    key: str
+    source: Literal["made", "resumed", "shared"]
+    """Computed by this attempt, by an earlier attempt of this trial, or by another trial."""
+    trial: str = ""
+    """Key of the trial that computed it; empty where the store does not say."""
+    study: str = ""
+    after: tuple[str, ...] = ()
+    """For a trained stage: the tasks that its model had learned before, in that order."""
+    result: str = ""
+    """For a trained stage: SHA-256 of what was trained."""
+    seconds: float = 0.0
+    """How long computing it took."""
+    device: str = ""
+    threads: int = 0
+    host: str = ""
+    git: str = ""
+    verified: bool = False
+    """Whether this trial computed it again and found the same bytes (`--verify-sharing`)."""
+
+
 class RoutingCounts(Settings):
     """Confusion of the router after the last task: rows are true classes, columns chosen tasks."""
 
@@ -97,12 +127,20 @@ class Record(Settings):
     git: str
     """Revision of the code, with `+changes` for an unclean tree; `unknown` outside a checkout."""
     device: str
-    """`cpu` or `cuda:sm_90`."""
+    """`cpu:avx512`, `cuda:sm_90` and the like: kinds round differently."""
     threads: int
     host: str
     started: float
     ended: float
     attempts: int = 1
+    role: Role = "shared"
+    """What the trial might take from others."""
+    adopted_from: str = ""
+    """The study of the same root folder that ran this trial, where it was not this one."""
+    stages: dict[str, StageSource] = Field(default_factory=dict[str, StageSource])
+    """Where each stage's result comes from, e.g. of `adapter cookie`."""
+    uses: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+    """Keys, by kind, of everything in the store that the trial used or made."""
     seconds: dict[str, float] = Field(default_factory=dict[str, float])
     """Wall time by stage, e.g. `adapter cookie`."""
     rows: tuple[Row, ...] = ()
@@ -115,6 +153,22 @@ class Record(Settings):
     """Largest resident memory of the trial's process, bytes."""
     artifacts: tuple[str, ...] = ()
     """Files below the trial's artifacts folder."""
+
+    @property
+    def computing_seconds(self) -> dict[str, float]:
+        """By stage, how long computing it took, whichever trial did."""
+        known = {name: s.seconds for name, s in self.stages.items() if s.trial}
+        return {**self.seconds, **known}
+
+    @property
+    def saved_seconds(self) -> float:
+        """How long computing what was taken from other trials had taken."""
+        return sum(s.seconds for s in self.stages.values() if s.source == "shared")
+
+    @property
+    def revisions(self) -> set[str]:
+        """Of all code that computed what the record's numbers rest on."""
+        return {self.git} | {source.git for source in self.stages.values() if source.git}
 
     @property
     def task0(self) -> str:
@@ -137,11 +191,21 @@ class Ledger:
         write_atomically(target, record.model_dump_json(indent=1, exclude_defaults=False))
 
     def read(self, key: str) -> Record | None:
+        """Raises:
+        StoreError: the file holds no record.
+        """
+        return self._parsed(key, bytes)
+
+    def read_brief(self, key: str) -> Record | None:
+        """The record with its final means as its only rows: rows are nearly all of its bytes."""
+        return self._parsed(key, without_rows)
+
+    def _parsed(self, key: str, kept: Callable[[bytes], bytes]) -> Record | None:
         path = self._folder.record(key)
         if not path.exists():
             return None
         try:
-            return Record.model_validate_json(path.read_text(encoding="utf-8"))
+            return Record.model_validate_json(kept(path.read_bytes()))
         except ValueError as error:
             raise StoreError(
                 f"{path}: not a record of format {FORMAT} ({str(error).splitlines()[0]}); "
@@ -156,6 +220,19 @@ class Ledger:
             record = self.read(key)
             if record is not None:
                 yield record
+
+
+def without_rows(content: bytes) -> bytes:
+    """The record with those rows alone that hold a final mean."""
+    start = content.find(ROWS)
+    end = content.find(END, start)
+    if start < 0 or end < 0:
+        return content
+    kept, at = list[bytes](), start
+    while (at := content.find(FINAL, at, end)) >= 0:
+        kept.append(content[content.rfind(b"{", start, at) : content.find(b"}", at) + 1])
+        at += len(FINAL)
+    return content[:start] + b'\n "rows": [' + b",".join(kept) + b"]" + content[end + len(END) :]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

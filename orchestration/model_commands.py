@@ -29,7 +29,7 @@ from orchestration.options import (
     SettingsOption,
     read_settings,
 )
-from orchestration.plan import absolute_weights, check_writable
+from orchestration.plan import absolute_weights
 from orchestration.runners.base import DETERMINISTIC
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def train(
 
     config = named_profile(profile).updated(absolute_weights(read_settings(settings)))
     place = Root.at(root)
-    check_writable(place)
+    place.claim()
     catalog = open_catalog(data.expanduser().resolve(), classes)
     sequence = in_scenario(classes or tuple(catalog), scenario)
     training = SequenceTraining(

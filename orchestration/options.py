@@ -15,6 +15,13 @@ ClassesOption = Annotated[
 ScenarioHelp = Parameter(
     help="How classes make tasks: 1-1, 10-5, any a-b (a first, then b), or joint."
 )
+UriOption = Annotated[
+    str | None,
+    Parameter(
+        env_var="MLFLOW_TRACKING_URI",
+        help="MLflow tracking store; default: sqlite in the root folder.",
+    ),
+]
 SettingsOption = Annotated[
     tuple[str, ...],
     Parameter(name="--set", consume_multiple=True, help="FIELD=VALUE of any config field."),

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
-from moleflow.errors import StoreError, StudyError
+from moleflow.errors import StudyError
 from moleflow.profiles import profile
 from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
@@ -152,7 +152,7 @@ def make_plan(name: str, study: Study, request: Request, root: Root, say: Say) -
     Raises:
         DataError, WeightsError, StudyError, StoreError, ConfigError: before anything was started.
     """
-    check_writable(root)
+    root.claim()
     data_root = _data_root(study, request, root, say)
     catalog = open_catalog(data_root, study.named_classes)
     sequences(study, study.named_classes or tuple(catalog))
@@ -174,28 +174,15 @@ def read_plan(name: str, root: Root) -> Plan:
 
     Raises:
         StudyError: this root folder holds no such study.
+        StoreError: the root folder is of another format.
     """
+    root.check_format()
     path = root.study(check_name(name)).asked
     if not path.exists():
         there = root.study_names()
         hint = f"it holds {', '.join(there)}" if there else "no study has been run there"
         raise StudyError(f"no study {name!r} in {root.path}: {hint}; is --root right?")
     return Plan.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-def check_writable(root: Root) -> None:
-    """Raises:
-    StoreError: the root folder cannot be made or written.
-    """
-    probe = root.path / ".writable"
-    try:
-        root.path.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise StoreError(
-            f"--root {root.path}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
 
 
 def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:

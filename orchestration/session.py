@@ -12,10 +12,12 @@ from orchestration import results
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
 from orchestration.progress import progress
-from orchestration.runners.base import Resources, Runner, left_to_run
+from orchestration.runners.base import Runner
+from orchestration.schedule import Schedule
 from orchestration.study import Plan
+from orchestration.terms import Terms
 from orchestration.tracking.base import Tracker
-from orchestration.tracking.exporter import Exporter, sync
+from orchestration.tracking.exporter import Exporter, keep_report
 
 if TYPE_CHECKING:
     from orchestration.tracking.mlflow import MlflowTracker
@@ -48,26 +50,32 @@ class Session:
 
         return MlflowTracker(self._root, self._uri)
 
-    def run(self, plan: Plan, runner: Runner, tracker: Tracker) -> bool:
-        """Run what has no record yet; returns whether every trial of the plan has finished."""
+    def run(self, plan: Plan, runner: Runner, schedule: Schedule, tracker: Tracker) -> bool:
+        """Run what the schedule holds; returns whether every trial of the plan has finished."""
         folder = self._root.study(plan.name)
-        left = left_to_run(plan, self._root)
-        if len(left) < len(plan.trials):
-            known = len(plan.trials) - len(left)
+        if len(schedule.left) < len(plan.trials):
+            known = len(plan.trials) - len(schedule.left)
             self._out.print(f"{known} of {len(plan.trials)} trials are in the ledger already")
         with ExitStack() as stack:
             stack.enter_context(Exporter(plan, folder, tracker, self.warn))
             stack.enter_context(progress(plan, folder, self._out, self.warn))
-            runner.run(plan, left)
+            runner.run(plan, schedule)
         results.write(folder)
+        for found in schedule.failed_certificates:
+            self.warn(
+                f"orders are not exchangeable on {found.device} with {found.threads} threads: "
+                f"{len(found.mismatches)} of {len(found.hashes)} hashes differ between trials "
+                f"{' and '.join(found.trials)}; other orders were trained for real"
+            )
         return all(
-            (record := Ledger(folder).read(trial.key)) is not None and record.status == "finished"
+            (record := Ledger(folder).read_brief(trial.key)) is not None
+            and record.status == "finished"
             for trial in plan.trials
         )
 
-    def sync(self, plan: Plan) -> bool:
-        """Bring the tracking store up to date; returns whether it took everything."""
-        return sync(plan, self._root.study(plan.name), self.tracker(), self.warn)
+    def keep_report(self, plan: Plan, tracker: Tracker) -> None:
+        """Put the study's report and table of results beside its run in the tracking store."""
+        keep_report(plan, self._root.study(plan.name), tracker, self.warn)
 
     def ui_command(self) -> str:
         """The command that shows the tracked runs."""
@@ -80,7 +88,7 @@ class Session:
         self._err.print(f"[yellow]warning:[/] {escape(text)}")
 
 
-def new_runner(name: str, root: Root, resources: Resources) -> Runner:
+def new_runner(name: str, root: Root, terms: Terms) -> Runner:
     """The runner of that name.
 
     Raises:
@@ -89,4 +97,4 @@ def new_runner(name: str, root: Root, resources: Resources) -> Runner:
     if name not in RUNNERS:
         raise StudyError(f"--runner {name}: choose one of {', '.join(RUNNERS)}")
     module, kind = RUNNERS[name]
-    return getattr(importlib.import_module(module), kind)(root, resources)
+    return getattr(importlib.import_module(module), kind)(root, terms)

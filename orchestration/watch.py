@@ -6,7 +6,7 @@ nodes see are enough, and a driver that starts later reads the same.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -43,11 +43,16 @@ class _Position:
 class Watcher:
     """Finds what is new since the last look; the first look finds everything that is on disk."""
 
-    def __init__(self, plan: Plan, folder: StudyFolder, warn: Warn):
+    def __init__(
+        self, plan: Plan, folder: StudyFolder, warn: Warn, known: Collection[str] = frozenset()
+    ):
+        """Args:
+        known: keys of trials whose records the caller has read: they have no news.
+        """
         self._folder = folder
         self._ledger = Ledger(folder)
         self._warn = warn
-        self._trials = {trial.key: trial for trial in plan.trials}
+        self._trials = {t.key: t for t in plan.trials if t.key not in known}
         self._positions = {key: _Position() for key in self._trials}
 
     def look(self) -> list[News]:
@@ -109,10 +114,17 @@ class Follower(ABC):
     the block ends by another one.
     """
 
-    def __init__(self, plan: Plan, folder: StudyFolder, warn: Warn, period: float = PERIOD):
+    def __init__(
+        self,
+        plan: Plan,
+        folder: StudyFolder,
+        warn: Warn,
+        period: float = PERIOD,
+        known: Collection[str] = frozenset(),
+    ):
         self.plan = plan
         self.folder = folder
-        self.watcher = Watcher(plan, folder, warn)
+        self.watcher = Watcher(plan, folder, warn, known)
         self._period = period
         self._leaving = threading.Event()
         self._error: Exception | None = None

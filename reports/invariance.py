@@ -1,12 +1,14 @@
 """Order invariance, measured: with a frozen base a class's bank depends on task 0, seed and config.
 
 So trials that share these, and differ in order, must have bit-identical banks and scores of every
-task that both of them learn.
+task that both of them learn. Only what they trained apart from each other is compared: a bank that
+one trial took from another is the same by construction and shows nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moleflow.data.sequences import task_name
 from orchestration.ledger import Record
 from reports.evidence import Setting
 from reports.performance import file_name
@@ -49,6 +51,8 @@ class Invariance:
     mismatches: tuple[Mismatch, ...]
     by_design: int = 0
     """Trials whose banks depend on the order by design, and were not compared."""
+    derived: int = 0
+    """Trials that trained nothing: what the compared ones trained was used in another order."""
 
     @property
     def sentence(self) -> str:
@@ -66,10 +70,15 @@ class Invariance:
         parts = [f"{c.identical} of {c.made} {KINDS[c.kind]}" for c in self.comparisons if c.made]
         where = f"n = {self.groups} groups with the same task 0 and seed"
         if not parts:
-            return f"The trials recorded no hashes, so none could be compared ({where})."
+            return f"The trials share all that they trained, so none could be compared ({where})."
+        derived = (
+            f" {self.derived} further trials were derived: they use what the compared ones "
+            "trained, in another order."
+        )
         return (
-            f"Bit-identical between trials with different orders: {', '.join(parts)} (up to "
-            f"{self.orders} orders each, {where})."
+            f"Bit-identical between trials with different orders, trained apart: "
+            f"{', '.join(parts)} (up to {self.orders} orders each, {where})."
+            f"{derived if self.derived else ''}"
         )
 
 
@@ -93,9 +102,12 @@ def compare(records: Sequence[Record]) -> Invariance:
                     found = Mismatch(name, other.task0, other.seed, reference, other)
                     mismatches.append(found)
     comparisons = tuple(Comparison(kind, made[kind], identical[kind]) for kind in KINDS)
-    most = max((len(group) for group in compared), default=0)
+    most = max(
+        (len({r.order for r in group if r.role != "derived"}) for group in compared), default=0
+    )
     by_design = len(records) - len(free)
-    return Invariance(comparisons, len(compared), most, tuple(mismatches), by_design)
+    derived = sum(record.role == "derived" for record in free)
+    return Invariance(comparisons, len(compared), most, tuple(mismatches), by_design, derived)
 
 
 def _order_free(record: Record) -> bool:
@@ -110,7 +122,22 @@ def _comparable(one: Record, other: Record) -> list[str]:
     )
     moved = {f"scores {name}" for name in task_of if task_of[name] != other_task_of.get(name)}
     both = (one.hashes.keys() & other.hashes.keys()) - moved
-    return sorted(name for name in both if name.split(" ")[0] in KINDS)
+    return sorted(
+        name
+        for name in both
+        if name.split(" ")[0] in KINDS and _maker(one, name) != _maker(other, name)
+    )
+
+
+def _maker(record: Record, name: str) -> str:
+    """Key of the trial that trained what a hash is of; a score's bank decides."""
+    kind, _, what = name.partition(" ")
+    task = next((t for t in record.sequence if what in t), None) if kind == "scores" else None
+    wanted = task_name(task) if task else what or record.task0
+    for stage in (f"base {wanted}", f"adapter {wanted}"):
+        if stage in record.stages:
+            return record.stages[stage].trial
+    return record.key
 
 
 def _shared(record: Record) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def notices(evidence: Evidence) -> tuple[str, ...]:
         found.append(SYNTHETIC)
     records = evidence.records
     for what, values in {
-        "revisions of the code": {record.git for record in records},
+        "revisions of the code": {git for record in records for git in record.revisions},
         "kinds of device": {record.device for record in records},
     }.items():
         if len(values) > 1:
@@ -52,7 +52,8 @@ def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("Tasks", _tasks(evidence)),
         ("Task 0", f"n = {len({trial.sequence[0] for trial in plan.trials})}"),
         ("Orders", f"n = {len(evidence.orders)}"),
-        ("Code", _distinct(record.git for record in records)),
+        ("Sharing", _sharing(evidence)),
+        ("Code", _distinct(git for record in records for git in sorted(record.revisions))),
         ("Versions", _versions(evidence)),
         ("Device", _distinct(f"{r.device}, {r.threads} threads" for r in records)),
         ("Hosts", _distinct(record.host for record in records)),
@@ -97,6 +98,27 @@ def _counts(evidence: Evidence) -> str:
     if evidence.strays:
         text += f"; {evidence.strays} in the ledger that this plan does not ask for, left out here"
     return text
+
+
+def _sharing(evidence: Evidence) -> str:
+    """Where the trained stages of all trials come from."""
+    trained = [
+        source
+        for record in evidence.records
+        for source in record.stages.values()
+        if source.kind in ("base", "adapter")
+    ]
+    if not trained:
+        return DASH
+    taken = sum(source.source == "shared" for source in trained)
+    verified = sum(source.verified for source in trained)
+    text = f"{len(trained) - taken} tasks trained, {taken} taken from other trials"
+    if verified:
+        text += f" ({verified} of them trained again and found identical)"
+    saved = sum(record.saved_seconds for record in evidence.records)
+    adopted = sum(bool(record.adopted_from) for record in evidence.records)
+    text += f"; {_duration(saved)} of computing saved" if taken else ""
+    return text + (f"; {adopted} trials run by other studies of this root" if adopted else "")
 
 
 def _tasks(evidence: Evidence) -> str:

@@ -33,17 +33,27 @@ def test_studies_the_command_line_and_reports_load_neither_torch_nor_ray_nor_mlf
     assert not {"torch", "timm", "ray", "mlflow"} & modules_after(statement)
 
 
-@pytest.mark.parametrize(("library", "home"), [("ray", "ray_tune.py"), ("mlflow", "mlflow.py")])
-def test_one_file_imports_ray_and_one_mlflow(library: str, home: str) -> None:
-    files = [path for package in PACKAGES for path in (TOP / package).rglob("*.py")]
-    starts = (f"import {library}", f"from {library}")
-    importing = {
-        path.name
-        for path in files
-        for line in path.read_text().splitlines()
-        if line.strip().startswith(starts) and line.split()[1].split(".")[0] == library
-    }
-    assert importing == {home}
+def importing(library: str) -> dict[str, str]:
+    """The lines by which files of the project import a library, or a part of it."""
+    lines: dict[str, str] = {}
+    for path in (path for package in PACKAGES for path in (TOP / package).rglob("*.py")):
+        for line in map(str.strip, path.read_text().splitlines()):
+            words = line.split()
+            if words[:1] in (["import"], ["from"]) and f"{words[1]}.".startswith(f"{library}."):
+                name = str(path.relative_to(TOP))
+                lines[name] = lines.get(name, "") + line + "\n"
+    return lines
+
+
+def test_one_file_imports_mlflow() -> None:
+    assert [*importing("mlflow")] == ["orchestration/tracking/mlflow.py"]
+
+
+def test_only_runners_import_ray_and_one_of_them_tune() -> None:
+    found = importing("ray")
+    assert {Path(name).parent.as_posix() for name in found} == {"orchestration/runners"}
+    tune = {name for name, lines in found.items() if "tune" in lines}
+    assert tune == {"orchestration/runners/ray_tune.py"}
 
 
 @pytest.mark.parametrize("name", sorted(profiles.PROFILES))

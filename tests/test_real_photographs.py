@@ -7,8 +7,8 @@ import pytest
 from orchestration import cli
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record
-from orchestration.runners.base import Resources
 from orchestration.runners.base import quiet_environment as worker_environment
+from orchestration.terms import Resources
 from orchestration.tracking.base import quiet_environment as tracking_environment
 
 pytestmark = [pytest.mark.real, pytest.mark.cluster]

@@ -1,70 +1,45 @@
-"""What every runner shares: what a trial gets, what runs it, and how a lost trial is recorded."""
+"""What every runner shares: what runs a trial, and how a lost trial is recorded."""
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Annotated, Self
+from collections.abc import Callable
 
-from pydantic import Field, model_validator
-
-from moleflow.config import NonNegative, Positive
-from moleflow.settings import Settings
-from orchestration.events import read_events
+from orchestration.events import Event, read_events
 from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Failure, Ledger, Record
+from orchestration.ledger import Failure, Ledger, Record, write_atomically
+from orchestration.schedule import Schedule, Start
 from orchestration.study import Plan, Trial
+from orchestration.terms import Resources, Terms
 
-
-class Resources(Settings):
-    """What one trial gets, and where trials run."""
-
-    cpus_per_trial: Positive = 1.0
-    """CPU cores of one trial; its threads are this, rounded down, and at least one."""
-    gpus_per_trial: NonNegative = 0.0
-    """GPUs of one trial; below 1, trials share a GPU."""
-    address: str | None = None
-    """An existing Ray cluster, e.g. `auto` or `10.0.0.1:6379`; none: a cluster of this machine."""
-    max_retries: Annotated[int, Field(ge=0)] = 2
-    """How often a trial is started again after its worker was lost or failed to read or write."""
-
-    @model_validator(mode="after")
-    def _schedulable(self) -> Self:
-        for name, amount in (("CPUs", self.cpus_per_trial), ("GPUs", self.gpus_per_trial)):
-            if amount > 1 and amount != int(amount):
-                raise ValueError(
-                    f"{name} per trial: {amount} is above 1, so it must be a whole number"
-                )
-        return self
-
-    @property
-    def threads(self) -> int:
-        """Threads that a trial computes with."""
-        return max(1, int(self.cpus_per_trial))
-
-
-TrialFunction = Callable[[Trial, Root, Resources], str]
+TrialFunction = Callable[[Trial, Root, Terms], str]
 """Runs one trial in the present process, publishes its record and returns the record's status.
 It raises only what another attempt can cure. A module's function, so that workers can import it."""
 
 
-def run_trial(trial: Trial, root: Root, resources: Resources) -> str:
+def run_trial(trial: Trial, root: Root, terms: Terms) -> str:
     """The trial function of real studies. Torch is imported here: in workers, not in the driver."""
     from orchestration import trial as sequence
 
-    return sequence.run_trial(trial, root, resources)
+    return sequence.run_trial(trial, root, terms)
 
 
 class Runner(ABC):
     """Runs trials of one study until each has a ledger record."""
 
-    def __init__(self, root: Root, resources: Resources):
+    def __init__(self, root: Root, terms: Terms):
+        """Args:
+        terms: of every trial; the schedule decides each one's role.
+        """
         self.root = root
-        self.resources = resources
+        self.terms = terms
+
+    @property
+    def resources(self) -> Resources:
+        return self.terms.resources
 
     @abstractmethod
-    def run(self, plan: Plan, trials: Sequence[Trial], function: TrialFunction = run_trial) -> None:
-        """Run these trials of the plan (those without a record; `left_to_run` names them).
+    def run(self, plan: Plan, schedule: Schedule, function: TrialFunction = run_trial) -> None:
+        """Run what the schedule hands out, until it has nothing left.
 
         A trial whose attempts all failed gets a record with status `failed`, so the others go on.
 
@@ -74,6 +49,18 @@ class Runner(ABC):
         """
 
 
+def hand_out(schedule: Schedule, folder: StudyFolder) -> Start | None:
+    """What may start now, written where its worker reads it: a worker must not read a whole plan.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    start = schedule.next()
+    if start is not None:
+        write_atomically(folder.asked_of(start.trial.key), start.trial.model_dump_json())
+    return start
+
+
 def left_to_run(plan: Plan, root: Root) -> list[Trial]:
     """Plan minus ledger, in the plan's order."""
     done = set(Ledger(root.study(plan.name)).keys())
@@ -81,8 +68,12 @@ def left_to_run(plan: Plan, root: Root) -> list[Trial]:
 
 
 def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, started: float) -> Record:
-    """The record of a trial that could not write one itself. What only its worker knew is empty."""
-    attempts = _attempts(folder.events(trial.key))
+    """The record of a trial that could not write one itself. What only its worker knew is empty;
+    where it was, and its last numbers, are what its events say."""
+    events = _events(folder, trial.key)
+    attempts = [event.time for event in events if event.kind == "attempt"]
+    if failure.kind and not failure.stage:
+        failure = failure.model_copy(update=_last_words(events, failure.message))
     return Record(
         key=trial.key,
         study=trial.study,
@@ -106,16 +97,58 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
     )
 
 
-def _attempts(path: Path) -> list[float]:
-    """When each attempt began; a damaged file, which may be why they failed, says nothing."""
+def whereabouts(folder: StudyFolder, key: str) -> str:
+    """Where a trial's present attempt is, e.g. `adapter cookie, epoch 3 of 40`; may be empty."""
+    stage, numbers = _position(_events(folder, key))
+    return ", ".join(part for part in (stage, _told(numbers)) if part)
+
+
+def _events(folder: StudyFolder, key: str) -> list[Event]:
+    """A damaged file, which may be why a trial failed, says nothing."""
     try:
-        return [event.time for event in read_events(path) if event.kind == "attempt"]
+        return list(read_events(folder.events(key)))
     except ValueError:
         return []
 
 
+def _last_words(events: list[Event], message: str) -> dict[str, object]:
+    stage, numbers = _position(events)
+    if not stage:
+        return {}
+    where = ", ".join(part for part in (stage, _told(numbers)) if part)
+    return {"stage": stage, "numbers": numbers, "message": f"{message}; it was in {where}"}
+
+
+def _position(events: list[Event]) -> tuple[str, dict[str, float]]:
+    """Stage and task that the last attempt told of last, and the last numbers of that stage."""
+    begun = max((i for i, e in enumerate(events) if e.kind == "attempt"), default=0)
+    told = [e for e in events[begun:] if e.kind in ("stage", "epoch")]
+    if not told:
+        return "", {}
+    last, numbers = told[-1], dict[str, float]()
+    if last.kind == "epoch":
+        numbers |= {"epoch": last.epoch, "epochs": last.epochs}
+        # A repeated epoch's losses stand where they were told first.
+        same = (
+            e
+            for e in events
+            if e.kind == "epoch"
+            and (e.stage, e.name, e.epoch) == (last.stage, last.name, last.epoch)
+        )
+        for event in same:
+            numbers |= event.values
+    return f"{last.stage} {last.name}".strip(), numbers
+
+
+def _told(numbers: dict[str, float]) -> str:
+    if "epoch" not in numbers:
+        return ""
+    values = [f"{k} {v:.4g}" for k, v in numbers.items() if k not in ("epoch", "epochs")]
+    return ", ".join([f"epoch {numbers['epoch']:g} of {numbers['epochs']:g}", *values])
+
+
 def last_of(attempts: int, message: str) -> str:
-    return f"{message} (last of {attempts} attempts)"
+    return f"{message} (last of {attempts} attempts)" if attempts > 1 else message
 
 
 DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -130,10 +163,13 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
-        "RAY_DEDUP_LOGS_SKIP_REGEX": "died|killed",
+        # Nothing that Ray says of lost workers and nodes is printed: the ledger tells of it.
+        "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         # Without it Tune waits ten seconds for busy trials before it ends them.
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        # Tune's own state is never read: no snapshot of it but the one at the end.
+        "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,

@@ -1,27 +1,47 @@
 """Trials one after another in the present process: for tests and debugging."""
 
+import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 
+from orchestration.layout import StudyFolder
 from orchestration.ledger import Failure, Ledger
-from orchestration.runners.base import Runner, TrialFunction, describe_failure, last_of, run_trial
+from orchestration.runners.base import (
+    Runner,
+    TrialFunction,
+    describe_failure,
+    hand_out,
+    last_of,
+    run_trial,
+)
+from orchestration.runners.worker import attempt_line
+from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
+from orchestration.terms import Terms
 
 
 class InlineRunner(Runner):
-    """No worker, so a lost process is a lost study; everything else behaves as on a cluster."""
+    """No worker, so a lost process is a lost study, and a trial that hangs is not ended; all else
+    behaves as on a cluster. A trial's log holds what was logged, not what was printed."""
 
-    def run(self, plan: Plan, trials: Sequence[Trial], function: TrialFunction = run_trial) -> None:
-        for trial in trials:
-            self._run_one(trial, function)
+    def run(self, plan: Plan, schedule: Schedule, function: TrialFunction = run_trial) -> None:
+        folder = self.root.study(plan.name)
+        while (start := hand_out(schedule, folder)) is not None:
+            terms = self.terms.model_copy(update={"role": start.role})
+            self._run_one(start.trial, terms, folder, function)
+            schedule.ended(start.trial.key)
 
-    def _run_one(self, trial: Trial, function: TrialFunction) -> None:
-        folder = self.root.study(trial.study)
+    def _run_one(
+        self, trial: Trial, terms: Terms, folder: StudyFolder, function: TrialFunction
+    ) -> None:
         started = time.time()
         for attempt in range(self.resources.max_retries + 1):
             try:
-                function(trial, self.root, self.resources)
+                with _logged(folder.log(trial.key)):
+                    function(trial, self.root, terms)
                 return
             except Exception as error:
                 if attempt == self.resources.max_retries:
@@ -30,5 +50,23 @@ class InlineRunner(Runner):
                         message=last_of(attempt + 1, str(error)),
                         traceback=traceback.format_exc(),
                     )
-                    record = describe_failure(trial, failure, folder, started)
-                    Ledger(folder).write(record)
+                    Ledger(folder).write(describe_failure(trial, failure, folder, started))
+
+
+@contextmanager
+def _logged(path: Path) -> Generator[None]:
+    """Everything that Python's loggers say goes to the trial's log too."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(attempt_line())
+    handler, root = logging.FileHandler(path, encoding="utf-8", delay=True), logging.getLogger()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    try:
+        yield
+    except Exception:
+        with path.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -1,144 +1,290 @@
-"""Trials on a Ray cluster, one Ray Tune trial each. The only file that imports Ray.
+"""Trials on a Ray cluster, one Ray Tune trial each. The only file that imports Ray Tune.
 
-A run is one *wave*: a Tune experiment with a name of its own, given the keys of the trials that are
-left. Tune only schedules and restarts; what is done stands in the ledger, never in Tune's state.
+A run is one *wave*: a Tune experiment with a name of its own, fed with keys while it runs. Tune
+only places and restarts; what may start is the schedule's, what is done stands in the ledger,
+and Tune's own state is never read again.
 """
 
 # Ray's own annotations are incomplete.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-import logging
-import math
 import os
 import re
 import shutil
 import signal
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.exceptions import RayTaskError
-from ray.tune.logger import JsonLoggerCallback
+from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
 from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Failure, Ledger
+from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners.base import (
-    Resources,
     Runner,
     TrialFunction,
     describe_failure,
+    hand_out,
     last_of,
-    quiet_environment,
     run_trial,
 )
+from orchestration.runners.cluster import cluster, share_of_a_node, slots
+from orchestration.runners.guard import HUNG, Guard, Limit, verdict_file
+from orchestration.runners.worker import announce, asked_trial, output_kept
+from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
+from orchestration.terms import Terms
 
-SOCKET_PATH_ROOM = 40
-"""Ray's socket paths, of which its folder is the beginning, may have 107 characters."""
-
+__all__ = ["RayTuneRunner", "cluster"]
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """Escape sequences by which Ray colours tracebacks."""
 
 
 class RayTuneRunner(Runner):
-    """Starts a cluster of this machine, or joins one; workers find their trial in `study.json`."""
+    """Starts a cluster of this machine, or joins one."""
 
-    def run(self, plan: Plan, trials: Sequence[Trial], function: TrialFunction = run_trial) -> None:
-        if not trials:
+    def run(self, plan: Plan, schedule: Schedule, function: TrialFunction = run_trial) -> None:
+        if schedule.exhausted:
             return
-        folder, started = self.root.study(plan.name), time.time()
-        wave = f"wave-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-        # Twice, for connecting to a cluster sets Ray's own handlers.
-        with _interruptible(), cluster(self.resources), _interruptible():
-            slots = _slots(self.resources)
-            tuner = self._tuner(folder, wave, trials, function, slots)
-            results = {Path(result.path).name: result for result in tuner.fit()}
-        self._record_lost(folder, trials, results, started)
-        if any(not folder.record(trial.key).exists() for trial in trials):
-            raise KeyboardInterrupt
+        folder = self.root.study(plan.name)
         waves = folder.path / "waves"
-        shutil.rmtree(waves / wave)
-        if not any(waves.iterdir()):
-            waves.rmdir()
+        try:
+            # Twice, for connecting to a cluster sets Ray's own handlers.
+            with _interruptible(), cluster(self.resources), _interruptible():
+                share = share_of_a_node(self.resources)
+                with Guard(folder, self.resources) as guard:
+                    desk = Desk(schedule, folder, guard)
+                    self._run_wave(folder, desk, share, len(plan.trials), function)
+        finally:
+            # Also what a driver that was killed has left: no wave is ever used again.
+            shutil.rmtree(waves, ignore_errors=True)
+        desk.check_ended()
 
-    def _tuner(
+    def _run_wave(
         self,
         folder: StudyFolder,
-        wave: str,
-        trials: Sequence[Trial],
+        desk: "Desk",
+        share: dict[str, float],
+        most: int,
         function: TrialFunction,
-        slots: int,
-    ) -> tune.Tuner:
+    ) -> None:
         work = tune.with_parameters(
-            _work, root=self.root, study=folder.name, resources=self.resources, function=function
+            _work, root=self.root, study=folder.name, terms=self.terms, function=function
         )
-        amounts = {"cpu": self.resources.cpus_per_trial, "gpu": self.resources.gpus_per_trial}
-        return tune.Tuner(
-            tune.with_resources(work, amounts),
-            param_space={"trial": tune.grid_search([trial.key for trial in trials])},
-            tune_config=tune.TuneConfig(
-                max_concurrent_trials=min(slots, len(trials)),
-                reuse_actors=False,
-                trial_name_creator=_key_of,
-                trial_dirname_creator=_key_of,
-            ),
-            run_config=tune.RunConfig(
-                name=wave,
-                storage_path=str(folder.path / "waves"),
-                failure_config=tune.FailureConfig(max_failures=self.resources.max_retries),
-                callbacks=[JsonLoggerCallback()],
-                verbose=0,
-            ),
+        tune.run(
+            tune.with_resources(work, tune.PlacementGroupFactory([share])),
+            name=f"wave-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}",
+            storage_path=str(folder.path / "waves"),
+            search_alg=_Feed(desk),
+            num_samples=-1,
+            max_concurrent_trials=min(slots(self.resources, share), most),
+            max_failures=self.resources.max_retries,
+            reuse_actors=False,
+            raise_on_failed_trial=False,
+            trial_name_creator=_key_of,
+            trial_dirname_creator=_key_of,
+            callbacks=[_Outcomes(desk)],
+            verbose=0,
         )
 
-    def _record_lost(
-        self,
-        folder: StudyFolder,
-        trials: Sequence[Trial],
-        results: Mapping[str, tune.Result],
-        started: float,
+
+class Desk:
+    """Hands trials of a schedule to Tune, and learns what became of them."""
+
+    def __init__(self, schedule: Schedule, folder: StudyFolder, guard: Guard):
+        self._schedule = schedule
+        self._folder = folder
+        self._guard = guard
+        self._ledger = Ledger(folder)
+        self._out: dict[str, Trial] = {}
+        self._unrecorded: list[str] = []
+        self._since = time.time()
+
+    @property
+    def exhausted(self) -> bool:
+        return self._schedule.exhausted
+
+    def hand_out(self) -> dict[str, str] | None:
+        """The next trial as Tune's config; None while all that are left must wait.
+
+        Raises:
+            StudyError: they wait for nothing, as none is in work.
+        """
+        start = hand_out(self._schedule, self._folder)
+        if start is not None:
+            self._out[start.trial.key] = start.trial
+            return {"trial": start.trial.key, "role": start.role}
+        if not self._out and not self.exhausted:
+            left = len(self._schedule.left)
+            raise StudyError(f"{left} trials wait for others, and no trial runs; a defect")
+        return None
+
+    def began(self, tuned: Any) -> None:
+        actor = tuned.temporary_state.ray_actor
+
+        def end(limit: Limit) -> None:
+            if limit == "wall":
+                tuned.max_failures = 0
+            # Reaches every node, and a stopped process too: that one within seconds.
+            ray.kill(actor)
+
+        self._guard.began(_key_of(tuned), end)
+
+    def tries_again(self, tuned: Any) -> None:
+        self._guard.ended(_key_of(tuned))
+
+    def failed(self, tuned: Any) -> None:
+        """All attempts are used up; it goes on record, unless the last one still wrote its own."""
+        key = _key_of(tuned)
+        verdict, attempts = self._guard.ended(key), int(tuned.num_failures)
+        if not self._recorded(key):
+            failure = _hung(verdict, attempts) if verdict else _failure(tuned, attempts)
+            record = describe_failure(self._out[key], failure, self._folder, self._since)
+            assert record.failure is not None
+            write_atomically(verdict_file(self._folder, key), record.failure.message + "\n")
+            self._ledger.write(record)
+        self._end(key)
+
+    def completed(self, tuned: Any) -> None:
+        key = _key_of(tuned)
+        self._guard.ended(key)
+        if not self._recorded(key):
+            self._unrecorded.append(key)
+        self._end(key)
+
+    def check(self) -> None:
+        """Raises what ended the guard."""
+        if self._guard.error is not None:
+            raise self._guard.error
+
+    def check_ended(self) -> None:
+        """After a wave.
+
+        Raises:
+            StudyError: a trial ended without a record.
+            KeyboardInterrupt: Tune was interrupted, and has ended its trials gracefully.
+        """
+        if self._unrecorded:
+            raise StudyError(
+                f"{len(self._unrecorded)} trials ended, and their records are not in "
+                f"{self._folder.trials} (the first is {self._unrecorded[0]}); "
+                "--root must be a folder that all nodes see"
+            )
+        if self._out or not self.exhausted:
+            raise KeyboardInterrupt
+
+    def _recorded(self, key: str) -> bool:
+        # A network file system may remember that a file was missing until its folder is opened.
+        with suppress(OSError):
+            os.scandir(self._folder.trials).close()
+        return self._folder.record(key).exists()
+
+    def _end(self, key: str) -> None:
+        del self._out[key]
+        self._schedule.ended(key)
+
+
+class _Feed(Searcher):
+    """What Tune asks for trials."""
+
+    def __init__(self, desk: Desk):
+        super().__init__()
+        self._desk = desk
+
+    def suggest(self, trial_id: str) -> Any:
+        if self._desk.exhausted:
+            return Searcher.FINISHED
+        return self._desk.hand_out()
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Write `failed` for trials that Tune gave up; one that an interrupt left has no error."""
-        ledger = Ledger(folder)
-        for trial in trials:
-            result = results.get(trial.key)
-            if result is None or folder.record(trial.key).exists():
-                continue
-            if result.error is not None:
-                failure = _failure(result.error, self.resources.max_retries + 1)
-                ledger.write(describe_failure(trial, failure, folder, started))
+        """`_Outcomes` is told more."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: what is left is plan minus ledger."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError
+
+
+class _Outcomes(tune.Callback):
+    """What Tune tells of trials. It takes some errors of callbacks for the trial's, so they are
+    kept, and raised where they end the study."""
+
+    def __init__(self, desk: Desk):
+        self._desk = desk
+        self._error: Exception | None = None
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self._error is not None:
+            raise self._error
+        self._desk.check()
+
+    on_step_end = on_step_begin
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        with self._kept():
+            self._desk.began(trial)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        with self._kept():
+            self._desk.tries_again(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        with self._kept():
+            self._desk.failed(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        with self._kept():
+            self._desk.completed(trial)
+
+    @contextmanager
+    def _kept(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._error = self._error or error
 
 
 def _work(
-    config: dict[str, Any],
-    root: Root,
-    study: str,
-    resources: Resources,
-    function: TrialFunction,
+    config: dict[str, Any], root: Root, study: str, terms: Terms, function: TrialFunction
 ) -> dict[str, str]:
     """Body of a Tune trial, in a worker."""
-    plan = Plan.model_validate_json(root.study(study).asked.read_text(encoding="utf-8"))
-    trial = next(trial for trial in plan.trials if trial.key == config["trial"])
-    return {"status": function(trial, root, resources)}
+    folder, key = root.study(study), str(config["trial"])
+    trial = asked_trial(folder, key)
+    announce(folder, key, ray.get_runtime_context().get_node_id())
+    with output_kept(folder.log(key)):
+        terms = terms.model_copy(update={"role": config["role"]})
+        return {"status": function(trial, root, terms)}
 
 
 def _key_of(trial: Any) -> str:
     return str(trial.config["trial"])
 
 
-def _failure(error: Exception, attempts: int) -> Failure:
+def _hung(verdict: str, attempts: int) -> Failure:
+    return Failure(kind=HUNG, message=last_of(attempts, verdict))
+
+
+def _failure(tuned: Any, attempts: int) -> Failure:
     """Kind and message of what ended the last attempt, without Ray's wrapping."""
+    # Tune's own accessors read where these files are copied to later.
+    if tuned.pickled_error_file is None:
+        text = Path(tuned.error_file).read_text(encoding="utf-8")
+        return Failure(kind="TuneError", message=last_of(attempts, "see below"), traceback=text)
+    error = cloudpickle.loads(Path(tuned.pickled_error_file).read_bytes())
     cause = error.cause if isinstance(error, RayTaskError) else error
     lines = str(cause).strip().splitlines()
     return Failure(
@@ -146,92 +292,6 @@ def _failure(error: Exception, attempts: int) -> Failure:
         message=last_of(attempts, lines[0] if lines else "no message"),
         traceback=COLOUR.sub("", str(error)),
     )
-
-
-@contextmanager
-def cluster(resources: Resources) -> Generator[None]:
-    """A cluster of this machine, ended afterwards with its folder; or one that exists, then left.
-
-    Does nothing where a caller has connected already.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    packages = str(Path(__file__).resolve().parents[2])
-    environment = {**quiet_environment(resources), "PYTHONPATH": packages}
-    common: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.CRITICAL,
-        "runtime_env": {"env_vars": environment},
-    }
-    scratch: Path | None = None
-    try:
-        if resources.address:
-            ray.init(address=resources.address, **common)
-        else:
-            scratch = _scratch_folder()
-            ray.init(
-                address="local",
-                num_cpus=os.cpu_count(),
-                include_dashboard=False,
-                _temp_dir=str(scratch),
-                **common,
-            )
-        yield
-    finally:
-        with _uninterrupted():
-            ray.shutdown()
-            if scratch is not None:
-                _remove(scratch)
-
-
-def _scratch_folder() -> Path:
-    usual = Path(tempfile.gettempdir())
-    short = usual if len(str(usual)) < SOCKET_PATH_ROOM else Path("/tmp")
-    return Path(tempfile.mkdtemp(prefix="mf-", dir=short))
-
-
-def _remove(folder: Path, patience: float = 10.0) -> None:
-    """Delete a folder in which ending processes may still write for a moment."""
-    deadline = time.monotonic() + patience
-    while folder.exists():
-        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
-        time.sleep(0.05)
-
-
-def _slots(resources: Resources) -> int:
-    """How many trials can run at a time.
-
-    A cluster that was joined may grow: twice as many make its autoscaler see demand.
-
-    Raises:
-        StudyError: no node is large enough for one trial.
-    """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = sum(_fitting(node, resources) for node in nodes)
-    if slots == 0:
-        found = "; ".join(
-            f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes
-        )
-        raise StudyError(
-            f"a trial asks for {resources.cpus_per_trial:g} CPUs and "
-            f"{resources.gpus_per_trial:g} GPUs, and no node has as much "
-            f"(the cluster's nodes: {found or 'none'}); "
-            "ask for less per trial, or join a larger cluster"
-        )
-    return 2 * slots if resources.address else slots
-
-
-def _fitting(node: Mapping[str, float], resources: Resources) -> int:
-    fits = [math.floor(node.get("CPU", 0) / resources.cpus_per_trial + 1e-9)]
-    gpus, asked = node.get("GPU", 0), resources.gpus_per_trial
-    if asked >= 1:
-        fits.append(math.floor(gpus / asked))
-    elif asked > 0:
-        fits.append(math.floor(gpus) * math.floor(1 / asked + 1e-9))
-    return min(fits)
 
 
 @contextmanager
@@ -251,18 +311,4 @@ def _interruptible() -> Generator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
-
-
-@contextmanager
-def _uninterrupted() -> Generator[None]:
-    """A second Ctrl-C must not leave processes behind; what is protected takes seconds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    raise KeyboardInterrupt

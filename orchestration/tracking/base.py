@@ -27,7 +27,12 @@ class Tracker(ABC):
 
     Every method may be called again with the same arguments, also by a later process, and then
     changes nothing. Where the store fails, each raises TrackerAway or TrackerRefused, nothing else.
+    Trials may be more than the plan's: what the ledger holds of earlier plans is kept.
     """
+
+    @abstractmethod
+    def options(self) -> tuple[str, ...]:
+        """Options of the command line that name this store."""
 
     @abstractmethod
     def begin(self, plan: Plan, started: float) -> None:
@@ -36,6 +41,10 @@ class Tracker(ABC):
         Args:
             started: when the first trial did, or now.
         """
+
+    @abstractmethod
+    def holds(self, trial: Trial, record: Record) -> bool:
+        """Whether the store is known to hold the trial to its end: nothing need be sent again."""
 
     @abstractmethod
     def log(self, trial: Trial, events: Sequence[Event]) -> None:
@@ -51,7 +60,14 @@ class Tracker(ABC):
 
     @abstractmethod
     def end(self, plan: Plan, records: Sequence[Record], ended: float) -> None:
-        """End the study's run, with the status that `study_status` gives."""
+        """End the study's run, with the status that `study_status` gives, and all that runs yet."""
+
+    @abstractmethod
+    def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
+        """Keep the study's report and its table of results, those that are there, with its run.
+
+        Needs no `begin`; a study that has no run yet keeps none.
+        """
 
 
 def study_status(plan: Plan, records: Sequence[Record]) -> str:
@@ -63,9 +79,12 @@ def study_status(plan: Plan, records: Sequence[Record]) -> str:
 
 def quiet_environment() -> dict[str, str]:
     """Variables that the CLI sets before MLflow is imported: a server that is away costs seconds,
-    not minutes, and nothing but results is sent anywhere or printed."""
+    not minutes, and nothing but results is sent anywhere or printed.
+
+    Without retries: MLflow would repeat a call whose answer was lost, and make a second run.
+    """
     return {
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -1,23 +1,33 @@
 """One thread of the driver that carries events and records to the tracking store, in batches."""
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Self
 
 from orchestration.layout import StudyFolder
-from orchestration.ledger import Record
-from orchestration.study import Plan, Trial
+from orchestration.study import Plan
 from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused
-from orchestration.watch import Follower, News, Warn
+from orchestration.tracking.sender import Sender
+from orchestration.watch import Follower, News, Warn, Watcher
 
 PERIOD = 2.0
 """Seconds between two batches: a call per batch is what a store is slow at."""
+SHARE, STRETCH = 0.015, 5.0
+"""Part of a core that sending may take; batches come up to that many times rarer to keep to it."""
 LONGEST_PAUSE = 60.0
+"""Seconds between two tries while the store is away."""
+LAST_SENDING = 60.0
+"""Seconds that a study may have to wait, at its end, for a store that takes things slowly. One
+that does not answer at all is asked once more and given up."""
+LAST_AFTER_INTERRUPT = 15.0
 
 
 class Exporter(Follower):
     """Sends what is new while a `with` block lasts; what a store that is away missed is sent later.
 
-    Another process, later, sends everything again, which changes nothing in the store.
+    A store may take as long as it likes without holding up the study: it has a thread of its own.
+    Another process, later, sends what this one could not, which changes nothing else in the store.
     """
 
     def __init__(
@@ -27,104 +37,92 @@ class Exporter(Follower):
         tracker: Tracker,
         warn: Warn,
         period: float = PERIOD,
+        longest_end: float = LAST_SENDING,
     ):
         super().__init__(plan, folder, warn, period)
-        self._tracker = tracker
         self._tell = warn
-        self._begun = False
-        self._waiting: dict[str, News] = {}
-        self._records: dict[str, Record] = {}
-        self._open: dict[str, tuple[Trial, float]] = {}
-        self._last = 0.0
-        self._refused = False
-        self._away = False
-        self._told_away = False
-        self._pause = period
-        self._next_try = 0.0
+        self._sender = Sender(plan, folder, tracker, warn)
+        self._longest_end = longest_end
+        self._over = threading.Event()
+        self._given_up = threading.Event()
+        self._delivery = threading.Thread(target=self._deliver, name="tracking", daemon=True)
 
     @property
     def complete(self) -> bool:
         """Whether the store holds all that is on disk."""
-        return self._begun and not self._waiting and not self._refused and not self._away
+        return self._sender.complete
+
+    def __enter__(self) -> Self:
+        self._delivery.start()
+        return super().__enter__()
 
     def handle(self, news: Sequence[News]) -> None:
         for item in news:
-            self._keep(item)
-        if time.monotonic() >= self._next_try:
-            self._send()
+            self._sender.keep(item)
 
     def finish(self, interrupted: bool) -> None:
-        self._send()
-        if not self._away:
-            self._guarded(self._end)
-        if not self.complete:
-            self._tell(
-                f"tracking is incomplete; bring it up to date with: moleflow sync {self.plan.name}"
-            )
+        self._over.set()
+        longest = min(self._longest_end, LAST_AFTER_INTERRUPT if interrupted else LAST_SENDING)
+        self._delivery.join(longest)
+        self._given_up.set()
+        self._sender.tell_missing()
 
-    def _keep(self, item: News) -> None:
-        key = item.trial.key
-        earlier = self._waiting.get(key, News(item.trial))
-        self._waiting[key] = News(item.trial, earlier.events + item.events, item.record)
-        if item.record is None:
-            self._open[key] = (item.trial, item.events[-1].time)
-            self._last = max(self._last, item.events[-1].time)
-        else:
-            self._records[key] = item.record
-            self._last = max(self._last, item.record.ended)
-            self._open.pop(key, None)
-
-    def _send(self) -> None:
-        self._away = False
-        if not self._begun and not self._refused:
-            self._begun = self._guarded(lambda: self._tracker.begin(self.plan, self._first()))
-        for key, item in list(self._waiting.items()):
-            if self._away or not self._begun:
-                return
-            self._guarded(lambda item=item: self._send_one(item))
-            if not self._away:
-                del self._waiting[key]
-        self._pause = self._period
-
-    def _first(self) -> float:
-        times = [event.time for item in self._waiting.values() for event in item.events]
-        times += [record.started for record in self._records.values()]
-        return min(times, default=time.time())
-
-    def _send_one(self, item: News) -> None:
-        self._tracker.log(item.trial, item.events)
-        if item.record is not None:
-            self._tracker.finish(item.trial, item.record, self.folder)
-
-    def _end(self) -> None:
-        for trial, last in self._open.values():
-            self._tracker.interrupt(trial, last)
-        self._tracker.end(self.plan, list(self._records.values()), self._last or time.time())
-
-    def _guarded(self, call: Callable[[], None]) -> bool:
-        """Whether the store took it. The first failure of each kind is told, the others are not."""
+    def _deliver(self) -> None:
         try:
-            call()
-        except TrackerAway as error:
-            if not self._told_away:
-                self._tell(f"tracking store is away, the study goes on: {error}")
-            self._told_away = True
-            self._away = True
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            self._next_try = time.monotonic() + self._pause
-            return False
-        except TrackerRefused as error:
-            if not self._refused:
-                self._tell(f"tracking store refused something, the study goes on: {error}")
-            self._refused = True
-            return False
-        return True
+            self._send_until_over()
+        except Exception as error:  # a defect, but a study of days is not to end by it
+            self._tell(f"tracking stopped, the study goes on: {type(error).__name__}: {error}")
+
+    def _send_until_over(self) -> None:
+        pause = self._period
+        while not self._over.wait(pause):
+            start = time.thread_time()
+            self._sender.send(self._over.is_set)
+            if self._sender.away:
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                rest = (time.thread_time() - start) / SHARE
+                pause = min(max(self._period, rest), STRETCH * self._period)
+        self._sender.send(self._given_up.is_set)
+        if not self._given_up.is_set():
+            self._sender.end()
 
 
 def sync(plan: Plan, folder: StudyFolder, tracker: Tracker, warn: Warn) -> bool:
-    """Send everything that is on disk, again or for the first time; trials without a record count
-    as interrupted. Returns whether the store took all of it."""
-    exporter = Exporter(plan, folder, tracker, warn)
-    exporter.handle(exporter.watcher.look())
-    exporter.finish(interrupted=False)
-    return exporter.complete
+    """Send everything that the store lacks of what is on disk, and the report; trials without a
+    record count as interrupted. Returns whether the store took all of it."""
+    sender = Sender(plan, folder, tracker, warn)
+    for item in Watcher(plan, folder, warn).look():
+        sender.keep(item)
+    sender.send()
+    sender.end()
+    sender.tell_missing()
+    return sender.complete and keep_report(plan, folder, tracker, warn)
+
+
+def keep_report(
+    plan: Plan,
+    folder: StudyFolder,
+    tracker: Tracker,
+    warn: Warn,
+    longest: float = LAST_SENDING,
+) -> bool:
+    """Keep the report with the study's run; returns whether the store took it.
+
+    Gives up after `longest` seconds. Never ends a study: what went wrong is told.
+    """
+    trouble = ["the tracking store took too long"]
+
+    def keep() -> None:
+        try:
+            tracker.keep_report(plan, folder)
+            trouble.clear()
+        except (TrackerAway, TrackerRefused) as error:
+            trouble[:] = [str(error)]
+
+    thread = threading.Thread(target=keep, name="report to tracking", daemon=True)
+    thread.start()
+    thread.join(longest)
+    for text in trouble:
+        warn(f"the report is not in the tracking store: {text}")
+    return not trouble

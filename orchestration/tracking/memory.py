@@ -20,9 +20,17 @@ class MemoryTracker(Tracker):
     points: dict[str, set[Point]] = field(default_factory=dict[str, set[Point]])
     statuses: dict[str, str] = field(default_factory=dict[str, str])
     """By trial key; the study's by its name."""
+    reports: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Files of a study's report, by the study's name."""
+
+    def options(self) -> tuple[str, ...]:
+        return ()
 
     def begin(self, plan: Plan, started: float) -> None:
         self.statuses[plan.name] = "running"
+
+    def holds(self, trial: Trial, record: Record) -> bool:
+        return self.statuses.get(trial.key) == record.status
 
     def log(self, trial: Trial, events: Sequence[Event]) -> None:
         self.statuses.setdefault(trial.key, "running")
@@ -37,4 +45,9 @@ class MemoryTracker(Tracker):
             self.statuses[trial.key] = "killed"
 
     def end(self, plan: Plan, records: Sequence[Record], ended: float) -> None:
+        for key, status in self.statuses.items():
+            self.statuses[key] = "killed" if status == "running" else status
         self.statuses[plan.name] = study_status(plan, records)
+
+    def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
+        self.reports[plan.name] = sorted(path.name for path in folder.report.rglob("*.*"))

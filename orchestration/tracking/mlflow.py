@@ -7,47 +7,68 @@ a resumed study goes on in the runs it has; therefore only one process, the driv
 # MLflow's own annotations are incomplete.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
-import json
 import logging
-import re
-import shlex
-import sys
-from collections.abc import Generator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from requests.exceptions import RequestException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from requests.exceptions import ConnectionError as ConnectionLost
+from requests.exceptions import RequestException, RetryError, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
-from moleflow.errors import StudyError
-from moleflow.profiles import PROFILES
 from orchestration.events import Event
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Record
-from orchestration.study import Plan, Trial, digest, order_label
+from orchestration.study import Plan, Trial
+from orchestration.tracking.address import (
+    check_uri,
+    default_uri,
+    is_server,
+    safe_uri,
+    sqlite_uri,
+    store_options,
+    ui_command,
+)
 from orchestration.tracking.base import (
     Tracker,
     TrackerAway,
     TrackerRefused,
+    TrackingError,
     study_status,
 )
+from orchestration.tracking.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
+from orchestration.tracking.database import PATIENCE, ask, check_can_be_made, make_once, sqlite_file
+from orchestration.tracking.kept_report import content_of, report_files
+from orchestration.tracking.naming import (
+    NOTE,
+    count_tags,
+    metric_name,
+    order_numbers,
+    record_tags,
+    run_name,
+    study_tags,
+    timings,
+    trial_params,
+    trial_tags,
+)
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-SERVERS = ("http", "https")
-METRICS_PER_BATCH, PARAMS_PER_BATCH, PARAM_LENGTH, TAG_LENGTH = 1000, 100, 6000, 5000
+__all__ = ["MlflowTracker", "check_reachable", "ui_command"]
+
 ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
-RECORDED = ("finished", "diverged", "failed")
-LONGEST_PART = 100
-"""Letters of a part of a metric's name: a task of many classes has a long one."""
+PARENT, COMPLETE = "mlflow.parentRunId", "moleflow.complete"
+"""COMPLETE is the end of the record, in ms, that a run holds to its last byte."""
 TRY_AGAIN = {408, 425, 429}
 """HTTP statuses below 500 after which the same call may succeed."""
+LONGEST_CHECK = 12.0
+"""Seconds."""
 
 
 class MlflowTracker(Tracker):
@@ -63,30 +84,48 @@ class MlflowTracker(Tracker):
 
     def __init__(self, root: Root, uri: str | None = None):
         self._uri = check_uri(uri) if uri else default_uri(root)
+        self._options = store_options(uri, root)
         self._root = root
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._parent = ""
         self._runs: dict[str, _Known] = {}
+        self._orders: dict[str, str] = {}
+        self._planned: frozenset[str] = frozenset()
+        self._doubt = False
+        self._one_call = threading.Lock()
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
+    def options(self) -> tuple[str, ...]:
+        return self._options
+
     def begin(self, plan: Plan, started: float) -> None:
-        with _translated(self._uri):
-            client = self._connected()
-            self._experiment = self._find_experiment(plan.name).experiment_id
-            found = self._find_runs()
-            keyed = [(run.data.tags.get("moleflow.trial"), run) for run in found]
-            self._runs = {key: _known(run) for key, run in keyed if key}
-            parents = [run for run in found if run.data.tags.get("moleflow.study") == plan.name]
-            if parents:
-                self._parent = parents[0].info.run_id
-                client.update_run(self._parent, status="RUNNING")
+        self._orders = order_numbers(plan)
+        self._planned = frozenset(trial.key for trial in plan.trials)
+        tags = study_tags(plan)
+        with self._calls() as client:
+            self._experiment = self._find_experiment(plan).experiment_id
+            parents = self._find_runs("moleflow.study")
+            if plan.name in parents:
+                self._parent = parents[plan.name].run_id
+                self._settle(parents[plan.name], tags, plan.name, "RUNNING")
             else:
-                tags = {"moleflow.study": plan.name, "mlflow.note.content": plan.study.question}
+                texts = {name: plain_text(value, TAG_LENGTH) for name, value in tags.items()}
                 time = _milliseconds(started)
-                run = client.create_run(self._experiment, time, tags, plan.name)
+                run = client.create_run(self._experiment, time, texts, plan.name)
                 self._parent = run.info.run_id
+            self._runs = self._find_runs("moleflow.trial")
+            names = {trial.key: run_name(trial, self._orders) for trial in plan.trials}
+            for key, known in self._runs.items():
+                own = self._own_tags(key)
+                self._runs[key] = self._settle(known, own, names.get(key, known.name))
+
+    def holds(self, trial: Trial, record: Record) -> bool:
+        known = self._runs.get(trial.key)
+        if known is None:
+            return False
+        return (known.tags.get(COMPLETE), known.status) == (_stamp(record), ENDS[record.status])
 
     def log(self, trial: Trial, events: Sequence[Event]) -> None:
         if not events:
@@ -96,190 +135,227 @@ class MlflowTracker(Tracker):
             for event in events
             for name, value in event.values.items()
         ]
-        with _translated(self._uri):
+        with self._calls():
             known = self._run(trial, events[0].time)
-            if known.killed:
-                self._connected().update_run(known.run_id, status="RUNNING")
-                self._runs[trial.key] = replace(known, killed=False)
-            for i in range(0, len(metrics), METRICS_PER_BATCH):
-                batch = metrics[i : i + METRICS_PER_BATCH]
-                self._connected().log_batch(known.run_id, metrics=batch)
+            lacking = [
+                Param(name, plain_text(value, PARAM_LENGTH))
+                for name, value in trial_params(trial).items()
+                if name not in known.params
+            ]
+            self._add(known.run_id, [*lacking, *metrics])
+            known = replace(known, params=known.params | {param.key for param in lacking})
+            running = {"moleflow.status": "running"}
+            self._runs[trial.key] = self._settle(known, running, known.name, "RUNNING")
 
     def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
-        tags = {"moleflow.status": record.status, "moleflow.git": record.git}
-        if record.failure:
-            tags["moleflow.failure"] = f"{record.failure.kind}: {record.failure.message}"
-        with _translated(self._uri):
-            client, known = self._connected(), self._run(trial, record.started)
-            client.log_batch(known.run_id, tags=_tags(tags))
-            if not known.kept:
+        at, tags = _milliseconds(record.ended), record_tags(record) | {COMPLETE: _stamp(record)}
+        times = [Metric(metric_name(n), v, at, 0) for n, v in timings(record).items()]
+        with self._calls() as client:
+            known = self._run(trial, record.started)
+            if known.tags.get(COMPLETE) != tags[COMPLETE]:
                 client.log_artifact(known.run_id, str(folder.record(trial.key)))
                 if folder.artifacts(trial.key).is_dir():
                     client.log_artifacts(known.run_id, str(folder.artifacts(trial.key)))
-                client.set_tag(known.run_id, "moleflow.artifacts", "kept")
-                self._runs[trial.key] = replace(known, kept=True)
-            client.set_terminated(known.run_id, ENDS[record.status], _milliseconds(record.ended))
+            if "moleflow.failure" in known.tags and record.failure is None:
+                client.delete_tag(known.run_id, "moleflow.failure")
+            self._add(known.run_id, [*times, *_tags(tags)])
+            known = replace(known, tags=known.tags | tags)
+            self._runs[trial.key] = self._end(known, record.status, record.ended)
 
     def interrupt(self, trial: Trial, ended: float) -> None:
-        with _translated(self._uri):
+        with self._calls():
             if trial.key in self._runs:
-                client, run = self._connected(), self._runs[trial.key].run_id
-                client.set_tag(run, "moleflow.status", "killed")
-                client.set_terminated(run, "KILLED", _milliseconds(ended))
+                self._kill(trial.key, ended)
 
     def end(self, plan: Plan, records: Sequence[Record], ended: float) -> None:
         status = study_status(plan, records)
-        states = [record.status for record in records]
-        tags = {f"moleflow.{name}": str(states.count(name)) for name in RECORDED}
-        with _translated(self._uri):
-            client = self._connected()
-            client.log_batch(self._parent, tags=_tags({"moleflow.status": status, **tags}))
+        tags = {"moleflow.status": status} | count_tags(records)
+        with self._calls() as client:
+            if self._doubt:
+                self._runs = self._find_runs("moleflow.trial")
+                self._doubt = False
+            for key in [key for key, known in self._runs.items() if known.status == "RUNNING"]:
+                self._kill(key, ended)
+            self._add(self._parent, _tags(tags))
             client.set_terminated(self._parent, ENDS[status], _milliseconds(ended))
 
-    def _connected(self) -> MlflowClient:
-        """The first connection makes a SQLite file and its tables."""
-        if self._client is None:
-            self._root.path.mkdir(parents=True, exist_ok=True)
-            self._client = MlflowClient(tracking_uri=self._uri)
+    def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
+        files = report_files(folder)
+        with self._calls() as client:
+            experiment = client.get_experiment_by_name(plan.name)
+            if experiment is None or not files:
+                return
+            self._experiment = experiment.experiment_id
+            known = self._find_runs("moleflow.study").get(plan.name)
+            content = content_of(files)
+            if known is None or known.tags.get("moleflow.report") == content:
+                return
+            for path, place in files:
+                client.log_artifact(known.run_id, str(path), place)
+            client.set_tag(known.run_id, "moleflow.report", content)
+
+    @contextmanager
+    def _calls(self) -> Generator[MlflowClient]:
+        """One at a time: a call that was given up may still be waiting for its answer."""
+        if not self._one_call.acquire(timeout=PATIENCE):
+            raise TrackerAway(f"{safe_uri(self._uri)}: an earlier call has no answer yet")
+        try:
+            with _translated(self._uri):
+                if self._client is None:
+                    self._client = _connected(self._uri, self._root)
+                yield self._client
+        finally:
+            self._one_call.release()
+
+    @property
+    def _store(self) -> MlflowClient:
+        assert self._client is not None
         return self._client
 
-    def _find_experiment(self, name: str) -> Experiment:
-        client = self._connected()
-        found = client.get_experiment_by_name(name)
+    def _find_experiment(self, plan: Plan) -> Experiment:
+        found = self._store.get_experiment_by_name(plan.name)
         if found is None:
-            own = urlsplit(self._uri).scheme not in SERVERS
-            place = (self._root.mlflow_artifacts / name).as_uri() if own else None
-            made = client.create_experiment(name, artifact_location=place, tags=KIND)
-            return client.get_experiment(made)
+            place = self._root.mlflow_artifacts / plan.name
+            tags = KIND | {NOTE: plan.study.question}
+            location = None if is_server(self._uri) else place.as_uri()
+            made = self._store.create_experiment(plan.name, location, tags)
+            return self._store.get_experiment(made)
         if found.lifecycle_stage == "deleted":
             raise TrackerRefused(
-                f"experiment {name} was deleted; get it back with: "
+                f"experiment {plan.name} was deleted; get it back with: "
                 f"mlflow experiments restore --experiment-id {found.experiment_id}"
             )
         return found
 
-    def _find_runs(self) -> list[Run]:
-        client = self._connected()
-        page = client.search_runs([self._experiment])
-        runs = list(page)
+    def _find_runs(self, tag: str) -> "dict[str, _Known]":
+        """Runs of the experiment by that tag's value. Where an answer was lost, a value may have
+        two: the one that is complete, or else was made first, stays."""
+        where, query = [self._experiment], f"tags.`{tag}` != ''"
+        page = self._store.search_runs(where, query)
+        runs = [_known(run) for run in page]
         while page.token:
-            page = client.search_runs([self._experiment], page_token=page.token)
-            runs += page
-        return runs
+            page = self._store.search_runs(where, query, page_token=page.token)
+            runs += [_known(run) for run in page]
+        found: dict[str, _Known] = {}
+        for known in sorted(runs, key=lambda k: (COMPLETE not in k.tags, k.started, k.run_id)):
+            if found.setdefault(known.tags[tag], known) is not known:
+                self._store.delete_run(known.run_id)
+        return found
 
     def _run(self, trial: Trial, started: float) -> "_Known":
-        """The trial's run, made where there is none; parameters that it lacks are added."""
-        client = self._connected()
-        known = self._runs.get(trial.key)
-        if known is None:
-            tags = trial_tags(trial) | {"mlflow.parentRunId": self._parent}
-            name = f"{trial.axes.get('task0', trial.key)} seed {trial.seed} {trial.key[:8]}"
-            run = client.create_run(self._experiment, _milliseconds(started), tags, name)
-            known = self._runs[trial.key] = _known(run)
-        lacking = {n: v for n, v in trial_params(trial).items() if n not in known.params}
-        if lacking:
-            params = [Param(name, value) for name, value in lacking.items()]
-            for i in range(0, len(params), PARAMS_PER_BATCH):
-                client.log_batch(known.run_id, params=params[i : i + PARAMS_PER_BATCH])
-            known = replace(known, params=known.params | set(lacking))
-            self._runs[trial.key] = known
-        return known
+        """The trial's run, made where there is none."""
+        if trial.key not in self._runs and self._doubt:
+            self._runs, self._doubt = self._find_runs("moleflow.trial"), False
+        if trial.key not in self._runs:
+            tags = trial_tags(trial) | self._own_tags(trial.key) | {"moleflow.status": "running"}
+            texts = {name: plain_text(value, TAG_LENGTH) for name, value in tags.items()}
+            name, time = run_name(trial, self._orders), _milliseconds(started)
+            self._doubt = True  # until the answer is there
+            run = self._store.create_run(self._experiment, time, texts, name)
+            self._doubt = False
+            self._runs[trial.key] = _known(run)
+        return self._runs[trial.key]
+
+    def _own_tags(self, key: str) -> dict[str, str]:
+        planned = "yes" if key in self._planned else "no"
+        return {PARENT: self._parent, "moleflow.planned": planned}
+
+    def _settle(
+        self, known: "_Known", tags: Mapping[str, str], name: str = "", status: str = ""
+    ) -> "_Known":
+        """Give a run what it lacks of these; nothing is sent where it has all."""
+        texts = {tag: plain_text(value, TAG_LENGTH) for tag, value in tags.items()}
+        new = {tag: value for tag, value in texts.items() if known.tags.get(tag) != value}
+        self._add(known.run_id, _tags(new))
+        name, status = name or known.name, status or known.status
+        if (name, status) != (known.name, known.status):
+            self._store.update_run(known.run_id, status, name)
+        return replace(known, tags={**known.tags, **new}, name=name, status=status)
+
+    def _kill(self, key: str, ended: float) -> None:
+        known = self._settle(self._runs[key], {"moleflow.status": "killed"})
+        self._runs[key] = self._end(known, "killed", ended)
+
+    def _end(self, known: "_Known", status: str, ended: float) -> "_Known":
+        time = _milliseconds(ended)
+        self._store.set_terminated(known.run_id, ENDS[status], time)
+        return replace(known, status=ENDS[status])
+
+    def _add(self, run_id: str, entities: Iterable[Metric | Param | RunTag]) -> None:
+        for batch in batches(entities):
+            self._store.log_batch(
+                run_id,
+                metrics=[item for item in batch if isinstance(item, Metric)],
+                params=[item for item in batch if isinstance(item, Param)],
+                tags=[item for item in batch if isinstance(item, RunTag)],
+            )
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What the store is known to hold of a trial."""
+    """What the store is known to hold of a run."""
 
     run_id: str
+    name: str
+    status: str
+    started: int
     params: frozenset[str]
-    kept: bool
-    """Whether its artifacts are there."""
-    killed: bool
+    tags: dict[str, str]
 
 
 def _known(run: Run) -> _Known:
-    return _Known(
-        run.info.run_id,
-        frozenset(run.data.params),
-        "moleflow.artifacts" in run.data.tags,
-        run.info.status == "KILLED",
-    )
+    info = run.info
+    params, tags = frozenset(run.data.params), dict(run.data.tags)
+    return _Known(info.run_id, info.run_name or "", info.status, info.start_time, params, tags)
 
 
-def trial_tags(trial: Trial) -> dict[str, str]:
-    """What a trial's run is found by."""
-    profiles = [name for name, make in PROFILES.items() if make() == trial.config]
-    return {
-        "moleflow.trial": trial.key,
-        "moleflow.status": "running",
-        "moleflow.order": order_label(trial.sequence)[:TAG_LENGTH],
-        "moleflow.task0": "+".join(trial.sequence[0])[:TAG_LENGTH],
-        "moleflow.seed": str(trial.seed),
-        "moleflow.data": digest(trial.fingerprints),
-        "moleflow.profile": ", ".join(profiles) or "none",
-    }
+def check_reachable(uri: str) -> str | None:
+    """What is wrong with a tracking store, as a sentence; none if it can be used.
 
-
-def trial_params(trial: Trial) -> dict[str, str]:
-    """The resolved config, the axes and the seed, as text that MLflow takes."""
-    tree = {**trial.axes, **trial.config.flat(), "seed": trial.seed}
-    text = {name: v if isinstance(v, str) else json.dumps(v) for name, v in tree.items()}
-    return {metric_name(name): value[:PARAM_LENGTH] for name, value in text.items()}
-
-
-def metric_name(name: str) -> str:
-    """A name that MLflow takes: letters, digits and `_ - . / : space`. Others become `_`, and a
-    digest keeps two such names apart."""
-    return "/".join(_plain_part(part) for part in name.split("/"))
-
-
-def _plain_part(part: str) -> str:
-    """A part keeps its look under every metric: `loss/a_b-1040`, `lr/a_b-1040`."""
-    plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
-    return plain if plain == part else f"{plain}-{digest(part)[:4]}"
-
-
-def default_uri(root: Root) -> str:
-    return f"sqlite:///{quote(str(root.mlflow_db))}"
-
-
-def check_uri(uri: str) -> str:
-    """The URI, if MLflow can write there.
-
-    Raises:
-        StudyError: it is of another kind.
+    Answers within 15 seconds. Makes nothing: a SQLite file that is not there yet is not made.
     """
-    scheme = urlsplit(uri).scheme.split("+")[0]
-    if scheme not in (*DATABASES, *SERVERS) or "://" not in uri:
-        raise StudyError(
-            f"--mlflow-uri {safe_uri(uri)}: not a tracking store; use sqlite:////path/mlflow.db, "
-            "postgresql://…, mysql://… or the http(s):// address of a tracking server"
-        )
-    return uri
+    trouble: list[str] = [f"{safe_uri(uri)}: no answer within {LONGEST_CHECK:.0f} s"]
+
+    def check() -> None:
+        try:
+            with _translated(uri):
+                _look_at(uri)
+            trouble.clear()
+        except TrackingError as error:
+            trouble[:] = [str(error)]
+
+    thread = threading.Thread(target=check, name="check of tracking", daemon=True)
+    thread.start()
+    thread.join(LONGEST_CHECK)
+    return trouble[0] if trouble else None
 
 
-def safe_uri(uri: str) -> str:
-    """Without its password."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", uri)
+def _look_at(uri: str) -> None:
+    check_uri(uri)
+    file = None if is_server(uri) else sqlite_file(uri)
+    if file is not None and not file.exists():
+        check_can_be_made(file)
+        return
+    if not is_server(uri):
+        ask(uri)
+    if is_server(uri) or file is not None:
+        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
 
 
-def ui_command(uri: str | None, root: Root, port: int = 5000) -> str:
-    """The command that opens MLflow's own view; for a tracking server, its address."""
-    where = uri or default_uri(root)
-    if urlsplit(where).scheme in SERVERS:
-        return where
-    beside = Path(sys.executable).with_name("mlflow")
-    program = [str(beside)] if beside.exists() else [sys.executable, "-m", "mlflow"]
-    options = ["--backend-store-uri", where, "--host", "127.0.0.1", "--port", str(port)]
-    return shlex.join([*program, "ui", *options])
+def _connected(uri: str, root: Root) -> MlflowClient:
+    """The first connection makes a SQLite file and its tables."""
+    if not is_server(uri):
+        file = sqlite_file(uri)
+        if file is None:
+            ask(uri)
+        elif not file.exists():
+            make_once(file, lambda aside: _make_tables(aside, root))
+    return MlflowClient(tracking_uri=uri)
 
 
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name, value[:TAG_LENGTH]) for name, value in tags.items()]
+def _make_tables(file: Path, root: Root) -> None:
+    store = SqlAlchemyStore(sqlite_uri(file), root.mlflow_artifacts.as_uri())
+    store.engine.dispose()
 
 
 @contextmanager
@@ -291,6 +367,33 @@ def _translated(uri: str) -> Generator[None]:
         status = error.get_http_status_code()
         refused = 400 <= status < 500 and status not in TRY_AGAIN
         kind = TrackerRefused if refused else TrackerAway
-        raise kind(f"{safe_uri(uri)}: {str(error).splitlines()[0]}") from error
+        raise kind(f"{safe_uri(uri)}: {_reason(error)}") from error
+    except ImportError as error:
+        raise TrackerRefused(f"{safe_uri(uri)}: install the driver ({error})") from error
     except (RequestException, SQLAlchemyError, OSError) as error:
-        raise TrackerAway(f"{safe_uri(uri)}: {str(error).splitlines()[0]}") from error
+        raise TrackerAway(f"{safe_uri(uri)}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """One line; MLflow's own on lost connections is long and says it last."""
+    cause = error.__context__ if isinstance(error, MlflowException) else error
+    if isinstance(cause, Timeout) or "timed out" in str(cause):
+        return "no answer in time"
+    if isinstance(cause, RetryError):
+        return "it answers with errors of its own (HTTP 500 or the like)"
+    if isinstance(cause, ConnectionLost):
+        return "nothing answers there"
+    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result")]
+    return (lines or [type(error).__name__])[0]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _stamp(record: Record) -> str:
+    return str(_milliseconds(record.ended))
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, plain_text(value, TAG_LENGTH)) for name, value in tags.items()]

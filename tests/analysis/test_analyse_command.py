@@ -16,8 +16,8 @@ from orchestration.analysis_commands import analyse
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record, write_atomically
-from orchestration.runners.base import Resources
 from orchestration.study import Orders, Study, expand
+from orchestration.terms import Terms
 from orchestration.trial import run_trial
 
 CLASSES = ("<b>nut", "bolt")
@@ -42,7 +42,7 @@ def ran(
     write_atomically(root.study("nuts").asked, plan.model_dump_json())
     ledger, records = Ledger(root.study("nuts")), []
     for trial in plan.trials[:1]:
-        assert run_trial(trial, root, Resources()) == "finished"
+        assert run_trial(trial, root, Terms()) == "finished"
         record = ledger.read(trial.key)
         assert record is not None
         records.append(record)

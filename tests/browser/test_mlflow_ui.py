@@ -1,24 +1,23 @@
-"""MLflow's own view of a study, in a browser, opened by the command that the CLI prints."""
+"""MLflow's own view of a study, in a browser, opened by `moleflow ui`."""
 
-import os
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from moleflow.config import Config
 from orchestration.events import EventLog
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners.base import describe_failure
-from orchestration.study import Plan, Study, expand
+from orchestration.study import Grid, Orders, Plan, Study, Trial, expand
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync
 
@@ -42,6 +41,7 @@ FLAGS = (
     "--window-size=1600,1000",
 )
 PATIENCE = 60
+TOP = Path(__file__).parents[2]
 
 
 def no_warning(text: str) -> None:
@@ -50,14 +50,15 @@ def no_warning(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Root:
-    """Two finished trials in the default store."""
+    """Four finished trials and a report in the default store."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in quiet_environment().items():
             patch.setenv(name, value)
         from orchestration.tracking.mlflow import MlflowTracker
 
         root = Root.at(tmp_path_factory.mktemp("root"))
-        study = Study(question="Is it seen?", base=Config(), seeds=(0, 1))
+        axes = (Orders(count=2), Grid(field="training.lr", values=(0.001, 0.002)))
+        study = Study(question="Is it **seen**?", base=Config(), axes=axes)
         weights = {study.base.backbone: "weights"}
         plan = expand("shown", study, "/data", {"cable": "c", "wood": "w"}, weights)
         write_study(root, plan)
@@ -68,49 +69,59 @@ def root(tmp_path_factory) -> Root:
 def write_study(root: Root, plan: Plan) -> None:
     folder = root.study(plan.name)
     write_atomically(folder.asked, plan.model_dump_json())
-    for trial in plan.trials:
-        log = EventLog(folder.events(trial.key))
-        log.add("attempt")
-        for step in (1, 2):
-            log.add("metrics", step=step, values={"image_auroc/mean": 0.9 + step / 100})
+    for number, trial in enumerate(plan.trials):
+        write_trial_values(EventLog(folder.events(trial.key)), trial, number)
+        artifacts = folder.artifacts(trial.key)
+        artifacts.mkdir()
+        Image.new("RGB", (320, 200), "teal").save(artifacts / "anomaly_maps.png")
+        (artifacts / "scores.csv").write_text("class,picture,score\ncable,good/000.png,0.25\n")
         record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-        changes = {"status": "finished", "failure": None}
+        seconds = {"base cable": 10.0, "adapter wood": 4.0}
+        changes = {"status": "finished", "failure": None, "git": "abc", "seconds": seconds}
         Ledger(folder).write(record.model_copy(update=changes))
+    folder.report.mkdir()
+    (folder.report / "index.html").write_text("<h1>Seen by everyone</h1>")
+
+
+def write_trial_values(log: EventLog, trial: Trial, number: int) -> None:
+    log.add("attempt")
+    for seen, name in enumerate(trial.classes, start=1):
+        for epoch in range(1, 21):
+            log.add(
+                "epoch", epoch=epoch, step=epoch, values={f"loss/{name}": -epoch / (number + 1)}
+            )
+        values = {f"image_auroc/{c}": 0.99 - seen / 50 - number / 100 for c in trial.classes[:seen]}
+        log.add("metrics", step=seen, values={**values, "image_auroc/mean": 0.9 + seen / 100})
+
+
+VIEW = """
+import sys
+from pathlib import Path
+from orchestration.tracking_commands import ui
+sys.exit(ui(root=Path(sys.argv[1]), port=int(sys.argv[2])))
+"""
 
 
 @pytest.fixture(scope="module")
-def address(root: Root, tmp_path_factory) -> Iterator[str]:
-    from orchestration.tracking.mlflow import ui_command
-
+def address(root: Root) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [*shlex.split(ui_command(None, root, port)), "--workers", "1"],
-        cwd=tmp_path_factory.mktemp("elsewhere"),
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-c", VIEW, str(root.path), str(port)]
+    view = subprocess.Popen(command, cwd=TOP, stdout=subprocess.PIPE, text=True)
     try:
-        address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + PATIENCE
-        while not answers(address):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield address
+        assert view.stdout is not None
+        assert f"http://127.0.0.1:{port}" in view.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        view.send_signal(signal.SIGINT)
+        view.communicate(timeout=PATIENCE)
 
 
-def answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=1):
-            return True
-    except OSError:
-        return False
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Folder of what the browser saw."""
+    return tmp_path_factory.mktemp("pictures")
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +138,12 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
+def visit(browser, page: str) -> None:
+    """Load it anew: the view does not follow a change of its address within it."""
+    browser.get("about:blank")
+    browser.get(page)
+
+
 def see(browser, texts: tuple[str, ...], picture: Path) -> None:
     """Wait until the page shows all texts; keep a picture of it either way."""
     from selenium.webdriver.common.by import By
@@ -140,6 +157,28 @@ def see(browser, texts: tuple[str, ...], picture: Path) -> None:
     assert missing == []
 
 
+def see_picture(browser, path: Path) -> None:
+    """Wait until the page shows the trial's sheet of maps, in its own size."""
+    shown = "return [...document.images].some(i => i.naturalWidth == 320 && i.naturalHeight == 200)"
+    deadline = time.monotonic() + PATIENCE
+    while not (found := browser.execute_script(shown)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    browser.save_screenshot(str(path))
+    assert found
+
+
+def enter_frame(browser) -> None:
+    """Look at the page inside of the page."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.expected_conditions import (
+        frame_to_be_available_and_switch_to_it,
+    )
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    frame = frame_to_be_available_and_switch_to_it((By.CSS_SELECTOR, "iframe"))
+    WebDriverWait(browser, PATIENCE).until(frame)
+
+
 def unfold(browser) -> None:
     """Show the runs below the only run in sight."""
     from selenium.webdriver.common.by import By
@@ -151,28 +190,65 @@ def unfold(browser) -> None:
 def experiment_id(root: Root) -> str:
     from mlflow import MlflowClient
 
-    from orchestration.tracking.mlflow import default_uri
+    from orchestration.tracking.address import default_uri
 
     found = MlflowClient(tracking_uri=default_uri(root)).get_experiment_by_name("shown")
     assert found is not None
     return found.experiment_id
 
 
-def test_the_experiment_shows_the_study_and_its_nested_runs(browser, address, root, tmp_path):
-    browser.get(f"{address}/#/experiments/{experiment_id(root)}/runs")
-    see(browser, ("shown", "3 matching runs"), tmp_path / "closed.png")
-    unfold(browser)
-    names = tuple(f"cable seed {seed}" for seed in (0, 1))
-    see(browser, ("shown", *names), tmp_path / "open.png")
-
-
-def test_a_run_shows_its_metric_and_parameters(browser, address, root, tmp_path):
+def run_of(root: Root, query: str) -> str:
+    """Path of the page of the run that the query finds."""
     from mlflow import MlflowClient
 
-    from orchestration.tracking.mlflow import default_uri
+    from orchestration.tracking.address import default_uri
 
     client = MlflowClient(tracking_uri=default_uri(root))
-    found = client.search_runs([experiment_id(root)], "tags.`moleflow.seed` = '1'")
-    browser.get(f"{address}/#/experiments/{experiment_id(root)}/runs/{found[0].info.run_id}")
-    texts = ("image_auroc/mean", "0.92", "training.epochs", "Finished")
-    see(browser, texts, tmp_path / "run.png")
+    (found,) = client.search_runs([experiment_id(root)], query)
+    return f"#/experiments/{experiment_id(root)}/runs/{found.info.run_id}"
+
+
+TRIAL = "tags.`moleflow.task0` = 'cable' and params.lr = '0.002'"
+STUDY = "tags.`moleflow.role` = 'study'"
+
+
+def test_the_experiment_shows_the_study_and_its_nested_runs(browser, address, root, pictures):
+    visit(browser, f"{address}/#/experiments/{experiment_id(root)}/runs")
+    see(browser, ("shown", "5 matching runs"), pictures / "closed.png")
+    unfold(browser)
+    names = tuple(f"cable O1 s0 lr={lr}" for lr in (0.001, 0.002))
+    see(browser, ("shown", *names), pictures / "open.png")
+
+
+def test_a_run_shows_its_metrics_and_parameters(browser, address, root, pictures):
+    visit(browser, f"{address}/{run_of(root, TRIAL)}")
+    texts = ("image_auroc/mean", "0.92", "training.epochs", "Finished", "seconds/total")
+    see(browser, texts, pictures / "run.png")
+
+
+def test_metrics_are_drawn_against_their_steps(browser, address, root, pictures):
+    visit(browser, f"{address}/{run_of(root, TRIAL)}/model-metrics")
+    see(browser, ("image_auroc", "loss", "seconds"), pictures / "metrics.png")
+
+
+def test_the_study_s_run_tells_the_question_and_what_varies(browser, address, root, pictures):
+    visit(browser, f"{address}/{run_of(root, STUDY)}")
+    see(
+        browser,
+        ("Is it seen?", "training.lr: 0.001, 0.002", "cable O1 s0 lr=0.002"),
+        pictures / "study.png",
+    )
+
+
+def test_a_trial_s_picture_and_table_open(browser, address, root, pictures):
+    visit(browser, f"{address}/{run_of(root, TRIAL)}/artifacts/scores.csv")
+    see(browser, ("good/000.png",), pictures / "table.png")
+    visit(browser, f"{address}/{run_of(root, TRIAL)}/artifacts/anomaly_maps.png")
+    see_picture(browser, pictures / "sheet.png")
+
+
+def test_the_study_s_report_opens(browser, address, root, pictures):
+    visit(browser, f"{address}/{run_of(root, STUDY)}/artifacts/report/index.html")
+    enter_frame(browser)
+    see(browser, ("Seen by everyone",), pictures / "report.png")
+    browser.switch_to.default_content()

@@ -13,19 +13,22 @@ import pytest
 from moleflow.config import Config
 from orchestration.events import EventLog
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record, write_atomically
-from orchestration.runners.base import Resources, describe_failure, quiet_environment
+from orchestration.ledger import Failure, Ledger, Record
+from orchestration.runners.base import describe_failure, quiet_environment
+from orchestration.schedule import Schedule
 from orchestration.study import Plan, Study, Trial, expand
+from orchestration.terms import Resources, Terms
 
 pytestmark = pytest.mark.cluster
 RETRIES = 1
 
 
-def dying(trial: Trial, root: Root, resources: Resources) -> str:
+def dying(trial: Trial, root: Root, terms: Terms) -> str:
     """Seed 0 is killed once, seed 1 always, seed 2 never."""
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
     log.add("attempt")
+    log.add("stage", stage="base", name="wood", state="started")
     marker = root.path / f"killed {trial.key}"
     if trial.seed == 1 or (trial.seed == 0 and not marker.exists()):
         marker.touch()
@@ -48,7 +51,6 @@ def aftermath(tmp_path_factory) -> Iterator[Aftermath]:
     root = Root.at(tmp_path_factory.mktemp("root"))
     study = Study(question="Who survives?", base=Config(), seeds=(0, 1, 2))
     plan = expand("deaths", study, "/data", {"wood": "w"}, {study.base.backbone: "weights"})
-    write_atomically(root.study("deaths").asked, plan.model_dump_json())
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in quiet_environment(Resources()).items():
@@ -56,7 +58,8 @@ def aftermath(tmp_path_factory) -> Iterator[Aftermath]:
         from orchestration.runners.ray_tune import RayTuneRunner
 
         with redirect_stdout(printed), redirect_stderr(printed):
-            RayTuneRunner(root, Resources(max_retries=RETRIES)).run(plan, plan.trials, dying)
+            terms = Terms(resources=Resources(max_retries=RETRIES))
+            RayTuneRunner(root, terms).run(plan, Schedule(plan, root.study("deaths")), dying)
     records = {record.seed: record for record in Ledger(root.study("deaths")).records()}
     yield Aftermath(plan, records, printed.getvalue())
 
@@ -69,6 +72,7 @@ def test_a_trial_whose_workers_all_die_is_recorded_as_failed(aftermath: Aftermat
     record = aftermath.records[1]
     assert record.failure is not None
     assert (record.status, record.attempts) == ("failed", 1 + RETRIES)
+    assert record.failure.message.endswith("; it was in base wood")
     assert (record.failure.kind, "died" in record.failure.message) == ("ActorDiedError", True)
 
 

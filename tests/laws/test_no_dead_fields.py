@@ -19,8 +19,10 @@ from moleflow.features.cache import ClassFeatures, extract_features, open_featur
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model
 from moleflow.streams import numpy_stream
-from moleflow.tasks.freeze import module_digest
+from moleflow.tasks.freeze import module_digest, tensors_digest
 from moleflow.training.stages import train_task
+from orchestration.stage import StageKeys
+from orchestration.study import Trial
 
 CHANGES: dict[str, Any] = {
     "image.size": 48,
@@ -154,9 +156,11 @@ def outcome(config: Config, pictures: Path) -> dict[str, Any]:
     model = new_model(config, features, 0, sequence[0])
     tests = {name: found.test for name, found in features.items()}
     evaluation = SequenceEvaluation(model, sequence, data, tests)
+    stages: list[str] = []
     for task in sequence:
         train = features[task[0]].train
         list(train_task(model, task, [train.patches]))
+        stages.append(module_digest(model.base_of(task)) + module_digest(model.banks[task]))
         evaluation.learn(task_prototype([train.means], config.router))
         evaluation.measure()
     evaluation.finish()
@@ -167,6 +171,8 @@ def outcome(config: Config, pictures: Path) -> dict[str, Any]:
     distances = [evaluation.routing(name).distances for name in data]
     scores = [evaluation.scores(name, (name,)) for name in data]
     return {
+        "features": [tensors_digest([("", found.train.patches)]) for found in features.values()],
+        "stages": stages,
         "trained": [module_digest(m) for m in (*model.bases.values(), *model.banks.values())],
         "scores": [s.images.tobytes() for s in scores],
         "maps": [evaluation.maps(name, np.full(6, i)).tobytes() for i, name in enumerate(data)],
@@ -192,6 +198,39 @@ def test_a_field_changes_what_it_names(field: str, tiny: Config, pictures: Path)
         assert [part for part in parts if one[part] != other[part]]
     else:
         assert one["trained"] != other["trained"]
+
+
+def keys_of(config: Config) -> StageKeys:
+    """Of a trial that learns the two classes, as a plan would name its stages."""
+    trial = Trial(
+        key="",
+        study="",
+        axes={},
+        config=config,
+        sequence=(("bottle",), ("cable",)),
+        seed=0,
+        data_root="",
+        fingerprints={"bottle": "b", "cable": "c"},
+        weights="random",
+    )
+    return StageKeys(trial, "cpu", 1)
+
+
+@pytest.mark.parametrize("field", [field for field, value in CHANGES.items() if value is not None])
+def test_a_stages_key_changes_exactly_when_its_result_does(
+    field: str, tiny: Config, pictures: Path
+) -> None:
+    before = tiny.updated({"scoring.top_k": 2} | NEEDS.get(field, {}))
+    after = before.updated({field: CHANGES[field]})
+    one, other = outcome(before, pictures), outcome(after, pictures)
+    keys, changed = keys_of(before), keys_of(after)
+    for i in range(2):
+        new_key = keys.task(i) != changed.task(i)
+        # An adapter stands on its base: what it was trained on is part of its result.
+        assert new_key == (one["stages"][: i + 1] != other["stages"][: i + 1]), f"task {i}"
+    assert (keys.features("cable") != changed.features("cable")) == (
+        one["features"] != other["features"]
+    )
 
 
 @pytest.mark.parametrize("adapter", ["whitening", "film", "none"])

@@ -14,8 +14,8 @@ from orchestration.events import Event, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record
 from orchestration.progress import Board, Running, table
-from orchestration.runners.base import Resources
 from orchestration.study import Study, expand
+from orchestration.terms import Terms
 from orchestration.trial import run_trial
 from orchestration.watch import News
 
@@ -28,7 +28,7 @@ def record_of(root: Root, data_root: Path, config: Config, scenario: str) -> Rec
     catalog = open_catalog(data_root, CLASSES)
     prints = {name: checked_fingerprint(data, root) for name, data in catalog.items()}
     plan = expand("small", study, str(data_root), prints, {config.backbone: "random:0"})
-    assert run_trial(plan.trials[0], root, Resources()) == "finished"
+    assert run_trial(plan.trials[0], root, Terms()) == "finished"
     record = Ledger(root.study("small")).read(plan.trials[0].key)
     assert record is not None
     return record
@@ -77,11 +77,16 @@ def test_a_tasks_share_of_a_trial_grows_with_its_classes(tiny: Config) -> None:
     study = Study(question="?", base=tiny, scenario="3-1")
     prints = dict.fromkeys("abcd", "print")
     plan = expand("small", study, "/data", prints, {tiny.backbone: "weights"})
-    later = Event(time=10.0, kind="stage", stage="adapter", state="started", task=1)
-    assert Running(plan.trials[0], 0.0).after(later).fraction == 3 / 4
+    ended = {"time": 30.0, "kind": "stage", "state": "finished", "name": "a+b+c"}
+    base = Event(stage="base", seconds=30.0, source="made", **ended)
+    events = (Event(time=0.0, kind="attempt"), base, Event(stage="evaluation", **ended))
+    state = Running(plan.trials[0], 0.0)
+    for event in events:
+        state = state.after(event)
+    assert state.fraction == pytest.approx(3 / 4)
     board = Board(plan, [], now=0.0)
-    board.take([News(plan.trials[0], (Event(time=0.0, kind="attempt"), later))])
-    # Three quarters in 30 s.
+    board.take(News(plan.trials[0], events))
+    # Three classes took 30 s, one is left.
     assert board.time_left(now=30.0) == pytest.approx(10.0)
 
 
@@ -92,12 +97,12 @@ def test_a_long_name_of_a_task_is_cut_in_the_live_table(tiny: Config) -> None:
     plan = expand("small", study, "/data", prints, {tiny.backbone: "weights"})
     board = Board(plan, [], now=0.0)
     at_work = Event(time=0.0, kind="stage", stage="base", state="started", name="+".join(names))
-    board.take([News(plan.trials[0], (at_work,))])
+    board.take(News(plan.trials[0], (at_work,)))
     console = Console(width=120)
     with console.capture() as shown:
         console.print(table(board, 1.0, rows=5))
     (line,) = [line for line in shown.get().splitlines() if "class_number_0" in line]
-    assert "class_number_0+class_nu…" in line and "task 1 of 1" in line
+    assert "class_number_0+class_nu…" in line and "0 of 1" in line
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,14 @@ import time
 import pytest
 from rich.console import Console
 
-from orchestration.events import Event, EventLog
+from orchestration.display import duration, summary
+from orchestration.events import read_events
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Row
-from orchestration.progress import (
-    Board,
-    LiveProgress,
-    PlainProgress,
-    Running,
-    duration,
-    progress,
-)
-from orchestration.runners.base import describe_failure
-from orchestration.study import Plan, Trial
-from orchestration.watch import News
+from orchestration.ledger import Ledger
+from orchestration.progress import LiveProgress, PlainProgress, progress
+from orchestration.running import Running
+from orchestration.study import Plan
+from tests.orchestration.trial_files import end, run_task, start
 
 
 def no_warning(text: str) -> None:
@@ -30,43 +24,6 @@ def plain(root: Root, plan: Plan) -> tuple[PlainProgress, io.StringIO]:
     text = io.StringIO()
     console = Console(file=text, width=200)
     return PlainProgress(plan, root.study("small"), console, no_warning, period=0.01), text
-
-
-def start(root: Root, trial: Trial) -> EventLog:
-    log = EventLog(root.study("small").events(trial.key))
-    log.add("attempt")
-    return log
-
-
-def run_task(log: EventLog, trial: Trial, task: int, value: float) -> None:
-    """The events of one task, as a trial writes them."""
-    place = {"name": trial.sequence[task][0], "task": task, "tasks": len(trial.sequence)}
-    stage = "adapter" if task else "base"
-    log.add("stage", stage=stage, state="started", **place)
-    for epoch in (1, 2):
-        log.add("epoch", stage=stage, epoch=epoch, epochs=2, step=epoch, **place)
-    log.add("stage", stage=stage, state="finished", **place)
-    log.add("stage", stage="evaluation", state="started", **place)
-    log.add("metrics", step=task + 1, task=task, values={"image_auroc/mean": value})
-    log.add("stage", stage="evaluation", state="finished", **place)
-
-
-def end(root: Root, trial: Trial, status: str = "finished") -> None:
-    folder = root.study("small")
-    row = Row(
-        step=3,
-        task=-1,
-        class_name="",
-        metric="image_auroc",
-        definition="final_mean",
-        routing="routed",
-        value=0.875,
-    )
-    failure = Failure(kind="DivergedError", message="loss is inf\nat epoch 3")
-    record = describe_failure(trial, failure, folder, time.time())
-    if status == "finished":
-        record = record.model_copy(update={"failure": None, "rows": (row,)})
-    Ledger(folder).write(record.model_copy(update={"status": status}))
 
 
 def test_plain_lines_are_one_per_start_per_task_and_per_end(root: Root, plan: Plan):
@@ -80,7 +37,7 @@ def test_plain_lines_are_one_per_start_per_task_and_per_end(root: Root, plan: Pl
     lines = text.getvalue().splitlines()
     assert [line.startswith(trial.key[:8]) for line in lines] == [True] * 5
     assert "started; task0 bottle; seed 0" in lines[0]
-    assert "task 2 of 3 (cable) done; image_auroc/mean 0.6250" in lines[2]
+    assert "task 2 of 3 (cable) done; trained in 12 s; image_auroc/mean 0.6250" in lines[2]
     assert "finished after" in lines[4]
     assert "image_auroc/mean 0.8750; 1 of 4 trials done" in lines[4]
 
@@ -112,8 +69,19 @@ def test_what_earlier_runs_left_is_counted_and_not_told(root: Root, plan: Plan):
     with follower:
         pass
     assert text.getvalue() == ""
-    assert follower.board.summary(time.time()).startswith("1 of 4 trials done")
+    assert summary(follower.board, time.time()).startswith("1 of 4 trials done")
     assert follower.board.running == {}
+
+
+def test_records_of_earlier_runs_are_never_read_whole(
+    root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    end(root, plan.trials[0])
+    monkeypatch.delattr(Ledger, "read")
+    follower, _ = plain(root, plan)
+    with follower:
+        pass
+    assert set(follower.board.outlines) == {plan.trials[0].key}
 
 
 def test_nothing_is_written_after_the_block(root: Root, plan: Plan):
@@ -132,34 +100,6 @@ def test_class_names_are_not_read_as_markup(root: Root, plan: Plan):
     with follower:
         run_task(start(root, trial), trial, 0, 0.5)
     assert "([red]x[/] :boom:) done" in text.getvalue()
-
-
-def test_fraction_never_falls_within_an_attempt(root: Root, plan: Plan):
-    trial = plan.trials[0]
-    log = start(root, trial)
-    for task in range(3):
-        run_task(log, trial, task, 0.5)
-    from orchestration.events import read_events
-
-    state, seen = Running(trial, 0.0), [0.0]
-    for event in read_events(root.study("small").events(trial.key)):
-        state = state.after(event)
-        seen.append(state.fraction)
-    assert seen == sorted(seen)
-    assert seen[-1] == 1
-
-
-def test_time_left_follows_finished_trials_and_what_is_done_of_running_ones(root: Root, plan: Plan):
-    trial, folder = plan.trials[0], root.study("small")
-    record = describe_failure(trial, Failure(kind="", message=""), folder, 0.0)
-    done = record.model_copy(update={"status": "finished", "started": 0.0, "ended": 100.0})
-    board = Board(plan, [done], now=0.0)
-    for running in plan.trials[1:3]:
-        attempt = Event(time=100.0, kind="attempt")
-        half = Event(time=110.0, kind="stage", task=1, stage="adapter", state="started")
-        board.take([News(running, (attempt, half))])
-    # One waits, two lack two thirds each, two run at a time, and a trial takes 100 s.
-    assert board.time_left(now=110.0) == pytest.approx((1 + 2 * 2 / 3) / 2 * 100)
 
 
 def test_the_view_is_live_on_a_terminal_and_plain_elsewhere(root: Root, plan: Plan):
@@ -182,8 +122,116 @@ def test_the_live_table_shows_each_running_trial(root: Root, plan: Plan):
     last = text.getvalue().split("0 of 4 trials done")[-1]
     for trial in plan.trials[:2]:
         assert trial.key[:8] in last
-    assert last.count("epoch 3 of 60") == 2
-    assert last.count("task 1 of 3") == 2
+    assert last.count("3 of 60") == 2
+    assert last.count("0 of 3") == 2
+
+
+def test_a_start_says_where_and_in_which_role(root: Root, plan: Plan):
+    follower, text = plain(root, plan)
+    with follower:
+        start(root, plan.trials[0], "node-7 cpu:avx512 shared")
+        start(root, plan.trials[1], "node-8 cpu:avx512 witness")
+    one, other = text.getvalue().splitlines()
+    assert "started on node-7; task0" in one
+    assert "started on node-8 as witness; task0" in other
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("made", "trained in 12 s"),
+        ("resumed", "trained by an earlier attempt"),
+        ("shared", "taken from the store"),
+    ],
+)
+def test_a_task_s_line_says_where_it_comes_from(root: Root, plan: Plan, source: str, words: str):
+    follower, text = plain(root, plan)
+    with follower:
+        run_task(start(root, plan.trials[0]), plan.trials[0], 0, 0.5, source)
+    assert f"(bottle) done; {words}; image_auroc" in text.getvalue()
+
+
+def test_a_failure_s_line_says_class_stage_epoch_and_last_numbers(root: Root, plan: Plan):
+    trial = plan.trials[0]
+    follower, text = plain(root, plan)
+    with follower:
+        log = start(root, trial)
+        run_task(log, trial, 0, 0.5)
+        place = {"stage": "adapter", "name": "cable", "task": 1, "tasks": 3}
+        log.add("stage", state="started", **place)
+        for epoch, loss in ((1, 0.5), (2, 0.25)):
+            values = {"loss/cable": loss, "grad_norm/cable": 3.0}
+            log.add("epoch", epoch=epoch, epochs=60, step=epoch, values=values, **place)
+        end(root, trial, "failed")
+    line = text.getvalue().splitlines()[-1]
+    where = "adapter cable (task 2 of 3), epoch 2 of 60, loss 0.25, grad_norm 3"
+    assert f"DivergedError in {where}: loss is inf; 1 of 4" in line
+
+
+def test_a_repeated_epoch_keeps_the_numbers_that_were_told_first(root: Root, plan: Plan):
+    trial, state = plan.trials[0], Running(plan.trials[0], 0.0)
+    place = {"stage": "base", "name": "bottle", "epochs": 9, "step": 3, "epoch": 3}
+    for _ in range(2):
+        log = start(root, trial)
+        log.add("epoch", values={"loss/bottle": 0.5}, **place)
+    for event in read_events(root.study("small").events(trial.key)):
+        state = state.after(event)
+    assert (state.attempts, state.epoch, state.numbers) == (2, 3, {"loss": 0.5})
+
+
+def test_a_sign_of_life_is_no_line_and_any_other_note_is(root: Root, plan: Plan):
+    follower, text = plain(root, plan)
+    with follower:
+        log = start(root, plan.trials[0])
+        log.add("note", note="waits for base")
+        log.add("note", note="adapter/abc was damaged")
+    lines = text.getvalue().splitlines()
+    assert [line.partition(": ")[2] for line in lines[1:]] == ["adapter/abc was damaged"]
+    assert [state.waits for state in follower.board.running.values()] == [""]
+
+
+def test_a_retried_trial_is_in_work_again_after_its_earlier_end(root: Root, plan: Plan):
+    trial = plan.trials[0]
+    start(root, trial).add("end", note="failed")
+    follower, text = plain(root, plan)
+    with follower:
+        assert follower.board.running == {}
+        start(root, trial)
+    assert "started again (attempt 2)" in text.getvalue()
+    assert set(follower.board.running) == {trial.key}
+
+
+def test_a_note_stands_above_the_live_table(root: Root, plan: Plan):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=100, height=24)
+    with LiveProgress(plan, root.study("small"), console, no_warning, period=0.01):
+        log = start(root, plan.trials[0])
+        log.add("note", note="waits for base")
+        log.add("note", note="adapter/abc was damaged")
+    assert text.getvalue().count("adapter/abc was damaged") == 1
+    assert ": waits for base" not in text.getvalue()
+
+
+@pytest.mark.parametrize("height", [16, 24, 40])
+def test_the_live_table_is_no_higher_than_the_terminal(root: Root, plan: Plan, height: int):
+    trials = tuple(plan.trials[0].model_copy(update={"key": f"{i:020}"}) for i in range(60))
+    many = plan.model_copy(update={"trials": trials})
+    for trial in trials[:30]:
+        start(root, trial, f"node-{trial.key[-1]} cpu:avx512 witness").add(
+            "note", note="waits for base"
+        )
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=100, height=height)
+    follower = LiveProgress(many, root.study("small"), console, no_warning, period=0.01)
+    with follower:
+        for trial in trials[30:]:
+            log = start(root, trial, f"node-{trial.key[-1]} cpu:avx512 shared")
+            log.add("note", note="waits for base")
+        for trial in trials[:5]:
+            end(root, trial, "failed")
+    last = text.getvalue().split("small: ")[-1]
+    assert "trials in work" in last
+    assert last.count("\n") < height
 
 
 @pytest.mark.parametrize(

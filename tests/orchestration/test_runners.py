@@ -15,34 +15,40 @@ from pathlib import Path
 
 import pytest
 
-from moleflow.errors import ConfigError, StudyError
+from moleflow.errors import ConfigError, StoreError, StudyError
 from moleflow.settings import parse
+from orchestration.driver import request_stop
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, Record, Row
-from orchestration.runners.base import Resources, describe_failure, left_to_run
+from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
+from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
+from orchestration.terms import Resources, Terms
 
 DRIVER = """
 import sys
 from pathlib import Path
+from orchestration.driver import driving
 from orchestration.layout import Root
-from orchestration.runners.base import Resources
 from orchestration.runners.ray_tune import RayTuneRunner
+from orchestration.schedule import Schedule
 from orchestration.study import Plan
+from orchestration.terms import Terms
 from tests.orchestration.test_runners import endless
 
 root = Root.at(sys.argv[1])
 plan = Plan.model_validate_json(root.study("small").asked.read_text())
 try:
-    RayTuneRunner(root, Resources()).run(plan, plan.trials, endless)
+    with driving("small", root, "test"):
+        RayTuneRunner(root, Terms()).run(plan, Schedule(plan, root.study("small")), endless)
 except KeyboardInterrupt:
     sys.exit(130)
 """
 
 
-def finished(trial: Trial, root: Root, resources: Resources) -> str:
+def finished(trial: Trial, root: Root, terms: Terms) -> str:
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
     log.add("attempt", note=f"{os.getpid()}")
@@ -57,12 +63,17 @@ def finished(trial: Trial, root: Root, resources: Resources) -> str:
         value=value,
     )
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-    changes = {"status": "finished", "failure": None, "rows": (row,), "threads": resources.threads}
+    changes = {
+        "status": "finished",
+        "failure": None,
+        "rows": (row,),
+        "threads": terms.resources.threads,
+    }
     Ledger(folder).write(record.model_copy(update=changes))
     return "finished"
 
 
-def refused(trial: Trial, root: Root, resources: Resources) -> str:
+def refused(trial: Trial, root: Root, terms: Terms) -> str:
     """A deterministic failure: recorded by the trial itself, and returned."""
     folder = root.study(trial.study)
     EventLog(folder.events(trial.key)).add("attempt")
@@ -71,29 +82,29 @@ def refused(trial: Trial, root: Root, resources: Resources) -> str:
     return "failed"
 
 
-def never_reads(trial: Trial, root: Root, resources: Resources) -> str:
+def never_reads(trial: Trial, root: Root, terms: Terms) -> str:
     EventLog(root.study(trial.study).events(trial.key)).add("attempt")
     raise OSError(5, "Input/output error", "features.safetensors")
 
 
-def records_directory(trial: Trial, root: Root, resources: Resources) -> str:
+def records_directory(trial: Trial, root: Root, terms: Terms) -> str:
     folder = root.study(trial.study)
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
     Ledger(folder).write(record.model_copy(update={"host": str(Path.cwd())}))
     return "failed"
 
 
-def endless(trial: Trial, root: Root, resources: Resources) -> str:
+def endless(trial: Trial, root: Root, terms: Terms) -> str:
     EventLog(root.study(trial.study).events(trial.key)).add("attempt")
     time.sleep(600)
     return "never"
 
 
-def mixed(trial: Trial, root: Root, resources: Resources) -> str:
+def mixed(trial: Trial, root: Root, terms: Terms) -> str:
     """Of a plan's four trials: finished, where it ran, refused, never able to read."""
     plan = Plan.model_validate_json(root.study(trial.study).asked.read_text(encoding="utf-8"))
     index = [each.key for each in plan.trials].index(trial.key)
-    return (finished, records_directory, refused, never_reads)[index](trial, root, resources)
+    return (finished, records_directory, refused, never_reads)[index](trial, root, terms)
 
 
 @dataclass(frozen=True)
@@ -126,15 +137,19 @@ def wave(connected, make_plan, tmp_path_factory) -> Wave:
     plan, printed = make_plan(root), io.StringIO()
     make_plan(inline)
     with redirect_stdout(printed), redirect_stderr(printed):
-        ray_runner(root, max_retries=1).run(plan, plan.trials, mixed)
-    InlineRunner(inline, Resources(max_retries=1)).run(plan, plan.trials, mixed)
+        run(ray_runner(root, max_retries=1), plan, mixed)
+    run(InlineRunner(inline, Terms(resources=Resources(max_retries=1))), plan, mixed)
     return Wave(plan, root, inline, printed.getvalue())
 
 
 def ray_runner(root: Root, **resources):
     from orchestration.runners.ray_tune import RayTuneRunner
 
-    return RayTuneRunner(root, parse(Resources, resources))
+    return RayTuneRunner(root, Terms(resources=parse(Resources, resources)))
+
+
+def run(runner: Runner, plan: Plan, function: TrialFunction) -> None:
+    runner.run(plan, Schedule(plan, runner.root.study(plan.name)), function)
 
 
 def records(root: Root) -> list[Record]:
@@ -150,7 +165,7 @@ def numbers(record: Record) -> Record:
 
 
 def test_left_to_run_is_plan_minus_ledger(root: Root, plan: Plan):
-    finished(plan.trials[1], root, Resources())
+    finished(plan.trials[1], root, Terms())
     assert [t.key for t in left_to_run(plan, root)] == [
         plan.trials[i].key for i in range(len(plan.trials)) if i != 1
     ]
@@ -205,19 +220,43 @@ def test_an_io_error_is_retried_and_then_recorded(wave: Wave):
 
 
 @pytest.mark.cluster
+def test_trials_start_in_the_order_of_the_schedule(connected, make_plan, root: Root):
+    plan = make_plan(root)
+    expected, schedule = list[str](), Schedule(plan, root.study("small"), sharing=False)
+    while (start := schedule.next()) is not None:
+        expected.append(start.trial.key)
+    runner = ray_runner(root, cpus_per_trial=float(os.cpu_count() or 1))
+    runner.run(plan, Schedule(plan, root.study("small"), sharing=False), finished)
+    begun = {record.key: record.started for record in records(root)}
+    assert sorted(begun, key=lambda key: begun[key]) == expected
+
+
+@pytest.mark.cluster
+def test_an_error_of_the_driver_ends_the_study_and_is_told(
+    connected, root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    def full(self: Ledger, record: Record) -> None:
+        raise StoreError(f"{record.key}: cannot be written (disk full)")
+
+    monkeypatch.setattr(Ledger, "write", full)
+    with pytest.raises(StoreError, match="disk full"):
+        run(ray_runner(root, max_retries=0), plan, never_reads)
+
+
+@pytest.mark.cluster
 @pytest.mark.parametrize("ask", [{"gpus_per_trial": 64.0}, {"cpus_per_trial": 4096.0}])
 def test_more_than_any_node_has_is_refused_before_anything_starts(
     connected, root: Root, plan: Plan, ask
 ):
     with pytest.raises(StudyError, match=rf"no node has as much .*{os.cpu_count()} CPUs"):
-        ray_runner(root, **ask).run(plan, plan.trials, finished)
+        run(ray_runner(root, **ask), plan, finished)
     assert records(root) == []
     assert not (root.study("small").path / "waves").exists()
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, number: int):
+@pytest.mark.parametrize("way", ["interrupt", "terminate", "stop"])
+def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, way: str):
     here = str(Path(__file__).resolve().parents[2])
     mark = f"mark-{uuid.uuid4().hex}"
     environment = {**os.environ, "PYTHONPATH": here, "MOLEFLOW_MARK": mark}
@@ -233,14 +272,20 @@ def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, nu
         try:
             wait_for(lambda: any(root.study("small").trials.glob("*/events.jsonl")), 60)
             assert len(marked(mark)) > 2
-            # A terminal's Ctrl-C goes to the whole group, `kill` to the driver alone.
-            send = os.killpg if number == signal.SIGINT else os.kill
-            send(driver.pid, number)
+            match way:
+                case "interrupt":  # a terminal's Ctrl-C goes to the whole group
+                    os.killpg(driver.pid, signal.SIGINT)
+                case "terminate":
+                    os.kill(driver.pid, signal.SIGTERM)
+                case _:
+                    assert request_stop("small", root, patience=30) is not None
             output, _ = driver.communicate(timeout=30)
             assert (driver.returncode, output) == (130, b"")
             wait_for(lambda: not marked(mark), 10)
             assert list(Path(scratch).glob("mf-*")) == []
             assert records(root) == []
+            left = [path.name for path in root.study("small").path.iterdir()]
+            assert sorted(left) == ["study.json", "trials"]
         finally:
             for process in marked(mark):
                 os.kill(process, signal.SIGKILL)

@@ -1,48 +1,46 @@
 """Tracking: all that is on disk is in the store, once, whatever happened to the store meanwhile."""
 
-import signal
-import socket
-import subprocess
-import sys
+import json
+import multiprocessing
+import threading
 import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
 from moleflow.errors import StudyError
-from orchestration.events import EventLog
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
-from orchestration.runners.base import describe_failure
-from orchestration.study import Plan, Trial
+from orchestration.ledger import Ledger
+from orchestration.study import Grid, Plan
+from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.base import TrackerAway, TrackerRefused
-from orchestration.tracking.exporter import Exporter, sync
+from orchestration.tracking.batches import LARGEST, MOST, MOST_TEXTS, batches
+from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.memory import MemoryTracker
+from orchestration.tracking.naming import (
+    describe,
+    metric_name,
+    order_numbers,
+    run_name,
+    short_axes,
+    trial_of,
+    trial_params,
+)
+from tests.orchestration.stores import (
+    begin_trial,
+    contents,
+    small_plan,
+    wait_for,
+    write_report,
+    write_trial,
+)
 
 STATUSES = ("finished", "diverged", "failed")
 
 
 def no_warning(text: str) -> None:
     raise AssertionError(text)
-
-
-def write_trial(root: Root, trial: Trial, status: str = "finished", epochs: int = 3) -> None:
-    """What a trial leaves: events, artifacts, record."""
-    folder = root.study(trial.study)
-    log = EventLog(folder.events(trial.key))
-    log.add("attempt")
-    for epoch in range(1, epochs + 1):
-        log.add("epoch", epoch=epoch, step=epoch, values={"loss/bottle": 1 / epoch})
-    log.add("metrics", step=1, values={"image_auroc/mean": 0.5, "image_auroc/a+b": 0.25})
-    folder.artifacts(trial.key).mkdir()
-    (folder.artifacts(trial.key) / "maps.txt").write_text("sheet")
-    if status in STATUSES:
-        failure = None if status == "finished" else Failure(kind="E", message="m")
-        record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-        changes = {"status": status, "failure": failure, "git": "abc"}
-        Ledger(folder).write(record.model_copy(update=changes))
 
 
 class FlakyTracker(MemoryTracker):
@@ -81,7 +79,7 @@ def test_an_interrupt_ends_open_runs_as_killed(root: Root, plan: Plan):
         pytest.raises(KeyboardInterrupt),
         Exporter(plan, root.study("small"), tracker, no_warning, period=0.01),
     ):
-        write_trial(root, plan.trials[0], "running")
+        begin_trial(root, plan.trials[0])
         raise KeyboardInterrupt
     assert tracker.statuses == {"small": "killed", plan.trials[0].key: "killed"}
 
@@ -123,245 +121,227 @@ def test_what_a_store_refuses_does_not_hold_up_the_rest(root: Root, plan: Plan):
     assert not exporter.complete
 
 
-# MLflow itself.
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """Set when the test is over, so that no thread of it stays."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
-def mlflow_tracker(root: Root, uri: str | None = None):
-    from orchestration.tracking.mlflow import MlflowTracker
+def test_a_store_that_never_answers_ends_no_study_and_holds_it_up_for_a_bounded_time(
+    root: Root, plan: Plan, released: threading.Event
+):
+    class Stuck(MemoryTracker):
+        def log(self, trial, events):
+            released.wait()
 
-    return MlflowTracker(root, uri)
-
-
-def contents(uri: str, artifacts: bool = True) -> dict[str, object]:
-    """All that the store holds, by trial key (the study's run by `study`)."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name("small")
-    assert experiment is not None
-    found: dict[str, object] = {}
-    for run in client.search_runs([experiment.experiment_id]):
-        key = run.data.tags.get("moleflow.trial", "study")
-        assert key not in found
-        history = [
-            (m.key, m.step, m.timestamp, m.value)
-            for name in run.data.metrics
-            for m in client.get_metric_history(run.info.run_id, name)
-        ]
-        files = client.list_artifacts(run.info.run_id) if artifacts else []
-        found[key] = {
-            "id": run.info.run_id,
-            "status": run.info.status,
-            "times": (run.info.start_time, run.info.end_time),
-            "tags": dict(run.data.tags),
-            "params": dict(run.data.params),
-            "history": sorted(history),
-            "files": sorted(file.path for file in files),
-        }
-    return found
+    told: list[str] = []
+    exporter = Exporter(
+        plan, root.study("small"), Stuck(), told.append, period=0.01, longest_end=0.5
+    )
+    with exporter:
+        write_trial(root, plan.trials[0])
+        left = time.monotonic()
+    assert time.monotonic() - left < 5
+    assert (exporter.complete, len(told)) == (False, 1)
+    assert "1 trial" in told[0] and "moleflow sync small" in told[0]
 
 
-@pytest.fixture(scope="module")
-def synced(make_plan, tmp_path_factory):
-    """A study of four trials (one of them open) in SQLite: what the store held after each sync."""
-    root = Root.at(tmp_path_factory.mktemp("a root with 100% trouble"))
-    plan = make_plan(root)
-    for trial, status in zip(plan.trials, (*STATUSES, "open"), strict=True):
-        write_trial(root, trial, status)
-    held = []
-    for _ in range(2):
-        assert sync(plan, root.study("small"), mlflow_tracker(root), no_warning)
-        held.append(contents(store_uri(root)))
-    return root, plan, held
+def test_a_report_that_a_store_never_takes_holds_up_nothing(
+    root: Root, plan: Plan, released: threading.Event
+):
+    class Stuck(MemoryTracker):
+        def keep_report(self, plan, folder):
+            released.wait()
+
+    told: list[str] = []
+    assert not keep_report(plan, root.study("small"), Stuck(), told.append, longest=0.1)
+    assert len(told) == 1
 
 
-def store_uri(root: Root) -> str:
-    from orchestration.tracking.mlflow import default_uri
+def test_a_defect_of_the_exporter_ends_no_study_and_is_told(root: Root, plan: Plan):
+    class Faulty(MemoryTracker):
+        def log(self, trial, events):
+            raise ZeroDivisionError("no way")
 
-    return default_uri(root)
-
-
-def test_syncing_twice_changes_nothing(synced):
-    _, _, (first, second) = synced
-    assert first == second
-
-
-def test_each_trial_has_one_run_below_the_study(synced):
-    _, plan, (held, _) = synced
-    assert set(held) == {"study", *(trial.key for trial in plan.trials)}
-    parents = {held[t.key]["tags"]["mlflow.parentRunId"] for t in plan.trials}
-    assert parents == {held["study"]["id"]}
+    told: list[str] = []
+    with Exporter(plan, root.study("small"), Faulty(), told.append, period=0.01):
+        write_trial(root, plan.trials[0])
+    assert "ZeroDivisionError: no way" in told[0] and "moleflow sync small" in told[1]
 
 
-def test_values_steps_and_times_are_those_of_the_events(synced):
-    from orchestration.events import read_events
+def test_one_trial_that_a_store_never_takes_does_not_hold_up_the_others(root: Root, plan: Plan):
+    bad = plan.trials[0].key
 
-    root, plan, (held, _) = synced
+    class Choosy(MemoryTracker):
+        def log(self, trial, events):
+            if trial.key == bad:
+                raise TrackerAway("HTTP 500")
+            super().log(trial, events)
+
+    tracker = Choosy()
+    with Exporter(plan, root.study("small"), tracker, lambda text: None, period=0.01):
+        for trial in plan.trials:
+            write_trial(root, trial)
+        wait_for(lambda: len(tracker.points) == 3)
+
+
+def test_sync_sends_what_the_ledger_holds_of_earlier_plans(root: Root, plan: Plan):
+    for trial in plan.trials:
+        write_trial(root, trial)
+    fewer, tracker = small_plan(root, seeds=(1,)), MemoryTracker()
+    assert sync(fewer, root.study("small"), tracker, no_warning)
+    assert {trial.key for trial in plan.trials} <= set(tracker.points)
+    assert tracker.statuses["small"] == "finished"
+
+
+def test_sync_keeps_the_report(root: Root, plan: Plan):
+    write_report(root, "small")
+    tracker = MemoryTracker()
+    sync(plan, root.study("small"), tracker, no_warning)
+    assert tracker.reports == {"small": ["index.html", "main.csv"]}
+
+
+def test_the_trial_of_a_record_is_the_one_that_was_planned(root: Root, plan: Plan):
     trial = plan.trials[0]
-    expected = [
-        (name.replace("a+b", "a_b"), event.step, round(event.time * 1000), value)
-        for event in read_events(root.study("small").events(trial.key))
-        for name, value in event.values.items()
-    ]
-    found = [(n.partition("-")[0], s, t, v) for n, s, t, v in held[trial.key]["history"]]
-    assert sorted(found) == sorted(expected)
+    write_trial(root, trial)
+    record = Ledger(root.study("small")).read(trial.key)
+    assert record is not None
+    known = trial_of(record).model_copy(update={"fingerprints": trial.fingerprints})
+    assert known == trial
 
 
-def test_runs_end_as_their_records_say(synced):
-    _, plan, (held, _) = synced
-    found = [held[trial.key]["status"] for trial in plan.trials]
-    assert found == ["FINISHED", "FAILED", "FAILED", "KILLED"]
-    tags = [held[trial.key]["tags"]["moleflow.status"] for trial in plan.trials]
-    assert tags == [*STATUSES, "killed"]
-    assert held["study"]["status"] == "KILLED"
-
-
-def test_parameters_are_the_axes_the_seed_and_the_resolved_config(synced):
-    _, plan, (held, _) = synced
-    trial = plan.trials[1]
-    params = held[trial.key]["params"]
-    assert set(params) == {"task0", "order", "seed", *trial.config.flat()}
-    assert (params["seed"], params["task0"]) == ("1", "bottle")
-    assert params["training.epochs"] == str(trial.config.training.epochs)
-
-
-def test_record_and_artifacts_are_kept_with_the_run_below_the_root(synced):
-    root, plan, (held, _) = synced
-    key = plan.trials[0].key
-    assert held[key]["files"] == [f"{key}.json", "maps.txt"]
-    assert any(root.mlflow_artifacts.rglob("maps.txt"))
-
-
-def test_a_resumed_trial_goes_on_in_its_run(root: Root, plan: Plan):
-    trial, folder = plan.trials[0], root.study("small")
-    write_trial(root, trial, "open", epochs=1)
-    sync(plan, folder, mlflow_tracker(root), no_warning)
-    before = contents(store_uri(root))[trial.key]
-    write_trial_end(root, trial)
-    with Exporter(plan, folder, mlflow_tracker(root), no_warning, period=0.05):
-        pass
-    after = contents(store_uri(root))[trial.key]
-    assert before["id"] == after["id"]
-    assert (before["status"], after["status"]) == ("KILLED", "FINISHED")
-    assert len(after["history"]) == len(before["history"]) + 1
-
-
-def write_trial_end(root: Root, trial: Trial) -> None:
-    folder = root.study(trial.study)
-    log = EventLog(folder.events(trial.key))
-    log.add("attempt")
-    log.add("epoch", epoch=1, step=1, values={"loss/bottle": 1.0})
-    log.add("epoch", epoch=2, step=2, values={"loss/bottle": 0.5})
-    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-    changes = {"status": "finished", "failure": None}
-    Ledger(folder).write(record.model_copy(update=changes))
-
-
-@pytest.mark.parametrize("uri", ["ftp://host/x", "file:///tmp/mlruns", "mlflow.db", "sqlite:x"])
-def test_a_uri_of_no_tracking_store_is_refused_at_once(root: Root, uri: str):
-    with pytest.raises(StudyError, match="--mlflow-uri"):
-        mlflow_tracker(root, uri)
-
-
-def test_messages_do_not_show_passwords():
-    from orchestration.tracking.mlflow import safe_uri
-
-    assert safe_uri("postgresql://ada:se:cret@host/db") == "postgresql://ada:***@host/db"
+# Names.
 
 
 def test_names_that_mlflow_does_not_take_stay_apart():
-    from orchestration.tracking.mlflow import metric_name
-
     assert metric_name("image_auroc/bottle") == "image_auroc/bottle"
     assert metric_name("loss/a+b") != metric_name("loss/a*b")
 
 
-def test_the_ui_command_is_one_shell_line(root: Root):
+def test_an_axis_is_shown_by_the_last_part_of_its_field_where_that_is_unique():
+    axes = ["task0", "order", "training.lr", "dia.dim", "patches.dim", "a.seed"]
+    assert short_axes(axes) == {
+        "training.lr": "lr",
+        "dia.dim": "dia.dim",
+        "patches.dim": "patches.dim",
+        "a.seed": "a.seed",
+    }
+
+
+def test_parameters_are_what_varies_by_short_names_and_the_resolved_config(root: Root):
+    plan = small_plan(root, axes=(Grid(field="training.lr", values=(0.1, 0.2)),))
+    trial = plan.trials[2]
+    params = trial_params(trial)
+    assert set(params) == {"task0", "order", "seed", "lr", *trial.config.flat()}
+    assert (params["seed"], params["lr"], params["training.lr"]) == ("0", "0.2", "0.2")
+    assert run_name(trial, order_numbers(plan)) == "bottle O1 s0 lr=0.2"
+
+
+def test_orders_have_the_numbers_that_the_report_gives_them(root: Root, plan: Plan):
+    from orchestration import results
+    from reports.evidence import load
+
+    write_trial(root, plan.trials[0])
+    results.write(root.study("small"))
+    assert order_numbers(plan) == load(root.study("small")).orders
+
+
+def test_a_study_describes_its_question_and_what_varies(root: Root, plan: Plan):
+    text = describe(plan)
+    for part in ("Does it run?", "4 trials", "**task0**: bottle", "**seed**: 0, 1", "- O1: bottle"):
+        assert part in text
+
+
+@dataclass(frozen=True)
+class Item:
+    key: str
+    value: str | float
+
+
+def test_batches_hold_everything_in_order_and_no_more_than_a_store_takes():
+    texts = [Item(f"größe {i}", "瓶" * 6000) for i in range(150)]
+    numbers = [Item(f"loss/{i}", i / 7) for i in range(2500)]
+    found = list(batches([*texts, *numbers]))
+    assert [item for batch in found for item in batch] == [*texts, *numbers]
+    for batch in found:
+        assert len(batch) <= MOST
+        assert sum(isinstance(item.value, str) for item in batch) <= MOST_TEXTS
+        assert sum(len(json.dumps(vars(item))) for item in batch) <= LARGEST
+    assert len(found) < 15
+
+
+# Addresses.
+
+
+@pytest.mark.parametrize("uri", ["ftp://host/x", "file:///tmp/mlruns", "mlflow.db", "sqlite:x"])
+def test_a_uri_of_no_tracking_store_is_refused_at_once(uri: str):
+    with pytest.raises(StudyError, match="--mlflow-uri"):
+        check_uri(uri)
+
+
+def test_messages_do_not_show_passwords(root: Root):
+    uri = "postgresql://ada:se:cret@host/db"
+    assert safe_uri(uri) == "postgresql://ada:***@host/db"
+    assert "cret" not in ui_command(uri, root)
+
+
+def test_the_ui_command_is_one_shell_line_or_the_server_s_address(root: Root):
     import shlex
 
-    from orchestration.tracking.mlflow import ui_command
-
     words = shlex.split(ui_command(None, root))
-    assert words[words.index("--backend-store-uri") + 1] == store_uri(root)
+    assert words == ["moleflow", "ui", "--root", str(root.path)]
     assert ui_command("http://host:5000", root) == "http://host:5000"
 
 
-class Server:
-    """`mlflow server` on a free port of this machine, which can be killed and started again."""
-
-    def __init__(self, folder: Path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        options = f"--host 127.0.0.1 --port {self.port} --workers 1".split()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", *options],
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=1):
-                return True
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        import os
-
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+# MLflow in a SQLite file; other stores: test_tracking_server.py.
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+def sync_study(root: Root, name: str, ready, go) -> None:
+    from orchestration.tracking.mlflow import MlflowTracker
+
+    plan, told = small_plan(root, name, seeds=(0,)), []
+    write_trial(root, plan.trials[0])
+    tracker = MlflowTracker(root)
+    ready.release()
+    go.wait()
+    sync(plan, root.study(name), tracker, told.append)
+    assert told == []
 
 
-def test_a_server_that_was_killed_and_restarted_misses_nothing(
-    root: Root, plan: Plan, server: Server
-):
-    told: list[str] = []
-    folder = root.study("small")
-    tracker = mlflow_tracker(root, server.uri)
-    exporter = Exporter(plan, folder, tracker, told.append, period=0.2)
-    with exporter:
-        write_trial(root, plan.trials[0])
-        wait_for(lambda: exporter.complete)
-        server.kill()
-        write_trial(root, plan.trials[1])
-        wait_for(lambda: told)
-        write_trial(root, plan.trials[2])
-        server.start()
-        write_trial(root, plan.trials[3])
-    assert exporter.complete
-    assert len(told) == 1
-    held = contents(server.uri)
-    assert {held[t.key]["status"] for t in plan.trials} == {"FINISHED"}
-    assert [len(held[t.key]["history"]) for t in plan.trials] == [5] * 4
-    assert held["study"]["status"] == "FINISHED"
+@dataclass(frozen=True)
+class First:
+    """Two studies in a new root folder at once."""
+
+    root: Root
+    exits: list[int | None]
 
 
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> First:
+    root = Root.at(tmp_path_factory.mktemp("parent") / "100% trouble #1")
+    context = multiprocessing.get_context("spawn")
+    ready, go = context.Semaphore(0), context.Event()
+    jobs = [(root, name, ready, go) for name in ("one", "two")]
+    workers = [context.Process(target=sync_study, args=job) for job in jobs]
+    for worker in workers:
+        worker.start()
+    for _ in workers:
+        assert ready.acquire(timeout=60)
+    go.set()
+    for worker in workers:
+        worker.join(60)
+    return First(root, [worker.exitcode for worker in workers])
+
+
+def test_two_studies_may_be_the_first_of_a_root_folder_at_once(first: First):
+    assert first.exits == [0, 0]
+    for name in ("one", "two"):
+        assert len(contents(default_uri(first.root), name)) == 2
+    assert [path.name for path in first.root.path.glob(".*")] == []
+
+
+def test_any_name_of_a_root_folder_will_do_and_no_other_folder_is_made(first: First):
+    assert first.root.mlflow_db.is_file()
+    assert list(first.root.path.parent.iterdir()) == [first.root.path]

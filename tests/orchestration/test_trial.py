@@ -12,17 +12,19 @@ from PIL import Image
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
+from moleflow.errors import DeviceError
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import EpochEnd
+from orchestration import learning
 from orchestration import trial as trials
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record
-from orchestration.runners.base import Resources
 from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.terms import Resources, Terms
 
 CLASSES = ("capsule", "fabric", "wood")
 
@@ -51,8 +53,8 @@ def done(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> tuple[Roo
     )
     root = Root.at(tmp_path_factory.mktemp("root"))
     plan = make_plan(root, data_root, config)
-    for trial in plan.trials:
-        assert trials.run_trial(trial, root, Resources()) == "finished"
+    for trial, role in zip(plan.trials, ("shared", "witness"), strict=True):
+        assert trials.run_trial(trial, root, Terms(role=role)) == "finished"
     return root, list(plan.trials)
 
 
@@ -69,7 +71,7 @@ def test_a_record_says_what_ran(done: tuple[Root, list[Trial]]) -> None:
     assert record.task0 == "fabric"
     assert record.data["fabric"].train == 20 and record.data["fabric"].masks == 12
     assert record.versions["torch"] == torch.__version__.split("+")[0]
-    assert record.device == "cpu" and record.threads == 1
+    assert record.device.startswith("cpu:") and record.threads == 1
     assert record.peak_memory > 1e8
     assert {"base fabric", "adapter wood", "evaluation capsule", "features wood"} <= set(
         record.seconds
@@ -170,7 +172,7 @@ def test_features_are_extracted_once(
 
     monkeypatch.setattr(trials, "load_backbone", forbidden)
     again = planned[0].model_copy(update={"study": "another"})
-    assert trials.run_trial(again, root, Resources()) == "finished"
+    assert trials.run_trial(again, root, Terms()) == "finished"
 
 
 def test_a_trial_with_a_record_is_not_run_again(
@@ -179,7 +181,7 @@ def test_a_trial_with_a_record_is_not_run_again(
     root, planned = done
     monkeypatch.setattr(trials, "SequenceRun", None)
     before = record_of(done)
-    assert trials.run_trial(planned[0], root, Resources()) == "finished"
+    assert trials.run_trial(planned[0], root, Terms()) == "finished"
     assert record_of(done) == before
 
 
@@ -190,7 +192,7 @@ def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
     wild = tiny.updated({"adapter.bounds": "none", "training.lr": 1e30, "training.clip_norm": 1e30})
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, wild).trials[0]
-    assert trials.run_trial(trial, root, Resources()) == "diverged"
+    assert trials.run_trial(trial, root, Terms()) == "diverged"
     record = Ledger(root.study("small")).read(trial.key)
     assert record is not None and record.failure is not None
     assert record.failure.kind == "DivergedError"
@@ -202,17 +204,17 @@ def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
 def test_an_error_that_would_come_again_is_recorded_with_its_traceback(
     tmp_path: Path, data_root: Path, tiny: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_task = trials.train_task
+    train_task = learning.train_task
 
     def broken(model: MoLEFlow, *rest: Any) -> Iterator[EpochEnd]:
         if model.banks:
             raise ZeroDivisionError("a defect")
         return train_task(model, *rest)
 
-    monkeypatch.setattr(trials, "train_task", broken)
+    monkeypatch.setattr(learning, "train_task", broken)
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
-    assert trials.run_trial(trial, root, Resources()) == "failed"
+    assert trials.run_trial(trial, root, Terms()) == "failed"
     record = Ledger(root.study("small")).read(trial.key)
     assert record is not None and record.failure is not None
     assert (record.failure.kind, record.failure.stage) == ("ZeroDivisionError", "adapter capsule")
@@ -230,11 +232,11 @@ def test_what_a_retry_can_cure_is_raised_and_leaves_no_record(
     def lost(*_: object) -> None:
         raise OSError("stale file handle")
 
-    monkeypatch.setattr(trials, "stored_features", lost)
+    monkeypatch.setattr(trials, "extract_features", lost)
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     with pytest.raises(OSError, match="stale"):
-        trials.run_trial(trial, root, Resources())
+        trials.run_trial(trial, root, Terms())
     assert Ledger(root.study("small")).keys() == []
 
 
@@ -244,7 +246,7 @@ def test_data_that_changed_since_the_plan_is_refused(
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     changed = trial.model_copy(update={"fingerprints": trial.fingerprints | {"wood": "other"}})
-    assert trials.run_trial(changed, root, Resources()) == "failed"
+    assert trials.run_trial(changed, root, Terms()) == "failed"
     record = Ledger(root.study("small")).read(trial.key)
     assert record is not None and record.failure is not None
     assert "class wood are not those" in record.failure.message
@@ -256,7 +258,7 @@ def test_weights_that_changed_since_the_plan_are_refused(
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     changed = trial.model_copy(update={"weights": "sha256:other"})
-    assert trials.run_trial(changed, root, Resources()) == "failed"
+    assert trials.run_trial(changed, root, Terms()) == "failed"
     record = Ledger(root.study("small")).read(trial.key)
     assert record is not None and record.failure is not None
     assert record.failure.kind == "WeightsError"
@@ -267,12 +269,20 @@ def test_threads_are_the_trials_cpus() -> None:
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU")
+def test_a_gpu_that_is_not_there_is_told_and_never_replaced() -> None:
+    with pytest.raises(DeviceError, match="torch sees none"):
+        trials.prepare_torch(Resources(gpus_per_trial=0.5))
+    chosen = trials.prepare_torch(Resources(gpus_per_trial=0.5, device="cpu"))
+    assert chosen == torch.device("cpu")
+
+
 def test_a_finished_trials_model_is_kept_and_is_the_one_on_record(
     tmp_path: Path, data_root: Path, tiny: Config
 ) -> None:
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
-    assert trials.run_trial(trial, root, Resources()) == "finished"
+    assert trials.run_trial(trial, root, Terms()) == "finished"
     record = Ledger(root.study("small")).read(trial.key)
     saved = load_model(root.study("small").model(trial.key))
     assert record is not None and saved.sequence == trial.sequence

@@ -40,6 +40,14 @@ def test_each_event_and_record_comes_once_and_in_order(root: Root, plan: Plan):
     assert watcher.look() == []
 
 
+def test_a_trial_whose_record_is_known_has_no_news(root: Root, plan: Plan):
+    record(root, plan, 0)
+    record(root, plan, 1)
+    known = {plan.trials[0].key}
+    watcher = Watcher(plan, root.study("small"), no_warning, known)
+    assert [item.trial for item in watcher.look()] == [plan.trials[1]]
+
+
 def test_half_a_line_waits_for_its_end(root: Root, plan: Plan):
     folder = root.study("small")
     path = folder.events(plan.trials[0].key)

@@ -1,0 +1,237 @@
+"""A Ray cluster, started here or joined, with our code on its workers; what fits on its nodes."""
+
+# Ray's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+import logging
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray
+
+from moleflow.errors import StudyError
+from orchestration.runners.base import quiet_environment
+from orchestration.runners.delivery import EXCLUDED, sources
+from orchestration.terms import Resources
+
+SOCKET_PATH_ROOM = 40
+"""Ray's socket paths, of which its folder is the beginning, may have 107 characters."""
+PATIENCE = 10.0
+"""Seconds in which an address must answer."""
+GB = 1e9
+SLIVER = 0.001
+"""What a trial takes of a resource that only says what a node is."""
+BUILT_IN = re.compile(r"CPU|GPU|memory|object_store_memory|node:.*|.*_group_.*")
+
+Node = Mapping[str, float]
+"""Resources that a node declares, by Ray's names; memory in bytes."""
+
+
+@contextmanager
+def cluster(resources: Resources) -> Generator[None]:
+    """A cluster of this machine, ended afterwards with its folder; or one that exists, then left.
+
+    Does nothing where a caller has connected already.
+
+    Raises:
+        StudyError: nobody answers at the address, or Ray or Python differ from ours there.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    scratch: Path | None = None
+    try:
+        if resources.address:
+            _join(resources.address, resources)
+        else:
+            scratch = _scratch_folder()
+            _start(scratch, resources)
+        yield
+    finally:
+        with _uninterrupted():
+            ray.shutdown()
+            if scratch is not None:
+                _remove(scratch)
+
+
+def _start(scratch: Path, resources: Resources) -> None:
+    # Workers of this machine import what the driver imports, from where it lies.
+    packages = str(Path(__file__).resolve().parents[2])
+    environment = {**quiet_environment(resources), "PYTHONPATH": packages}
+    ray.init(
+        address="local",
+        num_cpus=os.cpu_count(),
+        include_dashboard=False,
+        _temp_dir=str(scratch),
+        log_to_driver=False,
+        logging_level=logging.CRITICAL,
+        runtime_env={"env_vars": environment},
+    )
+
+
+def _join(address: str, resources: Resources) -> None:
+    if address != "auto":
+        _find(address)
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            runtime_env={
+                "env_vars": quiet_environment(resources),
+                "py_modules": sources(),
+                "excludes": EXCLUDED,
+            },
+        )
+    except (ConnectionError, SystemExit):
+        raise StudyError(_nobody(address, "it found no Ray cluster")) from None
+    except RuntimeError as error:
+        raise StudyError(_refused(address, str(error))) from None
+
+
+def _find(address: str) -> None:
+    """Ray itself looks for minutes, and then ends the process."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdigit() or "://" in address:
+        raise StudyError(
+            f"--address {address}: give HOST:PORT of a cluster's head node, e.g. 10.0.0.1:6379, "
+            "or auto for a cluster that this machine is part of"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise StudyError(_nobody(address, str(error))) from None
+
+
+def _nobody(address: str, why: str) -> str:
+    return (
+        f"--address {address}: no Ray cluster answers there ({why}); start one with "
+        "`ray start --head --port=6379`, or leave --address out to use this machine alone"
+    )
+
+
+def _refused(address: str, message: str) -> str:
+    """Two versions, told from `Ray: 2.60.0` and `Python: 3.11.7` of the cluster, then of us."""
+    rays, pythons = (re.findall(rf"{name}: (\S+)", message) for name in ("Ray", "Python"))
+    if len(rays) >= 2 and len(pythons) >= 2:
+        return (
+            f"--address {address}: the cluster runs Ray {rays[0]} on Python {pythons[0]}, and this "
+            f"is Ray {rays[1]} on Python {pythons[1]}; they must be the same: start the cluster's "
+            f"nodes in an environment like this one, or install ray=={rays[0]} on "
+            f"Python {pythons[0]} here"
+        )
+    return f"--address {address}: the cluster cannot be joined: {message.strip()}"
+
+
+def _scratch_folder() -> Path:
+    usual = Path(tempfile.gettempdir())
+    short = usual if len(str(usual)) < SOCKET_PATH_ROOM else Path("/tmp")
+    return Path(tempfile.mkdtemp(prefix="mf-", dir=short))
+
+
+def _remove(folder: Path, patience: float = 10.0) -> None:
+    """Delete a folder in which ending processes may still write for a moment."""
+    deadline = time.monotonic() + patience
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
+        time.sleep(0.05)
+
+
+def share_of_a_node(resources: Resources) -> dict[str, float]:
+    """What one trial takes of a node, by Ray's names.
+
+    Raises:
+        StudyError: no node has as much, or none is of that kind.
+    """
+    nodes = alive_nodes()
+    share = {
+        "CPU": resources.cpus_per_trial,
+        "GPU": resources.gpus_per_trial,
+        "memory": resources.memory_per_trial * GB,
+    }
+    if resources.accelerator is not None:
+        share[_declared(resources.accelerator, nodes)] = SLIVER
+    share = {name: amount for name, amount in share.items() if amount > 0}
+    if not any(fitting(node, share) for node in nodes):
+        raise StudyError(
+            f"a trial asks for {_described(share)}, and no node has as much "
+            f"(the cluster's nodes: {'; '.join(map(_described, nodes)) or 'none'}); "
+            "ask for less per trial, or join a larger cluster"
+        )
+    return share
+
+
+def slots(resources: Resources, share: Node) -> int:
+    """How many trials may be handed out at a time.
+
+    A cluster that was joined may grow: twice as many make its autoscaler see demand.
+    """
+    found = sum(fitting(node, share) for node in alive_nodes())
+    return 2 * found if resources.address else found
+
+
+def alive_nodes() -> list[Node]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def fitting(node: Node, share: Node) -> int:
+    """How many trials fit on a node. A part of a GPU is always a part of one GPU."""
+    counts: list[int] = []
+    for name, asked in share.items():
+        there = node.get(name, 0.0)
+        if name == "GPU" and asked < 1:
+            counts.append(math.floor(there) * math.floor(1 / asked + 1e-9))
+        else:
+            counts.append(math.floor(there / asked + 1e-9))
+    return min(counts)
+
+
+def _declared(kind: str, nodes: Sequence[Node]) -> str:
+    for name in (f"accelerator_type:{kind}", kind):
+        if any(name in node for node in nodes):
+            return name
+    known = {n.removeprefix("accelerator_type:") for node in nodes for n in node if _is_kind(n)}
+    raise StudyError(
+        f"--accelerator {kind}: no node declares it (declared: "
+        f"{', '.join(sorted(known)) or 'nothing'}); start a node with "
+        f"`ray start --resources '{{\"{kind}\": 1}}'`, or choose another kind"
+    )
+
+
+def _is_kind(name: str) -> bool:
+    return BUILT_IN.fullmatch(name) is None
+
+
+def _described(amounts: Node) -> str:
+    parts = [f"{amounts.get('CPU', 0):g} CPUs", f"{amounts.get('GPU', 0):g} GPUs"]
+    if "memory" in amounts:
+        parts.append(f"{amounts['memory'] / GB:.3g} GB")
+    parts += [name.removeprefix("accelerator_type:") for name in amounts if _is_kind(name)]
+    return ", ".join(parts)
+
+
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """A second Ctrl-C must not leave processes behind; what is protected takes seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

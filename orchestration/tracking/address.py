@@ -1,0 +1,63 @@
+"""Where a tracking store is, and how it is named at the command line."""
+
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from moleflow.errors import StudyError
+from orchestration.layout import Root
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+SERVERS = ("http", "https")
+
+
+def default_uri(root: Root) -> str:
+    return sqlite_uri(root.mlflow_db)
+
+
+def sqlite_uri(file: Path) -> str:
+    """Only what a URI would misread is escaped: MLflow makes the folders of a SQLite URI as they
+    are written."""
+    path = re.sub(r"%(?=[0-9A-Fa-f]{2})", "%25", str(file)).replace("?", "%3F")
+    return f"sqlite:///{path}"
+
+
+def check_uri(uri: str) -> str:
+    """The URI, if MLflow can write there.
+
+    Raises:
+        StudyError: it is of another kind.
+    """
+    if scheme_of(uri) not in (*DATABASES, *SERVERS) or "://" not in uri:
+        raise StudyError(
+            f"--mlflow-uri {safe_uri(uri)}: not a tracking store; use sqlite:////path/mlflow.db, "
+            "postgresql://…, mysql://… or the http(s):// address of a tracking server"
+        )
+    return uri
+
+
+def scheme_of(uri: str) -> str:
+    """`postgresql` of `postgresql+psycopg2://…`."""
+    return urlsplit(uri).scheme.split("+")[0]
+
+
+def is_server(uri: str) -> bool:
+    return scheme_of(uri) in SERVERS
+
+
+def safe_uri(uri: str) -> str:
+    """Without its password."""
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", uri)
+
+
+def store_options(uri: str | None, root: Root) -> tuple[str, ...]:
+    """Options of the command line that name a store; none: the root folder's own."""
+    return ("--root", str(root.path), *(() if uri is None else ("--mlflow-uri", safe_uri(uri))))
+
+
+def ui_command(uri: str | None, root: Root) -> str:
+    """The command that opens MLflow's own view; for a tracking server, its address."""
+    if uri is not None and is_server(uri):
+        return safe_uri(uri)
+    return shlex.join(["moleflow", "ui", *store_options(uri, root)])

@@ -1,0 +1,69 @@
+"""What must be known of a database before MLflow opens it. Imports no MLflow."""
+
+import errno
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from orchestration.tracking.address import scheme_of
+
+PATIENCE = 5
+"""Seconds for a database server to answer."""
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite URI; none for another database, or one in memory."""
+    name = make_url(uri).database
+    if scheme_of(uri) != "sqlite" or not name or name == ":memory:":
+        return None
+    return Path(name)
+
+
+def check_can_be_made(file: Path) -> None:
+    """Raises:
+    PermissionError: the first of its folders that exists cannot be written.
+    """
+    there = next(folder for folder in file.absolute().parents if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
+def make_once(path: Path, make: Callable[[Path], None]) -> None:
+    """Make a file aside and give it its name when it is whole, unless another process was first.
+
+    MLflow makes its tables in dozens of steps; two processes doing so in one file break it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        make(aside)
+        try:
+            path.hardlink_to(aside)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links; between these two lines lie microseconds
+            if not path.exists():
+                aside.rename(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def ask(uri: str) -> None:
+    """Connect once: MLflow itself would try for minutes.
+
+    Raises:
+        SQLAlchemyError: no answer, or not this user.
+        ImportError: the driver is not installed.
+    """
+    limits = {"postgresql": "connect_timeout", "mysql": "connect_timeout", "mssql": "timeout"}
+    limit = limits.get(scheme_of(uri))
+    engine = create_engine(uri, connect_args={limit: PATIENCE} if limit else {})
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+    finally:
+        engine.dispose()

@@ -1,0 +1,24 @@
+"""What of a study's report is kept with its run."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestration.layout import StudyFolder
+
+
+def report_files(folder: StudyFolder) -> list[tuple[Path, str | None]]:
+    """Files of the report and the table of results, those that are there, and the folder that
+    each has among the run's artifacts."""
+    report = [path for path in sorted(folder.report.rglob("*")) if path.is_file()]
+    files = [(path, path.parent.relative_to(folder.path).as_posix()) for path in report]
+    results = folder.results
+    return [*files, *([(results, None)] if results.is_file() else [])]
+
+
+def content_of(files: Sequence[tuple[Path, str | None]]) -> str:
+    """A digest of names and bytes."""
+    content = hashlib.sha256()
+    for path, place in files:
+        content.update(f"{place}/{path.name}\n".encode() + path.read_bytes())
+    return content.hexdigest()[:20]

@@ -1,0 +1,168 @@
+"""What a study and its trials are called in a tracking store: names, tags, parameters, metrics."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from moleflow.config import Config
+from moleflow.profiles import PROFILES
+from orchestration.ledger import Record
+from orchestration.study import Plan, Trial, digest, order_label
+
+LONGEST_PART = 100
+"""Letters of a part of a metric's name: a task of many classes has a long one."""
+LONGEST_VALUE, LONGEST_NAME, MOST_LISTED = 30, 250, 20
+NOTE = "mlflow.note.content"
+"""The tag that MLflow's view shows as a description, in Markdown."""
+OWN = ("task0", "order", "seed")
+"""Parameters that a trial has whatever its study varies."""
+
+
+def trial_of(record: Record) -> Trial:
+    """The trial that a record tells of, for one that no plan holds."""
+    return Trial(
+        key=record.key,
+        study=record.study,
+        axes=record.axes,
+        config=record.config,
+        sequence=record.sequence,
+        seed=record.seed,
+        data_root=record.data_root,
+        fingerprints={name: found.fingerprint for name, found in record.data.items()},
+        weights=record.weights,
+    )
+
+
+def order_numbers(plan: Plan) -> dict[str, str]:
+    """A short name for each order of the plan: O1, O2, … sorted by task 0, as in the report."""
+    found = {("+".join(t.sequence[0]), order_label(t.sequence)) for t in plan.trials}
+    return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
+
+
+def run_name(trial: Trial, orders: Mapping[str, str]) -> str:
+    """What tells a trial from its neighbours: `bottle O2 s1 lr=0.002`.
+
+    Short, since the table of runs shows a dozen letters. An order without a number is one of an
+    earlier plan; the trial's key then tells which.
+    """
+    first, *others = trial.sequence[0]
+    task0 = "+".join(trial.sequence[0])
+    if len(task0) > LONGEST_VALUE and others:
+        task0 = f"{_short(first)}+{len(others)}"
+    order = orders.get(order_label(trial.sequence), trial.key[:8])
+    short = short_axes(trial.axes)
+    varied = [f"{short[axis]}={_short(trial.axes[axis])}" for axis in short]
+    return " ".join([_short(task0), order, f"s{trial.seed}", *varied])[:LONGEST_NAME]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def short_axes(axes: Iterable[str]) -> dict[str, str]:
+    """A short name for each axis that is a field of the config: its last part, if that is
+    unique."""
+    fields = [axis for axis in axes if axis not in OWN]
+    counts = Counter(field.rpartition(".")[2] for field in fields) + Counter(OWN)
+    parts = {field: field.rpartition(".")[2] for field in fields}
+    return {field: part if counts[part] == 1 else field for field, part in parts.items()}
+
+
+def trial_params(trial: Trial) -> dict[str, str]:
+    """Parameters of a run: first what the study varies, by short names; then the resolved
+    config."""
+    short = short_axes(trial.axes)
+    varied = {short.get(axis, axis): value for axis, value in trial.axes.items()}
+    tree = {**trial.config.flat(), **varied, "seed": trial.seed}
+    text = {name: v if isinstance(v, str) else json.dumps(v) for name, v in tree.items()}
+    return {metric_name(name): value for name, value in text.items()}
+
+
+def study_tags(plan: Plan) -> dict[str, str]:
+    """What a study's run is found by, and its description."""
+    return {
+        "moleflow.study": plan.name,
+        "moleflow.role": "study",
+        "moleflow.trials": str(len(plan.trials)),
+        NOTE: describe(plan),
+    }
+
+
+def count_tags(records: Sequence[Record]) -> dict[str, str]:
+    states = [record.status for record in records]
+    return {f"moleflow.{s}": str(states.count(s)) for s in ("finished", "diverged", "failed")}
+
+
+def trial_tags(trial: Trial) -> dict[str, str]:
+    """What a trial's run is found by."""
+    profiles = [name for name, make in PROFILES.items() if make() == trial.config]
+    return {
+        "moleflow.trial": trial.key,
+        "moleflow.role": "trial",
+        "moleflow.order": order_label(trial.sequence),
+        "moleflow.task0": "+".join(trial.sequence[0]),
+        "moleflow.seed": str(trial.seed),
+        "moleflow.data": digest(trial.fingerprints) if trial.fingerprints else "unknown",
+        "moleflow.profile": ", ".join(profiles) or "none",
+    }
+
+
+def record_tags(record: Record) -> dict[str, str]:
+    """What a record says of a run's end."""
+    tags = {"moleflow.status": record.status, "moleflow.git": record.git}
+    if record.failure:
+        where = f" in {record.failure.stage}" if record.failure.stage else ""
+        tags["moleflow.failure"] = f"{record.failure.kind}{where}: {record.failure.message}"
+    return tags
+
+
+def timings(record: Record) -> dict[str, float]:
+    """Wall seconds: `seconds/total`, by kind of stage `seconds/adapter`, by stage
+    `seconds/adapter/cookie`."""
+    values = {"seconds/total": record.ended - record.started}
+    for stage, seconds in record.seconds.items():
+        kind, _, name = stage.partition(" ")
+        values[f"seconds/{kind}"] = values.get(f"seconds/{kind}", 0.0) + seconds
+        if name:
+            values[f"seconds/{kind}/{name.replace('/', '_')}"] = seconds
+    return values
+
+
+def describe(plan: Plan) -> str:
+    """The study in Markdown: question, what varies, which orders, settings of its own."""
+    trials = plan.trials
+    lines = [plan.study.question, "", f"{len(trials)} trials", ""]
+    axes = {axis: None for trial in trials for axis in trial.axes if axis != "order"}
+    for axis in axes:
+        values = dict.fromkeys(trial.axes[axis] for trial in trials if axis in trial.axes)
+        lines.append(f"- **{axis}**: {_listed(values)}")
+    lines.append(f"- **seed**: {_listed(dict.fromkeys(str(t.seed) for t in trials))}")
+    numbers = order_numbers(plan)
+    shown = list(numbers.items())[:MOST_LISTED]
+    lines += ["", *(f"- {number}: {order}" for order, number in shown)]
+    if len(numbers) > len(shown):
+        lines.append(f"- … {len(numbers) - len(shown)} more orders")
+    defaults, own = Config().flat(), plan.study.base.flat()
+    changed = [f"`{n} = {v}`" for n, v in own.items() if n not in axes and v != defaults.get(n)]
+    if changed:
+        lines += ["", f"Settings other than the defaults: {', '.join(changed)}"]
+    return "\n".join(lines)
+
+
+def _listed(values: Iterable[str]) -> str:
+    known = list(values)
+    more = len(known) - MOST_LISTED
+    return ", ".join(known[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def metric_name(name: str) -> str:
+    """A name that MLflow takes: letters, digits and `_ - . / : space`. Others become `_`, and a
+    digest keeps two such names apart."""
+    return "/".join(_plain_part(part) for part in name.split("/"))
+
+
+def _plain_part(part: str) -> str:
+    """A part keeps its look under every metric: `loss/a_b-1040`, `lr/a_b-1040`."""
+    plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
+    return plain if plain == part else f"{plain}-{digest(part)[:4]}"

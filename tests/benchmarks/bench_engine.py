@@ -1,0 +1,256 @@
+"""What the engine costs beside the work: per trial, when stages are shared, on many GPUs.
+
+    python tests/benchmarks/bench_engine.py overhead known shared certificate cluster
+
+Each part prints what was measured beside its target. `shared` and `certificate` train for real on
+synthetic pictures; `cluster` declares 64 GPUs on 8 local nodes, whose trials sleep.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from moleflow import profiles
+from moleflow.config import Config
+from moleflow.data.catalog import open_catalog
+from moleflow.data.synthetic import make_synthetic
+from orchestration.dataset import checked_fingerprint
+from orchestration.events import EventLog, read_events
+from orchestration.layout import Root
+from orchestration.ledger import Failure, Ledger, write_atomically
+from orchestration.runners import base
+from orchestration.runners.base import describe_failure
+from orchestration.schedule import Schedule
+from orchestration.session import Session
+from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.terms import Resources, Terms
+from orchestration.tracking import base as tracking
+
+WORKERS = 2
+NODES, GPUS_PER_NODE = 8, 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure."""
+
+    what: str
+    measured: str
+    target: str
+
+
+def overhead(trials: tuple[int, int] = (50, 300)) -> list[Row]:
+    """A study of trials whose stages take no time, with tracking and view, over their number."""
+    rows, per_trial = [], {}
+    for count in trials:
+        with tempfile.TemporaryDirectory() as folder:
+            root, plan = Root.at(folder), planned(count, Path(folder))
+            start = time.perf_counter()
+            drive(plan, root, empty, Terms())
+            per_trial[count] = (time.perf_counter() - start) / count
+            rows.append(Row(f"seconds per trial, {count} trials", f"{per_trial[count]:.2f}", "< 3"))
+    few, many = per_trial[trials[0]], per_trial[trials[1]]
+    rows.append(Row(f"{trials[1]} trials against {trials[0]}", f"{many / few:.2f}", "0.8 to 1.2"))
+    rows.append(Row("driver's memory at its largest, MB", f"{peak_memory():.0f}", "< 600"))
+    return rows
+
+
+def known(count: int = 300) -> list[Row]:
+    """Trials whose record is there: no worker starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, plan = Root.at(folder), planned(count, Path(folder))
+        for trial in plan.trials:
+            empty(trial, root, Terms())
+        drive(plan, root, forbidden, Terms())
+        start = time.perf_counter()
+        drive(plan, root, forbidden, Terms())
+        taken = (time.perf_counter() - start) / count * 1000
+    return [Row("milliseconds per trial that is known already", f"{taken:.1f}", "< 20")]
+
+
+def shared(epochs: int = 400) -> list[Row]:
+    """Six scoring variants of two seeds: two trainings, twelve trials."""
+    variants = Grid(field="scoring.top_k", values=(1, 2, 3, 5, 8, 13))
+    with tempfile.TemporaryDirectory() as folder:
+        wall, root = trained(Path(folder), (Orders(count=1), variants), epochs, seeds=(0, 1))
+        records = list(Ledger(root.study("bench")).records())
+        work = sum(
+            seconds
+            for record in records
+            for name, seconds in record.seconds.items()
+            if name not in record.stages or record.stages[name].source == "made"
+        )
+    ratio = wall / (work / WORKERS)
+    what = f"wall time {wall:.0f} s against {work:.0f} s of distinct stages on {WORKERS} workers"
+    return [Row(what, f"{ratio:.2f}", "<= 1.15")]
+
+
+def certificate(epochs: int = 400) -> list[Row]:
+    """Ten orders with one task 0, of which two are trained, against two orders."""
+    walls = {}
+    for count in (2, 10):
+        with tempfile.TemporaryDirectory() as folder:
+            axes = (TaskZero(classes=("capsule",)), Orders(count=count))
+            walls[count], _ = trained(Path(folder), axes, epochs, classes=5)
+    what = f"10 orders ({walls[10]:.0f} s) against 2 ({walls[2]:.0f} s)"
+    return [Row(what, f"{walls[10] / walls[2]:.2f}", "<= 1.2")]
+
+
+def cluster(trials: int = 500, sleep: float = 60.0) -> list[Row]:
+    """How busy 64 GPUs are until fewer trials than GPUs are left; what a trial costs over time."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    slots = NODES * GPUS_PER_NODE
+    nodes = Cluster()
+    for _ in range(NODES):
+        nodes.add_node(num_cpus=GPUS_PER_NODE, num_gpus=GPUS_PER_NODE, object_store_memory=10**8)
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            root, plan = Root.at(folder), planned(trials, Path(folder), question=str(sleep))
+            terms = Terms(resources=Resources(gpus_per_trial=1.0, address=nodes.address))
+            drive(plan, root, asleep, terms)
+            spans = sorted(span(root, trial) for trial in plan.trials)
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+    first, tail = spans[0][0], spans[-slots][0]
+    full = spans[slots - 1][0]
+    gaps = [later[0] - earlier[0] for earlier, later in zip(spans, spans[slots:], strict=False)]
+    half = len(gaps) // 2
+    early, late = (sum(part) / len(part) - sleep for part in (gaps[:half], gaps[half:]))
+    return [
+        Row(f"busy, from the {slots}th start to the tail", percent(spans, full, tail), ">= 90 %"),
+        Row("busy, from the first start to the tail", percent(spans, first, tail), ""),
+        Row("seconds between a slot's trials, first half", f"{early:.1f}", ""),
+        Row("the same, second half", f"{late:.1f}", "as the first"),
+    ]
+
+
+def percent(spans: list[tuple[float, float]], start: float, end: float) -> str:
+    """Share of all slots' time in a window that trials slept."""
+    busy = sum(max(0.0, min(b, end) - max(a, start)) for a, b in spans)
+    return f"{100 * busy / (end - start) / (NODES * GPUS_PER_NODE):.1f} %"
+
+
+def empty(trial: Trial, root: Root, terms: Terms) -> str:
+    """A trial that does nothing but import what every trial imports."""
+    import torch  # noqa: F401
+
+    folder = root.study(trial.study)
+    log = EventLog(folder.events(trial.key))
+    log.add("attempt")
+    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
+    done = {"status": "finished", "failure": None, "role": terms.role}
+    Ledger(folder).write(record.model_copy(update=done))
+    log.add("end", note="finished")
+    return "finished"
+
+
+def asleep(trial: Trial, root: Root, terms: Terms) -> str:
+    """A trial that sleeps on its GPU."""
+    folder = root.study(trial.study)
+    log = EventLog(folder.events(trial.key))
+    log.add("attempt")
+    time.sleep(float(Plan.model_validate_json(folder.asked.read_text()).study.question))
+    log.add("note", note="awake")
+    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
+    Ledger(folder).write(record.model_copy(update={"status": "finished", "failure": None}))
+    return "finished"
+
+
+def forbidden(trial: Trial, root: Root, terms: Terms) -> str:
+    raise AssertionError("a trial that is known was run")
+
+
+def span(root: Root, trial: Trial) -> tuple[float, float]:
+    """When a trial fell asleep and woke."""
+    events = list(read_events(root.study(trial.study).events(trial.key)))
+    return events[0].time, next(e.time for e in events if e.kind == "note")
+
+
+def planned(count: int, folder: Path, question: str = "What does a trial cost?") -> Plan:
+    """Trials that share nothing: one class, many seeds."""
+    study = Study(question=question, base=Config(), seeds=tuple(range(count)))
+    plan = expand("bench", study, "/data", {"a": "a"}, {study.base.backbone: "w"})
+    write_atomically(Root.at(folder).study("bench").asked, plan.model_dump_json())
+    return plan
+
+
+def trained(
+    folder: Path,
+    axes: tuple[Axis, ...],
+    epochs: int,
+    seeds: tuple[int, ...] = (0,),
+    classes: int = 4,
+) -> tuple[float, Root]:
+    """Wall time of a study that trains for real; features are there before."""
+    root, data = Root.at(folder / "root"), make_synthetic(folder / "pictures")
+    names = sorted(path.name for path in data.iterdir() if path.is_dir())
+    for i in range(classes - len(names)):
+        (data / f"{names[0]}{i}").symlink_to(data / names[0])
+        names.append(f"{names[0]}{i}")
+    config = profiles.quick().updated(
+        {"image.size": 128, "backbone.weights": "random", "training.epochs": epochs}
+    )
+    study = Study(question="?", base=config, axes=axes, seeds=seeds, classes=tuple(sorted(names)))
+    catalog = open_catalog(data, tuple(names))
+    prints = {name: checked_fingerprint(found, root) for name, found in catalog.items()}
+    plan = expand("bench", study, str(data), prints, {config.backbone: "random:0"})
+    write_atomically(root.study("bench").asked, plan.model_dump_json())
+    start = time.perf_counter()
+    drive(plan, root, base.run_trial, Terms())
+    return time.perf_counter() - start, root
+
+
+def drive(plan: Plan, root: Root, function: base.TrialFunction, terms: Terms) -> None:
+    """What `moleflow run` does with a plan."""
+    from orchestration.runners.ray_tune import RayTuneRunner
+
+    class Bench(RayTuneRunner):
+        def run(self, plan: Plan, schedule: Schedule, _: base.TrialFunction = function) -> None:
+            super().run(plan, schedule, function)
+
+    silent = Console(file=open("/dev/null", "w"))  # noqa: SIM115, PTH123 - for this process's life
+    session = Session(root, None, silent, Console(stderr=True))
+    schedule = Schedule(plan, root.study(plan.name))
+    if not session.run(plan, Bench(root, terms), schedule, session.tracker()):
+        raise AssertionError("a trial did not finish")
+
+
+def peak_memory() -> float:
+    """Of this process, in MB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+PARTS: dict[str, Callable[[], list[Row]]] = {
+    "overhead": overhead,
+    "known": known,
+    "shared": shared,
+    "certificate": certificate,
+    "cluster": cluster,
+}
+
+
+def main() -> None:
+    import os
+
+    os.environ.update(base.quiet_environment(Resources()) | tracking.quiet_environment())
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[*PARTS])
+    for part in parser.parse_args().parts or PARTS:
+        for row in PARTS[part]():
+            print(f"{row.what:<70} {row.measured:>10}   {row.target}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""What tracking costs a study: 8 trials that write, with and without the exporter, in one run.
+
+python tests/benchmarks/bench_tracking.py [--seconds N] [--epochs-per-second N]
+
+On main's settings a GPU learns a task in seconds and a core in minutes: 60 epochs in 3 s, i.e. 20
+epochs a second of all 8 trials, is what a fast study writes; each has loss, gradient norm and
+learning rate. Every 60 epochs a task ends with the metrics of 15 classes. Writers are processes
+that append as trials do; the cost is CPU time of the driver, as a share of the wall time, and what
+the writers are held up. Importing MLflow and making the SQLite file come once and are told apart.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from timing import print_table
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from orchestration.events import EventLog
+from orchestration.layout import Root
+from orchestration.study import Plan, Trial
+from orchestration.tracking.base import Tracker, quiet_environment
+from orchestration.tracking.exporter import Exporter
+from orchestration.tracking.memory import MemoryTracker
+from tests.orchestration.stores import contents, end_trial, served, small_plan
+
+TRIALS, TASK_EPOCHS, METRICS = 8, 60, 7
+CLASSES = tuple(f"class{number:02}" for number in range(15))
+
+
+def write(root: Root, trial: Trial, seconds: float, rate: float) -> None:
+    """What a trial appends in that time, at `rate` epochs a second."""
+    log = EventLog(root.study(trial.study).events(trial.key))
+    log.add("attempt")
+    epochs, start = round(seconds * rate), time.monotonic()
+    for number in range(epochs):
+        task, epoch = divmod(number, TASK_EPOCHS)
+        name = CLASSES[task % len(CLASSES)]
+        names = (f"loss/{name}", f"grad_norm/{name}", f"lr/{name}")
+        log.add("epoch", epoch=epoch, step=epoch, values=dict.fromkeys(names, 1 / (number + 1)))
+        if epoch == TASK_EPOCHS - 1:
+            values = {f"metric{m}/{c}": number / 7 for m in range(METRICS) for c in CLASSES}
+            log.add("metrics", step=task + 1, values=values)
+        time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
+    end_trial(root, trial)
+
+
+def study(root: Root, plan: Plan, seconds: float, rate: float) -> None:
+    """All trials at once, each in a process."""
+    context = multiprocessing.get_context("fork")
+    jobs = [(root, trial, seconds, rate / TRIALS) for trial in plan.trials]
+    writers = [context.Process(target=write, args=job) for job in jobs]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds: of the writers' work, of the last sending after it, and CPU of the driver."""
+
+    wall: float
+    last: float
+    used: float
+
+    @property
+    def share(self) -> float:
+        return self.used / (self.wall + self.last)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--epochs-per-second", type=float, default=20.0)
+    asked = parser.parse_args()
+    os.environ.update(quiet_environment())
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
+        place, start = Path(folder), time.process_time()
+        from orchestration.tracking.mlflow import MlflowTracker
+
+        imported = time.process_time() - start
+        bare = side(place / "bare", asked, lambda root: MemoryTracker())
+        file = side(place / "file", asked, MlflowTracker)
+        http = side(place / "http", asked, lambda root: MlflowTracker(root, server.uri))
+        plain = alone(place / "alone", asked)
+        found = len(contents(server.uri)) - 1
+        if found != TRIALS:
+            raise SystemExit(f"the server holds {found} trials of {TRIALS}")
+    rows = [("writers alone: wall", plain, "", "")]
+    for name, cost in (("files tailed only", bare), ("SQLite", file), ("server", http)):
+        rows.append(
+            (f"{name}: wall of the writers", cost.wall, f"{cost.wall / plain:.3f}", "<= 1.03")
+        )
+        rows.append((f"{name}: CPU of the driver", cost.used, f"{cost.share:.3f}", "<= 0.03"))
+        rows.append((f"{name}: last sending, all end at once", cost.last, "", ""))
+    rows.append(("once: importing MLflow, CPU", imported, "", ""))
+    print_table(rows)
+
+
+def alone(place: Path, asked: argparse.Namespace) -> float:
+    root = Root.at(place)
+    plan = small_plan(root, classes=CLASSES, seeds=tuple(range(TRIALS // 2)))
+    start = time.perf_counter()
+    study(root, plan, asked.seconds, asked.epochs_per_second)
+    return time.perf_counter() - start
+
+
+def side(place: Path, asked: argparse.Namespace, make: Callable[[Root], Tracker]) -> Cost:
+    """With the exporter; the store is open before, as it is in all but the first study."""
+    root = Root.at(place)
+    plan = small_plan(root, classes=CLASSES, seeds=tuple(range(TRIALS // 2)))
+    tracker = make(root)
+    tracker.begin(plan, time.time())
+    start, used = time.perf_counter(), time.process_time()
+    with Exporter(plan, root.study(plan.name), tracker, print):
+        study(root, plan, asked.seconds, asked.epochs_per_second)
+        over = time.perf_counter()
+    end = time.perf_counter()
+    return Cost(over - start, end - over, time.process_time() - used)
+
+
+if __name__ == "__main__":
+    main()

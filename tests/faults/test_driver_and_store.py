@@ -1,0 +1,176 @@
+"""Drivers that die or meet, stores that are damaged, disks that are full, clocks that jump."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.ledger import Record
+
+pytestmark = pytest.mark.cluster
+Check = Callable[[Any], None]
+
+
+def trained(event: Any) -> bool:
+    return event.stage == "adapter" and event.state == "finished"
+
+
+def test_a_driver_that_was_killed_is_resumed_by_the_same_command(arena: Any, check: Check) -> None:
+    process = arena.start(*arena.command())
+    arena.wait_for(trained)
+    process.kill()
+    process.wait()
+    ran = arena.run()
+    assert ran.code == 0, ran.text
+    check(arena)
+    sources = [s.source for record in arena.records().values() for s in record.stages.values()]
+    assert "resumed" in sources, "what was finished must not be done again"
+
+
+def test_an_interrupted_study_is_resumed_by_the_same_command(arena: Any, check: Check) -> None:
+    process = arena.start(*arena.command())
+    arena.wait_for(trained)
+    os.kill(process.pid, signal.SIGINT)
+    ran = arena.ended(process)
+    assert ran.code == 130 and "resume with: " in ran.text
+    assert not arena.processes()
+    assert arena.run().code == 0
+    check(arena)
+
+
+def test_of_two_drivers_one_refuses_and_says_who_drives(arena: Any, check: Check) -> None:
+    first = arena.start(*arena.command())
+    arena.wait_for(lambda event: event.kind == "attempt")
+    second = arena.run()
+    assert second.code == 2 and f"{first.pid}" in second.text and "moleflow stop" in second.text
+    assert arena.ended(first).code == 0
+    check(arena)
+
+
+def test_a_study_is_stopped_from_another_process_and_resumed(arena: Any, check: Check) -> None:
+    process = arena.start(*arena.command())
+    arena.wait_for(trained)
+    stop = arena.ended(arena.start("stop", "undying", "--root", str(arena.root.path)))
+    assert stop.code == 0, stop.text
+    assert arena.ended(process).code == 130
+    assert not arena.processes()
+    assert arena.run().code == 0
+    check(arena)
+
+
+def test_leases_deleted_while_it_runs_change_nothing(arena: Any, check: Check) -> None:
+    process = arena.start(*arena.command())
+    while process.poll() is None:
+        for lease in list(arena.root.leases.glob("*")):
+            if "driver" not in lease.name:
+                lease.unlink(missing_ok=True)
+        time.sleep(0.05)
+    assert arena.ended(process).code == 0
+    check(arena)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "truncated": lambda file: os.truncate(file, file.stat().st_size // 2),
+    "flipped": flip,
+    "missing": lambda file: file.unlink(),
+}
+
+
+@pytest.fixture
+def damaged_store(undisturbed: tuple[Any, Any], arena: Any) -> dict[str, int]:
+    """Every result of an earlier study, a third of them damaged in each of three ways."""
+    shutil.copytree(undisturbed[0].root.store, arena.root.store)
+    draws, done = random.Random(0), dict.fromkeys(DAMAGE, 0)
+    for kind in ("features", "base", "adapter", "scores", "metrics"):
+        for entry in sorted((arena.root.store / kind).glob("*/*")):
+            how = draws.choice([*DAMAGE])
+            files = sorted(path for path in entry.iterdir() if path.name != "manifest.json")
+            DAMAGE[how](draws.choice(files))
+            done[how] += 1
+    return done
+
+
+def test_every_damaged_entry_of_the_store_is_computed_again(
+    arena: Any, damaged_store: dict[str, int], check: Check
+) -> None:
+    assert min(damaged_store.values()) > 0
+    assert arena.run("--runner", "inline").code == 0
+    check(arena)
+    records: list[Record] = list(arena.records().values())
+    assert {s.source for s in records[0].stages.values()} == {"made"}
+
+
+def test_a_clock_that_jumps_changes_no_number(arena: Any, check: Check, tmp_path: Path) -> None:
+    """Leases, heartbeats and the store as a clock that was set a day ahead left them."""
+    process = arena.start(*arena.command())
+    arena.wait_for(trained)
+    ahead = time.time() + 86400
+    for path in [*arena.root.leases.glob("*"), *arena.folder.trials.glob("*/*.json*")]:
+        if path.exists():
+            os.utime(path, (ahead, ahead))
+    assert arena.ended(process).code == 0
+    check(arena)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 kB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_and_what_was_finished_is_kept(
+    new_arena: Callable[[Path], Any], arena: Any, check: Check, small_disk: Path
+) -> None:
+    """The store is on the full disk; moved to a larger one, the same command finishes."""
+    full = arena.run("--runner", "inline", "--store", str(small_disk / "store"))
+    assert full.code in (1, 2)
+    assert "No space left" in full.text and "Traceback" not in full.text
+    for record in arena.records().values():
+        assert record.failure is None or record.failure.kind == "StoreError"
+    assert not list((small_disk / "store").glob("*/*/.*")), "half an entry was left"
+    again = arena.run("--runner", "inline", "--retry", "failed")
+    assert again.code == 0, again.text
+    check(arena)
+
+
+def test_a_diverging_trial_is_on_record_and_the_others_finish(arena: Any) -> None:
+    text = arena.study_file.read_text()
+    wild = "axes=(Grid(field='training.lr', values=(2e-3, 1e30)), "
+    text = text.replace("axes=(", wild).replace("import Orders", "import Grid, Orders")
+    text = text.replace('"lora.rank": 2,', '"lora.rank": 2, "training.clip_norm": 1e30,')
+    text = text.replace('"flow.blocks": 2,', '"flow.blocks": 2, "adapter.bounds": "none",')
+    arena.study_file.write_text(text)
+    ran = arena.run("--runner", "inline", "--seeds", "1")
+    assert ran.code == 1
+    states = sorted((r.config.training.lr, r.status) for r in arena.records().values())
+    assert states == [(2e-3, "finished")] * 2 + [(1e30, "diverged")] * 2
+    wild_records = [r for r in arena.records().values() if r.status == "diverged"]
+    for record in wild_records:
+        assert record.failure is not None and record.failure.stage == "base fabric"
+        assert {"epoch", "loss", "grad_norm"} <= set(record.failure.numbers)
+    again = arena.run("--runner", "inline", "--seeds", "1", "--retry", "diverged")
+    assert again.code == 1 and "2 trials that diverged run again" in again.text
+    kept = list(arena.folder.trials.glob("*/earlier/1.json"))
+    assert len(kept) == 2 and {json.loads(p.read_text())["status"] for p in kept} == {"diverged"}

@@ -1,0 +1,250 @@
+"""The ready-made cluster files are what the programs that read them take; the Slurm one runs."""
+
+import copy
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from moleflow.data.synthetic import make_synthetic
+from orchestration.layout import Root
+
+TOP = Path(__file__).resolve().parents[2]
+FILES = TOP / "orchestration" / "cluster"
+BIN = Path(sys.executable).parent
+
+# Fields of ray.io/v1 as KubeRay 1.1 and newer define them.
+JOB = {
+    "entrypoint",
+    "entrypointNumCpus",
+    "entrypointNumGpus",
+    "entrypointResources",
+    "shutdownAfterJobFinishes",
+    "ttlSecondsAfterFinished",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "submissionMode",
+    "suspend",
+    "runtimeEnvYAML",
+    "rayClusterSpec",
+}
+CLUSTER = {
+    "rayVersion",
+    "enableInTreeAutoscaling",
+    "autoscalerOptions",
+    "headGroupSpec",
+    "workerGroupSpecs",
+}
+HEAD = {"rayStartParams", "template", "serviceType"}
+WORKERS = {
+    "groupName",
+    "replicas",
+    "minReplicas",
+    "maxReplicas",
+    "numOfHosts",
+    "rayStartParams",
+    "template",
+}
+POD = {"restartPolicy", "containers", "volumes", "tolerations", "nodeSelector"}
+
+
+def commands(text: str) -> set[str]:
+    """Options of `moleflow` that a text uses."""
+    joined = re.sub(r"\\?\n#?\s*", " ", text)
+    used = re.findall(r"moleflow (?:run|doctor) [^&\n\"'|]*", joined)
+    return {option for command in used for option in re.findall(r"--[a-z0-9-]+", command)}
+
+
+@pytest.mark.parametrize("name", ["aws.yaml", "rayjob.yaml", "slurm.sh"])
+def test_the_files_use_options_that_there_are(name: str):
+    from orchestration.cli import app
+
+    known: set[str] = set()
+    for command in ("run", "doctor"):
+        known |= {
+            n for argument in app[command].assemble_argument_collection() for n in argument.names
+        }
+    asked = commands((FILES / name).read_text())
+    assert "--address" in asked
+    assert asked - known == set()
+
+
+def test_ray_takes_the_aws_file():
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    found = yaml.safe_load((FILES / "aws.yaml").read_text())
+    full = prepare_config(copy.deepcopy(found))
+    full["cluster_synced_files"] = []
+    validate_config(full)
+    types = full["available_node_types"]
+    assert set(found["available_node_types"]) == {"head", "gpu"} == set(types)
+    assert full["head_node_type"] == "head"
+    assert "InstanceMarketOptions" not in types["head"]["node_config"]
+    assert types["gpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in full["head_start_ray_commands"][1]
+
+
+@pytest.fixture(scope="module")
+def job() -> tuple[dict[str, Any], dict[str, Any]]:
+    claim, job = yaml.safe_load_all((FILES / "rayjob.yaml").read_text())
+    return claim, job
+
+
+def test_kuberay_knows_every_field(job: tuple[dict[str, Any], dict[str, Any]]):
+    _, found = job
+    assert (found["apiVersion"], found["kind"]) == ("ray.io/v1", "RayJob")
+    spec = found["spec"]
+    cluster = spec["rayClusterSpec"]
+    assert set(spec) <= JOB
+    assert set(cluster) <= CLUSTER
+    assert set(cluster["headGroupSpec"]) <= HEAD
+    for group in cluster["workerGroupSpecs"]:
+        assert set(group) <= WORKERS
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+    for pod in pods(found):
+        assert set(pod) <= POD
+        for params in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+            assert all(isinstance(value, str) for value in params["rayStartParams"].values())
+
+
+def test_every_pod_has_the_claim_one_image_and_limits(job: tuple[dict[str, Any], dict[str, Any]]):
+    claim, found = job
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    images: set[str] = set()
+    for pod in pods(found):
+        (container,) = pod["containers"]
+        images.add(container["image"])
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        assert set(mounts.values()) == set(volumes)
+        shared = volumes[mounts["/shared"]]["persistentVolumeClaim"]["claimName"]
+        assert shared == claim["metadata"]["name"]
+        assert container["resources"]["requests"] == container["resources"]["limits"]
+        assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+    assert len(images) == 1
+    head, worker = pods(found)
+    assert "nvidia.com/gpu" not in head["containers"][0]["resources"]["limits"]
+    assert "nvidia.com/gpu" in worker["containers"][0]["resources"]["limits"]
+    assert re.findall(r"/shared\S*", found["spec"]["entrypoint"])
+
+
+def test_all_files_name_the_ray_of_the_constraints(job: tuple[dict[str, Any], dict[str, Any]]):
+    (pinned,) = re.findall(r"^ray==(\S+)$", (TOP / "constraints.txt").read_text(), re.MULTILINE)
+    assert job[1]["spec"]["rayClusterSpec"]["rayVersion"] == pinned
+    assert f"rayproject/ray:{pinned}-py311" in (FILES / "Dockerfile").read_text()
+    assert f"ray[default]=={pinned}" in (FILES / "aws.yaml").read_text()
+    assert f"/moleflow:{version('moleflow')}" in (FILES / "rayjob.yaml").read_text()
+
+
+def pods(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    cluster = job["spec"]["rayClusterSpec"]
+    groups = (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
+    return [group["template"]["spec"] for group in groups]
+
+
+SRUN = """#!/bin/bash
+# Runs on this machine what Slurm would run on a node.
+while [[ $1 == -* ]]; do shift; done
+case "$*" in
+hostname*) echo 127.0.0.1 ;;
+"ray start"*) exec "$@" --node-ip-address=127.0.0.1 ;;
+*) exec "$@" ;;
+esac
+"""
+STUDY = (
+    "--profile quick --classes washer wood --orders 1 --seeds 1 --device cpu "
+    "--set image.size=64 backbone.name=resnet18 backbone.weights=random patches.dim=16 "
+    "patches.grid=last flow.blocks=2 flow.context_kernel=3 lora.rank=2 training.batch_size=4 "
+    "training.epochs=100000"
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A Slurm job's environment, on one machine; without a trace afterwards."""
+    mark, tools = uuid.uuid4().hex, tmp_path / "environment" / "bin"
+    tools.mkdir(parents=True)
+    for name, text in (("srun", SRUN), ("scontrol", "#!/bin/sh\nprintf 'one\\ntwo\\n'\n")):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    for name in ("ray", "moleflow", "python"):
+        (tools / name).symlink_to(BIN / name)
+    yield {
+        **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+        "MARK": mark,
+        "MOLEFLOW_ENVIRONMENT": str(tools.parent),
+        "MOLEFLOW_ROOT": str(tmp_path / "runs"),
+        "MOLEFLOW_DATA": str(make_synthetic(tmp_path / "data")),
+        "SLURM_JOB_ID": str(os.getpid() * 10 + 7),
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_CPUS_PER_TASK": "2",
+        "SLURM_GPUS_ON_NODE": "1",
+    }
+    for process in marked(mark):
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.cluster
+def test_a_slurm_job_that_is_told_of_its_end_ends_its_study_and_leaves_nothing(
+    site: dict[str, str], tmp_path: Path
+):
+    text = (FILES / "slurm.sh").read_text()
+    script = tmp_path / "slurm.sh"
+    script.write_text(re.sub(r"--profile main\s+--orders 5 --seeds 3", STUDY, text))
+    assert STUDY in script.read_text()
+    trials = Root.at(site["MOLEFLOW_ROOT"]).study("task_order").trials
+    scratch = Path(f"/tmp/mf-{site['SLURM_JOB_ID']}")
+    with (tmp_path / "log").open("wb") as log:
+        job = subprocess.Popen(["bash", script], env=site, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: job.poll() is not None or epochs(trials), 240)
+        assert job.poll() is None, (tmp_path / "log").read_text()
+        assert scratch.exists()
+        # To the batch script alone, as `--signal=B:USR1@300` has it.
+        job.send_signal(signal.SIGUSR1)
+        code = job.wait(60)
+        said = (tmp_path / "log").read_text()
+        assert code == 130, said
+        assert "resume with: moleflow run task_order" in said
+        assert list(trials.glob("*.json")) == []
+        wait_for(lambda: not marked(site["MARK"]), 10)
+        assert not scratch.exists()
+    finally:
+        job.kill()
+        job.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def epochs(trials: Path) -> bool:
+    """Whether a trial is in training."""
+    return any("epoch" in file.read_text() for file in trials.glob("*/events.jsonl"))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that inherited the mark in their environment."""
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,175 @@
+"""How far trials are, and how long the rest takes."""
+
+import pytest
+
+from orchestration.board import Board
+from orchestration.certificate import group_id
+from orchestration.events import Event, EventLog, read_events
+from orchestration.forecast import keys_of
+from orchestration.layout import Root
+from orchestration.outline import outline
+from orchestration.running import Running
+from orchestration.study import Plan
+from orchestration.watch import News
+from tests.orchestration.trial_files import finished, learn, orders_of, run_task, start
+
+
+def test_fraction_never_falls_within_an_attempt(root: Root, plan: Plan):
+    trial = plan.trials[0]
+    log = start(root, trial)
+    for task in range(3):
+        run_task(log, trial, task, 0.5)
+    state, seen = Running(trial, 0.0), [0.0]
+    for event in read_events(root.study("small").events(trial.key)):
+        state = state.after(event)
+        seen.append(state.fraction)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+
+def test_fraction_counts_what_was_learned_in_whatever_order(root: Root, plan: Plan):
+    trial, fractions = plan.trials[0], []
+    for key, order in (("0", (0, 2, 1)), ("1", (0, 1, 2))):
+        log = EventLog(root.path / key)
+        for task in order[:2]:
+            learn(log, trial, task)
+        state = Running(trial, 0.0)
+        for event in read_events(root.path / key):
+            state = state.after(event)
+        fractions.append(state.fraction)
+    assert fractions[0] == fractions[1] == pytest.approx(0.95 * 2 / 3)
+
+
+def test_a_task_that_begins_or_waits_adds_nothing_to_the_fraction(plan: Plan):
+    state = Running(plan.trials[0], 0.0)
+    for event in (
+        Event(time=1.0, kind="stage", stage="adapter", state="started", task=2, name="wood"),
+        Event(time=2.0, kind="note", note="waits for base"),
+    ):
+        state = state.after(event)
+        assert state.fraction == 0.0
+    assert state.waits == "base"
+
+
+def test_time_left_keeps_trials_that_train_and_trials_that_take_apart(root: Root):
+    plan = orders_of(1, seeds=6)
+    one = finished(plan.trials[0], root, "shared", "made", 440.0)
+    free = [finished(t, root, "shared", "shared", 5.0) for t in plan.trials[1:5]]
+    board = Board(plan, [outline(r) for r in (one, *free)], now=0.0)
+    # The last one has a seed of its own: four tasks of 100 s, and 40 s besides.
+    assert board.time_left(now=0.0) == pytest.approx(440.0)
+
+
+def test_a_trial_that_takes_all_is_as_quick_as_those_that_took_all(root: Root):
+    plan = orders_of(1)
+    twins = [plan.trials[0].model_copy(update={"key": f"{i:020}"}) for i in range(3)]
+    plan = plan.model_copy(update={"trials": (*plan.trials, *twins)})
+    one = finished(plan.trials[0], root, "shared", "made", 440.0)
+    free = [finished(trial, root, "shared", "shared", 5.0) for trial in twins[:2]]
+    board = Board(plan, [outline(r) for r in (one, *free)], now=0.0)
+    assert board.time_left(now=0.0) == pytest.approx(5.0)
+
+
+def test_where_nothing_was_trained_what_was_taken_tells_how_long_training_takes(root: Root):
+    plan = orders_of(1, seeds=2)
+    board = Board(plan, [], now=0.0)
+    place = {"time": 0.0, "kind": "stage", "state": "finished", "source": "shared"}
+    events = [Event(time=0.0, kind="attempt")]
+    for task, (name,) in enumerate(plan.trials[0].sequence):
+        at = {"stage": "adapter" if task else "base", "name": name, "task": task}
+        events.append(Event(seconds=1e-6, saved=100.0, **place, **at))
+    board.take(News(plan.trials[0], tuple(events)))
+    assert board.time_left(now=0.0) == pytest.approx(400.0)
+
+
+def test_time_left_counts_a_stage_once_however_many_trials_need_it(root: Root):
+    plan = orders_of(1, seeds=2)
+    config = plan.trials[1].config.updated({"scoring.top_k": 7})
+    twin = plan.trials[1].model_copy(update={"config": config, "key": "twin"})
+    plan = plan.model_copy(update={"trials": (*plan.trials, twin)})
+    assert keys_of(plan).of["twin"] == keys_of(plan).of[plan.trials[1].key]
+    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
+    assert Board(plan, [done], now=0.0).time_left(now=0.0) == pytest.approx(400.0)
+
+
+def test_trials_that_wait_for_a_certificate_are_taken_to_train_nothing(root: Root):
+    plan = orders_of(5)
+    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
+    board = Board(plan, [done], now=0.0)
+    assert list(board.roles().values()) == ["witness", "derived", "derived", "derived"]
+    assert board.time_left(now=0.0) == pytest.approx(400.0)
+
+
+def test_time_left_is_shared_by_the_trials_in_work_and_no_less_than_the_longest(root: Root):
+    plan = orders_of(1, seeds=5)
+    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
+    board = Board(plan, [done], now=0.0)
+    for trial in plan.trials[1:3]:
+        board.take(News(trial, (Event(time=0.0, kind="attempt"),)))
+    assert board.time_left(now=0.0) == pytest.approx(4 * 400.0 / 2)
+    for trial in plan.trials[3:]:
+        board.take(News(trial, (Event(time=0.0, kind="attempt"),)))
+    learned = [
+        Event(
+            time=1.0,
+            kind="stage",
+            stage="adapter",
+            state="finished",
+            name=plan.trials[4].sequence[i][0],
+            task=i,
+            source="made",
+            seconds=100.0,
+        )
+        for i in range(2)
+    ]
+    board.take(News(plan.trials[4], tuple(learned)))
+    assert board.time_left(now=1.0) == pytest.approx(400.0)
+
+
+def test_stages_taken_from_the_store_do_not_hurry_the_forecast(root: Root):
+    plan = orders_of(1, seeds=3)
+    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
+    boards = [Board(plan, [done], now=0.0) for _ in range(2)]
+    place = {"stage": "base", "name": "a"}
+    begun = (
+        Event(time=0.0, kind="attempt"),
+        Event(time=0.0, kind="stage", state="started", **place),
+    )
+    epochs = tuple(
+        Event(time=0.0, kind="epoch", epoch=i, epochs=9, seconds=1e-6, **place)
+        for i in range(1, 10)
+    )
+    taken = Event(
+        time=0.0,
+        kind="stage",
+        state="finished",
+        source="shared",
+        saved=9000.0,
+        seconds=1e-6,
+        **place,
+    )
+    for board, events in zip(boards, ([], epochs), strict=True):
+        board.take(News(plan.trials[1], (*begun, *events, taken)))
+    one, other = (board.time_left(now=0.0) for board in boards)
+    assert one == other == pytest.approx(3 * 100.0 + 400.0)
+
+
+def test_epochs_tell_the_time_left_before_any_task_has_ended(plan: Plan):
+    board = Board(plan.model_copy(update={"trials": plan.trials[:1]}), [], now=0.0)
+    place = {"stage": "base", "name": "bottle", "epochs": 10}
+    board.take(
+        News(
+            plan.trials[0],
+            (
+                Event(time=0.0, kind="attempt"),
+                Event(time=8.0, kind="epoch", epoch=5, seconds=2.0, **place),
+            ),
+        )
+    )
+    assert board.time_left(now=10.0) == pytest.approx(2.5 * 20.0)
+
+
+def test_groups_are_those_of_the_certificates():
+    plan = orders_of(3)
+    groups = keys_of(plan).groups
+    assert {group.id for group in groups.values()} == {group_id(trial) for trial in plan.trials}

@@ -1,0 +1,273 @@
+"""`moleflow status`: what files alone say of a study."""
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from moleflow.config import Config
+from orchestration import outline as outlines
+from orchestration import status
+from orchestration.certificate import Certificate, group_id, write
+from orchestration.events import EventLog, read_events
+from orchestration.layout import Root
+from orchestration.lease import Leases
+from orchestration.ledger import Failure, Ledger, Record, Row, StageSource, write_atomically
+from orchestration.outline import outline, read_outline
+from orchestration.runners.base import describe_failure
+from orchestration.status import standing, status_table
+from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
+
+CLASSES = ("bottle", "cable", "wood", "zipper")
+
+
+@pytest.fixture
+def orders(root: Root) -> Plan:
+    """Four orders with one task 0."""
+    axes = (TaskZero(classes=("bottle",)), Orders(count=4))
+    study = Study(question="?", base=Config(), axes=axes)
+    prints = {name: name for name in CLASSES}
+    root.claim()
+    return expand("small", study, "/data", prints, {study.base.backbone: "weights"})
+
+
+@pytest.fixture
+def driver(root: Root) -> Iterator[Leases]:
+    with Leases(root.leases, "driver of small") as leases:
+        assert leases.acquire("driver/small")
+        yield leases
+
+
+def rows() -> tuple[Row, ...]:
+    """Steps, and the means at the end."""
+    fields = {"task": -1, "class_name": "", "metric": "image_auroc", "value": 0.875}
+    steps = [
+        Row(**fields | {"step": i, "definition": "step_mean", "routing": "routed"})
+        for i in range(1, 5)
+    ]
+    finals = [
+        Row(**fields | {"step": 4, "definition": "final_mean", "routing": routing, "value": value})
+        for routing, value in (("routed", 0.625), ("oracle", 0.75))
+    ]
+    other = Row(**fields | {"step": 4, "definition": "on_task_mean", "routing": "routed"})
+    return (*steps, *finals, other)
+
+
+def record(root: Root, trial: Trial, status: str = "finished", **changes: object) -> Record:
+    failure = Failure(kind="DataError", message="bottle: no such file\nmore", stage="base bottle")
+    made = describe_failure(trial, failure, root.study("small"), time.time() - 90)
+    fields: dict[str, object] = {"status": status, "host": "node-1", "rows": rows()}
+    if status == "finished":
+        fields["failure"] = None
+    made = made.model_copy(update=fields | changes)
+    Ledger(root.study("small")).write(made)
+    return made
+
+
+def begin(root: Root, trial: Trial) -> EventLog:
+    log = EventLog(root.study("small").events(trial.key))
+    log.add("attempt", note="node-2 cpu:avx512 witness")
+    place = {"stage": "adapter", "name": "cable", "task": 1, "tasks": 4}
+    log.add("stage", state="started", **place)
+    log.add("epoch", epoch=7, epochs=60, step=7, values={"loss/cable": 0.5}, **place)
+    return log
+
+
+def shown(plan: Plan, root: Root, width: int = 120) -> str:
+    console = Console(width=width)
+    with console.capture() as text:
+        console.print(status_table(plan, root), soft_wrap=True)
+    return text.get()
+
+
+def line_of(text: str, trial: Trial) -> str:
+    return next(line for line in text.splitlines() if line.startswith(trial.key[:8]))
+
+
+def test_every_trial_is_shown_with_its_state(root: Root, orders: Plan, driver: Leases):
+    first, second, third, fourth = orders.trials
+    record(root, first)
+    begin(root, second)
+    record(root, third, "failed", role="alone")
+    text = shown(orders, root)
+    assert "finished " in line_of(text, first) and " 62.50 " in line_of(text, first)
+    assert "in work, witness" in line_of(text, second) and "node-2" in line_of(text, second)
+    assert "failed, alone" in line_of(text, third)
+    assert "awaits certificate" in line_of(text, fourth)
+    assert text.startswith("small: 2 of 4 trials done, 1 failed")
+
+
+def test_a_trial_in_work_says_stage_epoch_and_when_it_was_heard(
+    root: Root, orders: Plan, driver: Leases
+):
+    begin(root, orders.trials[0])
+    work = shown(orders, root).partition("\nin work\n")[2]
+    line = line_of(work, orders.trials[0])
+    assert "adapter cable" in line and "7 of 60" in line and " s ago" in line
+
+
+def test_without_a_driver_begun_trials_are_interrupted_and_the_remedy_is_said(
+    root: Root, orders: Plan
+):
+    begin(root, orders.trials[0])
+    text = shown(orders, root)
+    assert "interrupted" in line_of(text, orders.trials[0])
+    assert "no driver is running it: run the same command again to resume" in text
+    assert standing(orders, root, time.time()).board.running == {}
+
+
+def test_with_nothing_left_no_driver_is_missed(root: Root, orders: Plan):
+    for trial in orders.trials:
+        record(root, trial)
+    text = shown(orders, root)
+    assert "nothing is left to run" in text and "no driver" not in text
+
+
+def test_a_driver_is_named_by_host_and_process(root: Root, orders: Plan, driver: Leases):
+    assert f" on {platform.node()} for " in shown(orders, root)
+    assert "driven by process" in shown(orders, root)
+
+
+def test_what_an_earlier_driver_left_is_not_in_work(root: Root, orders: Plan, driver: Leases):
+    begin(root, orders.trials[0])
+    path = root.study("small").events(orders.trials[0].key)
+    old = [e.model_copy(update={"time": e.time - 1000}) for e in read_events(path)]
+    path.write_text("".join(e.model_dump_json(exclude_defaults=True) + "\n" for e in old))
+    begin(root, orders.trials[1])
+    found = standing(orders, root, time.time())
+    assert [state.trial for state in found.lost] == [orders.trials[0]]
+    assert set(found.board.running) == {orders.trials[1].key}
+
+
+def test_leases_on_stages_are_shown_with_who_holds_them(root: Root, orders: Plan):
+    with Leases(root.leases, orders.trials[0].key) as leases:
+        leases.acquire("adapter/0123456789abcdef")
+        text = shown(orders, root)
+    line = next(line for line in text.splitlines() if line.startswith("adapter 01234567"))
+    assert orders.trials[0].key[:8] in line and platform.node()[:8] in line
+
+
+def test_a_certificate_ends_the_waiting(root: Root, orders: Plan):
+    one, other, third, _ = orders.trials
+    for trial, role in ((one, "shared"), (other, "witness")):
+        record(root, trial, role=role)
+    assert "awaits certificate" in line_of(shown(orders, root), third)
+    made = Certificate(
+        group=group_id(one),
+        holds=True,
+        device="cpu:avx512",
+        threads=1,
+        trials=(one.key, other.key),
+        orders=(one.sequence, other.sequence),
+        moved=("cable",),
+        made=0.0,
+    )
+    write(made, root.study("small"))
+    text = shown(orders, root)
+    assert "waiting" in line_of(text, third)
+    assert "order-invariance certificates: 1 holds" in text
+
+
+def test_records_of_trials_that_are_not_in_the_plan_are_counted(root: Root, orders: Plan):
+    for i in range(3):
+        record(root, orders.trials[0].model_copy(update={"key": f"{i:020}"}))
+    record(root, orders.trials[1])
+    text = shown(orders, root)
+    assert "3 earlier trials are not in the present plan (kept)" in text
+    assert text.startswith("small: 1 of 4 trials done")
+
+
+def test_failures_say_stage_epoch_and_last_numbers(root: Root, orders: Plan):
+    begin(root, orders.trials[1])
+    failure = Failure(kind="MemoryError", message="none left\nat all")
+    made = describe_failure(orders.trials[1], failure, root.study("small"), 0.0)
+    Ledger(root.study("small")).write(made)
+    text = shown(orders, root, width=300)
+    place = [task[0] for task in orders.trials[1].sequence].index("cable") + 1
+    where = f"adapter cable (task {place} of 4), epoch 7 of 60, loss 0.5"
+    assert f"MemoryError in {where}: none left\n" in text
+
+
+@pytest.mark.parametrize("damage", ["record", "events"])
+def test_a_damaged_file_is_named_and_hides_nothing_else(root: Root, orders: Plan, damage: str):
+    folder, (first, second, *_) = root.study("small"), orders.trials
+    record(root, second)
+    path = folder.record(first.key) if damage == "record" else folder.events(first.key)
+    write_atomically(path, "{}\n")
+    text = shown(orders, root)
+    assert str(path) in text.replace("\n", "")
+    assert "finished" in line_of(text, second)
+
+
+def test_no_event_file_is_read_twice_and_none_of_a_finished_trial(
+    root: Root, orders: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    first, second, third, _ = orders.trials
+    for trial in (first, second, third):
+        begin(root, trial)
+    record(root, first)
+    record(root, second, "failed")
+    read: list[Path] = []
+
+    def counted(path: Path) -> object:
+        read.append(path)
+        return read_events(path)
+
+    monkeypatch.setattr(status, "read_events", counted)
+    shown(orders, root)
+    events = [root.study("small").events(t.key) for t in orders.trials]
+    assert sorted(read) == sorted(events[1:])
+
+
+def full(root: Root, trial: Trial) -> Record:
+    """With all that an outline takes from a record."""
+    stages = {
+        "features bottle": StageSource(
+            kind="features", key="f", source="shared", seconds=7.0, trial="x"
+        ),
+        "base bottle": StageSource(kind="base", key="b", source="made", seconds=20.0, trial="y"),
+        "adapter cable": StageSource(
+            kind="adapter", key="a", source="shared", seconds=30.0, trial="x"
+        ),
+    }
+    seconds = {"base bottle": 20.0, "adapter cable": 0.5, "evaluation bottle": 3.0}
+    return record(
+        root, trial, stages=stages, seconds=seconds, role="witness", started=0.0, ended=60.0
+    )
+
+
+@pytest.mark.parametrize(
+    "rewrite", [lambda text: text, lambda text: Record.model_validate_json(text).model_dump_json()]
+)
+def test_a_record_read_in_brief_says_what_the_whole_one_does(
+    root: Root, orders: Plan, rewrite: Callable[[str], str]
+):
+    made = full(root, orders.trials[0])
+    path = root.study("small").record(made.key)
+    write_atomically(path, rewrite(path.read_text(encoding="utf-8")))
+    found = read_outline(root.study("small"), made.key)
+    assert found == outline(made)
+    assert found is not None
+    assert (found.saved, found.besides, found.values) == (37.0, 39.5, {"image_auroc/mean": 0.625})
+    assert [(item.source, item.seconds) for item in found.learned] == [
+        ("made", 20.0),
+        ("shared", 30.0),
+    ]
+
+
+def test_a_record_read_in_brief_parses_its_final_rows_alone(root: Root, orders: Plan):
+    made = full(root, orders.trials[0])
+    content = root.study("small").record(made.key).read_bytes()
+    brief = outlines.without_rows(content)
+    assert brief.count(b"final_mean") == 2 and b"step_mean" not in brief
+
+
+def test_the_views_import_no_torch():
+    modules = "sys, orchestration.status, orchestration.progress"
+    code = f"import {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -1,0 +1,407 @@
+"""The same laws on every store: a SQLite file, a tracking server, PostgreSQL behind and without
+one."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moleflow.errors import StudyError
+from orchestration.events import EventLog, read_events
+from orchestration.layout import Root
+from orchestration.ledger import Failure
+from orchestration.study import Grid, Plan
+from orchestration.tracking.address import default_uri
+from orchestration.tracking.exporter import sync
+from orchestration.tracking.naming import order_numbers, run_name
+from tests.orchestration.stores import (
+    answers,
+    begin_trial,
+    contents,
+    end_trial,
+    free_port,
+    make_database,
+    postgres,
+    postgres_programs,
+    served,
+    small_plan,
+    wait_for,
+    write_report,
+)
+
+STORES = ("sqlite", "server", "postgres", "postgres server")
+ENDS = ("finished", "diverged", "failed", "open")
+STRANGE = ("schraube größe 5", "zipper", "瓶子")
+FIRST = STRANGE[0]
+EPOCHS = 1200
+LONG = "/weights/" + "x" * 7000
+
+
+def no_warning(text: str) -> None:
+    raise AssertionError(text)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    programs = postgres_programs()
+    if programs is None or find_spec("psycopg2") is None:
+        pytest.skip("PostgreSQL's initdb and pg_ctl, or psycopg2, are not installed")
+    with postgres(programs) as uri:
+        yield uri
+
+
+@dataclass(frozen=True)
+class Story:
+    """A study in one store: what the store held after each act."""
+
+    root: Root
+    plan: Plan
+    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    strange: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, act: str, index: int) -> dict[str, Any]:
+        """The run of that trial."""
+        return self.held[act][self.plan.trials[index].key]
+
+
+@pytest.fixture(scope="module", params=STORES)
+def story(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Story]:
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    root = Root.at(folder / "a root")
+    with ExitStack() as stack:
+        backend = uri = None
+        if request.param.startswith("postgres"):
+            name = f"tracked_{request.param}".replace(" ", "_")
+            backend = uri = make_database(request.getfixturevalue("database"), name)
+        if request.param.endswith("server"):
+            uri = stack.enter_context(served(folder, backend or "")).uri
+        yield tell(root, uri)
+
+
+def tell(root: Root, uri: str | None) -> Story:
+    where = uri or default_uri(root)
+    story = Story(root, small_plan(root))
+    trials = story.plan.trials
+
+    def act(name: str, plan: Plan = story.plan) -> None:
+        """A tracker of its own, as in a later process."""
+        from orchestration.tracking.mlflow import MlflowTracker
+
+        assert sync(plan, root.study("small"), MlflowTracker(root, uri), no_warning)
+        story.held[name] = contents(where)
+
+    for trial, status in zip(trials, ENDS, strict=True):
+        begin_trial(root, trial)
+        if status != "open":
+            end_trial(root, trial, status)
+    write_report(root, "small")
+    act("first")
+    act("again")
+    forget_all(where)
+    act("all again")
+    log = EventLog(root.study("small").events(trials[3].key))
+    log.add("attempt")
+    log.add("epoch", epoch=4, step=4, values={"loss/bottle": 0.125})
+    end_trial(root, trials[3])
+    act("resumed")
+    act("fewer seeds", small_plan(root, seeds=(1,)))
+    story.strange.update(strange_study(root, uri))
+    return story
+
+
+def forget_all(uri: str) -> None:
+    """As if each run had been left just before its end: everything will be sent again."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    for run in client.search_runs([experiment.experiment_id]):
+        client.update_run(run.info.run_id, status="RUNNING")
+        for tag in {"moleflow.complete", "moleflow.report"} & set(run.data.tags):
+            client.delete_tag(run.info.run_id, tag)
+
+
+def strange_study(root: Root, uri: str | None) -> dict[str, Any]:
+    """One trial with more metrics, longer texts and other letters than are usual."""
+    from orchestration.tracking.mlflow import MlflowTracker
+
+    grid = Grid(field="backbone.weights", values=(LONG,))
+    fields = {"axes": (grid,), "seeds": (0,), "question": "Größer? 瓶"}
+    plan = strange_plan(root, fields)
+    (trial,) = plan.trials
+    begin_trial(root, trial, epochs=EPOCHS)
+    numbers = {"loss": float("nan"), "grad_norm": float("inf")}
+    failure = Failure(kind="DivergedError", message="loss nan\0" + "y" * 9000, numbers=numbers)
+    end_trial(root, trial, "diverged", failure=failure)
+    assert sync(plan, root.study(plan.name), MlflowTracker(root, uri), no_warning)
+    held = contents(uri or default_uri(root), plan.name)[trial.key]
+    events = list(read_events(root.study(plan.name).events(trial.key)))
+    return {"run": held, "events": events, "trial": trial}
+
+
+def strange_plan(root: Root, fields: dict[str, Any]) -> Plan:
+    from moleflow.config import Config
+    from orchestration.ledger import write_atomically
+    from orchestration.study import Study, expand
+
+    study = Study(base=Config(), **fields)
+    weights = {study.base.updated({"backbone.weights": LONG}).backbone: "long"}
+    plan = expand("strange", study, "/data", dict.fromkeys(STRANGE, "f"), weights)
+    write_atomically(root.study(plan.name).asked, plan.model_dump_json())
+    return plan
+
+
+def test_syncing_again_changes_nothing(story: Story):
+    assert story.held["again"] == story.held["first"]
+
+
+def test_all_sent_again_changes_nothing(story: Story):
+    assert story.held["all again"] == story.held["first"]
+
+
+def test_each_trial_has_one_run_below_the_study_s(story: Story):
+    held = story.held["first"]
+    assert set(held) == {"study", *(trial.key for trial in story.plan.trials)}
+    parents = {held[t.key]["tags"]["mlflow.parentRunId"] for t in story.plan.trials}
+    assert parents == {held["study"]["id"]}
+
+
+def test_runs_end_as_their_records_say(story: Story):
+    found = [story.of("first", i)["status"] for i in range(4)]
+    assert found == ["FINISHED", "FAILED", "FAILED", "KILLED"]
+    tags = [story.of("first", i)["tags"]["moleflow.status"] for i in range(4)]
+    assert tags == ["finished", "diverged", "failed", "killed"]
+    assert story.held["first"]["study"]["status"] == "KILLED"
+
+
+def test_values_steps_and_times_are_those_of_the_events(story: Story):
+    trial = story.plan.trials[0]
+    expected = [
+        (name.replace("a+b", "a_b"), event.step, round(event.time * 1000), value)
+        for event in read_events(story.root.study("small").events(trial.key))
+        for name, value in event.values.items()
+    ]
+    history = story.of("first", 0)["history"]
+    found = [(n.partition("-")[0], s, t, v) for n, s, t, v in history if "seconds" not in n]
+    assert sorted(found) == sorted(expected)
+
+
+def test_timings_are_metrics_by_kind_and_by_stage(story: Story):
+    found = {n: v for n, _, _, v in story.of("first", 0)["history"] if n.startswith("seconds")}
+    del found["seconds/total"]
+    assert found == {
+        "seconds/features": 0.5,
+        "seconds/features/wood": 0.5,
+        "seconds/adapter": 5.0,
+        "seconds/adapter/cable": 2.0,
+        "seconds/adapter/wood": 3.0,
+    }
+
+
+def test_a_trial_that_a_later_process_resumed_goes_on_in_its_run(story: Story):
+    before, after = story.of("all again", 3), story.of("resumed", 3)
+    assert before["id"] == after["id"]
+    assert (before["status"], after["status"]) == ("KILLED", "FINISHED")
+    new = {point[:2] for point in set(after["history"]) - set(before["history"])}
+    assert {point for point in new if "seconds" not in point[0]} == {("loss/bottle", 4)}
+    assert story.held["resumed"]["study"]["status"] == "FAILED"  # two trials did not finish
+
+
+def test_record_artifacts_and_report_are_kept(story: Story):
+    key = story.plan.trials[0].key
+    assert story.of("first", 0)["files"] == [f"{key}.json", "maps.txt"]
+    report = ["report/index.html", "report/tables/main.csv", "results.parquet"]
+    assert story.held["first"]["study"]["files"] == report
+
+
+def test_a_trial_that_is_no_longer_planned_is_marked_and_kept(story: Story):
+    before = [story.of("resumed", i) for i in range(4)]
+    after = [story.of("fewer seeds", i) for i in range(4)]
+    assert [run["tags"]["moleflow.planned"] for run in before] == ["yes"] * 4
+    assert [run["tags"]["moleflow.planned"] for run in after] == ["no", "yes", "no", "yes"]
+    assert [run["history"] for run in after] == [run["history"] for run in before]
+    counts = [
+        story.held[act]["study"]["tags"]["moleflow.trials"] for act in ("first", "fewer seeds")
+    ]
+    assert counts == ["4", "2"]
+
+
+def test_runs_are_named_by_task_0_order_and_seed(story: Story):
+    names = [story.of("first", i)["name"] for i in range(4)]
+    orders = order_numbers(story.plan)
+    assert names == [run_name(trial, orders) for trial in story.plan.trials]
+    assert names[:2] == ["bottle O1 s0", "bottle O1 s1"]
+    assert len(set(names)) == 4
+    assert names == [story.of("fewer seeds", i)["name"] for i in range(4)]
+
+
+def test_more_metrics_than_a_batch_takes_all_arrive(story: Story):
+    history = story.strange["run"]["history"]
+    losses = sorted((s, v) for n, s, _, v in history if n == f"loss/{FIRST}")
+    assert losses == [(epoch, 1 / epoch) for epoch in range(1, EPOCHS + 1)]
+
+
+def test_texts_in_any_letters_and_of_any_length_arrive(story: Story):
+    run = story.strange["run"]
+    assert run["params"]["task0"] == FIRST
+    assert run["tags"]["moleflow.order"] == " > ".join(STRANGE)
+    assert run["params"]["backbone.weights"] == LONG[:6000]
+    assert run["tags"]["moleflow.failure"].startswith("DivergedError: loss nan")
+
+
+def test_no_number_of_a_diverged_trial_is_infinite(story: Story):
+    assert all(abs(value) < 1e9 for _, _, _, value in story.strange["run"]["history"])
+    assert story.strange["run"]["status"] == "FAILED"
+
+
+# The view, and whether a store can be reached.
+
+VIEW = """
+import sys
+from pathlib import Path
+from orchestration.tracking_commands import ui
+sys.exit(ui(root=Path(sys.argv[1]), port=int(sys.argv[2])))
+"""
+
+
+def start_view(root: Root, port: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", VIEW, str(root.path), str(port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            child = int(stat.parent.name)
+            found |= {child} | descendants(child)
+    return found
+
+
+def there(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_root: Root):
+    ports = {number: free_port() for number in (signal.SIGINT, signal.SIGTERM)}
+    views = {number: start_view(small_root, port) for number, port in ports.items()}
+    started: set[int] = set()
+    try:
+        for number, view in views.items():
+            assert view.stdout is not None
+            assert f"http://127.0.0.1:{ports[number]}" in view.stdout.readline()
+            assert answers(f"http://127.0.0.1:{ports[number]}")
+            started |= descendants(view.pid)
+            view.send_signal(number)
+        assert [view.wait(30) for view in views.values()] == [0, 0]
+    finally:
+        for view in views.values():
+            view.send_signal(signal.SIGINT)
+            view.communicate()
+    assert started
+    wait_for(lambda: not there(started))
+
+
+def test_a_port_that_is_taken_is_said(small_root: Root, capfd):
+    from orchestration.tracking_commands import ui
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StudyError, match=f"--port {port}"):
+            ui(root=small_root.path, port=port)
+
+
+def test_a_root_folder_without_runs_has_no_view(tmp_path: Path):
+    from orchestration.tracking_commands import ui
+
+    with pytest.raises(StudyError, match="--root"):
+        ui(root=tmp_path)
+
+
+def test_the_view_of_a_server_is_its_address(tmp_path: Path, capsys):
+    from orchestration.tracking_commands import ui
+
+    assert ui(root=tmp_path, mlflow_uri="http://host:5000") == 0
+    assert "http://host:5000" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def small_root(tmp_path_factory) -> Root:
+    from orchestration.tracking.mlflow import MlflowTracker
+
+    root = Root.at(tmp_path_factory.mktemp("root"))
+    plan = small_plan(root)
+    assert sync(plan, root.study("small"), MlflowTracker(root), no_warning)
+    return root
+
+
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[str]:
+    """A server that says the same to everyone, or accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    stack.callback(caller.close)
+                    if answer is not None:
+                        caller.recv(65536)
+                        caller.sendall(answer)
+                        caller.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+NO_MLFLOW = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+
+
+def test_stores_that_can_be_used_have_nothing_wrong(small_root: Root, tmp_path: Path):
+    from orchestration.tracking.mlflow import check_reachable
+
+    assert check_reachable(default_uri(small_root)) is None
+    assert check_reachable(default_uri(Root.at(tmp_path / "new"))) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stores_that_cannot_be_used_are_told_why(tmp_path: Path):
+    from orchestration.tracking.mlflow import check_reachable
+
+    (tmp_path / "mlflow.db").write_text("no database")
+    assert "not a database" in str(check_reachable(default_uri(Root.at(tmp_path))))
+    assert "nothing answers" in str(check_reachable(f"http://127.0.0.1:{free_port()}"))
+    with listener(NO_MLFLOW) as uri:
+        assert "404" in str(check_reachable(uri))
+    uri = f"postgresql+psycopg2://ada:secret@127.0.0.1:{free_port()}/runs"
+    trouble = str(check_reachable(uri))
+    assert trouble and "secret" not in trouble
+
+
+def test_a_store_that_never_answers_is_told_in_time(monkeypatch: pytest.MonkeyPatch):
+    from orchestration.tracking import mlflow
+
+    assert mlflow.LONGEST_CHECK < 15
+    monkeypatch.setattr(mlflow, "LONGEST_CHECK", 0.5)
+    start = time.monotonic()
+    with listener(None) as uri:
+        assert "no answer" in str(mlflow.check_reachable(uri))
+    assert time.monotonic() - start < 5

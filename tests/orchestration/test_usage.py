@@ -1,0 +1,102 @@
+"""What a trial says of its own process."""
+
+import mmap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from orchestration import diary as diaries
+from orchestration.diary import Diary
+from orchestration.events import EventLog, read_events
+from orchestration.layout import Root
+from orchestration.study import Plan
+from orchestration.usage import Usage, host_memory, own_memory
+
+MB = 10**6
+
+
+def test_a_busy_process_uses_cores_and_a_sleeping_one_none():
+    usage = Usage()
+    time.sleep(0.2)
+    idle = usage.sample().cores
+    start = time.process_time()
+    while time.process_time() - start < 0.2:
+        pass
+    busy = usage.sample()
+    assert idle < busy.cores / 2
+    assert busy.given == torch.get_num_threads()
+
+
+def test_cores_are_counted_since_the_last_sample():
+    usage = Usage()
+    start = time.process_time()
+    while time.process_time() - start < 0.2:
+        pass
+    busy = usage.sample().cores
+    time.sleep(0.2)
+    assert usage.sample().cores < busy / 2
+
+
+def test_own_memory_counts_what_is_allocated_and_not_what_is_mapped(tmp_path: Path):
+    path = tmp_path / "features"
+    path.write_bytes(bytes(100 * MB))
+    before = own_memory()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert sum(mapped[i] for i in range(0, len(mapped), 4096)) == 0
+        assert own_memory() - before < 50 * MB
+    held = b"1" * (200 * MB)
+    assert 150 * MB < own_memory() - before < 300 * MB
+    assert len(held) < host_memory()
+
+
+def test_a_gpu_is_told_by_what_torch_holds_and_by_what_all_use(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (30, 80))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 10)
+    known = SimpleNamespace(name="H200", uuid="abc")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: known)
+    load = Usage().sample()
+    assert (load.gpu, load.gpu_memory, load.gpu_used, load.gpu_total) == ("H200 abc", 10, 50, 80)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_real_gpu_s_memory_is_told():
+    held = torch.zeros(100 * MB, dtype=torch.uint8, device="cuda")
+    load = Usage().sample()
+    assert load.gpu and held.numel() <= load.gpu_memory <= load.gpu_used <= load.gpu_total
+
+
+def loads(root: Root, plan: Plan, notes: int) -> int:
+    """How often a trial tells its load that writes so many events in no time."""
+    trial = plan.trials[0]
+    path = root.study("small").events(trial.key)
+    diary = Diary(trial, EventLog(path))
+    for _ in range(notes):
+        diary.note("waits for base")
+    return sum(event.load is not None for event in read_events(path))
+
+
+def test_load_is_told_no_more_often_than_its_period(
+    root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    assert loads(root, plan, 20) == 0
+    monkeypatch.setattr(diaries, "PERIOD", 0.0)
+    assert loads(root, plan, 20) == 20
+
+
+def test_load_is_told_at_the_end_of_a_stage_that_took_a_while(
+    root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    trial = plan.trials[0]
+    path = root.study("small").events(trial.key)
+    diary = Diary(trial, EventLog(path))
+    for shortest in (60.0, 0.0):
+        monkeypatch.setattr(diaries, "SHORTEST", shortest)
+        diary.begin("features", "bottle")
+        diary.end("features", "bottle")
+    told = [event.load is not None for event in read_events(path)]
+    assert told == [False, False, False, True]
