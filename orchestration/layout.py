@@ -150,6 +150,14 @@ class StudyFolder:
         """The trial itself (`orchestration.study.Trial` as JSON), for the worker that runs it."""
         return self.trial(key) / "trial.json"
 
+    def worker(self, key: str) -> Path:
+        """Which process runs the trial's present attempt, or ran its last one."""
+        return self.trial(key) / "worker.json"
+
+    def verdict(self, key: str) -> Path:
+        """Why the driver ended a worker of this trial."""
+        return self.trial(key) / "ended.txt"
+
     def log(self, key: str) -> Path:
         """What the trial's processes printed and logged, attempt after attempt."""
         return self.trial(key) / "log.txt"

@@ -101,7 +101,7 @@ class Watcher:
 
     def _record(self, key: str) -> Record | None:
         try:
-            return self._ledger.read(key)
+            return self._ledger.read_brief(key)
         except StoreError as error:
             self._warn(str(error))
             return None

@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 
 folder = tempfile.mkdtemp(prefix="mf-", dir="/tmp")
 os.environ["RAY_TMPDIR"] = folder
@@ -28,8 +29,11 @@ from ray.cluster_utils import Cluster
 head, *others = json.loads(sys.argv[1])
 cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **head})
 nodes = [cluster.head_node, *(cluster.add_node(**node) for node in others)]
-raylets = [node.all_processes["raylet"][0].process.pid for node in nodes]
-told = {"folder": folder, "address": cluster.address, "raylets": raylets}
+raylets = [node.all_processes["raylet"][0].process for node in nodes]
+for raylet in raylets:
+    # Workers look whether their raylet runs: one that was killed must not stay as a zombie.
+    threading.Thread(target=raylet.wait, daemon=True).start()
+told = {"folder": folder, "address": cluster.address, "raylets": [r.pid for r in raylets]}
 print(json.dumps(told), flush=True)
 sys.stdin.readline()
 ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)

@@ -1,8 +1,11 @@
 """What every runner shares: what runs a trial, and how a lost trial is recorded."""
 
+import os
+import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 
 from orchestration.events import Event, read_events
 from orchestration.layout import Root, StudyFolder
@@ -174,4 +177,12 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         **DETERMINISTIC,
+        **({} if resources.address else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}),
     }
+
+
+@cache
+def _token() -> str:
+    """Who may use the cluster of this machine that this process starts. Ray would write one of its
+    own to the home folder; it reads the variable once, so a process has one."""
+    return os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)

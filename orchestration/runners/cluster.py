@@ -8,12 +8,9 @@ import logging
 import math
 import os
 import re
-import shutil
 import signal
 import socket
-import tempfile
 import threading
-import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +20,9 @@ import ray
 from moleflow.errors import StudyError
 from orchestration.runners.base import quiet_environment
 from orchestration.runners.delivery import EXCLUDED, sources
+from orchestration.runners.scratch import scratch_folder
 from orchestration.terms import Resources
 
-SOCKET_PATH_ROOM = 40
-"""Ray's socket paths, of which its folder is the beginning, may have 107 characters."""
 PATIENCE = 10.0
 """Seconds in which an address must answer."""
 GB = 1e9
@@ -52,19 +48,30 @@ def cluster(resources: Resources) -> Generator[None]:
         return
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    scratch: Path | None = None
+    with _joined(resources) if resources.address else _started(resources):
+        yield
+
+
+@contextmanager
+def _joined(resources: Resources) -> Generator[None]:
+    assert resources.address is not None
     try:
-        if resources.address:
-            _join(resources.address, resources)
-        else:
-            scratch = _scratch_folder()
-            _start(scratch, resources)
+        _join(resources.address, resources)
         yield
     finally:
         with _uninterrupted():
             ray.shutdown()
-            if scratch is not None:
-                _remove(scratch)
+
+
+@contextmanager
+def _started(resources: Resources) -> Generator[None]:
+    with scratch_folder() as scratch:
+        try:
+            _start(scratch, resources)
+            yield
+        finally:
+            with _uninterrupted():
+                ray.shutdown()
 
 
 def _start(scratch: Path, resources: Resources) -> None:
@@ -134,20 +141,6 @@ def _refused(address: str, message: str) -> str:
             f"Python {pythons[0]} here"
         )
     return f"--address {address}: the cluster cannot be joined: {message.strip()}"
-
-
-def _scratch_folder() -> Path:
-    usual = Path(tempfile.gettempdir())
-    short = usual if len(str(usual)) < SOCKET_PATH_ROOM else Path("/tmp")
-    return Path(tempfile.mkdtemp(prefix="mf-", dir=short))
-
-
-def _remove(folder: Path, patience: float = 10.0) -> None:
-    """Delete a folder in which ending processes may still write for a moment."""
-    deadline = time.monotonic() + patience
-    while folder.exists():
-        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
-        time.sleep(0.05)
 
 
 def share_of_a_node(resources: Resources) -> dict[str, float]:

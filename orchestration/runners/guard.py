@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -25,11 +24,6 @@ LONGEST_PERIOD = 10.0
 Limit = Literal["stall", "wall"]
 """A trial that stalls is tried again, as one whose worker died: another machine may do. One that
 needs longer than the wall limit would need as long again, so it has failed."""
-
-
-def verdict_file(folder: StudyFolder, key: str) -> Path:
-    """Why the guard, or the last of its failures, ended a trial."""
-    return folder.trial(key) / "ended.txt"
 
 
 @dataclass
@@ -113,7 +107,7 @@ class Guard:
         watch.verdict = verdict
         where = whereabouts(self._folder, key)
         write_atomically(
-            verdict_file(self._folder, key),
+            self._folder.verdict(key),
             f"{verdict}; it was in {where}\n" if where else f"{verdict}\n",
         )
         watch.end(limit)

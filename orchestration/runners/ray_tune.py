@@ -28,6 +28,7 @@ from ray.exceptions import RayTaskError
 from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
+from orchestration.doctor_cluster import check_nodes
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners.base import (
@@ -39,7 +40,7 @@ from orchestration.runners.base import (
     run_trial,
 )
 from orchestration.runners.cluster import cluster, share_of_a_node, slots
-from orchestration.runners.guard import HUNG, Guard, Limit, verdict_file
+from orchestration.runners.guard import HUNG, Guard, Limit
 from orchestration.runners.worker import announce, asked_trial, output_kept
 from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
@@ -63,6 +64,7 @@ class RayTuneRunner(Runner):
             # Twice, for connecting to a cluster sets Ray's own handlers.
             with _interruptible(), cluster(self.resources), _interruptible():
                 share = share_of_a_node(self.resources)
+                self._check_nodes(Path(plan.data_root))
                 with Guard(folder, self.resources) as guard:
                     desk = Desk(schedule, folder, guard)
                     self._run_wave(folder, desk, share, len(plan.trials), function)
@@ -70,6 +72,11 @@ class RayTuneRunner(Runner):
             # Also what a driver that was killed has left: no wave is ever used again.
             shutil.rmtree(waves, ignore_errors=True)
         desk.check_ended()
+
+    def _check_nodes(self, data: Path) -> None:
+        """What this machine sees, every node of a cluster that was joined must see."""
+        if self.resources.address and data.exists():
+            check_nodes(self.root.path, data)
 
     def _run_wave(
         self,
@@ -152,7 +159,7 @@ class Desk:
             failure = _hung(verdict, attempts) if verdict else _failure(tuned, attempts)
             record = describe_failure(self._out[key], failure, self._folder, self._since)
             assert record.failure is not None
-            write_atomically(verdict_file(self._folder, key), record.failure.message + "\n")
+            write_atomically(self._folder.verdict(key), record.failure.message + "\n")
             self._ledger.write(record)
         self._end(key)
 

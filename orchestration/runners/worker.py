@@ -31,14 +31,10 @@ class Worker(Settings):
     started: float
 
 
-def worker_file(folder: StudyFolder, key: str) -> Path:
-    return folder.trial(key) / "worker.json"
-
-
 def read_worker(folder: StudyFolder, key: str) -> Worker | None:
     """None before a trial's first attempt, and where its file is no such thing."""
     try:
-        text = worker_file(folder, key).read_text(encoding="utf-8")
+        text = folder.worker(key).read_text(encoding="utf-8")
         return Worker.model_validate_json(text)
     except (OSError, ValueError):
         return None
@@ -62,7 +58,7 @@ def asked_trial(folder: StudyFolder, key: str) -> Trial:
 def announce(folder: StudyFolder, key: str, node: str) -> None:
     """Say that this process runs the trial now."""
     here = Worker(host=platform.node(), pid=os.getpid(), node=node, started=time.time())
-    write_atomically(worker_file(folder, key), here.model_dump_json())
+    write_atomically(folder.worker(key), here.model_dump_json())
 
 
 def attempt_line() -> str:

@@ -102,7 +102,7 @@ class Sender:
         ledger = Ledger(self._folder)
         for key in set(ledger.keys()) - {trial.key for trial in self._plan.trials}:
             try:
-                record = ledger.read(key)
+                record = ledger.read_brief(key)
             except StoreError as error:
                 self._tell(str(error))
                 continue

@@ -108,8 +108,8 @@ def test_files_are_written_and_the_page_shows_all_that_are_there(
     with (folder / "cost_seconds.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["training [s]"]) for row in rows] == [
-        records[0].seconds["base <b>nut"],
-        records[0].seconds["adapter bolt"],
+        records[0].computing_seconds["base <b>nut"],
+        records[0].computing_seconds["adapter bolt"],
     ]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from orchestration.ledger import Record
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 Check = Callable[[Any], None]
 
 

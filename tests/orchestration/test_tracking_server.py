@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
+from moleflow.config import Config
 from moleflow.errors import StudyError
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
-from orchestration.ledger import Failure
-from orchestration.study import Grid, Plan
+from orchestration.ledger import Failure, write_atomically
+from orchestration.study import Grid, Plan, Study, expand
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.naming import order_numbers, run_name
@@ -89,8 +90,7 @@ def story(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Story]:
 
 
 def tell(root: Root, uri: str | None) -> Story:
-    where = uri or default_uri(root)
-    story = Story(root, small_plan(root))
+    where, story = uri or default_uri(root), Story(root, small_plan(root))
     trials = story.plan.trials
 
     def act(name: str, plan: Plan = story.plan) -> None:
@@ -151,10 +151,6 @@ def strange_study(root: Root, uri: str | None) -> dict[str, Any]:
 
 
 def strange_plan(root: Root, fields: dict[str, Any]) -> Plan:
-    from moleflow.config import Config
-    from orchestration.ledger import write_atomically
-    from orchestration.study import Study, expand
-
     study = Study(base=Config(), **fields)
     weights = {study.base.updated({"backbone.weights": LONG}).backbone: "long"}
     plan = expand("strange", study, "/data", dict.fromkeys(STRANGE, "f"), weights)
@@ -293,10 +289,6 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def there(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
-
-
 def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_root: Root):
     ports = {number: free_port() for number in (signal.SIGINT, signal.SIGTERM)}
     views = {number: start_view(small_root, port) for number, port in ports.items()}
@@ -314,7 +306,7 @@ def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_ro
             view.send_signal(signal.SIGINT)
             view.communicate()
     assert started
-    wait_for(lambda: not there(started))
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
 
 
 def test_a_port_that_is_taken_is_said(small_root: Root, capfd):
