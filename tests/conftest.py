@@ -1,6 +1,7 @@
 """Tests check shapes and types of `moleflow`: the hook must stand before its first import."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import torch  # noqa: E402
 
 from moleflow import profiles  # noqa: E402
 from moleflow.config import Config  # noqa: E402
+from orchestration.runners import base as runners  # noqa: E402
+from orchestration.terms import Resources  # noqa: E402
+from orchestration.tracking import base as tracking  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +53,18 @@ def tiny() -> Config:
             "scoring.smoothing": 1.0,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def quiet_libraries() -> Iterator[None]:
+    """What the CLI does before it imports Ray and MLflow. One for all: Ray reads its token once
+    in the life of a process."""
+    added = runners.quiet_environment(Resources()) | tracking.quiet_environment()
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    yield
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value

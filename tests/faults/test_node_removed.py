@@ -80,14 +80,14 @@ def aftermath(tmp_path_factory) -> Iterator[Aftermath]:
     printed = io.StringIO()
     gpu = {"num_cpus": 1, "num_gpus": 1}
     with pytest.MonkeyPatch.context() as patch, local_cluster([{"num_cpus": 0}, gpu, gpu]) as here:
-        for name, value in quiet_environment(Resources()).items():
+        terms = Terms(resources=Resources(address=here.address, gpus_per_trial=1.0))
+        for name, value in quiet_environment(terms.resources).items():
             patch.setenv(name, value)
         from orchestration.runners.ray_tune import RayTuneRunner
 
         arguments = (folder, plan, here.raylets[1], root.path / "go", begun)
         removal = threading.Thread(target=remove_a_node, args=arguments)
         removal.start()
-        terms = Terms(resources=Resources(address=here.address, gpus_per_trial=1.0))
         with redirect_stdout(printed), redirect_stderr(printed):
             RayTuneRunner(root, terms).run(plan, Schedule(plan, folder), patient)
         removal.join()

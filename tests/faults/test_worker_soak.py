@@ -9,7 +9,7 @@ import pytest
 
 from moleflow.streams import numpy_stream
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 STAGES = ("features", "base", "adapter", "evaluation")
 Kill = Callable[[Any, str], bool]
 
@@ -27,7 +27,6 @@ def test_a_worker_killed_in_a_stage_changes_no_bit(
     assert arena.records()[key].attempts == 2
 
 
-@pytest.mark.soak
 def test_twenty_workers_killed_at_any_moment_change_no_bit(
     new_arena: Callable[[Path], Any],
     check_against: Callable[[Any, Any], None],

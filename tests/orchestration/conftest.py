@@ -1,30 +1,18 @@
 """A small study without torch, and quiet libraries."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from moleflow.config import Config
 from orchestration.layout import Root
 from orchestration.ledger import write_atomically
-from orchestration.runners import base as runners
 from orchestration.study import Orders, Plan, Study, expand
-from orchestration.tracking import base as tracking
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quiet_libraries() -> Iterator[None]:
-    """What the CLI does before it imports Ray and MLflow."""
-    added = runners.quiet_environment(runners.Resources()) | tracking.quiet_environment()
-    before = {name: os.environ.get(name) for name in added}
-    os.environ.update(added)
-    yield
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
+def quiet(quiet_libraries: None) -> None:
+    """For all tests of this folder."""
 
 
 @pytest.fixture

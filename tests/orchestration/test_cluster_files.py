@@ -195,6 +195,7 @@ def site(tmp_path: Path) -> Iterator[dict[str, str]]:
         os.kill(process, signal.SIGKILL)
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 def test_a_slurm_job_that_is_told_of_its_end_ends_its_study_and_leaves_nothing(
     site: dict[str, str], tmp_path: Path

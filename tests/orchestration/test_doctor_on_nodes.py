@@ -256,6 +256,7 @@ def test_who_may_not_join_is_told_why_and_what_to_do(
     assert re.search(message, ran.stdout), ran.stdout + ran.stderr
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 def test_the_pages_commands_take_a_study_to_a_cluster(nodes: Cluster):
     page = blocks()
@@ -263,7 +264,7 @@ def test_the_pages_commands_take_a_study_to_a_cluster(nodes: Cluster):
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "0 problems, 1 warning" in ran.stdout
     assert "Ray gives away 1, torch sees 0" in ran.stdout
-    ran = nodes.run(page["tried: run"])
+    ran = nodes.run(f"{page['tried: run']} --device cpu")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     ran = nodes.run(page["tried: status"])
     assert (ran.returncode, ran.stdout.count("finished")) == (0, 2), ran.stdout

@@ -151,9 +151,12 @@ def test_scoring_variants_of_one_order_share_without_waiting(folder: StudyFolder
 
 def test_a_group_without_a_trial_in_work_comes_first(folder: StudyFolder) -> None:
     """Trials of one group would wait for each other's stages."""
-    plan = planned(Grid(field="scoring.top_k", values=(1, 2)), seeds=(0, 1))
-    schedule = Schedule(plan, folder)
-    assert {started(schedule).trial.seed for _ in range(2)} == {0, 1}
+    rates, scores = (
+        Grid(field="training.lr", values=(1e-3, 2e-3)),
+        Grid(field="scoring.top_k", values=(1, 2)),
+    )
+    schedule = Schedule(planned(rates, scores), folder)
+    assert [started(schedule).trial.config.training.lr for _ in range(2)] == [1e-3, 2e-3]
 
 
 @pytest.mark.parametrize("change", [{"freeze_base": False}, {"seeding": "positional"}])

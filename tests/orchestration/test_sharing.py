@@ -14,6 +14,7 @@ from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
+from moleflow.saved import load_model
 from moleflow.training.stages import EpochEnd
 from orchestration import learning
 from orchestration import trial as trials
@@ -132,6 +133,14 @@ def test_a_difference_of_one_hash_breaks_the_certificate(warm: Root) -> None:
     broken = compare("group", one.model_copy(update={"hashes": hashes}), other)
     assert broken is not None and not broken.holds
     assert broken.mismatches == ["bank wood"]
+
+
+def test_trials_of_which_one_took_a_single_stage_certify_nothing(warm: Root) -> None:
+    one, other = records_of(warm)
+    taken = other.stages["base fabric"].model_copy(update={"trial": one.key})
+    shared = other.model_copy(update={"stages": other.stages | {"base fabric": taken}})
+    assert compare("group", one, other) is not None
+    assert compare("group", one, shared) is None
 
 
 def test_trials_that_share_a_stage_certify_nothing(
@@ -267,6 +276,19 @@ def test_a_stage_that_is_not_what_training_gives_is_found_by_verification(
     assert "adapter of wood" in verified.failure.message
 
 
+def test_a_stage_whose_tensors_are_not_those_described_is_refused(
+    copied: Root, make_plan: Callable[..., Plan], small: Config
+) -> None:
+    (trial, _) = make_plan(small, Grid(field="scoring.top_k", values=(7,))).trials
+    key = run(trial, copied).stages["adapter wood"].key
+    store = Store(copied.store)
+    folder = store.find("adapter", key)
+    assert folder is not None
+    forge(store, key, folder)
+    refused = run(trial.model_copy(update={"study": "refused"}), copied)
+    assert refused.failure is not None and refused.failure.kind == "StoreError"
+
+
 def forge(store: Store, key: str, folder: Path) -> None:
     """Replace an adapter by another one that is as whole."""
     stage = read_trained(folder)
@@ -339,6 +361,8 @@ def test_a_task_that_another_trial_trains_is_passed_over(
     assert trained == [first, third, second]
     assert same(record, expected)
     assert record.stages[f"adapter {second}"].after == (first, third)
+    saved = load_model(copied.study(trial.study).model(trial.key))
+    assert saved.sequence == trial.sequence
 
 
 def leases_of(trial: Trial) -> list[str]:
