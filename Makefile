@@ -26,6 +26,8 @@ bench: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/bench_metrics.py
 	$(BIN)/python tests/benchmarks/bench_step.py
 	$(BIN)/python tests/benchmarks/bench_train.py $(if $(REAL),--real $(REAL))
+	$(BIN)/python tests/benchmarks/bench_tracking.py
+	$(BIN)/python tests/benchmarks/bench_engine.py overhead known shared certificate
 
 clean:
 	rm -rf .venv build dist *.egg-info

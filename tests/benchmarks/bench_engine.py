@@ -246,9 +246,12 @@ def main() -> None:
 
     os.environ.update(base.quiet_environment(Resources()) | tracking.quiet_environment())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[*PARTS])
-    for part in parser.parse_args().parts or PARTS:
-        for row in PARTS[part]():
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; none: all")
+    parser.add_argument("--trials", nargs=2, type=int, default=(50, 300), help="of `overhead`")
+    asked = parser.parse_args()
+    parts = PARTS | {"overhead": lambda: overhead(tuple(asked.trials))}
+    for part in asked.parts or PARTS:
+        for row in parts[part]():
             print(f"{row.what:<70} {row.measured:>10}   {row.target}", flush=True)
 
 
