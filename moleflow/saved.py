@@ -173,6 +173,15 @@ def load_model(folder: Path) -> SavedModel:
     return SavedModel(model, tuple(model.banks), prototypes, manifest)
 
 
+def saved_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a saved model, by name.
+
+    Raises:
+        ModelError: not a model's folder, or another format.
+    """
+    return _read_manifest(folder).files
+
+
 def _read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:

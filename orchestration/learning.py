@@ -48,6 +48,8 @@ class Learner:
         self._diary = diary
         self._features = features
         self._device = device
+        self.entries: list[Path] = []
+        """Folders of the store that the tasks came from."""
 
     def learn(self, model: MoLEFlow, index: int) -> StageSource | None:
         """Give the model a task; returns where it comes from, or None while another trains it.
@@ -76,6 +78,7 @@ class Learner:
         folder = self._shelf.offer(kind, key, make)
         if folder is None:
             return None
+        self.entries.append(folder)
         source = source_of(self._trial, kind, key, folder, made is not None)
         stage = made or read_trained(folder)
         verified = False

@@ -86,7 +86,7 @@ def _line(event: Event) -> str:
             return f"attempt {event.note}".strip()
         case "stage" if event.state == "finished":
             source = f", {event.source}" if event.source else ""
-            return f"{where} finished in {duration(event.seconds)}{source}"
+            return f"{where} finished in {_taken(event.seconds)}{source}"
         case "stage":
             return f"{where} started"
         case "epoch":
@@ -135,3 +135,8 @@ def _rest(path: Path, offset: int) -> bytes:
             return file.read()
     except FileNotFoundError:
         return b""
+
+
+def _taken(seconds: float) -> str:
+    """To three digits where `duration` would round up to whole seconds."""
+    return f"{seconds:.3g} s" if seconds < 60 else duration(seconds)

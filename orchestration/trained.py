@@ -1,5 +1,7 @@
 """What training a task leaves in the store: its tensors and its losses."""
 
+import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +13,12 @@ from torch import nn
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import StoreError
 from moleflow.model import MoLEFlow
+from moleflow.saved import saved_files
 from moleflow.settings import Settings
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import EpochEnd
 from moleflow.types import Tensor
+from orchestration.entry import manifest_in
 from orchestration.study import digest
 
 DESCRIPTION, BANK, BASE = "stage.json", "bank.safetensors", "base.safetensors"
@@ -112,3 +116,25 @@ def _parts(model: MoLEFlow, task: Task, kind: str) -> dict[str, nn.Module]:
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
+
+
+def link_to_store(model: Path, entry: Path) -> None:
+    """Let files of a saved model that are in an entry of the store too be one file on disk.
+
+    Models of trials that share stages then cost next to nothing. Where links cannot be made (two
+    file systems), the model keeps its copy.
+    """
+    manifest = manifest_in(entry)
+    if isinstance(manifest, str):
+        return
+    names = {content: name for name, content in saved_files(model).items()}
+    for path, known in manifest.files.items():
+        if known.sha256 not in names or not path.endswith(".safetensors"):
+            continue
+        target = model / names[known.sha256]
+        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            os.link(entry / path, aside)
+        except OSError:
+            return
+        aside.replace(target)

@@ -49,6 +49,7 @@ from orchestration.stage import StageKeys
 from orchestration.store import open_store
 from orchestration.study import Trial
 from orchestration.terms import Resources, Role, Terms
+from orchestration.trained import link_to_store
 
 
 def run_trial(trial: Trial, root: Root, terms: Terms) -> Status:
@@ -142,8 +143,8 @@ class SequenceRun:
         model.to(self.device)
         tests = {name: found.test for name, found in self.features.items()}
         self.evaluation = SequenceEvaluation(model, trial.sequence, self.data, tests, self.memory)
-        self._learn_all(model)
-        self._finish(model)
+        entries = self._learn_all(model)
+        self._finish(model, entries)
 
     def _features(self, name: str) -> ClassFeatures:
         data = self.data[name]
@@ -177,9 +178,13 @@ class SequenceRun:
         """Loaded once, and only if some class has no features yet."""
         return load_backbone(self.trial.config.backbone)
 
-    def _learn_all(self, model: MoLEFlow) -> None:
+    def _learn_all(self, model: MoLEFlow) -> list[Path]:
         """Tasks in their order; one that another trial is training is passed over while others can
-        be learned. What was learned is evaluated as soon as all tasks before it are there too."""
+        be learned. What was learned is evaluated as soon as all tasks before it are there too.
+
+        Returns:
+            Folders of the store that the tasks came from.
+        """
         trial = self.trial
         learner = Learner(
             trial, self.terms, self.keys, self.shelf, self.diary, self.features, self.device
@@ -198,6 +203,7 @@ class SequenceRun:
             while evaluated < len(trial.sequence) and evaluated not in waiting:
                 self._evaluate(evaluated, trial.sequence[evaluated])
                 evaluated += 1
+        return learner.entries
 
     def _ready(self, waiting: Sequence[int]) -> Sequence[int]:
         """Tasks that can be learned now: the next, or with a frozen base all after task 0."""
@@ -229,7 +235,7 @@ class SequenceRun:
         self.events.add("metrics", step=index + 1, task=index, values=tracking_values(new))
         self.diary.end("evaluation", name, index)
 
-    def _finish(self, model: MoLEFlow) -> None:
+    def _finish(self, model: MoLEFlow, entries: Sequence[Path]) -> None:
         assert self.evaluation is not None
         last = len(self.trial.sequence)
         self.diary.begin("evaluation", "summary", last - 1)
@@ -247,6 +253,8 @@ class SequenceRun:
             self.trial.weights,
             self.trial.fingerprints,
         )
+        for entry in entries:
+            link_to_store(self.folder.model(self.trial.key), entry)
         folder = self.folder.artifacts(self.trial.key)
         self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation)
         self.diary.end("evaluation", "summary", last - 1)

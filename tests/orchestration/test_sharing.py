@@ -203,6 +203,22 @@ def test_without_a_certificate_for_this_machine_a_derived_order_trains_apart(
     assert sources(derived, "adapter") == {"made"}
 
 
+def test_models_of_trials_that_share_are_one_file_on_disk(
+    copied: Root, make_plan: Callable[..., Plan], small: Config
+) -> None:
+    (trial, _) = make_plan(small, Grid(field="scoring.top_k", values=(7,))).trials
+    record = run(trial, copied)
+    model = copied.study(trial.study).model(trial.key)
+    store = Store(copied.store)
+    for name, source in record.stages.items():
+        if source.kind in ("base", "adapter"):
+            entry = store.find(source.kind, source.key)
+            assert entry is not None
+            inode = (entry / "bank.safetensors").stat().st_ino
+            assert inode in {path.stat().st_ino for path in model.iterdir()}, name
+    assert load_model(model).sequence == trial.sequence
+
+
 def test_losses_of_a_shared_stage_are_in_the_events_too(
     copied: Root, make_plan: Callable[..., Plan], small: Config
 ) -> None:
