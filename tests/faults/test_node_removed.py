@@ -23,7 +23,7 @@ from orchestration.study import Plan, Study, Trial, expand
 from orchestration.terms import Resources, Terms
 from tests.local_cluster import local_cluster
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 DEADLINE = 60.0
 
 

@@ -39,15 +39,6 @@ CALL = float(quiet_environment()["MLFLOW_HTTP_REQUEST_TIMEOUT"])
 """Seconds that a call may take; the study waits for none. A locked SQLite file takes twice that."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet_libraries() -> Iterator[None]:
-    """What the CLI does before it imports MLflow."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in quiet_environment().items():
-            patch.setenv(name, value)
-        yield
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
     with served(tmp_path_factory.mktemp("server")) as server:

@@ -225,6 +225,7 @@ def test_gradients_in_bfloat16_are_float32_and_near(tiny: Config, rank: int) -> 
 
 
 @pytest.mark.real
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["ball_screw", "cookie", "hazelnut", "magnetic_tile"])
 def test_real_classes_score_alike_in_bfloat16(name: str, tiny: Config, real_data: Path) -> None:
     """Trained from one start in both formats: AUROC within 0.05, scores correlated above 0.98.
