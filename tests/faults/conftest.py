@@ -304,12 +304,14 @@ def worker_pid(folder: StudyFolder, key: str) -> int | None:
 
 @pytest.fixture
 def kill_worker() -> Callable[[Arena, str], bool]:
-    """Ends the process of a trial's present attempt; whether there was one."""
+    """Ends the process of a trial's present attempt; whether there was one that it had not ended."""
+    ended: set[int] = set()
 
     def kill(arena: Arena, key: str) -> bool:
         pid = worker_pid(arena.folder, key)
-        if pid is None:
+        if pid is None or pid in ended:
             return False
+        ended.add(pid)
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
