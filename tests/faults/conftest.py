@@ -304,7 +304,7 @@ def worker_pid(folder: StudyFolder, key: str) -> int | None:
 
 @pytest.fixture
 def kill_worker() -> Callable[[Arena, str], bool]:
-    """Ends the process of a trial's present attempt; whether there was one that it had not ended."""
+    """Ends the process of a trial's present attempt; whether there was one not ended before."""
     ended: set[int] = set()
 
     def kill(arena: Arena, key: str) -> bool:
