@@ -102,8 +102,8 @@ def save_model(
         for task, prototype in zip(model.banks, prototypes, strict=True):
             named = _file_names(model, task, data)
             parts = {
-                named.base: _tensors(model.base_of(task)),
-                named.bank: _tensors(model.banks[task]),
+                named.base: module_tensors(model.base_of(task)),
+                named.bank: module_tensors(model.banks[task]),
                 named.router: _router_tensors(prototype),
             }
             files |= {name: _write(aside / name, t) for name, t in parts.items()}
@@ -140,11 +140,11 @@ def save_added_task(
         raise ModelError(f"{folder}: {task_name(task)} is not the one new task of this model")
     named = _file_names(saved.model, task, data)
     parts = {
-        named.bank: _tensors(saved.model.banks[task]),
+        named.bank: module_tensors(saved.model.banks[task]),
         named.router: _router_tensors(prototype),
     }
     if named.base not in saved.manifest.files:
-        parts[named.base] = _tensors(saved.model.base_of(task))
+        parts[named.base] = module_tensors(saved.model.base_of(task))
     try:
         files = {name: _write(folder / name, tensors) for name, tensors in parts.items()}
         manifest = _with_task(saved.manifest, named, files)
@@ -219,7 +219,8 @@ def _file_names(model: MoLEFlow, task: Task, data: Mapping[str, str]) -> TaskFil
     )
 
 
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
+def module_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Its state on the CPU, by name."""
     return {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
 
 

@@ -6,10 +6,9 @@ from functools import cached_property
 from itertools import chain
 from math import fsum
 
-from orchestration.certificate import Certificate
+from orchestration.certificate import Certificate, Keys, keys_of
 from orchestration.events import Load
-from orchestration.forecast import Keys, keys_of, pace, roles, time_left
-from orchestration.layout import StudyFolder
+from orchestration.forecast import pace, roles, time_left
 from orchestration.outline import Learned, Outline, outline
 from orchestration.running import Running
 from orchestration.study import Plan
@@ -160,22 +159,10 @@ class Board:
 
     def certified(self) -> tuple[int, int, int]:
         """Groups of orders whose certificate holds, whose failed, and that have none yet."""
-        groups = {group.id for group in self.keys.groups.values()}
+        groups = {group.id for group in self.keys.groups.values() if group.several}
         failed = {g for g in groups if any(not c.holds for c in self.certificates.get(g, ()))}
         known = {g for g in groups if self.certificates.get(g)}
         return len(known - failed), len(failed), len(groups - known)
-
-
-def read_certificates(folder: StudyFolder) -> dict[str, list[Certificate]]:
-    """All that were made, by group; none that cannot be read counts."""
-    found: dict[str, list[Certificate]] = {}
-    for path in sorted(folder.certificates.glob("*.json")):
-        try:
-            one = Certificate.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        found.setdefault(one.group, []).append(one)
-    return found
 
 
 def _taken(item: Learned) -> bool:

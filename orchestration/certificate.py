@@ -9,16 +9,16 @@ bit, the other orders are derived: they take the trained stages, and only route 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import Field
 
 from moleflow.data.sequences import Sequence as TaskSequence
-from moleflow.data.sequences import task_name
 from moleflow.settings import Settings
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Record, StageSource, write_atomically
-from orchestration.stage import StageKeys
-from orchestration.study import Trial, digest
+from orchestration.stage import task_keys
+from orchestration.study import Plan, Trial, digest
 
 TRAINED = ("base", "adapter")
 
@@ -30,10 +30,25 @@ class Group:
     id: str
     trials: tuple[Trial, ...]
 
-    @property
+    @cached_property
     def orders(self) -> tuple[TaskSequence, ...]:
         """In the plan's order, each once."""
         return tuple(dict.fromkeys(trial.sequence for trial in self.trials))
+
+    @property
+    def several(self) -> bool:
+        """Whether there are orders to compare."""
+        return len(self.orders) > 1
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What each trial of a plan trains, and with which other trials it may be compared."""
+
+    tasks: Mapping[str, tuple[str, ...]]
+    """By trial, the keys of its tasks."""
+    groups: Mapping[str, Group]
+    """By trial, its group."""
 
 
 class Certificate(Settings):
@@ -60,16 +75,21 @@ class Certificate(Settings):
 
 def group_id(trial: Trial) -> str:
     """Same for trials that train the same stages, in whatever order and on whatever machine."""
-    keys = StageKeys(trial, device="", threads=0)
-    return digest(sorted(keys.task(i) for i in range(len(trial.sequence))))
+    return _group_id(task_keys(trial))
 
 
-def groups(trials: Iterable[Trial]) -> dict[str, Group]:
-    """The groups of a plan, by their id."""
-    found: dict[str, list[Trial]] = {}
-    for trial in trials:
-        found.setdefault(group_id(trial), []).append(trial)
-    return {name: Group(name, tuple(members)) for name, members in found.items()}
+def _group_id(tasks: Iterable[str]) -> str:
+    return digest(sorted(tasks))
+
+
+def keys_of(plan: Plan) -> Keys:
+    """Takes a millisecond per trial."""
+    tasks = {trial.key: task_keys(trial) for trial in plan.trials}
+    members: dict[str, list[Trial]] = {}
+    for trial in plan.trials:
+        members.setdefault(_group_id(tasks[trial.key]), []).append(trial)
+    groups = [Group(name, tuple(trials)) for name, trials in members.items()]
+    return Keys(tasks, {trial.key: group for group in groups for trial in group.trials})
 
 
 def certify(group: str, records: Sequence[Record]) -> list[Certificate]:
@@ -144,14 +164,15 @@ def write(certificate: Certificate, folder: StudyFolder) -> None:
     write_atomically(path, certificate.model_dump_json(indent=1))
 
 
-def read(folder: StudyFolder, group: str) -> list[Certificate]:
-    """Certificates of a group; none that cannot be read counts."""
-    found: list[Certificate] = []
+def read(folder: StudyFolder, group: str = "*") -> dict[str, list[Certificate]]:
+    """Certificates of one group or of all, by group; none that cannot be read counts."""
+    found: dict[str, list[Certificate]] = {}
     for path in sorted(folder.certificates.glob(f"{group}-*.json")):
         try:
-            found.append(Certificate.model_validate_json(path.read_text(encoding="utf-8")))
+            one = Certificate.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
+        found.setdefault(one.group, []).append(one)
     return found
 
 
@@ -159,10 +180,5 @@ def holds_on(folder: StudyFolder, group: str, device: str, threads: int) -> bool
     """Whether orders may be derived on this kind of machine."""
     return any(
         (found.device, found.threads) == (device, threads) and found.holds
-        for found in read(folder, group)
+        for found in read(folder, group).get(group, [])
     )
-
-
-def names_of(sequence: TaskSequence) -> tuple[str, ...]:
-    """Names of the tasks of a sequence."""
-    return tuple(task_name(task) for task in sequence)

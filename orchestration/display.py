@@ -12,6 +12,7 @@ from rich.text import Text
 
 from moleflow.data.sequences import task_name
 from orchestration.board import Board, Node
+from orchestration.events import WAITS
 from orchestration.outline import Outline
 from orchestration.running import Running
 from orchestration.study import Trial
@@ -246,7 +247,7 @@ def _work_cells(state: Running, now: float) -> dict[str, RenderableType]:
 
 def _doing(state: Running) -> Text:
     if state.waits:
-        return Text(f"waits for {clipped(state.waits)}", style="yellow", overflow="ellipsis")
+        return Text(f"{WAITS}{clipped(state.waits)}", style="yellow", overflow="ellipsis")
     what = f"{state.stage} {clipped(state.name)}".strip() or "starting"
     return Text(what, overflow="ellipsis", no_wrap=True)
 

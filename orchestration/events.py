@@ -16,6 +16,9 @@ from pydantic import Field
 
 from moleflow.settings import Settings
 
+WAITS = "waits for "
+"""How a note begins that is a sign of life, and nothing to be told."""
+
 
 class Load(Settings):
     """What the process of a trial uses of its machine."""

@@ -18,22 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from orchestration.certificate import Certificate, Group
+from orchestration.certificate import Certificate, Group, Keys
 from orchestration.outline import Learned, Outline
 from orchestration.running import Running
-from orchestration.stage import StageKeys
-from orchestration.study import Plan, Trial, digest
+from orchestration.study import Plan, Trial
 from orchestration.terms import Role
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What each trial of a plan trains, and with which other trials it may be compared."""
-
-    of: Mapping[str, tuple[str, ...]]
-    """By trial, the keys of its tasks, on one kind of machine."""
-    groups: Mapping[str, Group]
-    """Groups with several orders, by the key of each of their trials."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +37,6 @@ class Pace:
 
     def besides(self, trains: bool) -> float:
         return self.trained if trains else self.taken
-
-
-def keys_of(plan: Plan) -> Keys:
-    """A millisecond per trial."""
-    of: dict[str, tuple[str, ...]] = {}
-    members: dict[str, list[Trial]] = {}
-    for trial in plan.trials:
-        keys = StageKeys(trial, device="", threads=0)
-        of[trial.key] = tuple(keys.task(i) for i in range(len(trial.sequence)))
-        # As `certificate.group_id`, which would compute the keys again.
-        members.setdefault(digest(sorted(of[trial.key])), []).append(trial)
-    found = [Group(name, tuple(trials)) for name, trials in members.items()]
-    several = [group for group in found if len(group.orders) > 1]
-    return Keys(of, {trial.key: group for group in several for trial in group.trials})
 
 
 def roles(
@@ -83,12 +58,12 @@ def roles(
     left = [trial for trial in plan.trials if trial.key not in outlines]
     found: dict[str, Role] = {}
     for trial in left:
-        state, group = running.get(trial.key), keys.groups.get(trial.key)
+        state, group = running.get(trial.key), keys.groups[trial.key]
         if state is not None and state.role is not None:
             found[trial.key] = state.role
         elif alone:
             found[trial.key] = "alone"
-        elif group is None:
+        elif not group.several:
             found[trial.key] = "shared"
         elif group.id in certificates:
             holds = any(one.holds for one in certificates[group.id])
@@ -115,14 +90,16 @@ def to_train(
 ) -> dict[str, float]:
     """Classes that each trial without a record has yet to train, those in work first."""
     left = [trial for trial in plan.trials if trial.key in roles]
-    known = {key for trial in plan.trials if trial.key not in roles for key in keys.of[trial.key]}
+    known = {
+        key for trial in plan.trials if trial.key not in roles for key in keys.tasks[trial.key]
+    }
     for state in running.values():
-        known |= {keys.of[state.trial.key][i] for i in state.learned}
+        known |= {keys.tasks[state.trial.key][i] for i in state.learned}
     found: dict[str, float] = {}
     for trial in sorted(left, key=lambda trial: trial.key not in running):
         state, role = running.get(trial.key), roles[trial.key]
         learned = set(state.learned) if state else set[int]()
-        wanted = {i: k for i, k in enumerate(keys.of[trial.key]) if i not in learned}
+        wanted = {i: k for i, k in enumerate(keys.tasks[trial.key]) if i not in learned}
         if role == "derived":
             wanted.clear()
         elif role == "shared":

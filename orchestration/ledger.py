@@ -4,6 +4,7 @@ It is the truth; MLflow and reports derive from it.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from moleflow.config import Config
+from moleflow.data.sequences import order_name, task_name
 from moleflow.errors import StoreError
 from moleflow.files import replace_file
 from moleflow.settings import Settings
@@ -163,7 +165,7 @@ class Record(Settings):
     @property
     def saved_seconds(self) -> float:
         """How long computing what was taken from other trials had taken."""
-        return sum(s.seconds for s in self.stages.values() if s.source == "shared")
+        return math.fsum(s.seconds for s in self.stages.values() if s.source == "shared")
 
     @property
     def revisions(self) -> set[str]:
@@ -172,11 +174,11 @@ class Record(Settings):
 
     @property
     def task0(self) -> str:
-        return "+".join(self.sequence[0])
+        return task_name(self.sequence[0])
 
     @property
     def order(self) -> str:
-        return " > ".join("+".join(task) for task in self.sequence)
+        return order_name(self.sequence)
 
 
 class Ledger:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.data.catalog import open_catalog
-from moleflow.data.sequences import in_scenario
+from moleflow.data.sequences import in_scenario, task_name
 from moleflow.errors import DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
 from moleflow.profiles import profile as named_profile
@@ -181,7 +181,7 @@ def learn(
     try:
         with _progress() as report:
             for end in predictor.learn(data.expanduser().resolve(), classes):
-                report("+".join(sorted(classes)), end)
+                report(task_name(tuple(sorted(classes))), end)
     except DivergedError as error:
         err.print(f"[bold red]diverged:[/] {escape(str(error))}")
         return INCOMPLETE

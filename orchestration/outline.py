@@ -1,18 +1,12 @@
-"""What the views need of a record. Read without its rows, which are nearly all of its bytes: a
-record of 15 tasks takes 15 ms to read whole and a thirtieth of that so."""
+"""What the views need of a record."""
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
-
-from pydantic import ConfigDict, Field
 
 from moleflow.data.sequences import task_name
-from moleflow.errors import StoreError
-from moleflow.settings import Settings
 from orchestration.certificate import TRAINED
 from orchestration.layout import StudyFolder
-from orchestration.ledger import FORMAT, Failure, Record, Row, StageSource, Status, without_rows
+from orchestration.ledger import Failure, Ledger, Record, Status
 from orchestration.terms import Role
 
 
@@ -31,7 +25,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Outline:
-    """A record in brief."""
+    """A record in record."""
 
     key: str
     status: Status
@@ -60,85 +54,47 @@ class Outline:
         return self.ended - self.started
 
 
-class _Brief(Settings):
-    """The fields of a record that an outline is made of."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    format: int = 0
-    key: str
-    status: Status
-    failure: Failure | None = None
-    sequence: tuple[tuple[str, ...], ...]
-    host: str
-    started: float
-    ended: float
-    attempts: int = 1
-    role: Role = "shared"
-    adopted_from: str = ""
-    stages: dict[str, StageSource] = Field(default_factory=dict[str, StageSource])
-    seconds: dict[str, float] = Field(default_factory=dict[str, float])
-    rows: tuple[Row, ...] = ()
-
-
-def outline(record: Record) -> Outline:
-    """Of a record that was read whole."""
-    fields: dict[str, Any] = {name: getattr(record, name) for name in _Brief.model_fields}
-    return _outline(_Brief.model_construct(**fields))
-
-
 def read_outline(folder: StudyFolder, key: str) -> Outline | None:
     """Of a record on disk; None where there is none.
 
     Raises:
         StoreError: the file holds no record.
     """
-    path = folder.record(key)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        brief = _Brief.model_validate_json(without_rows(content))
-    except ValueError as error:
-        raise StoreError(
-            f"{path}: not a record of format {FORMAT} ({str(error).splitlines()[0]}); "
-            "move the file away and run the study again to make it anew"
-        ) from None
-    return _outline(brief)
+    record = Ledger(folder).read_brief(key)
+    return None if record is None else outline(record)
 
 
-def _outline(brief: _Brief) -> Outline:
-    sizes = {task_name(task): len(task) for task in brief.sequence}
-    trained = [name for name, stage in brief.stages.items() if stage.kind in TRAINED]
-    stages = brief.stages.values()
+def outline(record: Record) -> Outline:
+    """Of a record that was read whole or in brief."""
+    sizes = {task_name(task): len(task) for task in record.sequence}
+    trained = [name for name, stage in record.stages.items() if stage.kind in TRAINED]
     return Outline(
-        key=brief.key,
-        status=brief.status,
-        failure=brief.failure,
-        role=brief.role,
-        host=brief.host,
-        adopted_from=brief.adopted_from,
-        started=brief.started,
-        ended=brief.ended,
-        attempts=brief.attempts,
+        key=record.key,
+        status=record.status,
+        failure=record.failure,
+        role=record.role,
+        host=record.host,
+        adopted_from=record.adopted_from,
+        started=record.started,
+        ended=record.ended,
+        attempts=record.attempts,
         learned=tuple(
             Learned(
-                source=brief.stages[name].source,
-                seconds=brief.stages[name].seconds,
-                role=brief.role,
+                source=record.stages[name].source,
+                seconds=record.stages[name].seconds,
+                role=record.role,
                 classes=sizes.get(name.split(" ", 1)[1], 1),
             )
             for name in trained
         ),
-        saved=math.fsum(stage.seconds for stage in stages if stage.source == "shared"),
+        saved=record.saved_seconds,
         besides=max(
             0.0,
-            brief.ended - brief.started - math.fsum(brief.seconds.get(n, 0.0) for n in trained),
+            record.ended - record.started - math.fsum(record.seconds.get(n, 0.0) for n in trained),
         ),
         values={
             f"{row.metric}/mean": row.value
-            for row in brief.rows
+            for row in record.rows
             if row.definition == "final_mean" and row.routing == "routed"
         },
     )

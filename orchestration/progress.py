@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from moleflow.errors import StoreError
-from orchestration.board import Board, read_certificates
+from orchestration import certificate
+from orchestration.board import Board
 from orchestration.display import (
     NODES,
     WorkTable,
@@ -24,11 +25,11 @@ from orchestration.display import (
     nodes_table,
     summary,
 )
-from orchestration.events import Event
+from orchestration.events import WAITS, Event
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Record
 from orchestration.outline import Outline, outline, read_outline
-from orchestration.running import WAITS, Running
+from orchestration.running import Running
 from orchestration.study import Plan, Trial
 from orchestration.watch import PERIOD, Follower, News, Warn
 
@@ -62,7 +63,7 @@ class Progress(Follower):
         super().__init__(plan, folder, warn, period, known={one.key for one in done})
         self.console = console
         self.board = Board(plan, done, time.time())
-        self.board.certificates = read_certificates(folder)
+        self.board.certificates = certificate.read(folder)
         for item in self.watcher.look():
             self.board.take(item)
         self.board.rest()
@@ -70,7 +71,7 @@ class Progress(Follower):
     def look_again(self, news: Sequence[News]) -> None:
         """Certificates are made when trials end."""
         if any(item.record for item in news):
-            self.board.certificates = read_certificates(self.folder)
+            self.board.certificates = certificate.read(self.folder)
 
 
 class PlainProgress(Progress):

@@ -24,8 +24,10 @@ def retry(plan: Plan, folder: StudyFolder, statuses: tuple[str, ...]) -> list[st
         StoreError: the study's folder cannot be written.
     """
     keys: list[str] = []
+    if not statuses:
+        return keys
     for trial in plan.trials:
-        record = Ledger(folder).read(trial.key)
+        record = Ledger(folder).read_brief(trial.key)
         if record is None or record.status not in statuses:
             continue
         earlier = folder.trial(trial.key) / "earlier"

@@ -33,7 +33,7 @@ from orchestration.schedule import Schedule
 from orchestration.session import Session, new_runner
 from orchestration.sharing import sharing
 from orchestration.study import Plan
-from orchestration.terms import Terms
+from orchestration.terms import Resources, Terms
 from orchestration.tracking.base import quiet_environment as tracking_environment
 
 FINISHED, SOME_FAILED = 0, 1
@@ -161,29 +161,20 @@ def _prepared(plan: Plan, place: Root, keeping: Keeping) -> Schedule:
         adopted = adoption.adopt(plan, place)
         if adopted:
             out.print(f"{len(adopted)} trials were finished by other studies of this root")
-        out.print(sharing(plan).sentence)
-    return Schedule(plan, folder, sharing=keeping.sharing)
+    schedule = Schedule(plan, folder, sharing=keeping.sharing)
+    if keeping.sharing:
+        out.print(sharing(schedule.keys).sentence)
+    return schedule
 
 
 def _terms(machines: Machines, keeping: Keeping) -> Terms:
     """Raises:
     ConfigError: a number does not fit.
     """
-    names = (
-        "address",
-        "cpus_per_trial",
-        "gpus_per_trial",
-        "device",
-        "memory_per_trial",
-        "accelerator",
-        "max_retries",
-        "stall_limit",
-        "wall_limit",
-    )
     return parse(
         Terms,
         {
-            "resources": {name: getattr(machines, name) for name in names},
+            "resources": {name: getattr(machines, name) for name in Resources.model_fields},
             "verify": keeping.verify_sharing,
             "store": absolute_store(keeping.store),
             "revision": git_revision(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from orchestration.certificate import TRAINED
-from orchestration.events import Event, Load
+from orchestration.events import WAITS, Event, Load
 from orchestration.outline import Learned
 from orchestration.study import Trial
 from orchestration.terms import Role
@@ -13,8 +13,6 @@ from orchestration.terms import Role
 TRAINING_SHARE = 0.95
 """Share of a task's time that its training is taken to need; the rest is evaluation. A task's time
 is taken to grow with its classes."""
-WAITS = "waits for "
-"""How a note begins that is a sign of life, and nothing to be told."""
 
 ROLES: dict[str, Role] = {name: name for name in get_args(Role)}
 

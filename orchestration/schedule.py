@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestration import certificate
-from orchestration.certificate import Certificate, Group, certify_with
+from orchestration.certificate import Certificate, Group, certify_with, keys_of
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Ledger, Record
 from orchestration.study import Plan, Trial
@@ -31,8 +31,7 @@ class Schedule:
         self._folder = folder
         self._ledger = Ledger(folder)
         self._sharing = sharing
-        self._groups = certificate.groups(plan.trials)
-        self._group_of = {t.key: g for g in self._groups.values() for t in g.trials}
+        self.keys = keys_of(plan)
         records = {
             t.key: r for t in plan.trials if (r := self._ledger.read_brief(t.key)) is not None
         }
@@ -42,7 +41,7 @@ class Schedule:
         self.certificates: dict[str, list[Certificate]] = {}
         """By group, what was found so far."""
         for key, record in records.items():
-            self._take(self._group_of[key], record)
+            self._take(self.keys.groups[key], record)
 
     @property
     def left(self) -> Sequence[Trial]:
@@ -62,10 +61,10 @@ class Schedule:
     def next(self) -> Start | None:
         """A trial that may start now, of a group without one in work first: trials of one group
         would wait for each other's stages. None where all must wait."""
-        busy = {self._group_of[key].id for key in self._running}
+        busy = {self.keys.groups[key].id for key in self._running}
         later: Start | None = None
         for trial in self._waiting:
-            group = self._group_of[trial.key]
+            group = self.keys.groups[trial.key]
             role = self._role(trial, group) if later is None or group.id not in busy else None
             if role is None:
                 continue
@@ -84,12 +83,12 @@ class Schedule:
         self._running.pop(key, None)
         record = self._ledger.read_brief(key)
         if record is not None:
-            self._take(self._group_of[key], record)
+            self._take(self.keys.groups[key], record)
 
     def _role(self, trial: Trial, group: Group) -> Role | None:
         if not self._sharing:
             return "alone"
-        if len(group.orders) == 1:
+        if not group.several:
             return "shared"
         found = self.certificates.get(group.id, [])
         if found:
@@ -111,13 +110,13 @@ class Schedule:
 
     def _running_in(self, group: Group, role: Role) -> Start | None:
         for key, start in self._running.items():
-            if start.role == role and self._group_of[key].id == group.id:
+            if start.role == role and self.keys.groups[key].id == group.id:
                 return start
         return None
 
     def _take(self, group: Group, record: Record) -> None:
         """Compare a record with others of its group; one that trained nothing shows nothing."""
-        if record.role == "derived" or record.status != "finished" or len(group.orders) == 1:
+        if record.role == "derived" or record.status != "finished" or not group.several:
             return
         earlier = self._records.setdefault(group.id, [])
         before = self.certificates.get(group.id, [])

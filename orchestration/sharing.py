@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestration.certificate import groups
-from orchestration.stage import StageKeys
-from orchestration.study import Plan, Trial
+from orchestration.certificate import Keys
 
 
 @dataclass(frozen=True)
@@ -35,24 +33,18 @@ class Sharing:
         )
 
 
-def sharing(plan: Plan) -> Sharing:
+def sharing(keys: Keys) -> Sharing:
     """What the trials of a plan share."""
-    keys = {trial.key: _keys(trial) for trial in plan.trials}
     witnesses, derived = 0, 0
-    for group in groups(plan.trials).values():
-        if len(group.orders) > 1:
+    for group in {group.id: group for group in keys.groups.values()}.values():
+        if group.several:
             witnesses += len(group.orders[0])
             derived += sum(t.sequence not in group.orders[:2] for t in group.trials)
             second = [t for t in group.trials if t.sequence == group.orders[1]]
             derived += len(second) - 1
     return Sharing(
-        asked=sum(map(len, keys.values())),
-        distinct=len({key for found in keys.values() for key in found}),
+        asked=sum(map(len, keys.tasks.values())),
+        distinct=len({key for found in keys.tasks.values() for key in found}),
         witnesses=witnesses,
         derived=derived,
     )
-
-
-def _keys(trial: Trial) -> list[str]:
-    keys = StageKeys(trial, device="", threads=0)
-    return [keys.task(i) for i in range(len(trial.sequence))]

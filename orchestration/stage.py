@@ -49,6 +49,13 @@ def features_key(
     )
 
 
+def task_keys(trial: Trial) -> tuple[str, ...]:
+    """Keys of a trial's tasks on no machine in particular: what is trained is the same where they
+    are."""
+    keys = StageKeys(trial, device="", threads=0)
+    return tuple(keys.task(index) for index in range(len(trial.sequence)))
+
+
 @dataclass(frozen=True)
 class StageKeys:
     """Keys of all stages of one trial on one kind of machine."""

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.errors import StoreError
-from orchestration.board import Board, read_certificates
+from orchestration import certificate
+from orchestration.board import Board
 from orchestration.display import (
     METRIC_HEADS,
     WorkTable,
@@ -111,7 +112,7 @@ def standing(plan: Plan, root: Root, now: float) -> Standing:
     driver = next((lease for lease in leases if lease.name == f"driver/{plan.name}"), None)
     outlines, damaged = _outlines(plan, folder)
     board = Board(plan, outlines, now if driver is None else now - driver.seconds)
-    board.certificates = read_certificates(folder)
+    board.certificates = certificate.read(folder)
     failed = {one.key for one in outlines if one.failure is not None}
     done = {one.key for one in outlines} - failed
     damaged += [
@@ -213,8 +214,7 @@ def _state(board: Board, trial: Trial, lost: str, role: Role | None) -> str:
         return f"{one.status}{'' if one.role == 'shared' else f', {one.role}'}{origin}"
     if lost or trial.key in board.running:
         return lost or f"in work{'' if role in (None, 'shared') else f', {role}'}"
-    group = board.keys.groups.get(trial.key)
-    if role == "derived" and group is not None and group.id not in board.certificates:
+    if role == "derived" and board.keys.groups[trial.key].id not in board.certificates:
         return "awaits certificate"
     return "waiting"
 

@@ -13,7 +13,15 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from moleflow.config import BackboneConfig, Config
-from moleflow.data.sequences import Sequence, draw_sequences, in_groups, in_scenario, task_sizes
+from moleflow.data.sequences import (
+    Sequence,
+    draw_sequences,
+    in_groups,
+    in_scenario,
+    order_name,
+    task_name,
+    task_sizes,
+)
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
 
@@ -149,7 +157,7 @@ def expand(
     for (overrides, config), order, seed in itertools.product(
         grid_points(study), sequences(study, classes), study.seeds
     ):
-        axes = {"task0": "+".join(order[0]), "order": order_label(order)}
+        axes = {"task0": task_name(order[0]), "order": order_name(order)}
         axes |= {field: json.dumps(value) for field, value in overrides.items()}
         tree: dict[str, Any] = {
             "study": name,
@@ -208,8 +216,10 @@ def _heads(axis: TaskZero, units: Sequence) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(unit_of[name] for name in axis.classes))
 
 
-def order_label(order: Sequence) -> str:
-    return " > ".join("+".join(task) for task in order)
+def order_numbers(plan: Plan) -> dict[str, str]:
+    """A short name for each order of the plan, by its name: O1, O2, … sorted by task 0."""
+    found = {(task_name(t.sequence[0]), order_name(t.sequence)) for t in plan.trials}
+    return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
 
 
 def trial_key(

@@ -13,11 +13,10 @@ from torch import nn
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import StoreError
 from moleflow.model import MoLEFlow
-from moleflow.saved import saved_files
+from moleflow.saved import module_tensors, saved_files
 from moleflow.settings import Settings
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import EpochEnd
-from moleflow.types import Tensor
 from orchestration.entry import manifest_in
 from orchestration.study import digest
 
@@ -67,7 +66,7 @@ def result_of(model: MoLEFlow, task: Task, kind: str) -> str:
 def write_trained(folder: Path, stage: TrainedStage, model: MoLEFlow) -> None:
     """Write a stage into its folder of the store."""
     for name, module in _parts(model, stage.classes, stage.kind).items():
-        (folder / name).write_bytes(save(_tensors(module)))
+        (folder / name).write_bytes(save(module_tensors(module)))
     (folder / DESCRIPTION).write_text(stage.model_dump_json(indent=1), encoding="utf-8")
 
 
@@ -112,10 +111,6 @@ def _parts(model: MoLEFlow, task: Task, kind: str) -> dict[str, nn.Module]:
     if kind == "base" or not model.config.freeze_base:
         parts[BASE] = model.base_of(task)
     return parts
-
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {name: t.detach().cpu().contiguous() for name, t in module.state_dict().items()}
 
 
 def link_to_store(model: Path, entry: Path) -> None:

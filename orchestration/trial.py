@@ -28,7 +28,7 @@ from orchestration.artifacts import write_artifacts
 from orchestration.certificate import group_id, holds_on
 from orchestration.dataset import checked_fingerprint
 from orchestration.diary import Diary
-from orchestration.events import EventLog, read_events
+from orchestration.events import WAITS, EventLog, read_events
 from orchestration.layout import Root
 from orchestration.learning import Learner
 from orchestration.lease import Leases
@@ -103,7 +103,7 @@ class SequenceRun:
         )
         self.leases = Leases(self.root.leases, self.trial.key, warn=self.diary.note)
         store = open_store(self.terms.store, self.root, self.diary.note)
-        self.shelf = Shelf(store, self.leases, lambda kind: self.diary.note(f"waits for {kind}"))
+        self.shelf = Shelf(store, self.leases, lambda kind: self.diary.note(f"{WAITS}{kind}"))
         self.memory = StoredEvaluation(self.shelf, self.keys, self.terms.verify)
 
     def _role(self) -> Role:
@@ -194,7 +194,7 @@ class SequenceRun:
             learned = next((i for i in self._ready(waiting) if learner.learn(model, i)), None)
             if learned is None:
                 if time.monotonic() - told > SIGN_OF_LIFE:
-                    self.diary.note(f"waits for {task_name(trial.sequence[waiting[0]])}")
+                    self.diary.note(f"{WAITS}{task_name(trial.sequence[waiting[0]])}")
                     told = time.monotonic()
                 time.sleep(PAUSE)
                 continue

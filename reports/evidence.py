@@ -9,11 +9,12 @@ import pandas as pd
 from pydantic import ValidationError
 
 from moleflow.config import Config
+from moleflow.data.sequences import task_name
 from moleflow.errors import StoreError, StudyError
 from orchestration import results
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Ledger, Record
-from orchestration.study import Plan, Trial
+from orchestration.study import Plan, Trial, order_numbers
 
 METRICS = {
     "image_auroc": "Image AUROC",
@@ -120,9 +121,7 @@ class Evidence:
 
     @cached_property
     def orders(self) -> dict[str, str]:
-        """A short name for each order of the plan: O1, O2, … sorted by task 0."""
-        found = {(_task0(trial), order_of(trial)) for trial in self.plan.trials}
-        return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
+        return order_numbers(self.plan)
 
     @cached_property
     def tasks(self) -> dict[str, str]:
@@ -182,16 +181,12 @@ def classes_of(record: Record) -> list[str]:
     return [name for task in record.sequence for name in task]
 
 
-def order_of(trial: Trial) -> str:
-    return " > ".join("+".join(task) for task in trial.sequence)
-
-
 def short_names(tasks: Iterable[tuple[str, ...]]) -> dict[str, str]:
     """A task's classes joined with `+`; of a long one the first class and how many more, numbered
     where that would name two tasks alike."""
     short: dict[str, list[str]] = {}
     for task in sorted(tasks):
-        full = "+".join(task)
+        full = task_name(task)
         fits = len(full) <= LONGEST_NAME or len(task) == 1
         short.setdefault(full if fits else f"{task[0]} and {len(task) - 1} more", []).append(full)
     return {
@@ -204,10 +199,6 @@ def short_names(tasks: Iterable[tuple[str, ...]]) -> dict[str, str]:
 def task_zeros(records: Iterable[Record]) -> list[str]:
     """Names of task 0 among the records, sorted."""
     return sorted({record.task0 for record in records})
-
-
-def _task0(trial: Trial) -> str:
-    return "+".join(trial.sequence[0])
 
 
 def _label(axes: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from moleflow.data.sequences import task_name
 from moleflow.house_style import FAINT, INK, MARKERS, PALETTE, SCALE, STYLE
 from orchestration.ledger import Record
 from reports.evidence import METRICS, Evidence, Setting
@@ -131,7 +132,7 @@ def r_matrices(evidence: Evidence, setting: Setting) -> list[Figure]:
             matrices[name] = (records, entries)
     low = min((s.mean for _, entries in matrices.values() for *_, s in entries), default=0.0)
     for name, (records, entries) in matrices.items():
-        tasks = [evidence.tasks["+".join(task)] for task in records[0].sequence]
+        tasks = [evidence.tasks[task_name(task)] for task in records[0].sequence]
         classes = [c for task in records[0].sequence for c in task]
         values = np.full((len(tasks), len(classes)), np.nan)
         for step, class_name, summary in entries:

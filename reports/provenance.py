@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from moleflow.config import Config
+from moleflow.data.sequences import order_name, task_name
 from orchestration.ledger import ClassSummary
-from reports.evidence import Evidence, order_of
+from reports.evidence import Evidence
 from reports.tables import DASH, Table, Value, table
 
 UNTRAINED = (
@@ -193,7 +194,8 @@ def data_table(evidence: Evidence) -> Table:
 
 def orders_table(evidence: Evidence) -> Table:
     """What the short names of orders stand for."""
-    firsts = {order_of(trial): "+".join(trial.sequence[0]) for trial in evidence.plan.trials}
+    trials = evidence.plan.trials
+    firsts = {order_name(t.sequence): task_name(t.sequence[0]) for t in trials}
     rows = [(name, evidence.tasks[firsts[order]], order) for order, name in evidence.orders.items()]
     data: list[dict[str, Value]] = [
         {"name": name, "task0": firsts[order], "order": order}
@@ -236,8 +238,8 @@ def missing_table(evidence: Evidence) -> Table:
     rows: list[tuple[str, ...]] = []
     data: list[dict[str, Value]] = []
     for trial in evidence.missing:
-        order = order_of(trial)
-        first = evidence.tasks["+".join(trial.sequence[0])]
+        order = order_name(trial.sequence)
+        first = evidence.tasks[task_name(trial.sequence[0])]
         rows.append((trial.key, first, evidence.orders[order], str(trial.seed)))
         data.append({"trial": trial.key, "order": order, "seed": trial.seed})
     header = ("Trial", "Task 0", "Order", "Seed")

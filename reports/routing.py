@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moleflow.data.sequences import task_name
 from orchestration.ledger import Record
 from reports.evidence import Setting
 from reports.performance import file_name
@@ -48,7 +49,7 @@ def _summed(
     number: int, tasks: tuple[tuple[str, ...], ...], records: Sequence[Record]
 ) -> Confusion:
     known = [record.routing for record in records if record.routing is not None]
-    names = {"+".join(task): task for task in tasks}
+    names = {task_name(task): task for task in tasks}
     sums = {(c, t): 0 for task in tasks for c in task for t in names}
     for routing in known:
         for class_name, row in zip(routing.classes, routing.counts, strict=True):

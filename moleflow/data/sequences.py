@@ -26,6 +26,11 @@ def task_name(task: Task) -> str:
     return "+".join(task)
 
 
+def order_name(sequence: Sequence) -> str:
+    """Names of its tasks, in order."""
+    return " > ".join(map(task_name, sequence))
+
+
 def in_scenario(order: tuple[str, ...], scenario: str) -> Sequence:
     """An order of classes cut into tasks.
 

@@ -222,9 +222,6 @@ class _Feed(Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: what is left is plan minus ledger."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        raise NotImplementedError
-
 
 class _Outcomes(tune.Callback):
     """What Tune tells of trials. It takes some errors of callbacks for the trial's, so they are

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestration.events import Event
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Record
-from orchestration.study import Plan, Trial
+from orchestration.study import Plan, Trial, order_numbers
 from orchestration.tracking.address import (
     check_uri,
     default_uri,
@@ -49,7 +49,6 @@ from orchestration.tracking.naming import (
     NOTE,
     count_tags,
     metric_name,
-    order_numbers,
     record_tags,
     run_name,
     study_tags,

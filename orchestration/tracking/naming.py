@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from moleflow.config import Config
+from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
 from orchestration.ledger import Record
-from orchestration.study import Plan, Trial, digest, order_label
+from orchestration.study import Plan, Trial, digest, order_numbers
 
 LONGEST_PART = 100
 """Letters of a part of a metric's name: a task of many classes has a long one."""
@@ -34,12 +35,6 @@ def trial_of(record: Record) -> Trial:
     )
 
 
-def order_numbers(plan: Plan) -> dict[str, str]:
-    """A short name for each order of the plan: O1, O2, … sorted by task 0, as in the report."""
-    found = {("+".join(t.sequence[0]), order_label(t.sequence)) for t in plan.trials}
-    return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
-
-
 def run_name(trial: Trial, orders: Mapping[str, str]) -> str:
     """What tells a trial from its neighbours: `bottle O2 s1 lr=0.002`.
 
@@ -47,10 +42,10 @@ def run_name(trial: Trial, orders: Mapping[str, str]) -> str:
     earlier plan; the trial's key then tells which.
     """
     first, *others = trial.sequence[0]
-    task0 = "+".join(trial.sequence[0])
+    task0 = task_name(trial.sequence[0])
     if len(task0) > LONGEST_VALUE and others:
         task0 = f"{_short(first)}+{len(others)}"
-    order = orders.get(order_label(trial.sequence), trial.key[:8])
+    order = orders.get(order_name(trial.sequence), trial.key[:8])
     short = short_axes(trial.axes)
     varied = [f"{short[axis]}={_short(trial.axes[axis])}" for axis in short]
     return " ".join([_short(task0), order, f"s{trial.seed}", *varied])[:LONGEST_NAME]
@@ -100,8 +95,8 @@ def trial_tags(trial: Trial) -> dict[str, str]:
     return {
         "moleflow.trial": trial.key,
         "moleflow.role": "trial",
-        "moleflow.order": order_label(trial.sequence),
-        "moleflow.task0": "+".join(trial.sequence[0]),
+        "moleflow.order": order_name(trial.sequence),
+        "moleflow.task0": task_name(trial.sequence[0]),
         "moleflow.seed": str(trial.seed),
         "moleflow.data": digest(trial.fingerprints) if trial.fingerprints else "unknown",
         "moleflow.profile": ", ".join(profiles) or "none",

@@ -28,9 +28,9 @@ from tests.orchestration.stores import (
     free_port,
     served,
     small_plan,
-    wait_for,
     write_trial,
 )
+from tests.processes import wait_for
 
 TOP = Path(__file__).parents[2]
 SLOW = 3.0

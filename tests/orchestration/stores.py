@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners.base import describe_failure
 from orchestration.study import Orders, Plan, Study, Trial, expand
+from tests.processes import wait_for
 
 PATIENCE = 60
 CLASSES = ("bottle", "cable", "wood")
@@ -105,13 +106,6 @@ def _files(client: Any, run_id: str, folder: str | None = None) -> Iterator[str]
             yield from _files(client, run_id, file.path)
         else:
             yield file.path
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -7,9 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import yaml
 
 from moleflow.data.synthetic import make_synthetic
 from orchestration.layout import Root
+from tests.processes import marked, wait_for
 
 TOP = Path(__file__).resolve().parents[2]
 FILES = TOP / "orchestration" / "cluster"
@@ -230,22 +230,3 @@ def test_a_slurm_job_that_is_told_of_its_end_ends_its_study_and_leaves_nothing(
 def epochs(trials: Path) -> bool:
     """Whether a trial is in training."""
     return any("epoch" in file.read_text() for file in trials.glob("*/events.jsonl"))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
-def marked(mark: str) -> list[int]:
-    """Processes that inherited the mark in their environment."""
-    found: list[int] = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found

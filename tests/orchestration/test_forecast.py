@@ -3,9 +3,8 @@
 import pytest
 
 from orchestration.board import Board
-from orchestration.certificate import group_id
+from orchestration.certificate import group_id, keys_of
 from orchestration.events import Event, EventLog, read_events
-from orchestration.forecast import keys_of
 from orchestration.layout import Root
 from orchestration.outline import outline
 from orchestration.running import Running
@@ -87,7 +86,7 @@ def test_time_left_counts_a_stage_once_however_many_trials_need_it(root: Root):
     config = plan.trials[1].config.updated({"scoring.top_k": 7})
     twin = plan.trials[1].model_copy(update={"config": config, "key": "twin"})
     plan = plan.model_copy(update={"trials": (*plan.trials, twin)})
-    assert keys_of(plan).of["twin"] == keys_of(plan).of[plan.trials[1].key]
+    assert keys_of(plan).tasks["twin"] == keys_of(plan).tasks[plan.trials[1].key]
     done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
     assert Board(plan, [done], now=0.0).time_left(now=0.0) == pytest.approx(400.0)
 

@@ -4,32 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from moleflow import profiles
 from moleflow.errors import StoreError
 from orchestration.events import EventLog, read_events, read_events_from
 from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger, Record
-
-
-def record(key: str) -> Record:
-    return Record(
-        key=key,
-        study="s",
-        status="finished",
-        axes={},
-        sequence=(("a",),),
-        seed=0,
-        config=profiles.quick(),
-        data_root="/data",
-        data={},
-        versions={},
-        git="unknown",
-        device="cpu",
-        threads=1,
-        host="here",
-        started=0.0,
-        ended=1.0,
-    )
+from orchestration.ledger import Ledger
+from tests.records import record
 
 
 def test_a_record_survives_its_file(tmp_path: Path) -> None:

@@ -5,31 +5,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from moleflow.config import Config
 from moleflow.errors import StoreError
 from orchestration import results
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Ledger, Record, Row, Status
+from tests.records import record as new_record
 
 
 def record(key: str, status: Status = "finished", rows: int = 2, **axes: str) -> Record:
-    return Record(
-        key=key,
+    return new_record(
+        key,
         study="orders",
         status=status,
         axes=axes,
         sequence=(("a", "b"), ("c",)),
         seed=3,
-        config=Config(),
-        data_root="/data",
-        data={},
-        versions={},
-        git="unknown",
-        device="cpu",
-        threads=1,
-        host="h",
-        started=0.0,
-        ended=1.0,
         rows=tuple(
             Row(
                 step=i + 1,

@@ -26,6 +26,7 @@ from orchestration.runners.inline import InlineRunner
 from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
 from orchestration.terms import Resources, Terms
+from tests.processes import marked, wait_for
 
 DRIVER = """
 import sys
@@ -290,22 +291,3 @@ def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, wa
             for process in marked(mark):
                 os.kill(process, signal.SIGKILL)
             driver.wait()
-
-
-def wait_for(condition, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
-def marked(mark: str) -> list[int]:
-    """Processes that inherited the mark in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found

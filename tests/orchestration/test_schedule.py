@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
+from orchestration.certificate import keys_of
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, StageSource
 from orchestration.runners.base import describe_failure
@@ -180,8 +181,8 @@ def test_trials_with_a_record_are_not_handed_out(folder: StudyFolder) -> None:
 
 
 def test_what_is_shared_is_known_before_anything_runs() -> None:
-    found = sharing(planned(*FIVE_ORDERS))
+    found = sharing(keys_of(planned(*FIVE_ORDERS)))
     assert (found.asked, found.distinct, found.witnesses, found.derived) == (20, 4, 4, 3)
-    apart = sharing(planned(*FIVE_ORDERS, config=Config().updated({"freeze_base": False})))
+    apart = sharing(keys_of(planned(*FIVE_ORDERS, config=Config().updated({"freeze_base": False}))))
     assert (apart.asked, apart.derived) == (20, 0)
     assert 4 < apart.distinct < 20

@@ -11,13 +11,20 @@ import pytest
 from rich.console import Console
 
 from moleflow.config import Config
-from orchestration import outline as outlines
 from orchestration import status
 from orchestration.certificate import Certificate, group_id, write
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.lease import Leases
-from orchestration.ledger import Failure, Ledger, Record, Row, StageSource, write_atomically
+from orchestration.ledger import (
+    Failure,
+    Ledger,
+    Record,
+    Row,
+    StageSource,
+    without_rows,
+    write_atomically,
+)
 from orchestration.outline import outline, read_outline
 from orchestration.runners.base import describe_failure
 from orchestration.status import standing, status_table
@@ -263,7 +270,7 @@ def test_a_record_read_in_brief_says_what_the_whole_one_does(
 def test_a_record_read_in_brief_parses_its_final_rows_alone(root: Root, orders: Plan):
     made = full(root, orders.trials[0])
     content = root.study("small").record(made.key).read_bytes()
-    brief = outlines.without_rows(content)
+    brief = without_rows(content)
     assert brief.count(b"final_mean") == 2 and b"step_mean" not in brief
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from moleflow import profiles
 from moleflow.errors import StudyError
 from orchestration.layout import Root
 from orchestration.lease import Leases
-from orchestration.ledger import Ledger, Record, write_atomically
+from orchestration.ledger import Ledger, write_atomically
 from orchestration.store import Store
 from orchestration.store_commands import app, used_by
+from tests.records import record as new_record
 
 Run = Callable[..., tuple[int, str]]
 DAY = 86400
@@ -56,27 +56,7 @@ def aged(root: Root, key: str, days: float) -> None:
 
 def record(root: Root, study: str, *keys: str) -> None:
     write_atomically(root.study(study).asked, "{}")
-    Ledger(root.study(study)).write(
-        Record(
-            key="trial",
-            study=study,
-            status="finished",
-            axes={},
-            sequence=(("a",),),
-            seed=0,
-            config=profiles.quick(),
-            data_root="/data",
-            data={},
-            versions={},
-            git="unknown",
-            device="cpu",
-            threads=1,
-            host="here",
-            started=0.0,
-            ended=1.0,
-            uses={"base": keys},
-        )
-    )
+    Ledger(root.study(study)).write(new_record(study=study, uses={"base": keys}))
 
 
 @pytest.fixture

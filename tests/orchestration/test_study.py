@@ -10,7 +10,17 @@ from moleflow import profiles
 from moleflow.config import BackboneConfig
 from moleflow.errors import ConfigError, StudyError
 from orchestration.plan import Request, customised, known_studies, load_study
-from orchestration.study import Grid, Orders, Plan, Study, TaskZero, expand, sequences, trial_key
+from orchestration.study import (
+    Grid,
+    Orders,
+    Plan,
+    Study,
+    TaskZero,
+    expand,
+    order_numbers,
+    sequences,
+    trial_key,
+)
 
 CLASSES = ("a", "b", "c", "d")
 PRINTS = {name: f"print of {name}" for name in CLASSES}
@@ -209,3 +219,11 @@ def test_every_study_of_the_package_expands(name: str) -> None:
     trials = expand(name, study, "/data", PRINTS, weights).trials
     assert len(trials) > len(study.seeds)
     assert len({trial.key for trial in trials}) == len(trials)
+
+
+def test_orders_are_numbered_by_task_0_then_by_the_rest() -> None:
+    found = plan((TaskZero(classes=("d", "b")), Orders(count=2)))
+    numbers = order_numbers(found)
+    assert list(numbers.values()) == ["O1", "O2", "O3", "O4"]
+    assert list(numbers) == sorted(numbers)
+    assert set(numbers) == {trial.axes["order"] for trial in found.trials}

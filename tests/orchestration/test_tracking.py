@@ -12,7 +12,7 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
-from orchestration.study import Grid, Plan
+from orchestration.study import Grid, Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.base import TrackerAway, TrackerRefused
 from orchestration.tracking.batches import batches
@@ -21,7 +21,6 @@ from orchestration.tracking.memory import MemoryTracker
 from orchestration.tracking.naming import (
     describe,
     metric_name,
-    order_numbers,
     run_name,
     short_axes,
     trial_of,
@@ -31,10 +30,10 @@ from tests.orchestration.stores import (
     begin_trial,
     contents,
     small_plan,
-    wait_for,
     write_report,
     write_trial,
 )
+from tests.processes import wait_for
 
 STATUSES = ("finished", "diverged", "failed")
 
@@ -237,15 +236,6 @@ def test_parameters_are_what_varies_by_short_names_and_the_resolved_config(root:
     assert set(params) == {"task0", "order", "seed", "lr", *trial.config.flat()}
     assert (params["seed"], params["lr"], params["training.lr"]) == ("0", "0.2", "0.2")
     assert run_name(trial, order_numbers(plan)) == "bottle O1 s0 lr=0.2"
-
-
-def test_orders_have_the_numbers_that_the_report_gives_them(root: Root, plan: Plan):
-    from orchestration import results
-    from reports.evidence import load
-
-    write_trial(root, plan.trials[0])
-    results.write(root.study("small"))
-    assert order_numbers(plan) == load(root.study("small")).orders
 
 
 def test_a_study_describes_its_question_and_what_varies(root: Root, plan: Plan):

@@ -21,10 +21,10 @@ from moleflow.errors import StudyError
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, write_atomically
-from orchestration.study import Grid, Plan, Study, expand
+from orchestration.study import Grid, Plan, Study, expand, order_numbers
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
-from orchestration.tracking.naming import order_numbers, run_name
+from orchestration.tracking.naming import run_name
 from tests.orchestration.stores import (
     answers,
     begin_trial,
@@ -36,9 +36,9 @@ from tests.orchestration.stores import (
     postgres_programs,
     served,
     small_plan,
-    wait_for,
     write_report,
 )
+from tests.processes import wait_for
 
 STORES = ("sqlite", "server", "postgres", "postgres server")
 ENDS = ("finished", "diverged", "failed", "open")

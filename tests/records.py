@@ -1,0 +1,29 @@
+"""A record of a trial that nobody ran."""
+
+from typing import Any
+
+from moleflow import profiles
+from orchestration.ledger import Record
+
+
+def record(key: str = "trial", **changes: Any) -> Record:
+    """Of one class, finished after a second; fields as changed."""
+    fields: dict[str, Any] = {
+        "key": key,
+        "study": "s",
+        "status": "finished",
+        "axes": {},
+        "sequence": (("a",),),
+        "seed": 0,
+        "config": profiles.quick(),
+        "data_root": "/data",
+        "data": {},
+        "versions": {},
+        "git": "unknown",
+        "device": "cpu",
+        "threads": 1,
+        "host": "here",
+        "started": 0.0,
+        "ended": 1.0,
+    }
+    return Record(**{**fields, **changes})
