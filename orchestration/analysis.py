@@ -21,11 +21,11 @@ from moleflow.features.cache import ClassFeatures, open_features
 from moleflow.saved import load_model
 from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
-from orchestration.features import stored_features
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record, write_atomically
 from orchestration.stage import features_key
-from orchestration.store import Store
+from orchestration.store.features import stored_features
+from orchestration.store.store import Store
 
 LONGEST = 60
 """Rows of a table that the page shows; a longer one is a file only."""

@@ -1,4 +1,4 @@
-"""The command line: each command is in a `*_command(s).py`, and they are put together here.
+"""The command line: each command is in `commands/`, and they are put together here.
 
 The environment is read and set in these files and nowhere below.
 """
@@ -11,20 +11,20 @@ from cyclopts import App, CycloptsError
 from rich.markup import escape
 
 from moleflow.errors import MoleflowError
-from orchestration.analysis_commands import analyse
-from orchestration.consoles import err, out
-from orchestration.control_commands import logs, stop
-from orchestration.data_commands import app as data_app
-from orchestration.doctor_commands import doctor
+from orchestration.commands.analysis import analyse
+from orchestration.commands.consoles import err, out
+from orchestration.commands.control import logs, stop
+from orchestration.commands.data import app as data_app
+from orchestration.commands.doctor import doctor
+from orchestration.commands.model import evaluate, learn, predict, train
+from orchestration.commands.options import RootOption
+from orchestration.commands.report import report
+from orchestration.commands.run import FINISHED, run
+from orchestration.commands.store import app as store_app
+from orchestration.commands.tracking import sync, ui
 from orchestration.layout import Root
-from orchestration.model_commands import evaluate, learn, predict, train
-from orchestration.options import RootOption
 from orchestration.plan import known_studies, load_study, read_plan
-from orchestration.report_command import report
-from orchestration.run_command import FINISHED, run
-from orchestration.status import status_table
-from orchestration.store_commands import app as store_app
-from orchestration.tracking_commands import sync, ui
+from orchestration.views.status import status_table
 
 REFUSED, INTERRUPTED = 2, 130
 

@@ -56,7 +56,7 @@ class Root:
 
     @property
     def leases(self) -> Path:
-        """Claims of trials on stages, and of drivers on studies (`orchestration.lease`)."""
+        """Claims of trials on stages, and of drivers on studies (`orchestration.store.lease`)."""
         return self.path / "leases"
 
     @property

@@ -16,8 +16,8 @@ from moleflow.features.cache import ClassFeatures
 from moleflow.routing import Prototype, task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.training.stages import EpochEnd, train_task
-from orchestration.features import stored_features
-from orchestration.store import Store
+from orchestration.store.features import stored_features
+from orchestration.store.store import Store
 from orchestration.study import trial_key
 
 Report = Callable[[str, EpochEnd], None]

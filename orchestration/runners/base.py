@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
 
+from orchestration.driver.schedule import Schedule, Start
 from orchestration.events import Event, read_events
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, Record, write_atomically
-from orchestration.schedule import Schedule, Start
 from orchestration.study import Plan, Trial
 from orchestration.terms import Resources, Terms
 
@@ -21,7 +21,7 @@ It raises only what another attempt can cure. A module's function, so that worke
 
 def run_trial(trial: Trial, root: Root, terms: Terms) -> str:
     """The trial function of real studies. Torch is imported here: in workers, not in the driver."""
-    from orchestration import trial as sequence
+    from orchestration.trial import sequence
 
     return sequence.run_trial(trial, root, terms)
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestration.driver.schedule import Schedule
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Failure, Ledger
 from orchestration.runners.base import (
@@ -18,7 +19,6 @@ from orchestration.runners.base import (
     run_trial,
 )
 from orchestration.runners.worker import attempt_line
-from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
 from orchestration.terms import Terms
 

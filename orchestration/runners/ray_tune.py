@@ -28,7 +28,8 @@ from ray.exceptions import RayTaskError
 from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
-from orchestration.doctor_cluster import check_nodes
+from orchestration.doctor.cluster import check_nodes
+from orchestration.driver.schedule import Schedule
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners.base import (
@@ -42,7 +43,6 @@ from orchestration.runners.base import (
 from orchestration.runners.cluster import cluster, share_of_a_node, slots
 from orchestration.runners.guard import HUNG, Guard, Limit
 from orchestration.runners.worker import announce, asked_trial, output_kept
-from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
 from orchestration.terms import Terms
 

@@ -12,13 +12,13 @@ from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
 from orchestration.analysis import chosen_analyses, finished_records, short
-from orchestration.analysis_commands import analyse
+from orchestration.commands.analysis import analyse
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record, write_atomically
 from orchestration.study import Orders, Study, expand
 from orchestration.terms import Terms
-from orchestration.trial import run_trial
+from orchestration.trial.sequence import run_trial
 
 CLASSES = ("<b>nut", "bolt")
 

@@ -21,13 +21,13 @@ from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from orchestration.dataset import checked_fingerprint
+from orchestration.driver.schedule import Schedule
+from orchestration.driver.session import Session
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners import base
 from orchestration.runners.base import describe_failure
-from orchestration.schedule import Schedule
-from orchestration.session import Session
 from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
 from orchestration.terms import Resources, Terms
 from orchestration.tracking import base as tracking

@@ -97,7 +97,7 @@ def write_trial_values(log: EventLog, trial: Trial, number: int) -> None:
 VIEW = """
 import sys
 from pathlib import Path
-from orchestration.tracking_commands import ui
+from orchestration.commands.tracking import ui
 sys.exit(ui(root=Path(sys.argv[1]), port=int(sys.argv[2])))
 """
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
+from orchestration.driver.schedule import Schedule
 from orchestration.events import EventLog
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, Record
 from orchestration.runners.base import describe_failure, quiet_environment
 from orchestration.runners.guard import Guard, Limit
-from orchestration.schedule import Schedule
 from orchestration.study import Study, Trial, expand
 from orchestration.terms import Resources, Terms
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
+from orchestration.driver.schedule import Schedule
 from orchestration.events import EventLog
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, Record
 from orchestration.runners.base import describe_failure, quiet_environment
 from orchestration.runners.worker import Worker, read_worker
-from orchestration.schedule import Schedule
 from orchestration.study import Plan, Study, Trial, expand
 from orchestration.terms import Resources, Terms
 from tests.local_cluster import local_cluster

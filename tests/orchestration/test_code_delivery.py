@@ -21,7 +21,7 @@ from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.schedule import Schedule
+from orchestration.driver.schedule import Schedule
 from orchestration.study import Plan
 from orchestration.terms import Resources, Terms
 

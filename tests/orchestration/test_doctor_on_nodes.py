@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from moleflow.data.synthetic import make_synthetic
-from orchestration import machine
+from orchestration.doctor import machine
 from tests.processes import marked, wait_for
 
 TOP = Path(__file__).resolve().parents[2]
@@ -138,9 +138,9 @@ import json, os, sys, time
 from dataclasses import asdict
 from pathlib import Path
 from moleflow.errors import StudyError
-from orchestration.doctor_cluster import check_nodes, examine_places
+from orchestration.doctor.cluster import check_nodes, examine_places
 from orchestration.layout import Root
-from orchestration.machine import fingerprints, look
+from orchestration.doctor.machine import fingerprints, look
 from orchestration.runners.nodes import joined, on_every_node, wait_for_nodes
 
 def told(call, *arguments):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import StudyError
-from orchestration.control_commands import stop
-from orchestration.driver import Driver, StopRequest, driver_of, driving, request_stop
+from orchestration.commands.control import stop
+from orchestration.driver.driving import Driver, StopRequest, driver_of, driving, request_stop
 from orchestration.layout import Root
 from orchestration.ledger import write_atomically
 
@@ -21,7 +21,7 @@ SCRIPT = """
 import signal
 import sys
 import time
-from orchestration.driver import driving
+from orchestration.driver.driving import driving
 from orchestration.layout import Root
 
 if sys.argv[2] == "deaf":

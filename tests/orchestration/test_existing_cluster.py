@@ -25,7 +25,7 @@ DRIVER = """
 import sys
 from orchestration.layout import Root
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.schedule import Schedule
+from orchestration.driver.schedule import Schedule
 from orchestration.study import Plan
 from orchestration.terms import Resources, Terms
 from tests.orchestration.test_existing_cluster import where

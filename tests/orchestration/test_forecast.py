@@ -2,13 +2,13 @@
 
 import pytest
 
-from orchestration.board import Board
 from orchestration.certificate import group_id, keys_of
 from orchestration.events import Event, EventLog, read_events
 from orchestration.layout import Root
-from orchestration.outline import outline
-from orchestration.running import Running
 from orchestration.study import Plan
+from orchestration.views.board import Board
+from orchestration.views.outline import outline
+from orchestration.views.running import Running
 from orchestration.watch import News
 from tests.orchestration.trial_files import finished, learn, orders_of, run_task, start
 

@@ -13,10 +13,10 @@ from orchestration.dataset import checked_fingerprint
 from orchestration.events import Event, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record
-from orchestration.progress import Board, Running, table
 from orchestration.study import Study, expand
 from orchestration.terms import Terms
-from orchestration.trial import run_trial
+from orchestration.trial.sequence import run_trial
+from orchestration.views.progress import Board, Running, table
 from orchestration.watch import News
 
 CLASSES = ("capsule", "fabric", "wood")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.lease import Lease, Leases, active
+from orchestration.store.lease import Lease, Leases, active
 
 NAME = "adapter/0123456789abcdef"
 DEADLINE = 20.0
@@ -20,7 +20,7 @@ DEADLINE = 20.0
 HOLDER = """
 import sys
 from pathlib import Path
-from orchestration.lease import Leases
+from orchestration.store.lease import Leases
 with Leases(Path(sys.argv[1]), sys.argv[2], period=0.05, patience=1.0) as leases:
     print("ready", flush=True)
     sys.stdin.readline()

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import StudyError
-from orchestration.control_commands import logs
+from orchestration.commands.control import logs
+from orchestration.driver.schedule import Schedule
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger
-from orchestration.logs import event_lines, find_trial, follow, head
 from orchestration.runners.base import describe_failure
 from orchestration.runners.inline import InlineRunner
 from orchestration.runners.worker import announce
-from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
 from orchestration.terms import Resources, Terms
+from orchestration.views.logs import event_lines, find_trial, follow, head
 
 TOP = str(Path(__file__).resolve().parents[2])
 WORKER = """

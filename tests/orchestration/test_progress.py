@@ -6,13 +6,13 @@ import time
 import pytest
 from rich.console import Console
 
-from orchestration.display import duration, summary
 from orchestration.events import read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
-from orchestration.progress import LiveProgress, PlainProgress, progress
-from orchestration.running import Running
 from orchestration.study import Plan
+from orchestration.views.display import duration, summary
+from orchestration.views.progress import LiveProgress, PlainProgress, progress
+from orchestration.views.running import Running
 from tests.orchestration.trial_files import end, run_task, start
 
 

@@ -15,9 +15,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from moleflow.errors import StoreError
-from orchestration.filesystem import FileSystem
 from orchestration.layout import Root
-from orchestration.store import Store, open_store
+from orchestration.store.filesystem import FileSystem
+from orchestration.store.store import Store, open_store
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "somebody",
@@ -197,7 +197,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from orchestration.layout import Root
-from orchestration.store import open_store
+from orchestration.store.store import open_store
 def make(folder):
     for number in range(1000):
         (folder / f"{number:04}").write_text("half")
@@ -220,7 +220,7 @@ def test_an_upload_that_was_killed_leaves_no_entry_and_can_be_collected(
     assert store.find("base", "abcd") is None
     assert list(store.entries()) == list(store.leftovers()) == []
     store.publish("base", "abcd", write("one"))
-    monkeypatch.setattr("orchestration.remote.DAY", -1.0)
+    monkeypatch.setattr("orchestration.store.remote.DAY", -1.0)
     for entry in store.leftovers():
         store.remove(entry.kind, entry.key)
     assert len(list(files.listing())) == 2
@@ -284,7 +284,7 @@ PROCESSES = """
 import multiprocessing, sys
 from pathlib import Path
 from orchestration.layout import Root
-from orchestration.store import open_store
+from orchestration.store.store import open_store
 
 def make(folder):
     (folder / "data.txt").write_text("one")

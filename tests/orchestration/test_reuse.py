@@ -7,13 +7,13 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
-from orchestration.adoption import adopt
+from orchestration.driver.adoption import adopt
+from orchestration.driver.retry import check_retry, retry
+from orchestration.driver.schedule import Schedule
 from orchestration.layout import ROOT_FORMAT, Root
 from orchestration.ledger import Failure, Ledger, Record, write_atomically
 from orchestration.plan import read_plan
-from orchestration.retry import check_retry, retry
 from orchestration.runners.base import describe_failure
-from orchestration.schedule import Schedule
 from orchestration.study import Orders, Plan, Study, expand
 
 

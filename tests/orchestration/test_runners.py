@@ -17,13 +17,13 @@ import pytest
 
 from moleflow.errors import ConfigError, StoreError, StudyError
 from moleflow.settings import parse
-from orchestration.driver import request_stop
+from orchestration.driver.driving import request_stop
+from orchestration.driver.schedule import Schedule
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, Record, Row
 from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
-from orchestration.schedule import Schedule
 from orchestration.study import Plan, Trial
 from orchestration.terms import Resources, Terms
 from tests.processes import marked, wait_for
@@ -31,10 +31,10 @@ from tests.processes import marked, wait_for
 DRIVER = """
 import sys
 from pathlib import Path
-from orchestration.driver import driving
+from orchestration.driver.driving import driving
 from orchestration.layout import Root
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.schedule import Schedule
+from orchestration.driver.schedule import Schedule
 from orchestration.study import Plan
 from orchestration.terms import Terms
 from tests.orchestration.test_runners import endless

@@ -8,11 +8,11 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.certificate import keys_of
+from orchestration.driver.schedule import Schedule, Start
+from orchestration.driver.sharing import sharing
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, StageSource
 from orchestration.runners.base import describe_failure
-from orchestration.schedule import Schedule, Start
-from orchestration.sharing import sharing
 from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, expand
 
 CLASSES = ("a", "b", "c", "d")

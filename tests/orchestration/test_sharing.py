@@ -16,20 +16,20 @@ from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.training.stages import EpochEnd
-from orchestration import learning
-from orchestration import trial as trials
 from orchestration.certificate import certify, compare, group_id, keys_of, write
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import read_events
 from orchestration.layout import Root
-from orchestration.lease import Leases
 from orchestration.ledger import Ledger, Record
 from orchestration.provenance import device_kind
 from orchestration.stage import StageKeys
-from orchestration.store import Store
+from orchestration.store.lease import Leases
+from orchestration.store.store import Store
 from orchestration.study import Grid, Orders, Plan, Study, TaskZero, Trial, expand
 from orchestration.terms import Role, Terms
-from orchestration.trained import read_trained
+from orchestration.trial import learning
+from orchestration.trial import sequence as trials
+from orchestration.trial.trained import read_trained
 
 CLASSES = ("capsule", "fabric", "wood")
 SAME = ("rows", "hashes", "routing", "parameters")

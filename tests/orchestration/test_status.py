@@ -11,11 +11,9 @@ import pytest
 from rich.console import Console
 
 from moleflow.config import Config
-from orchestration import status
 from orchestration.certificate import Certificate, group_id, write
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
-from orchestration.lease import Leases
 from orchestration.ledger import (
     Failure,
     Ledger,
@@ -25,10 +23,12 @@ from orchestration.ledger import (
     without_rows,
     write_atomically,
 )
-from orchestration.outline import outline, read_outline
 from orchestration.runners.base import describe_failure
-from orchestration.status import standing, status_table
+from orchestration.store.lease import Leases
 from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.views import status
+from orchestration.views.outline import outline, read_outline
+from orchestration.views.status import standing, status_table
 
 CLASSES = ("bottle", "cable", "wood", "zipper")
 
@@ -275,6 +275,6 @@ def test_a_record_read_in_brief_parses_its_final_rows_alone(root: Root, orders: 
 
 
 def test_the_views_import_no_torch():
-    modules = "sys, orchestration.status, orchestration.progress"
+    modules = "sys, orchestration.views.status, orchestration.views.progress"
     code = f"import {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

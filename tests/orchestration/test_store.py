@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from moleflow.errors import DataError, StoreError
 from orchestration.layout import Root
-from orchestration.store import Store, open_store
+from orchestration.store.store import Store, open_store
 
 DAMAGES = ["truncated", "flipped", "missing", "no manifest", "no text", "no manifest's text"]
 
@@ -92,7 +92,7 @@ def test_an_entry_that_changed_in_place_of_a_checked_one_is_checked_again(tmp_pa
 FINDER = """
 import sys
 from pathlib import Path
-from orchestration.store import Store
+from orchestration.store.store import Store
 store = Store(Path(sys.argv[1]), lambda text: print("aside", flush=True))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import StudyError
+from orchestration.commands.store import app, used_by
 from orchestration.layout import Root
-from orchestration.lease import Leases
 from orchestration.ledger import Ledger, write_atomically
-from orchestration.store import Store
-from orchestration.store_commands import app, used_by
+from orchestration.store.lease import Leases
+from orchestration.store.store import Store
 from tests.records import record as new_record
 
 Run = Callable[..., tuple[int, str]]

@@ -266,7 +266,7 @@ def test_no_number_of_a_diverged_trial_is_infinite(story: Story):
 VIEW = """
 import sys
 from pathlib import Path
-from orchestration.tracking_commands import ui
+from orchestration.commands.tracking import ui
 sys.exit(ui(root=Path(sys.argv[1]), port=int(sys.argv[2])))
 """
 
@@ -310,7 +310,7 @@ def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_ro
 
 
 def test_a_port_that_is_taken_is_said(small_root: Root, capfd):
-    from orchestration.tracking_commands import ui
+    from orchestration.commands.tracking import ui
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -321,14 +321,14 @@ def test_a_port_that_is_taken_is_said(small_root: Root, capfd):
 
 
 def test_a_root_folder_without_runs_has_no_view(tmp_path: Path):
-    from orchestration.tracking_commands import ui
+    from orchestration.commands.tracking import ui
 
     with pytest.raises(StudyError, match="--root"):
         ui(root=tmp_path)
 
 
 def test_the_view_of_a_server_is_its_address(tmp_path: Path, capsys):
-    from orchestration.tracking_commands import ui
+    from orchestration.commands.tracking import ui
 
     assert ui(root=tmp_path, mlflow_uri="http://host:5000") == 0
     assert "http://host:5000" in capsys.readouterr().out

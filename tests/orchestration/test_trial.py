@@ -17,14 +17,14 @@ from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import EpochEnd
-from orchestration import learning
-from orchestration import trial as trials
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record
 from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
 from orchestration.terms import Resources, Terms
+from orchestration.trial import learning
+from orchestration.trial import sequence as trials
 
 CLASSES = ("capsule", "fabric", "wood")
 

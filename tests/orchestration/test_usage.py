@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from orchestration import diary as diaries
-from orchestration.diary import Diary
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.study import Plan
-from orchestration.usage import Usage, host_memory, own_memory
+from orchestration.trial import diary as diaries
+from orchestration.trial.diary import Diary
+from orchestration.trial.usage import Usage, host_memory, own_memory
 
 MB = 10**6
 

@@ -1,0 +1,48 @@
+"""The command line about analyses: `moleflow analyse`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from orchestration.commands.consoles import out
+from orchestration.commands.model import DeviceOption, ThreadsOption, prepared
+from orchestration.commands.options import RootOption
+from orchestration.layout import Root
+
+DONE = 0
+
+
+def analyse(
+    trial: Annotated[
+        str, Parameter(help="A trial's key or its beginning; or a study: all its finished trials.")
+    ],
+    *,
+    what: Annotated[str, Parameter(help="Analyses, with commas between; default: all.")] = "",
+    root: RootOption = Path("runs"),
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> int:
+    """Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area."""
+    from orchestration.analysis import (
+        chosen_analyses,
+        finished_records,
+        subject_of,
+        write_analyses,
+    )
+
+    place, names = Root.at(root), chosen_analyses(what)
+    records = finished_records(trial, place)
+    on = prepared(device, threads)
+    for record in records:
+        out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
+        subject = subject_of(record, place, on)
+        folder = place.study(record.study).analyses(record.key)
+        page = write_analyses(subject, record, names, folder, _say)
+        out.print(f"analyses  {escape(str(page))}")
+    return DONE
+
+
+def _say(name: str) -> None:
+    out.print(f"          {name}")

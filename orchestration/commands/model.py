@@ -1,0 +1,252 @@
+"""The command line about one trained sequence: `moleflow train | predict | evaluate | learn`."""
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from moleflow.data.catalog import open_catalog
+from moleflow.data.sequences import in_scenario, task_name
+from moleflow.errors import DivergedError, ModelError, StoreError
+from moleflow.profiles import PROFILES
+from moleflow.profiles import profile as named_profile
+from orchestration.commands.consoles import err, out
+from orchestration.commands.options import (
+    ClassesOption,
+    RootOption,
+    ScenarioHelp,
+    SettingsOption,
+    read_settings,
+)
+from orchestration.dataset import checked_fingerprint
+from orchestration.layout import Root
+from orchestration.plan import absolute_weights
+from orchestration.runners.base import DETERMINISTIC
+
+if TYPE_CHECKING:
+    import torch
+
+    from moleflow.evaluation import Measurement
+    from moleflow.training.stages import EpochEnd
+
+DONE, INCOMPLETE = 0, 1
+
+Model = Annotated[Path, Parameter(help="Folder of a trained model.")]
+DataOption = Annotated[Path, Parameter(help="Folder of the classes; see `data check`.")]
+WeightsOption = Annotated[
+    str | None, Parameter(help="Where the backbone's weights lie now; default: where they lay.")
+]
+DeviceOption = Annotated[str, Parameter(help="cpu or cuda.")]
+ThreadsOption = Annotated[int | None, Parameter(help="CPU threads; default: torch's choice.")]
+
+
+def train(
+    *,
+    data: DataOption,
+    classes: ClassesOption = (),
+    profile: Annotated[str, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = "main",
+    scenario: Annotated[str, ScenarioHelp] = "1-1",
+    seed: int = 0,
+    settings: SettingsOption = (),
+    out_folder: Annotated[
+        Path | None, Parameter(name="--out", help="The model's folder; default: below the root.")
+    ] = None,
+    root: RootOption = Path("runs"),
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> int:
+    """Train one sequence of classes, in the order named, and save the model."""
+    from orchestration.store.store import Store
+    from orchestration.training import SequenceTraining
+
+    config = named_profile(profile).updated(absolute_weights(read_settings(settings)))
+    place = Root.at(root)
+    place.claim()
+    catalog = open_catalog(data.expanduser().resolve(), classes)
+    sequence = in_scenario(classes or tuple(catalog), scenario)
+    training = SequenceTraining(
+        config=config,
+        sequence=sequence,
+        seed=seed,
+        data=catalog,
+        fingerprints={name: checked_fingerprint(found, place) for name, found in catalog.items()},
+        store=Store(place.store),
+        device=prepared(device, threads),
+    )
+    folder = out_folder or place.models / training.key
+    if folder.exists():
+        raise ModelError(f"{folder}: exists already; name another folder with --out, or remove it")
+    try:
+        with _progress() as report:
+            training.run(folder.resolve(), report, _say_stage)
+    except DivergedError as error:
+        err.print(f"[bold red]diverged:[/] {escape(str(error))}")
+        return INCOMPLETE
+    out.print(f"model     {escape(str(folder))}")
+    return DONE
+
+
+def predict(
+    model: Model,
+    images: Annotated[
+        tuple[Path, ...], Parameter(consume_multiple=True, help="Pictures, or folders of them.")
+    ],
+    *,
+    csv_file: Annotated[
+        Path | None, Parameter(name="--csv", help="Where scores go; default: standard output.")
+    ] = None,
+    maps: Annotated[
+        Path | None, Parameter(help="Folder for anomaly maps and overlays, as PNG.")
+    ] = None,
+    task: Annotated[str | None, Parameter(help="Score under this task; default: routed.")] = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> int:
+    """Score pictures: a line each with score, chosen task and distances.
+
+    The exit code is 0 when every picture was scored, 1 when some could not be read.
+    """
+    from moleflow.predictor import Unreadable, load
+    from orchestration.predictions import pictures_in, write_maps, write_scores
+
+    prepared(device, threads)
+    predictor = load(model, weights, device)
+    found = list(predictor.predict(pictures_in(images), task))
+    if csv_file is None:
+        write_scores(sys.stdout, found, predictor.tasks)
+    else:
+        with _written(csv_file) as path, path.open("w", newline="", encoding="utf-8") as file:
+            write_scores(file, found, predictor.tasks)
+    if maps is not None:
+        with _written(maps):
+            write_maps(maps, found, predictor.saved.model.config)
+    problems = [answer for answer in found if isinstance(answer, Unreadable)]
+    for problem in problems:
+        err.print(f"[bold red]not scored:[/] {escape(problem.reason)}")
+    return INCOMPLETE if problems else DONE
+
+
+def evaluate(
+    model: Model,
+    *,
+    data: DataOption,
+    classes: ClassesOption = (),
+    csv_file: Annotated[Path | None, Parameter(name="--csv", help="Write the numbers too.")] = None,
+    weights: WeightsOption = None,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> int:
+    """Metrics of a model on labelled pictures, per class, routed and under the true task."""
+    from moleflow.predictor import load
+
+    prepared(device, threads)
+    found = load(model, weights, device).evaluate(data.expanduser().resolve(), classes)
+    out.print(_metrics_table(found))
+    if csv_file is not None:
+        with _written(csv_file) as path, path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["class", "metric", "routing", "value"])
+            writer.writerows(
+                [row.class_name or "mean", row.metric, row.routing, row.value] for row in found
+            )
+    return DONE
+
+
+def learn(
+    model: Model,
+    *,
+    data: DataOption,
+    classes: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=True, help="Classes of the new task.")
+    ],
+    weights: WeightsOption = None,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> int:
+    """Teach a trained model one more task; what it knows already keeps its bytes."""
+    from moleflow.predictor import load
+
+    prepared(device, threads)
+    predictor = load(model, weights, device)
+    try:
+        with _progress() as report:
+            for end in predictor.learn(data.expanduser().resolve(), classes):
+                report(task_name(tuple(sorted(classes))), end)
+    except DivergedError as error:
+        err.print(f"[bold red]diverged:[/] {escape(str(error))}")
+        return INCOMPLETE
+    out.print(f"tasks     {escape(', '.join(predictor.tasks))}")
+    return DONE
+
+
+def prepared(device: str, threads: int | None) -> "torch.device":
+    """The device, with torch set up for equal numbers in every run."""
+    import torch
+
+    from moleflow.predictor import torch_device
+    from moleflow.training.memory import keep_freed_memory
+
+    os.environ.update(DETERMINISTIC)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    if device == "cpu":
+        keep_freed_memory()
+    return torch_device(device)
+
+
+@contextmanager
+def _progress() -> "Generator[Callable[[str, EpochEnd], None], None, None]":
+    """A bar of the present task's epochs, where there is a terminal."""
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
+        bar = bars.add_task("", total=None)
+
+        def report(task: str, end: "EpochEnd") -> None:
+            text = f"{escape(task)}  loss {end.loss:.4g}"
+            bars.update(bar, description=text, completed=end.epoch, total=end.epochs)
+
+        yield report
+
+
+def _say_stage(name: str, seconds: float) -> None:
+    out.print(f"{escape(name)}: {seconds:.1f} s")
+
+
+def _metrics_table(rows: "Sequence[Measurement]") -> Table:
+    """A line per class and routing, a column per metric, in percent."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    values = {(row.class_name, row.routing, row.metric): row.value for row in rows}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("class", overflow="fold")
+    table.add_column("bank")
+    for metric in metrics:
+        table.add_column(metric.replace("_", "\n"), justify="right", no_wrap=True)
+    lines = dict.fromkeys((row.class_name, row.routing) for row in rows)
+    for name, routing in lines:
+        found = [values.get((name, routing, metric)) for metric in metrics]
+        cells = ["" if value is None else f"{100 * value:.2f}" for value in found]
+        table.add_row(*map(Text, (name or "mean", routing, *cells)))
+    return table
+
+
+@contextmanager
+def _written(path: Path) -> Generator[Path, None, None]:
+    """Turns a failure to write into a message about the place that the user named.
+
+    Raises:
+        StoreError: the place cannot be written.
+    """
+    try:
+        yield path
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,197 @@
+"""`moleflow run`: from what is asked at the command line to a finished study."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from moleflow.profiles import PROFILES
+from moleflow.settings import parse
+from orchestration.commands.consoles import err, out
+from orchestration.commands.options import (
+    ClassesOption,
+    RootOption,
+    ScenarioHelp,
+    SettingsOption,
+    UriOption,
+    read_settings,
+)
+from orchestration.commands.report import write_report
+from orchestration.driver import adoption
+from orchestration.driver.driving import driving
+from orchestration.driver.retry import check_retry, retry
+from orchestration.driver.schedule import Schedule
+from orchestration.driver.session import Session, new_runner
+from orchestration.driver.sharing import sharing
+from orchestration.layout import Root
+from orchestration.plan import Request, customised, load_study, make_plan
+from orchestration.revision import git_revision
+from orchestration.runners.base import quiet_environment as worker_environment
+from orchestration.study import Plan
+from orchestration.terms import Resources, Terms
+from orchestration.tracking.base import quiet_environment as tracking_environment
+
+FINISHED, SOME_FAILED = 0, 1
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What is changed of the study."""
+
+    data: Annotated[str | None, Parameter(help="Folder of the classes; see `data check`.")] = None
+    classes: ClassesOption = ()
+    profile: Annotated[str | None, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = None
+    scenario: Annotated[str | None, ScenarioHelp] = None
+    groups: Annotated[
+        tuple[str, ...],
+        Parameter(consume_multiple=True, help="The tasks, each as classes joined by +: a+b c."),
+    ] = ()
+    orders: Annotated[int | None, Parameter(help="Number of task orders.")] = None
+    task0: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=True, help="Choices of a class of task 0.")
+    ] = ()
+    seeds: Annotated[int | None, Parameter(help="Number of seeds, from 0.")] = None
+    settings: SettingsOption = ()
+
+    def request(self) -> Request:
+        """Raises:
+        ConfigError: a setting is not FIELD=VALUE.
+        """
+        return Request(
+            data=self.data,
+            classes=self.classes,
+            profile=self.profile,
+            scenario=self.scenario,
+            groups=tuple(tuple(group.split("+")) for group in self.groups),
+            orders=self.orders,
+            task0=self.task0,
+            seeds=self.seeds,
+            settings=read_settings(self.settings),
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Machines:
+    """Where trials run, and what each gets."""
+
+    runner: Annotated[str, Parameter(help="ray_tune, or inline: this process.")] = "ray_tune"
+    address: Annotated[str | None, Parameter(help="An existing Ray cluster, e.g. auto.")] = None
+    cpus_per_trial: Annotated[float, Parameter(help="CPU cores of a trial.")] = 1.0
+    gpus_per_trial: Annotated[float, Parameter(help="GPUs of a trial; fractions share.")] = 0.0
+    device: Annotated[str, Parameter(help="auto, or cpu: the processor in any case.")] = "auto"
+    memory_per_trial: Annotated[float, Parameter(help="GB of memory of a trial; 0: any.")] = 0.0
+    accelerator: Annotated[
+        str | None, Parameter(help="Kind of node, e.g. A100, or a resource that nodes declare.")
+    ] = None
+    max_retries: Annotated[
+        int, Parameter(help="How often a trial whose worker was lost is started again.")
+    ] = 2
+    stall_limit: Annotated[
+        float, Parameter(help="Seconds without a word after which a trial is started again.")
+    ] = 3600.0
+    wall_limit: Annotated[float, Parameter(help="Seconds that a trial may take; 0: any.")] = 0.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Keeping:
+    """Where results live, and what is taken from them."""
+
+    root: RootOption = Path("runs")
+    store: Annotated[
+        str | None, Parameter(help="Folder or URI (s3://…) of stage results; default: in --root.")
+    ] = None
+    sharing: Annotated[
+        bool, Parameter(help="Whether trials take trained stages from each other.")
+    ] = True
+    verify_sharing: Annotated[
+        float, Parameter(help="Share of the shared stages that is computed again and compared.")
+    ] = 0.0
+    retry: Annotated[
+        tuple[str, ...],
+        Parameter(consume_multiple=True, help="Run these again: failed, diverged."),
+    ] = ()
+    mlflow_uri: UriOption = None
+
+
+def run(
+    study: Annotated[str, Parameter(help="Name of a study, or path of a .py file with STUDY.")],
+    *,
+    asked: Asked = Asked(),
+    machines: Machines = Machines(),
+    keeping: Keeping = Keeping(),
+) -> int:
+    """Run a study: plan it, run every trial that has no record yet, track and report it."""
+    name, found = load_study(study)
+    request, place, terms = asked.request(), Root.at(keeping.root), _terms(machines, keeping)
+    check_retry(keeping.retry)
+    os.environ.update(tracking_environment() | worker_environment(terms.resources))
+    session = Session(place, keeping.mlflow_uri, out, err)
+    runner, tracker = new_runner(machines.runner, place, terms), session.tracker()
+    wanted = customised(found, request)
+    place.claim()
+    try:
+        with driving(name, place, _command_line(), session.warn):
+            plan = make_plan(name, wanted, request, place, _say)
+            schedule = _prepared(plan, place, keeping)
+            finished = session.run(plan, runner, schedule, tracker)
+    except KeyboardInterrupt:
+        err.print(f"interrupted; resume with: {escape(_command_line())}")
+        raise
+    write_report(name, place)
+    session.keep_report(plan, tracker)
+    out.print(f"MLflow    {escape(session.ui_command())}")
+    return FINISHED if finished else SOME_FAILED
+
+
+def _prepared(plan: Plan, place: Root, keeping: Keeping) -> Schedule:
+    """What is left to run, after what other studies know and what is to be run again."""
+    folder = place.study(plan.name)
+    again = retry(plan, folder, keeping.retry)
+    if again:
+        out.print(f"{len(again)} trials that {' or '.join(keeping.retry)} run again")
+    if keeping.sharing:
+        adopted = adoption.adopt(plan, place)
+        if adopted:
+            out.print(f"{len(adopted)} trials were finished by other studies of this root")
+    schedule = Schedule(plan, folder, sharing=keeping.sharing)
+    if keeping.sharing:
+        out.print(sharing(schedule.keys).sentence)
+    return schedule
+
+
+def _terms(machines: Machines, keeping: Keeping) -> Terms:
+    """Raises:
+    ConfigError: a number does not fit.
+    """
+    return parse(
+        Terms,
+        {
+            "resources": {name: getattr(machines, name) for name in Resources.model_fields},
+            "verify": keeping.verify_sharing,
+            "store": absolute_store(keeping.store),
+            "revision": git_revision(),
+        },
+    )
+
+
+def absolute_store(store: str | None) -> str | None:
+    """Trials run in other folders, so a relative path would point elsewhere there."""
+    if store is None or "://" in store:
+        return store
+    return str(Path(store).expanduser().resolve())
+
+
+def _say(text: str) -> None:
+    out.print(escape(text))
+
+
+def _command_line() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

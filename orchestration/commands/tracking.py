@@ -1,0 +1,170 @@
+"""The command line about tracking: `moleflow sync`, `moleflow ui`."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from moleflow.errors import StudyError
+from orchestration.commands.consoles import err, out
+from orchestration.commands.options import RootOption, UriOption
+from orchestration.layout import Root
+from orchestration.plan import read_plan
+from orchestration.tracking.address import check_uri, default_uri, is_server, safe_uri
+from orchestration.tracking.base import quiet_environment
+from orchestration.tracking.exporter import sync as send_all
+
+DONE, INCOMPLETE = 0, 1
+START, STOP = 60.0, 10.0
+"""Seconds that the view has to answer, and to end."""
+LAST_LINES = 20
+"""Of what the view said, where it did not start."""
+
+
+def sync(study: str, *, root: RootOption = Path("runs"), mlflow_uri: UriOption = None) -> int:
+    """Bring the tracking store up to date with a study's ledger and report."""
+    place = Root.at(root)
+    os.environ.update(quiet_environment())
+    from orchestration.tracking.mlflow import MlflowTracker
+
+    plan, tracker = read_plan(study, place), MlflowTracker(place, mlflow_uri)
+    return DONE if send_all(plan, place.study(plan.name), tracker, _warn) else INCOMPLETE
+
+
+def ui(
+    *,
+    root: RootOption = Path("runs"),
+    port: Annotated[int, Parameter(help="Port on this machine, 127.0.0.1.")] = 5000,
+    mlflow_uri: UriOption = None,
+) -> int:
+    """Open MLflow's own view of the tracked runs, until Ctrl-C."""
+    place = Root.at(root)
+    uri = check_uri(mlflow_uri) if mlflow_uri else default_uri(place)
+    if is_server(uri):
+        out.print(f"MLflow    {escape(safe_uri(uri))}")
+        return DONE
+    if mlflow_uri is None and not place.mlflow_db.exists():
+        raise StudyError(f"{place.mlflow_db}: nothing is tracked there yet; is --root right?")
+    address = f"http://127.0.0.1:{port}"
+    _check_free(port)
+    try:
+        with _view(uri, place, port) as view:
+            _wait_until_it_answers(view, address)
+            out.print(f"MLflow    {address}    (Ctrl-C ends it)")
+            raise StudyError(f"MLflow's view ended by itself (exit code {view.wait()}); see above")
+    except KeyboardInterrupt:
+        return DONE
+
+
+def _check_free(port: int) -> None:
+    """Raises:
+    StudyError: something else listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StudyError(
+                f"--port {port}: cannot be used ({error.strerror}); choose another one"
+            ) from None
+
+
+@contextmanager
+def _view(uri: str, root: Root, port: int) -> Generator[subprocess.Popen[bytes]]:
+    """MLflow's server for this person alone; all its processes end with the block.
+
+    The store is named by variables: a command line, with its password, is seen by everyone.
+    """
+    place = {
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_REGISTRY_STORE_URI": uri,
+        "MLFLOW_ARTIFACTS_DESTINATION": root.mlflow_artifacts.as_uri(),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level error"]
+    with _interrupted_by_sigterm(), tempfile.TemporaryFile() as said:
+        view = subprocess.Popen(
+            command,
+            cwd=root.path,
+            env={**os.environ, **quiet_environment(), **place},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            yield view
+        except StudyError:
+            err.print(escape(_end_of(said)))
+            raise
+        finally:
+            _end(view)
+
+
+def _end_of(said: IO[bytes]) -> str:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-LAST_LINES:])
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Generator[None]:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _wait_until_it_answers(view: subprocess.Popen[bytes], address: str) -> None:
+    """Raises:
+    StudyError: it ended, or does not answer in time.
+    """
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline and view.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise StudyError(f"MLflow's view did not start at {address}; see above")
+
+
+def _end(view: subprocess.Popen[bytes]) -> None:
+    """End the view and every process that it started: they are one group."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + STOP
+        there = _send(view.pid, number)
+        while there and time.monotonic() < deadline:
+            view.poll()  # until it is waited for, a process that has ended still counts
+            time.sleep(0.05)
+            there = _send(view.pid, 0)
+
+
+def _send(group: int, number: int) -> bool:
+    """Whether there was still a process to send it to."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _warn(text: str) -> None:
+    err.print(f"[yellow]warning:[/] {escape(text)}")

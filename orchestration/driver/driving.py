@@ -1,0 +1,159 @@
+"""One driver per study: the claim that says so, and how another process asks it to stop."""
+
+import os
+import platform
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+
+from moleflow.errors import StudyError
+from moleflow.settings import Settings
+from orchestration.layout import Root, StudyFolder
+from orchestration.ledger import write_atomically
+from orchestration.store.lease import LOOK, PATIENCE, Lease, Leases, active
+
+PERIOD = 0.5
+"""Seconds between two looks for a request to stop, and for what became of it."""
+
+
+class Driver(Settings):
+    """`studies/<study>/driver.json` while a study is driven."""
+
+    host: str
+    pid: int
+    started: float
+    command: str
+
+
+class StopRequest(Settings):
+    """`studies/<study>/stop`: asks the driver to end as Ctrl-C would."""
+
+    nonce: str
+    host: str
+    pid: int
+    asked: float
+
+
+@contextmanager
+def driving(
+    study: str, root: Root, command: str, warn: Callable[[str], None] | None = None
+) -> Generator[None]:
+    """Drives a study while a block lasts: no other process can, and `request_stop` reaches this
+    one, whose main thread it interrupts.
+
+    Raises:
+        StudyError: another driver lives. One that died has its claim taken over within seconds.
+    """
+    folder = root.study(study)
+    with Leases(root.leases, f"driver of {study}", warn=warn) as leases:
+        _claim(study, root, leases)
+        here = Driver(host=platform.node(), pid=os.getpid(), started=time.time(), command=command)
+        # What was asked of an earlier driver is not asked of this one.
+        folder.stop.unlink(missing_ok=True)
+        write_atomically(folder.driver, here.model_dump_json())
+        try:
+            with _stoppable(folder):
+                yield
+        finally:
+            folder.driver.unlink(missing_ok=True)
+            folder.stop.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty: something was planned
+                folder.path.rmdir()
+
+
+def driver_of(study: str, root: Root, patience: float = PATIENCE) -> Lease | None:
+    """The claim of the process that drives a study.
+
+    Args:
+        patience: seconds to wait for a sign of life from another machine; 0 trusts the claim.
+    """
+    found = active(root.leases, patience=patience)
+    return next((lease for lease in found if lease.name == _name(study)), None)
+
+
+def request_stop(study: str, root: Root, patience: float = 60.0) -> Lease | None:
+    """Ask the driver of a study to end, and wait until it has.
+
+    Returns:
+        The claim that it gave up; None if there was no driver.
+
+    Raises:
+        StudyError: it has not ended within `patience` seconds.
+    """
+    claim = driver_of(study, root)
+    if claim is None:
+        return None
+    asked = StopRequest(
+        nonce=uuid.uuid4().hex, host=platform.node(), pid=os.getpid(), asked=time.time()
+    )
+    write_atomically(root.study(study).stop, asked.model_dump_json())
+    deadline = time.monotonic() + patience
+    while driver_of(study, root, patience=0.0) is not None:
+        if time.monotonic() > deadline and driver_of(study, root) is not None:
+            raise StudyError(
+                f"the driver of {study} (process {claim.pid} on {claim.host}) was asked to stop "
+                f"and has not ended after {patience:g} s; it may still: look again with "
+                f"`moleflow status {study}`, or end the process there"
+            )
+        time.sleep(PERIOD)
+    return claim
+
+
+def _name(study: str) -> str:
+    return f"driver/{study}"
+
+
+def _claim(study: str, root: Root, leases: Leases) -> None:
+    deadline = time.monotonic() + 2 * PATIENCE
+    while not leases.acquire(_name(study)):
+        holder = driver_of(study, root)
+        if holder is not None or time.monotonic() > deadline:
+            who = f"process {holder.pid} on {holder.host}" if holder else "another process"
+            raise StudyError(
+                f"study {study} is driven by {who} already; wait for it, or end it with: "
+                f"moleflow stop {study}"
+            )
+        time.sleep(LOOK)
+
+
+@contextmanager
+def _stoppable(folder: StudyFolder) -> Generator[None]:
+    """A request interrupts the main thread once, even of a process that ignores SIGINT."""
+    asked, leaving = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        while not leaving.wait(PERIOD):
+            if _is_asked(folder):
+                asked.set()
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=listen, name="stop", daemon=True)
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGINT)
+            ignored = before is signal.SIG_IGN
+
+            def interrupt(number: int, frame: FrameType | None) -> None:
+                if asked.is_set() or not ignored:
+                    raise KeyboardInterrupt
+
+            signal.signal(signal.SIGINT, interrupt)
+            stack.callback(signal.signal, signal.SIGINT, before)
+        stack.callback(thread.join)
+        stack.callback(leaving.set)
+        thread.start()
+        yield
+
+
+def _is_asked(folder: StudyFolder) -> bool:
+    """Its folder is listed: a network file system may remember that a file was missing."""
+    try:
+        with os.scandir(folder.path) as entries:
+            return any(entry.name == folder.stop.name for entry in entries)
+    except OSError:
+        return False

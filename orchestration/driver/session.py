@@ -1,0 +1,100 @@
+"""A run of a study in the driver: runner, live view and tracking side by side; then the results."""
+
+import importlib
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from moleflow.errors import StudyError
+from orchestration import results
+from orchestration.driver.schedule import Schedule
+from orchestration.layout import Root
+from orchestration.ledger import Ledger
+from orchestration.runners.base import Runner
+from orchestration.study import Plan
+from orchestration.terms import Terms
+from orchestration.tracking.base import Tracker
+from orchestration.tracking.exporter import Exporter, keep_report
+from orchestration.views.progress import progress
+
+if TYPE_CHECKING:
+    from orchestration.tracking.mlflow import MlflowTracker
+
+RUNNERS = {
+    "ray_tune": ("orchestration.runners.ray_tune", "RayTuneRunner"),
+    "inline": ("orchestration.runners.inline", "InlineRunner"),
+}
+
+
+class Session:
+    """What the commands of the command line do with a study in a root folder.
+
+    Ray and MLflow are imported when they are used: `status` and `report` need neither.
+    """
+
+    def __init__(self, root: Root, mlflow_uri: str | None, out: Console, err: Console):
+        self._root = root
+        self._uri = mlflow_uri
+        self._out = out
+        self._err = err
+
+    def tracker(self) -> "MlflowTracker":
+        """The tracking store.
+
+        Raises:
+            StudyError: its URI is not one.
+        """
+        from orchestration.tracking.mlflow import MlflowTracker
+
+        return MlflowTracker(self._root, self._uri)
+
+    def run(self, plan: Plan, runner: Runner, schedule: Schedule, tracker: Tracker) -> bool:
+        """Run what the schedule holds; returns whether every trial of the plan has finished."""
+        folder = self._root.study(plan.name)
+        if len(schedule.left) < len(plan.trials):
+            known = len(plan.trials) - len(schedule.left)
+            self._out.print(f"{known} of {len(plan.trials)} trials are in the ledger already")
+        with ExitStack() as stack:
+            stack.enter_context(Exporter(plan, folder, tracker, self.warn))
+            stack.enter_context(progress(plan, folder, self._out, self.warn))
+            runner.run(plan, schedule)
+        results.write(folder)
+        for found in schedule.failed_certificates:
+            self.warn(
+                f"orders are not exchangeable on {found.device} with {found.threads} threads: "
+                f"{len(found.mismatches)} of {len(found.hashes)} hashes differ between trials "
+                f"{' and '.join(found.trials)}; other orders were trained for real"
+            )
+        return all(
+            (record := Ledger(folder).read_brief(trial.key)) is not None
+            and record.status == "finished"
+            for trial in plan.trials
+        )
+
+    def keep_report(self, plan: Plan, tracker: Tracker) -> None:
+        """Put the study's report and table of results beside its run in the tracking store."""
+        keep_report(plan, self._root.study(plan.name), tracker, self.warn)
+
+    def ui_command(self) -> str:
+        """The command that shows the tracked runs."""
+        from orchestration.tracking.mlflow import ui_command
+
+        return ui_command(self._uri, self._root)
+
+    def warn(self, text: str) -> None:
+        """Something that does not end the study."""
+        self._err.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def new_runner(name: str, root: Root, terms: Terms) -> Runner:
+    """The runner of that name.
+
+    Raises:
+        StudyError: no such runner.
+    """
+    if name not in RUNNERS:
+        raise StudyError(f"--runner {name}: choose one of {', '.join(RUNNERS)}")
+    module, kind = RUNNERS[name]
+    return getattr(importlib.import_module(module), kind)(root, terms)

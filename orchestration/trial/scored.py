@@ -1,0 +1,74 @@
+"""Scores and metrics of a trial's evaluation in the store: shared by trials that score alike."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+
+from moleflow.evaluation import EvaluationMemory, Likelihoods
+from orchestration.stage import StageKeys
+from orchestration.store.shelf import Shelf
+from orchestration.study import digest
+from orchestration.trial.verification import differs, drawn
+
+SCORES, METRICS = "scores.safetensors", "metrics.json"
+
+
+class StoredEvaluation(EvaluationMemory):
+    """Keeps likelihoods under each (class, bank) and metrics under each (class, choice of banks).
+
+    Neither depends on where the bank's task stands in the order.
+    """
+
+    def __init__(self, shelf: Shelf, keys: StageKeys, verify: float):
+        """Args:
+        verify: share of the likelihoods found in the store that are computed again and compared.
+        """
+        self._shelf = shelf
+        self._keys = keys
+        self._verify = verify
+        self._own: set[str] = set()
+        """Keys of likelihoods that this process made or has checked."""
+
+    def likelihoods(
+        self, name: str, task: int, step: int, compute: Callable[[], Likelihoods]
+    ) -> Likelihoods:
+        key = self._keys.scores(name, task, step)
+
+        def make(folder: Path) -> None:
+            found = compute()
+            (folder / SCORES).write_bytes(save(vars(found)))
+            self._own.add(key)
+
+        folder = self._shelf.get("scores", key, make)
+        found = Likelihoods(**load((folder / SCORES).read_bytes()))
+        if key not in self._own:
+            self._own.add(key)
+            self._check(name, key, found, compute)
+        return found
+
+    def metrics(
+        self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], dict[str, float]]
+    ) -> dict[str, float]:
+        by_task = {t: self._keys.scores(name, t, step) for t in set(chosen.tolist())}
+        used = tuple(sorted(by_task.values()))
+        ranks = [used.index(by_task[t]) for t in chosen.tolist()]
+        key = self._keys.metrics(used, name, digest(ranks))
+
+        def make(folder: Path) -> None:
+            (folder / METRICS).write_text(json.dumps(compute()), encoding="utf-8")
+
+        folder = self._shelf.get("metrics", key, make)
+        return json.loads((folder / METRICS).read_text(encoding="utf-8"))
+
+    def _check(
+        self, name: str, key: str, found: Likelihoods, compute: Callable[[], Likelihoods]
+    ) -> None:
+        if not drawn(self._keys.trial, key, self._verify):
+            return
+        again = compute()
+        if not (torch.equal(again.log_p, found.log_p) and torch.equal(again.logdet, found.logdet)):
+            raise differs("scores", name, key)

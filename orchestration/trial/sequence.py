@@ -1,0 +1,322 @@
+"""One trial: a whole task sequence, trained and evaluated in this process. Knows no runner.
+
+Every stage's result comes from the store or goes there, so that an attempt that was lost costs at
+most the stage in work, and trials that need the same stage share it.
+"""
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from moleflow.data.catalog import ClassData, fingerprint, open_catalog
+from moleflow.data.sequences import Task, task_name
+from moleflow.errors import DataError, DeviceError, DivergedError, StoreAwayError, WeightsError
+from moleflow.evaluation import SequenceEvaluation
+from moleflow.features.backbone import Backbone, load_backbone, weights_identity
+from moleflow.features.cache import ClassFeatures, extract_features, open_features
+from moleflow.model import MoLEFlow
+from moleflow.routing import task_prototype
+from moleflow.saved import new_model, save_model
+from moleflow.tasks.freeze import module_digest
+from moleflow.training.memory import keep_freed_memory
+from orchestration.certificate import group_id, holds_on
+from orchestration.dataset import checked_fingerprint
+from orchestration.events import WAITS, EventLog, read_events
+from orchestration.layout import Root
+from orchestration.ledger import Failure, Ledger, Record, RoutingCounts, Status
+from orchestration.provenance import device_kind, peak_memory, versions
+from orchestration.stage import StageKeys
+from orchestration.store.lease import Leases
+from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
+from orchestration.store.store import open_store
+from orchestration.study import Trial
+from orchestration.terms import Resources, Role, Terms
+from orchestration.trial.artifacts import write_artifacts
+from orchestration.trial.diary import Diary
+from orchestration.trial.learning import Learner
+from orchestration.trial.origin import origin, source_of
+from orchestration.trial.recording import (
+    class_summary,
+    failure_of,
+    out_of_memory,
+    routing_counts,
+    row_of,
+    tracking_values,
+)
+from orchestration.trial.scored import StoredEvaluation
+from orchestration.trial.trained import link_to_store
+
+
+def run_trial(trial: Trial, root: Root, terms: Terms) -> Status:
+    """Run one trial and publish its record, whatever comes of it.
+
+    Raises:
+        OSError, StoreAwayError, torch.AcceleratorError: a lost file system or GPU, which another
+            attempt can cure.
+        DeviceError: this node lacks the GPU that the trial was given; another may have it.
+    """
+    ledger = Ledger(root.study(trial.study))
+    known = ledger.read(trial.key)
+    if known is not None:  # an earlier attempt was lost after its record was written
+        return known.status
+    run = SequenceRun(trial, root, terms)
+    with run.leases:
+        record = run.to_the_end()
+    ledger.write(record)
+    run.events.add("end", note=record.status)
+    return record.status
+
+
+@dataclass
+class SequenceRun:
+    """What one attempt at a trial has gathered so far."""
+
+    trial: Trial
+    root: Root
+    terms: Terms
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
+    parameters: dict[str, int] = field(default_factory=dict[str, int])
+    data: dict[str, ClassData] = field(default_factory=dict[str, ClassData])
+    features: dict[str, ClassFeatures] = field(default_factory=dict[str, ClassFeatures])
+    artifacts: tuple[str, ...] = ()
+    routing: RoutingCounts | None = None
+    evaluation: SequenceEvaluation | None = None
+
+    def __post_init__(self) -> None:
+        self.started = time.time()
+        self.folder = self.root.study(self.trial.study)
+        self.events = EventLog(self.folder.events(self.trial.key))
+        self.diary = Diary(self.trial, self.events)
+        self.device = prepare_torch(self.terms.resources)
+        self.role: Role = self._role()
+        self.keys = StageKeys(
+            self.trial,
+            device_kind(self.device),
+            torch.get_num_threads(),
+            apart=self.trial.key if self.role in ("witness", "alone") else "",
+            features_apart=self.role == "alone",
+        )
+        self.leases = Leases(self.root.leases, self.trial.key, warn=self.diary.note)
+        store = open_store(self.terms.store, self.root, self.diary.note)
+        self.shelf = Shelf(store, self.leases, lambda kind: self.diary.note(f"{WAITS}{kind}"))
+        self.memory = StoredEvaluation(self.shelf, self.keys, self.terms.verify)
+
+    def _role(self) -> Role:
+        """A derived trial trains apart where no certificate speaks of this kind of machine."""
+        kind, threads = device_kind(self.device), torch.get_num_threads()
+        group = group_id(self.trial)
+        if self.terms.role == "derived" and not holds_on(self.folder, group, kind, threads):
+            return "witness"
+        return self.terms.role
+
+    def to_the_end(self) -> Record:
+        """All stages; an error that would come again ends the trial and goes on record."""
+        self.events.add("attempt", note=f"{platform.node()} {self.keys.device} {self.role}")
+        try:
+            self._run_stages()
+        except DivergedError as error:
+            return self._record("diverged", failure_of(error, self.diary.stage, error.numbers))
+        except torch.OutOfMemoryError as error:
+            return self._record("failed", failure_of(out_of_memory(error), self.diary.stage, {}))
+        except (OSError, StoreAwayError, torch.AcceleratorError):
+            raise
+        except Exception as error:
+            return self._record("failed", failure_of(error, self.diary.stage, {}))
+        return self._record("finished", None)
+
+    def _run_stages(self) -> None:
+        trial = self.trial
+        if weights_identity(trial.config.backbone) != trial.weights:
+            raise WeightsError(
+                f"backbone.weights: {trial.config.backbone.weights} is not what the study was "
+                "planned with; run the study again to plan it anew"
+            )
+        self.data = open_catalog(Path(trial.data_root), trial.classes)
+        self.features = {name: self._features(name) for name in trial.classes}
+        self.__dict__.pop("_backbone", None)  # its memory is wanted for training
+        model = new_model(trial.config, self.features, trial.seed, trial.sequence[0])
+        model.to(self.device)
+        tests = {name: found.test for name, found in self.features.items()}
+        self.evaluation = SequenceEvaluation(model, trial.sequence, self.data, tests, self.memory)
+        entries = self._learn_all(model)
+        self._finish(model, entries)
+
+    def _features(self, name: str) -> ClassFeatures:
+        data = self.data[name]
+        self._same_files(name, checked_fingerprint(data, self.root))
+        self.diary.begin("features", name)
+        key, made = self.keys.features(name), False
+
+        def make(folder: Path) -> None:
+            nonlocal made
+            start = time.perf_counter()
+            # What is extracted now stays in the store for good, so contents count, not dates.
+            self._same_files(name, fingerprint(data))
+            extract_features(data, self.trial.config, self._backbone, self.device, folder)
+            origin(self.trial, self.terms, self.device, time.perf_counter() - start).write(folder)
+            made = True
+
+        folder = self.shelf.get("features", key, make)
+        source = source_of(self.trial, "features", key, folder, made)
+        self.diary.end("features", name, source=source)
+        return open_features(folder)
+
+    def _same_files(self, name: str, found: str) -> None:
+        if found != self.trial.fingerprints[name]:
+            raise DataError(
+                f"{self.trial.data_root}: files of class {name} are not those that the study was "
+                "planned on; run the study again to plan it anew"
+            )
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        """Loaded once, and only if some class has no features yet."""
+        return load_backbone(self.trial.config.backbone)
+
+    def _learn_all(self, model: MoLEFlow) -> list[Path]:
+        """Tasks in their order; one that another trial is training is passed over while others can
+        be learned. What was learned is evaluated as soon as all tasks before it are there too.
+
+        Returns:
+            Folders of the store that the tasks came from.
+        """
+        trial = self.trial
+        learner = Learner(
+            trial, self.terms, self.keys, self.shelf, self.diary, self.features, self.device
+        )
+        waiting, evaluated, told = list(range(len(trial.sequence))), 0, time.monotonic()
+        while waiting:
+            learned = next((i for i in self._ready(waiting) if learner.learn(model, i)), None)
+            if learned is None:
+                if time.monotonic() - told > SIGN_OF_LIFE:
+                    self.diary.note(f"{WAITS}{task_name(trial.sequence[waiting[0]])}")
+                    told = time.monotonic()
+                time.sleep(PAUSE)
+                continue
+            waiting.remove(learned)
+            self._learned(model, learned)
+            while evaluated < len(trial.sequence) and evaluated not in waiting:
+                self._evaluate(evaluated, trial.sequence[evaluated])
+                evaluated += 1
+        return learner.entries
+
+    def _ready(self, waiting: Sequence[int]) -> Sequence[int]:
+        """Tasks that can be learned now: the next, or with a frozen base all after task 0."""
+        config = self.trial.config
+        in_order = not config.freeze_base or config.seeding == "positional"
+        return tuple(waiting[:1] if in_order or 0 in waiting else waiting)
+
+    def _learned(self, model: MoLEFlow, index: int) -> None:
+        """Put a learned task on record."""
+        task, name = self.trial.sequence[index], task_name(self.trial.sequence[index])
+        bank = model.banks[task]
+        self.hashes["base"] = module_digest(model.base)
+        self.parameters["base"] = sum(p.numel() for p in model.base.parameters())
+        if self.trial.config.separate:
+            self.hashes[f"base {name}"] = module_digest(model.base_of(task))
+        self.hashes[f"bank {name}"] = module_digest(bank)
+        counts = bank.parameter_counts()
+        self.parameters |= {f"bank/{part}": count for part, count in counts.items()}
+        self.parameters["bank"] = sum(counts.values())
+
+    def _evaluate(self, index: int, task: Task) -> None:
+        assert self.evaluation is not None
+        name = task_name(task)
+        self.diary.begin("evaluation", name, index)
+        self.evaluation.learn(
+            task_prototype([self.features[c].train.means for c in task], self.trial.config.router)
+        )
+        new = self.evaluation.measure()
+        self.events.add("metrics", step=index + 1, task=index, values=tracking_values(new))
+        self.diary.end("evaluation", name, index)
+
+    def _finish(self, model: MoLEFlow, entries: Sequence[Path]) -> None:
+        assert self.evaluation is not None
+        last = len(self.trial.sequence)
+        self.diary.begin("evaluation", "summary", last - 1)
+        new = self.evaluation.finish()
+        self.events.add("metrics", step=last, task=last - 1, values=tracking_values(new))
+        for task in self.trial.sequence:
+            for name in task:
+                self.hashes[f"scores {name}"] = self.evaluation.score_digest(name, task)
+        self.routing = routing_counts(self.trial, self.evaluation)
+        model.arrange(self.trial.sequence)
+        save_model(
+            self.folder.model(self.trial.key),
+            model,
+            self.evaluation.prototypes,
+            self.trial.weights,
+            self.trial.fingerprints,
+        )
+        for entry in entries:
+            link_to_store(self.folder.model(self.trial.key), entry)
+        folder = self.folder.artifacts(self.trial.key)
+        self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation)
+        self.diary.end("evaluation", "summary", last - 1)
+
+    def _record(self, status: Status, failure: Failure | None) -> Record:
+        trial = self.trial
+        attempts = [e for e in read_events(self.folder.events(trial.key)) if e.kind == "attempt"]
+        rows = self.evaluation.measurements if self.evaluation else []
+        return Record(
+            key=trial.key,
+            study=trial.study,
+            status=status,
+            failure=failure,
+            axes=trial.axes,
+            sequence=trial.sequence,
+            seed=trial.seed,
+            config=trial.config,
+            data_root=trial.data_root,
+            data={n: class_summary(d, trial.fingerprints[n]) for n, d in self.data.items()},
+            weights=trial.weights,
+            versions=versions(),
+            git=self.terms.revision,
+            device=self.keys.device,
+            threads=self.keys.threads,
+            host=platform.node(),
+            started=self.started,
+            ended=time.time(),
+            attempts=len(attempts),
+            role=self.role,
+            stages=self.diary.sources,
+            uses=self.shelf.used,
+            seconds=self.diary.seconds,
+            rows=tuple(row_of(measurement) for measurement in rows),
+            hashes=self.hashes,
+            routing=self.routing,
+            parameters=self.parameters,
+            peak_memory=peak_memory(),
+            artifacts=self.artifacts,
+        )
+
+
+def prepare_torch(resources: Resources) -> torch.device:
+    """Threads equal to the trial's CPUs, deterministic algorithms, its share of a GPU's memory.
+
+    Raises:
+        DeviceError: the trial was given a GPU, and torch sees none. Never another device instead.
+    """
+    torch.set_num_threads(resources.threads)
+    torch.use_deterministic_algorithms(True)
+    if resources.gpus_per_trial == 0 or resources.device == "cpu":
+        keep_freed_memory()
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"{platform.node()}: a trial was given {resources.gpus_per_trial:g} GPUs, and torch "
+            "sees none there; install a build of torch with CUDA on that node (`moleflow doctor` "
+            "says more), or run on processors: --gpus-per-trial 0"
+        )
+    torch.backends.cudnn.benchmark = False
+    if resources.gpus_per_trial < 1:
+        # torch leaves `fraction` without a type.
+        torch.cuda.set_per_process_memory_fraction(  # pyright: ignore[reportUnknownMemberType]
+            resources.gpus_per_trial
+        )
+    return torch.device("cuda")

@@ -1,0 +1,142 @@
+"""What a trial said: who ran it, its events as lines, and what its processes printed."""
+
+import time
+from collections.abc import Generator, Iterable
+from pathlib import Path
+
+from moleflow.errors import StudyError
+from orchestration.events import Event, read_events_from
+from orchestration.layout import Root, StudyFolder
+from orchestration.ledger import Ledger
+from orchestration.runners.worker import read_worker
+from orchestration.views.progress import duration
+
+PERIOD = 0.5
+"""Seconds between two looks at a trial that is followed."""
+MEAN = "/mean"
+
+
+def find_trial(asked: str, root: Root) -> tuple[StudyFolder, str]:
+    """The study folder and key of a trial that was begun.
+
+    Args:
+        asked: the beginning of a trial's key, or STUDY/ and that.
+
+    Raises:
+        StudyError: none begins so, or several do.
+    """
+    study, _, prefix = asked.rpartition("/")
+    names = [name for name in root.study_names() if study in ("", name)]
+    found = [
+        (name, key) for name in names for key in _keys(root.study(name)) if key.startswith(prefix)
+    ]
+    if not names:
+        known = ", ".join(root.study_names())
+        hint = f"its studies are {known}" if known else "no study has been run there"
+        raise StudyError(f"{asked}: no study {study!r} in {root.path}: {hint}")
+    if not found:
+        raise StudyError(
+            f"{asked!r}: no trial in {root.path} that was begun has a key that begins so; "
+            "keys are shown by `moleflow status STUDY`"
+        )
+    if len(found) > 1:
+        examples = ", ".join(f"{name}/{key[:12]}" for name, key in found[:5])
+        raise StudyError(f"{asked!r} begins {len(found)} trials ({examples}); give more letters")
+    name, key = found[0]
+    return root.study(name), key
+
+
+def _keys(folder: StudyFolder) -> list[str]:
+    try:
+        names = {path.name.removesuffix(".json") for path in folder.trials.iterdir()}
+    except OSError:
+        return []
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def head(folder: StudyFolder, key: str) -> str:
+    """One line: trial, study, status, attempts, hosts."""
+    events, _ = read_events_from(folder.events(key), 0)
+    attempts = [event for event in events if event.kind == "attempt"]
+    record, worker = Ledger(folder).read(key), read_worker(folder, key)
+    # Files cannot tell a trial in work from one that was interrupted.
+    status = record.status if record else "begun, no record yet"
+    host = f"{worker.host} (process {worker.pid})" if worker else (record.host if record else "")
+    parts = [f"trial {key}", f"study {folder.name}", status, f"attempts {len(attempts)}"]
+    return ", ".join([*parts, f"last on {host}"] if host else parts)
+
+
+def event_lines(events: Iterable[Event], epochs: bool = False) -> Generator[str]:
+    """Events as a person reads them.
+
+    Args:
+        epochs: every epoch too.
+    """
+    for event in events:
+        text = _line(event)
+        if text and (epochs or event.kind != "epoch"):
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(event.time))
+            yield f"{moment}  {text}"
+
+
+def _line(event: Event) -> str:
+    where = f"{event.stage} {event.name}".strip()
+    match event.kind:
+        case "attempt":
+            return f"attempt {event.note}".strip()
+        case "stage" if event.state == "finished":
+            source = f", {event.source}" if event.source else ""
+            return f"{where} finished in {_taken(event.seconds)}{source}"
+        case "stage":
+            return f"{where} started"
+        case "epoch":
+            return f"{where}, epoch {event.epoch} of {event.epochs}{_numbers(event.values)}"
+        case "metrics":
+            means = {name: v for name, v in event.values.items() if name.endswith(MEAN)}
+            return f"after {event.step} tasks{_numbers(means)}"
+        case "note":
+            return event.note
+        case "end":
+            return f"end: {event.note}"
+
+
+def _numbers(values: dict[str, float]) -> str:
+    return "".join(f", {name} {value:.4g}" for name, value in values.items())
+
+
+def printed(folder: StudyFolder, key: str) -> str:
+    """All that the trial's processes printed; empty where they printed nothing."""
+    return _rest(folder.log(key), 0).decode(errors="replace")
+
+
+def follow(folder: StudyFolder, key: str, epochs: bool = False) -> Generator[str]:
+    """Lines of events, and what is printed, as they come; all that is there first. Ends with the
+    trial's record."""
+    told = read = 0
+    while True:
+        # A record that is there before the last look was made after the last line.
+        ended = folder.record(key).exists()
+        events, told = read_events_from(folder.events(key), told)
+        yield from event_lines(events, epochs)
+        rest = _rest(folder.log(key), read)
+        whole = rest if ended else rest[: rest.rfind(b"\n") + 1]
+        read += len(whole)
+        yield from whole.decode(errors="replace").splitlines()
+        if ended:
+            return
+        time.sleep(PERIOD)
+
+
+def _rest(path: Path, offset: int) -> bytes:
+    """What a file holds from a byte on; nothing where there is no file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _taken(seconds: float) -> str:
+    """To three digits where `duration` would round up to whole seconds."""
+    return f"{seconds:.3g} s" if seconds < 60 else duration(seconds)

@@ -1,0 +1,219 @@
+"""Where a study stands, at the terminal: a live table; plain lines where the output is a file."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from moleflow.errors import StoreError
+from orchestration import certificate
+from orchestration.events import WAITS, Event
+from orchestration.layout import StudyFolder
+from orchestration.ledger import Record
+from orchestration.study import Plan, Trial
+from orchestration.views.board import Board
+from orchestration.views.display import (
+    NODES,
+    WorkTable,
+    bar,
+    duration,
+    failure_lines,
+    failure_text,
+    headlines,
+    label,
+    metrics,
+    nodes_table,
+    summary,
+)
+from orchestration.views.outline import Outline, outline, read_outline
+from orchestration.views.running import Running
+from orchestration.watch import PERIOD, Follower, News, Warn
+
+HEADS = 7
+"""Lines of a live table besides rows and headlines: summary, bar, pause, heads, rest, last line."""
+FAILURES = 3
+"""Most failures below a table."""
+LEVELS = ((NODES, FAILURES), (3, 1), (0, 1))
+"""How many nodes and failures are shown, on lower and lower terminals."""
+ENOUGH = 5
+"""Rows of trials for which nodes and failures must leave space."""
+SOURCES = {
+    "made": "trained in {}",
+    "resumed": "trained by an earlier attempt",
+    "shared": "taken from the store",
+}
+
+
+class Progress(Follower):
+    """Follows a study for a console. What earlier runs left is where it starts from, not news."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: StudyFolder,
+        console: Console,
+        warn: Warn,
+        period: float = PERIOD,
+    ):
+        done = _outlines(plan, folder)
+        super().__init__(plan, folder, warn, period, known={one.key for one in done})
+        self.console = console
+        self.board = Board(plan, done, time.time())
+        self.board.certificates = certificate.read(folder)
+        for item in self.watcher.look():
+            self.board.take(item)
+        self.board.rest()
+
+    def look_again(self, news: Sequence[News]) -> None:
+        """Certificates are made when trials end."""
+        if any(item.record for item in news):
+            self.board.certificates = certificate.read(self.folder)
+
+
+class PlainProgress(Progress):
+    """One line when a trial starts, one when each of its tasks ends, one when it ends."""
+
+    def handle(self, news: Sequence[News]) -> None:
+        self.look_again(news)
+        for item in news:
+            for event in item.events:
+                self.board.take(News(item.trial, (event,)))
+                self._tell(item.trial, event)
+            if item.record is not None:
+                self.board.take(News(item.trial, record=item.record))
+                self._print(self._ended(item.trial, item.record))
+
+    def finish(self, interrupted: bool) -> None:
+        return
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def _tell(self, trial: Trial, event: Event) -> None:
+        state = self.board.states[trial.key]
+        if event.kind == "attempt":
+            self._print(_started(state))
+        elif _is_told(event):
+            self._print(f"{label(trial)}: {event.note}")
+        elif state.evaluated > state.told and event.state == "finished":
+            self.board.states[trial.key] = replace(state, told=state.evaluated)
+            self._print(_task_done(state, event))
+
+    def _ended(self, trial: Trial, record: Record) -> str:
+        one = outline(record)
+        took = f"after {duration(one.duration)}"
+        if one.failure:
+            what = failure_text(one, trial, self.board.states.get(trial.key))
+        else:
+            what = metrics(one.values)
+        return (
+            f"{label(trial)}: {one.status} {took}{_tail([what, summary(self.board, time.time())])}"
+        )
+
+
+class LiveProgress(Progress):
+    """A table of the trials in work, drawn in place; notes stand above it."""
+
+    def __enter__(self) -> Self:
+        self._live = Live(console=self.console, auto_refresh=False)
+        self._live.start()
+        return super().__enter__()
+
+    def handle(self, news: Sequence[News]) -> None:
+        self.look_again(news)
+        for item in news:
+            self.board.take(item)
+            for event in filter(_is_told, item.events):
+                self._live.console.print(Text(f"{label(item.trial)}: {event.note}"))
+        shown = _fitting(self.board, self.console.height)
+        self._live.update(shown, refresh=True)
+
+    def finish(self, interrupted: bool) -> None:
+        self._live.stop()
+
+
+def progress(plan: Plan, folder: StudyFolder, console: Console, warn: Warn) -> Progress:
+    """The view that fits the console."""
+    kind = LiveProgress if console.is_terminal else PlainProgress
+    return kind(plan, folder, console, warn)
+
+
+def table(
+    board: Board, now: float, rows: int, nodes: int = NODES, failures: int = FAILURES
+) -> Group:
+    """Summary, a bar for the study, nodes, trials in work and what failed last: at most so many
+    rows of each."""
+    states, found = list(board.running.values()), board.nodes()
+    head = Text(f"{board.plan.name}: {summary(board, now)}", style="bold")
+    lines = [head, *map(Text, headlines(board)), *failure_lines(board, failures)]
+    for line in lines:
+        line.overflow, line.no_wrap = "ellipsis", True
+    told = len(headlines(board)) + 1
+    parts: list[RenderableType] = [head, bar(board), *lines[1:told]]
+    if found and nodes:
+        parts += [Text(), nodes_table(found, nodes)]
+    if states:
+        parts += [Text(), WorkTable(states[:rows], now)]
+    if len(states) > rows:
+        parts.append(Text(f"and {len(states) - rows} more trials in work"))
+    return Group(*parts, *([Text()] if lines[told:] else []), *lines[told:])
+
+
+def _fitting(board: Board, height: int) -> Group:
+    """The fullest table that a terminal of so many lines holds."""
+    wanted = min(ENOUGH, len(board.running))
+    rooms = [(height - _around(board, *level), level) for level in LEVELS]
+    rows, (nodes, failures) = next((room for room in rooms if room[0] >= wanted), rooms[-1])
+    return table(board, time.time(), max(1, rows), nodes, failures)
+
+
+def _around(board: Board, nodes: int, failures: int) -> int:
+    """Lines of a live table that are no trial in work."""
+    there, failed = len(board.nodes()), len(board.failures())
+    lines = HEADS + len(headlines(board))
+    lines += 2 + min(there, nodes + 1) if there and nodes else 0
+    return lines + (1 + min(failed, failures + 1) if failed else 0)
+
+
+def _outlines(plan: Plan, folder: StudyFolder) -> list[Outline]:
+    """Of the records that are there; the watcher tells of those that are damaged."""
+    found: list[Outline] = []
+    for trial in plan.trials:
+        try:
+            one = read_outline(folder, trial.key)
+        except StoreError:
+            continue
+        if one is not None:
+            found.append(one)
+    return found
+
+
+def _is_told(event: Event) -> bool:
+    """Whether it is a note that is more than a sign of life."""
+    return event.kind == "note" and not event.note.startswith(WAITS)
+
+
+def _started(state: Running) -> str:
+    trial = state.trial
+    again = f" again (attempt {state.attempts})" if state.attempts > 1 else ""
+    place = f" on {state.host}" if state.host else ""
+    role = f" as {state.role}" if state.role not in (None, "shared") else ""
+    axes = [f"{name} {value}" for name, value in trial.axes.items() if name != "order"]
+    return f"{label(trial)}: started{again}{place}{role}{_tail([*axes, f'seed {trial.seed}'])}"
+
+
+def _task_done(state: Running, event: Event) -> str:
+    """Tasks are told in their order, when they are evaluated."""
+    learned = state.learned.get(event.task)
+    source = SOURCES[learned.source].format(duration(learned.seconds)) if learned else ""
+    head = f"{label(state.trial)}: task {event.task + 1} of {state.tasks} ({event.name}) done"
+    return head + _tail([source, metrics(state.values)])
+
+
+def _tail(parts: Sequence[str]) -> str:
+    present = [part for part in parts if part]
+    return f"; {'; '.join(present)}" if present else ""

@@ -1,0 +1,166 @@
+"""How far a trial in work is, as its events tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import get_args
+
+from orchestration.certificate import TRAINED
+from orchestration.events import WAITS, Event, Load
+from orchestration.study import Trial
+from orchestration.terms import Role
+from orchestration.views.outline import Learned
+
+TRAINING_SHARE = 0.95
+"""Share of a task's time that its training is taken to need; the rest is evaluation. A task's time
+is taken to grow with its classes."""
+
+ROLES: dict[str, Role] = {name: name for name in get_args(Role)}
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial, after some of its events."""
+
+    trial: Trial
+    started: float
+    """When its present attempt began."""
+    attempts: int = 0
+    over: bool = False
+    """Whether the attempt is known to have ended."""
+    host: str = ""
+    role: Role | None = None
+    """What it may take from others; None: it has not said so."""
+    heard: float = 0.0
+    """When it last said something."""
+    stage: str = ""
+    name: str = ""
+    """The task, or class, of the present stage."""
+    epoch: int = 0
+    epochs: int = 0
+    epoch_seconds: float = 0.0
+    training: int | None = None
+    """Index of the task that is being learned."""
+    waits: str = ""
+    """What another trial makes that this one needs; empty: it is at work."""
+    learned: Mapping[int, Learned] = field(default_factory=dict[int, Learned])
+    """By a task's index: in what order tasks are learned is nobody's business."""
+    evaluated: int = 0
+    """Tasks, from the first on, that were evaluated."""
+    told: int = 0
+    """Tasks whose end was announced."""
+    saved: float = 0.0
+    """Seconds that computing what it took from other trials had taken them."""
+    trained_seconds: float = 0.0
+    """Seconds of this attempt in which tasks were learned."""
+    values: Numbers = field(default_factory=dict[str, float])
+    """The last metrics."""
+    losses: Mapping[str, Mapping[int, Numbers]] = field(
+        default_factory=dict[str, Mapping[int, Numbers]]
+    )
+    """Numbers by epoch of tasks that are not learned yet: a repeated epoch's stand where they were
+    told first."""
+    load: Load | None = None
+
+    @property
+    def tasks(self) -> int:
+        return len(self.trial.sequence)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Classes of each task."""
+        return [len(task) for task in self.trial.sequence]
+
+    @property
+    def fraction(self) -> float:
+        """Of the trial that is done: stages that have ended, and epochs of the present one."""
+        sizes = self.sizes
+        trained = sum(sizes[i] for i in self.learned) + self.part
+        scored = sum(sizes[: self.evaluated])
+        done = TRAINING_SHARE * trained + (1 - TRAINING_SHARE) * scored
+        return min(1.0, done / sum(sizes))
+
+    @property
+    def part(self) -> float:
+        """Classes of the task in training, times the share of its epochs that have ended."""
+        if self.training is None or self.training in self.learned:
+            return 0.0
+        return self.sizes[self.training] * self.epoch / max(1, self.epochs)
+
+    @property
+    def numbers(self) -> Numbers:
+        """Of the last epoch, e.g. `loss`."""
+        return self.losses.get(self.name, {}).get(self.epoch, {})
+
+    def after(self, event: Event) -> "Running":
+        """Its state after one more event."""
+        now = replace(self, heard=event.time, load=event.load or self.load)
+        if event.load:
+            now = replace(now, host=event.load.host)
+        match event.kind:
+            case "attempt":
+                return now._begun(event)
+            case "stage" if event.state == "finished":
+                return now._ended(event)
+            case "stage":
+                training = event.task if event.stage in TRAINED else None
+                at = replace(now, stage=event.stage, name=event.name, training=training)
+                return replace(at, epoch=0, epochs=0, waits="")
+            case "epoch":
+                return now._trained(event)
+            case "metrics":
+                return replace(now, values=event.values or self.values, waits="")
+            case "note":
+                waits = event.note.removeprefix(WAITS)
+                return replace(now, waits=waits if waits != event.note else "")
+            case "end":
+                return replace(now, over=True)
+
+    def _begun(self, event: Event) -> "Running":
+        words = event.note.split()
+        host, role = (words[0], words[-1]) if len(words) > 2 else ("", "")
+        return Running(
+            self.trial,
+            event.time,
+            self.attempts + 1,
+            host=host,
+            role=ROLES.get(role),
+            heard=event.time,
+            told=self.told,
+            values=self.values,
+            losses=self.losses,
+        )
+
+    def _ended(self, event: Event) -> "Running":
+        at = replace(self, stage=event.stage, name=event.name, epoch=0, epochs=0, waits="")
+        if event.stage == "evaluation":
+            return replace(at, evaluated=max(self.evaluated, event.task + 1))
+        at = replace(at, saved=self.saved + event.saved)
+        if event.stage not in TRAINED:
+            return at
+        source, size = event.source or "made", self.sizes[event.task]
+        seconds = event.seconds if source == "made" else event.saved
+        learned = Learned(source, seconds, self.role or "shared", size)
+        return replace(
+            at,
+            learned={**self.learned, event.task: learned},
+            trained_seconds=self.trained_seconds + event.seconds,
+            losses={name: v for name, v in self.losses.items() if name != event.name},
+        )
+
+    def _trained(self, event: Event) -> "Running":
+        known = self.losses.get(event.name, {})
+        told = {name.removesuffix(f"/{event.name}"): v for name, v in event.values.items()}
+        numbers = {**known.get(event.epoch, {}), **told}
+        return replace(
+            self,
+            stage=event.stage,
+            name=event.name,
+            training=event.task,
+            epoch=event.epoch,
+            epochs=event.epochs,
+            epoch_seconds=event.seconds,
+            waits="",
+            losses={**self.losses, event.name: {**known, event.epoch: numbers}},
+        )
