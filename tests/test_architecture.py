@@ -45,8 +45,9 @@ def importing(library: str) -> dict[str, str]:
     return lines
 
 
-def test_one_file_imports_mlflow() -> None:
-    assert [*importing("mlflow")] == ["orchestration/tracking/mlflow.py"]
+def test_two_files_import_mlflow() -> None:
+    files = [f"orchestration/tracking/{name}.py" for name in ("connection", "mlflow")]
+    assert [*importing("mlflow")] == files
 
 
 def test_only_runners_import_ray_and_one_of_them_tune() -> None:

@@ -25,6 +25,7 @@ from orchestration.plan import read_plan
 from orchestration.tracking.address import check_uri, default_uri, is_server, safe_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync as send_all
+from orchestration.tracking.saved_view import study_pages
 
 DONE, INCOMPLETE = 0, 1
 START, STOP = 60.0, 10.0
@@ -63,9 +64,19 @@ def ui(
         with _view(uri, place, port) as view:
             _wait_until_it_answers(view, address)
             out.print(f"MLflow    {address}    (Ctrl-C ends it)")
+            _tell_pages(address)
             raise StudyError(f"MLflow's view ended by itself (exit code {view.wait()}); see above")
     except KeyboardInterrupt:
         return DONE
+
+
+def _tell_pages(address: str) -> None:
+    """Where the trials of each study are compared."""
+    try:
+        for study, page in study_pages(address).items():
+            out.print(f"{escape(study):<9} {page}", soft_wrap=True, highlight=False)
+    except OSError as error:
+        _warn(f"{address}: its studies cannot be told ({error})")
 
 
 def _check_free(port: int) -> None:

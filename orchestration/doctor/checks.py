@@ -190,7 +190,7 @@ def examine_tracking(root: Root, uri: str | None) -> Iterator[Finding]:
         yield Finding("mlflow", "ok", f"SQLite: {root.mlflow_db}")
         return
     from orchestration.tracking.address import safe_uri
-    from orchestration.tracking.mlflow import check_reachable
+    from orchestration.tracking.connection import check_reachable
 
     trouble = check_reachable(uri)
     if trouble is None:

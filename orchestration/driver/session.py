@@ -15,6 +15,7 @@ from orchestration.ledger import Ledger
 from orchestration.runners.base import Runner
 from orchestration.study import Plan
 from orchestration.terms import Terms
+from orchestration.tracking import address
 from orchestration.tracking.base import Tracker
 from orchestration.tracking.exporter import Exporter, keep_report
 from orchestration.views.progress import progress
@@ -79,9 +80,7 @@ class Session:
 
     def ui_command(self) -> str:
         """The command that shows the tracked runs."""
-        from orchestration.tracking.mlflow import ui_command
-
-        return ui_command(self._uri, self._root)
+        return address.ui_command(self._uri, self._root)
 
     def warn(self, text: str) -> None:
         """Something that does not end the study."""

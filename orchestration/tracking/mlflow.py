@@ -1,4 +1,4 @@
-"""Tracking in MLflow. The only file that imports it.
+"""Tracking in MLflow. Only this file and `connection.py` import it.
 
 The study's name is the experiment. Runs are found again by tags, never by an id kept here, so that
 a resumed study goes on in the runs it has; therefore only one process, the driver, makes runs.
@@ -12,38 +12,31 @@ import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from requests.exceptions import ConnectionError as ConnectionLost
-from requests.exceptions import RequestException, RetryError, Timeout
-from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.events import Event
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Record
 from orchestration.study import Plan, Trial, order_numbers
+from orchestration.tracking import saved_view
 from orchestration.tracking.address import (
     check_uri,
     default_uri,
     is_server,
     safe_uri,
-    sqlite_uri,
     store_options,
-    ui_command,
 )
 from orchestration.tracking.base import (
     Tracker,
     TrackerAway,
     TrackerRefused,
-    TrackingError,
     study_status,
 )
 from orchestration.tracking.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
-from orchestration.tracking.database import PATIENCE, ask, check_can_be_made, make_once, sqlite_file
+from orchestration.tracking.connection import connected, translated
+from orchestration.tracking.database import PATIENCE
 from orchestration.tracking.kept_report import content_of, report_files
 from orchestration.tracking.naming import (
     NOTE,
@@ -57,17 +50,11 @@ from orchestration.tracking.naming import (
     trial_tags,
 )
 
-__all__ = ["MlflowTracker", "check_reachable", "ui_command"]
-
 ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
 PARENT, COMPLETE = "mlflow.parentRunId", "moleflow.complete"
 """COMPLETE is the end of the record, in ms, that a run holds to its last byte."""
-TRY_AGAIN = {408, 425, 429}
-"""HTTP statuses below 500 after which the same call may succeed."""
-LONGEST_CHECK = 12.0
-"""Seconds."""
 
 
 class MlflowTracker(Tracker):
@@ -104,7 +91,11 @@ class MlflowTracker(Tracker):
         self._planned = frozenset(trial.key for trial in plan.trials)
         tags = study_tags(plan)
         with self._calls() as client:
-            self._experiment = self._find_experiment(plan).experiment_id
+            experiment = self._find_experiment(plan)
+            self._experiment = experiment.experiment_id
+            view = saved_view.saved_view(plan, experiment.creation_time or 0)
+            if experiment.tags.get(saved_view.TAG) != view:
+                client.set_experiment_tag(self._experiment, saved_view.TAG, view)
             parents = self._find_runs("moleflow.study")
             if plan.name in parents:
                 self._parent = parents[plan.name].run_id
@@ -199,9 +190,9 @@ class MlflowTracker(Tracker):
         if not self._one_call.acquire(timeout=PATIENCE):
             raise TrackerAway(f"{safe_uri(self._uri)}: an earlier call has no answer yet")
         try:
-            with _translated(self._uri):
+            with translated(self._uri):
                 if self._client is None:
-                    self._client = _connected(self._uri, self._root)
+                    self._client = connected(self._uri, self._root)
                 yield self._client
         finally:
             self._one_call.release()
@@ -306,84 +297,6 @@ def _known(run: Run) -> _Known:
     info = run.info
     params, tags = frozenset(run.data.params), dict(run.data.tags)
     return _Known(info.run_id, info.run_name or "", info.status, info.start_time, params, tags)
-
-
-def check_reachable(uri: str) -> str | None:
-    """What is wrong with a tracking store, as a sentence; none if it can be used.
-
-    Answers within 15 seconds. Makes nothing: a SQLite file that is not there yet is not made.
-    """
-    trouble: list[str] = [f"{safe_uri(uri)}: no answer within {LONGEST_CHECK:.0f} s"]
-
-    def check() -> None:
-        try:
-            with _translated(uri):
-                _look_at(uri)
-            trouble.clear()
-        except TrackingError as error:
-            trouble[:] = [str(error)]
-
-    thread = threading.Thread(target=check, name="check of tracking", daemon=True)
-    thread.start()
-    thread.join(LONGEST_CHECK)
-    return trouble[0] if trouble else None
-
-
-def _look_at(uri: str) -> None:
-    check_uri(uri)
-    file = None if is_server(uri) else sqlite_file(uri)
-    if file is not None and not file.exists():
-        check_can_be_made(file)
-        return
-    if not is_server(uri):
-        ask(uri)
-    if is_server(uri) or file is not None:
-        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
-
-
-def _connected(uri: str, root: Root) -> MlflowClient:
-    """The first connection makes a SQLite file and its tables."""
-    if not is_server(uri):
-        file = sqlite_file(uri)
-        if file is None:
-            ask(uri)
-        elif not file.exists():
-            make_once(file, lambda aside: _make_tables(aside, root))
-    return MlflowClient(tracking_uri=uri)
-
-
-def _make_tables(file: Path, root: Root) -> None:
-    store = SqlAlchemyStore(sqlite_uri(file), root.mlflow_artifacts.as_uri())
-    store.engine.dispose()
-
-
-@contextmanager
-def _translated(uri: str) -> Generator[None]:
-    """MLflow's errors as those of a tracker."""
-    try:
-        yield
-    except MlflowException as error:
-        status = error.get_http_status_code()
-        refused = 400 <= status < 500 and status not in TRY_AGAIN
-        kind = TrackerRefused if refused else TrackerAway
-        raise kind(f"{safe_uri(uri)}: {_reason(error)}") from error
-    except ImportError as error:
-        raise TrackerRefused(f"{safe_uri(uri)}: install the driver ({error})") from error
-    except (RequestException, SQLAlchemyError, OSError) as error:
-        raise TrackerAway(f"{safe_uri(uri)}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """One line; MLflow's own on lost connections is long and says it last."""
-    cause = error.__context__ if isinstance(error, MlflowException) else error
-    if isinstance(cause, Timeout) or "timed out" in str(cause):
-        return "no answer in time"
-    if isinstance(cause, RetryError):
-        return "it answers with errors of its own (HTTP 500 or the like)"
-    if isinstance(cause, ConnectionLost):
-        return "nothing answers there"
-    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result")]
-    return (lines or [type(error).__name__])[0]
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,5 +1,6 @@
 """MLflow's own view of a study, in a browser, opened by `moleflow ui`."""
 
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from orchestration.runners.base import describe_failure
 from orchestration.study import Grid, Orders, Plan, Study, Trial, expand
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync
+from orchestration.tracking.saved_view import study_pages
 
 PROGRAMS = ("chromium", "chromedriver")
 pytestmark = [
@@ -112,6 +114,7 @@ def address(root: Root) -> Iterator[str]:
     try:
         assert view.stdout is not None
         assert f"http://127.0.0.1:{port}" in view.stdout.readline()
+        assert re.match("shown .*viewStateShareKey=moleflow", view.stdout.readline())
         yield f"http://127.0.0.1:{port}"
     finally:
         view.send_signal(signal.SIGINT)
@@ -218,6 +221,14 @@ def test_the_experiment_shows_the_study_and_its_nested_runs(browser, address, ro
     unfold(browser)
     names = tuple(f"cable O1 s0 lr={lr}" for lr in (0.001, 0.002))
     see(browser, ("shown", *names), pictures / "open.png")
+
+
+def test_the_saved_view_compares_trials_by_what_varies(browser, address, pictures):
+    visit(browser, study_pages(address)["shown"])
+    see(browser, ("4 matching runs", "image_auroc/mean", "lr", "task0"), pictures / "view.png")
+    heads = [head.text for head in browser.find_elements("css selector", "[role=columnheader]")]
+    assert {"lr", "order", "task0"} <= set(heads)
+    assert not {"seed", "training.epochs"} & set(heads)
 
 
 def test_a_run_shows_its_metrics_and_parameters(browser, address, root, pictures):

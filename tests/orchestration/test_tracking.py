@@ -12,10 +12,10 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
-from orchestration.study import Grid, Plan, order_numbers
+from orchestration.study import Grid, Orders, Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.base import TrackerAway, TrackerRefused
-from orchestration.tracking.batches import batches
+from orchestration.tracking.batches import TAG_LENGTH, batches
 from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.memory import MemoryTracker
 from orchestration.tracking.naming import (
@@ -26,6 +26,7 @@ from orchestration.tracking.naming import (
     trial_of,
     trial_params,
 )
+from orchestration.tracking.saved_view import saved_view, varied
 from tests.orchestration.stores import (
     begin_trial,
     contents,
@@ -236,6 +237,24 @@ def test_parameters_are_what_varies_by_short_names_and_the_resolved_config(root:
     assert set(params) == {"task0", "order", "seed", "lr", *trial.config.flat()}
     assert (params["seed"], params["lr"], params["training.lr"]) == ("0", "0.2", "0.2")
     assert run_name(trial, order_numbers(plan)) == "bottle O1 s0 lr=0.2"
+
+
+def test_a_saved_view_has_the_parameters_that_vary_and_no_others(root: Root):
+    axes = (Orders(count=2), Grid(field="training.lr", values=(0.1, 0.2)))
+    plan = small_plan(root, axes=(*axes, Grid(field="training.epochs", values=(3,))), seeds=(5,))
+    assert varied(plan) == ["task0", "order", "lr"]
+    assert set(varied(plan)) <= set(trial_params(plan.trials[0]))
+    seeds = small_plan(root, axes=(), seeds=(0, 1))
+    assert varied(seeds) == ["seed"]
+
+
+def test_a_saved_view_fits_a_tag_of_an_experiment(root: Root):
+    plan = small_plan(root, axes=(Orders(count=2),), seeds=(0,))
+    axes = [{f"{name:<40}": str(n) for name in range(120)} for n in range(len(plan.trials))]
+    trials = [t.model_copy(update={"axes": a}) for t, a in zip(plan.trials, axes, strict=True)]
+    wide = plan.model_copy(update={"trials": tuple(trials)})
+    assert len(varied(wide)) == 120
+    assert len(saved_view(wide, made=10**12)) < TAG_LENGTH
 
 
 def test_a_study_describes_its_question_and_what_varies(root: Root, plan: Plan):

@@ -368,7 +368,7 @@ NO_MLFLOW = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r
 
 
 def test_stores_that_can_be_used_have_nothing_wrong(small_root: Root, tmp_path: Path):
-    from orchestration.tracking.mlflow import check_reachable
+    from orchestration.tracking.connection import check_reachable
 
     assert check_reachable(default_uri(small_root)) is None
     assert check_reachable(default_uri(Root.at(tmp_path / "new"))) is None
@@ -376,7 +376,7 @@ def test_stores_that_can_be_used_have_nothing_wrong(small_root: Root, tmp_path: 
 
 
 def test_stores_that_cannot_be_used_are_told_why(tmp_path: Path):
-    from orchestration.tracking.mlflow import check_reachable
+    from orchestration.tracking.connection import check_reachable
 
     (tmp_path / "mlflow.db").write_text("no database")
     assert "not a database" in str(check_reachable(default_uri(Root.at(tmp_path))))
@@ -389,11 +389,11 @@ def test_stores_that_cannot_be_used_are_told_why(tmp_path: Path):
 
 
 def test_a_store_that_never_answers_is_told_in_time(monkeypatch: pytest.MonkeyPatch):
-    from orchestration.tracking import mlflow
+    from orchestration.tracking import connection
 
-    assert mlflow.LONGEST_CHECK < 15
-    monkeypatch.setattr(mlflow, "LONGEST_CHECK", 0.5)
+    assert connection.LONGEST_CHECK < 15
+    monkeypatch.setattr(connection, "LONGEST_CHECK", 0.5)
     start = time.monotonic()
     with listener(None) as uri:
-        assert "no answer" in str(mlflow.check_reachable(uri))
+        assert "no answer" in str(connection.check_reachable(uri))
     assert time.monotonic() - start < 5

@@ -1,0 +1,104 @@
+"""How MLflow is reached, and what its errors mean."""
+
+# MLflow's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from requests.exceptions import ConnectionError as ConnectionLost
+from requests.exceptions import RequestException, RetryError, Timeout
+from sqlalchemy.exc import SQLAlchemyError
+
+from orchestration.layout import Root
+from orchestration.tracking.address import check_uri, is_server, safe_uri, sqlite_uri
+from orchestration.tracking.base import TrackerAway, TrackerRefused, TrackingError
+from orchestration.tracking.database import ask, check_can_be_made, make_once, sqlite_file
+
+TRY_AGAIN = {408, 425, 429}
+"""HTTP statuses below 500 after which the same call may succeed."""
+LONGEST_CHECK = 12.0
+"""Seconds."""
+
+
+def check_reachable(uri: str) -> str | None:
+    """What is wrong with a tracking store, as a sentence; none if it can be used.
+
+    Answers within 15 seconds. Makes nothing: a SQLite file that is not there yet is not made.
+    """
+    trouble: list[str] = [f"{safe_uri(uri)}: no answer within {LONGEST_CHECK:.0f} s"]
+
+    def check() -> None:
+        try:
+            with translated(uri):
+                _look_at(uri)
+            trouble.clear()
+        except TrackingError as error:
+            trouble[:] = [str(error)]
+
+    thread = threading.Thread(target=check, name="check of tracking", daemon=True)
+    thread.start()
+    thread.join(LONGEST_CHECK)
+    return trouble[0] if trouble else None
+
+
+def _look_at(uri: str) -> None:
+    check_uri(uri)
+    file = None if is_server(uri) else sqlite_file(uri)
+    if file is not None and not file.exists():
+        check_can_be_made(file)
+        return
+    if not is_server(uri):
+        ask(uri)
+    if is_server(uri) or file is not None:
+        MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+
+
+def connected(uri: str, root: Root) -> MlflowClient:
+    """The first connection makes a SQLite file and its tables."""
+    if not is_server(uri):
+        file = sqlite_file(uri)
+        if file is None:
+            ask(uri)
+        elif not file.exists():
+            make_once(file, lambda aside: _make_tables(aside, root))
+    return MlflowClient(tracking_uri=uri)
+
+
+def _make_tables(file: Path, root: Root) -> None:
+    store = SqlAlchemyStore(sqlite_uri(file), root.mlflow_artifacts.as_uri())
+    store.engine.dispose()
+
+
+@contextmanager
+def translated(uri: str) -> Generator[None]:
+    """MLflow's errors as those of a tracker."""
+    try:
+        yield
+    except MlflowException as error:
+        status = error.get_http_status_code()
+        refused = 400 <= status < 500 and status not in TRY_AGAIN
+        kind = TrackerRefused if refused else TrackerAway
+        raise kind(f"{safe_uri(uri)}: {_reason(error)}") from error
+    except ImportError as error:
+        raise TrackerRefused(f"{safe_uri(uri)}: install the driver ({error})") from error
+    except (RequestException, SQLAlchemyError, OSError) as error:
+        raise TrackerAway(f"{safe_uri(uri)}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """One line; MLflow's own on lost connections is long and says it last."""
+    cause = error.__context__ if isinstance(error, MlflowException) else error
+    if isinstance(cause, Timeout) or "timed out" in str(cause):
+        return "no answer in time"
+    if isinstance(cause, RetryError):
+        return "it answers with errors of its own (HTTP 500 or the like)"
+    if isinstance(cause, ConnectionLost):
+        return "nothing answers there"
+    lines = [line for line in str(error).splitlines() if not line.startswith("(raised as a result")]
+    return (lines or [type(error).__name__])[0]

@@ -1,0 +1,85 @@
+"""A saved view of a study's runs: MLflow's own table shows no parameter until someone asks for it.
+
+MLflow keeps such a view as a tag of the experiment, lists it under "Saved views", and opens it at
+an address of its own.
+"""
+
+import json
+from collections.abc import Iterable
+from urllib.request import Request, urlopen
+
+from orchestration.study import Plan
+from orchestration.tracking.naming import metric_name, short_axes
+
+NAME = "moleflow"
+TAG = f"mlflow.sharedViewState.{NAME}"
+METRICS = ("image_auroc/mean", "pixel_auroc/mean", "pixel_ap/mean", "aupro/mean")
+MOST_STUDIES = 12
+ANSWER = 20.0
+"""Seconds that a server has to tell its studies."""
+MOST_COLUMNS = 30
+"""Parameters among them; an experiment's tag holds 5000 letters."""
+
+
+def saved_view(plan: Plan, made: int) -> str:
+    """Value of the tag: the trials alone, best first, with what varies and the main metrics.
+
+    Args:
+        made: when, in ms since 1970; MLflow shows it in its list.
+    """
+    columns = [
+        *(_column("params", name) for name in varied(plan)[:MOST_COLUMNS]),
+        *(_column("metrics", name) for name in METRICS),
+        _column("tags", "moleflow.status"),
+        _column("attributes", "Duration"),
+    ]
+    state = {
+        "selectedColumns": columns,
+        "searchFilter": "tags.`moleflow.role` = 'trial'",
+        "orderByKey": _column("metrics", METRICS[0]),
+        "orderByAsc": False,
+    }
+    return json.dumps(
+        {"name": NAME, "createdAt": made, "updatedAt": made, "state": json.dumps(state)}
+    )
+
+
+def study_pages(address: str) -> dict[str, str]:
+    """Where the view is, of each study that a server of this machine knows, the newest first.
+
+    Raises:
+        OSError: the server does not answer.
+    """
+    request = Request(
+        f"{address}/api/2.0/mlflow/experiments/search",
+        json.dumps({"max_results": MOST_STUDIES, "filter": f"tags.`{TAG}` != ''"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urlopen(request, timeout=ANSWER) as answer:
+        found = json.load(answer).get("experiments", [])
+    return {
+        one["name"]: f"{address}/#/experiments/{one['experiment_id']}/runs?viewStateShareKey={NAME}"
+        for one in found
+    }
+
+
+def varied(plan: Plan) -> list[str]:
+    """Parameters of runs that differ between trials."""
+    axes = dict.fromkeys(axis for trial in plan.trials for axis in trial.axes)
+    short = short_axes(axes)
+    found = [
+        short.get(axis, axis)
+        for axis in axes
+        if _differ(trial.axes.get(axis) for trial in plan.trials)
+    ]
+    if _differ(trial.seed for trial in plan.trials):
+        found.append("seed")
+    return [metric_name(name) for name in found]
+
+
+def _differ(values: Iterable[object]) -> bool:
+    return len(set(values)) > 1
+
+
+def _column(kind: str, name: str) -> str:
+    return f"{kind}.`{name}`"
