@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from sklearn.covariance import LedoitWolf
 
 from moleflow.config import RouterConfig
 from moleflow.types import Float, Float64, RoutingFeatures, Tensor
@@ -45,6 +44,8 @@ def new_prototype(features: RoutingFeatures, config: RouterConfig) -> Prototype:
 
 def _covariance(centred: RoutingFeatures, config: RouterConfig) -> Float64[Tensor, "d d"]:
     if config.covariance == "ledoit_wolf":
+        from sklearn.covariance import LedoitWolf  # takes as long as a small trial
+
         estimate = LedoitWolf(assume_centered=True, store_precision=False)
         return torch.from_numpy(estimate.fit(centred.numpy()).covariance_)
     covariance = centred.T @ centred / (len(centred) - 1)

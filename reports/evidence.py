@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from sys import intern
 
-import pandas as pd
 from pydantic import ValidationError
 
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
 from moleflow.errors import StoreError, StudyError
-from orchestration import results
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Ledger, Record
 from orchestration.study import Plan, Trial, order_numbers
@@ -30,20 +28,21 @@ LONGEST_NAME = 24
 
 
 class Measurements:
-    """Numbers of the results table, found by trial and name. Fractions of 1."""
+    """Numbers of the ledger, found by trial and name. Fractions of 1."""
 
-    def __init__(self, table: pd.DataFrame):
-        names = ("trial", "step", "class", "metric", "definition", "routing", "value")
-        columns: list[list[Any]] = [table[name].tolist() for name in names]
+    def __init__(self) -> None:
         self._values: dict[tuple[str, int, str, str, str, str], float] = {}
         self._summaries: dict[tuple[str, str, str, str], float] = {}
-        for trial, step, class_name, metric, definition, routing, value in zip(
-            *columns, strict=True
-        ):
-            if class_name:
-                self._values[trial, step, class_name, metric, definition, routing] = value
+
+    def add(self, record: Record) -> None:
+        """All numbers of a trial. Names are kept once: there are millions of them."""
+        for row in record.rows:
+            metric, definition, routing = map(intern, (row.metric, row.definition, row.routing))
+            if row.class_name:
+                name = intern(row.class_name)
+                self._values[record.key, row.step, name, metric, definition, routing] = row.value
             else:
-                self._summaries[trial, metric, definition, routing] = value
+                self._summaries[record.key, metric, definition, routing] = row.value
 
     def summary(
         self, trial: str, metric: str, definition: str, routing: str = "routed"
@@ -99,7 +98,7 @@ class Evidence:
 
     plan: Plan
     records: tuple[Record, ...]
-    """Of planned trials, in the plan's order."""
+    """Of planned trials, in the plan's order; their numbers are in `measurements`."""
     strays: int
     """Records in the ledger that the plan does not ask for."""
     measurements: Measurements
@@ -170,10 +169,15 @@ def load(folder: StudyFolder) -> Evidence:
         raise StoreError(
             f"{folder.asked}: not a plan ({reason}); run the study again to write it anew"
         ) from None
-    ledger = {record.key: record for record in Ledger(folder).records()}
-    records = tuple(ledger[trial.key] for trial in plan.trials if trial.key in ledger)
-    table = results.tabulate(records)
-    return Evidence(plan, records, len(ledger) - len(records), Measurements(table))
+    planned, ledger = {trial.key for trial in plan.trials}, Ledger(folder)
+    found, measurements = dict[str, Record](), Measurements()
+    for key in planned.intersection(ledger.keys()):
+        record = ledger.read(key)
+        if record is not None:
+            measurements.add(record)
+            found[key] = record.model_copy(update={"rows": ()})
+    records = tuple(found[trial.key] for trial in plan.trials if trial.key in found)
+    return Evidence(plan, records, len(ledger.keys()) - len(records), measurements)
 
 
 def classes_of(record: Record) -> list[str]:

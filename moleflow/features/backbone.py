@@ -1,4 +1,8 @@
-"""Frozen backbones: any timm model that gives feature maps (METHOD 1.2)."""
+"""Frozen backbones: any timm model that gives feature maps (METHOD 1.2).
+
+timm is imported where it is used: with torchvision it takes as long as torch, and a trial whose
+features are in the store needs neither.
+"""
 
 import hashlib
 import inspect
@@ -6,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -91,6 +94,8 @@ def weights_identity(config: BackboneConfig) -> str:
     if config.weights == "random":
         return f"random:{config.random_seed}"
     if config.weights == "pretrained":
+        import timm
+
         known = timm.get_pretrained_cfg(config.name) if timm.is_model(config.name) else None
         if known is None:
             raise WeightsError(_no_pretrained(config.name))
@@ -103,6 +108,8 @@ def weights_identity(config: BackboneConfig) -> str:
 
 
 def _create(name: str, pretrained: bool) -> nn.Module:
+    import timm
+
     if not timm.is_model(name):
         close = timm.list_models(f"*{name}*")[:3]
         hint = f"; did you mean {', '.join(close)}?" if close else ""
@@ -117,6 +124,8 @@ def _create(name: str, pretrained: bool) -> nn.Module:
 
 def _any_size(name: str) -> dict[str, Any]:
     """What makes a ViT take images of any size; nothing for a CNN, which takes them anyway."""
+    import timm
+
     with torch.device("meta"):
         kind = type(timm.create_model(name))
     flexible = "dynamic_img_size" in inspect.signature(kind.__init__).parameters

@@ -127,7 +127,11 @@ def _loss_of(model: MoLEFlow, task: Task) -> Callable[[Stored], Tensor]:
         loss = tail_aware_loss(-log_p, logdet, model.config.loss)
         return loss + model.banks[task].penalty()
 
-    return torch.compile(loss, dynamic=False) if model.config.compute.compile else loss
+    if not model.config.compute.compile:
+        return loss
+    if torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(True)  # now the compiler is told too
+    return torch.compile(loss, dynamic=False)
 
 
 def _step(

@@ -131,11 +131,8 @@ class SequenceRun:
 
     def _run_stages(self) -> None:
         trial = self.trial
-        if weights_identity(trial.config.backbone) != trial.weights:
-            raise WeightsError(
-                f"backbone.weights: {trial.config.backbone.weights} is not what the study was "
-                "planned with; run the study again to plan it anew"
-            )
+        if trial.config.backbone.weights != "pretrained":  # asked of timm when they are loaded
+            self._same_weights()
         self.data = open_catalog(Path(trial.data_root), trial.classes)
         self.features = {name: self._features(name) for name in trial.classes}
         self.__dict__.pop("_backbone", None)  # its memory is wanted for training
@@ -173,9 +170,18 @@ class SequenceRun:
                 "planned on; run the study again to plan it anew"
             )
 
+    def _same_weights(self) -> None:
+        config = self.trial.config.backbone
+        if weights_identity(config) != self.trial.weights:
+            raise WeightsError(
+                f"backbone.weights: {config.weights} is not what the study was planned with; run "
+                "the study again to plan it anew"
+            )
+
     @cached_property
     def _backbone(self) -> Backbone:
         """Loaded once, and only if some class has no features yet."""
+        self._same_weights()
         return load_backbone(self.trial.config.backbone)
 
     def _learn_all(self, model: MoLEFlow) -> list[Path]:
@@ -303,7 +309,8 @@ def prepare_torch(resources: Resources) -> torch.device:
         DeviceError: the trial was given a GPU, and torch sees none. Never another device instead.
     """
     torch.set_num_threads(resources.threads)
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms`, which imports the compiler: a second for every trial.
+    torch.set_deterministic_debug_mode("error")
     if resources.gpus_per_trial == 0 or resources.device == "cpu":
         keep_freed_memory()
         return torch.device("cpu")

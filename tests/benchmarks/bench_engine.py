@@ -74,7 +74,7 @@ def known(count: int = 300) -> list[Row]:
     return [Row("milliseconds per trial that is known already", f"{taken:.1f}", "< 20")]
 
 
-def shared(epochs: int = 400) -> list[Row]:
+def shared(epochs: int = 1000) -> list[Row]:
     """Six scoring variants of two seeds: two trainings, twelve trials."""
     variants = Grid(field="scoring.top_k", values=(1, 2, 3, 5, 8, 13))
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def shared(epochs: int = 400) -> list[Row]:
     return [Row(what, f"{ratio:.2f}", "<= 1.15")]
 
 
-def certificate(epochs: int = 400) -> list[Row]:
+def certificate(epochs: int = 800) -> list[Row]:
     """Ten orders with one task 0, of which two are trained, against two orders."""
     walls = {}
     for count in (2, 10):

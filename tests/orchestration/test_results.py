@@ -40,17 +40,21 @@ def folder(tmp_path: Path) -> StudyFolder:
     return Root.at(tmp_path).study("orders")
 
 
+def written(folder: StudyFolder) -> pd.DataFrame:
+    return pd.read_parquet(results.write(folder))
+
+
 def test_every_row_of_every_record_is_one_line(folder: StudyFolder):
     for one in (record("k1"), record("k2", rows=3)):
         Ledger(folder).write(one)
-    table = results.collect(folder)
+    table = written(folder)
     assert table["trial"].tolist() == ["k1"] * 2 + ["k2"] * 3
     assert table["value"].tolist()[:2] == [1 / 3, 1 / 4]
 
 
 def test_columns_and_types_stand_in_the_promised_order(folder: StudyFolder):
     Ledger(folder).write(record("k", task0="a+b", order="x"))
-    table = results.collect(folder)
+    table = written(folder)
     assert list(table.columns) == [
         "study",
         "trial",
@@ -74,25 +78,33 @@ def test_columns_and_types_stand_in_the_promised_order(folder: StudyFolder):
 
 def test_trials_that_did_not_finish_are_in_it_with_their_status(folder: StudyFolder):
     Ledger(folder).write(record("bad", status="diverged", rows=1))
-    assert results.collect(folder)["status"].tolist() == ["diverged"]
+    assert written(folder)["status"].tolist() == ["diverged"]
 
 
 def test_an_axis_that_a_trial_lacks_is_missing(folder: StudyFolder):
     Ledger(folder).write(record("k1", rows=1, rank="8"))
     Ledger(folder).write(record("k2", rows=1))
-    assert results.collect(folder)["axis.rank"].isna().tolist() == [False, True]
+    assert written(folder)["axis.rank"].isna().tolist() == [False, True]
 
 
 def test_an_empty_ledger_gives_an_empty_table_with_its_types(folder: StudyFolder):
-    table = results.collect(folder)
+    folder.path.mkdir(parents=True)
+    table = written(folder)
     assert len(table) == 0
     assert table.dtypes["value"] == "float64"
 
 
-def test_reading_gives_what_was_written(folder: StudyFolder):
-    Ledger(folder).write(record("k", task0="a+b"))
-    assert results.write(folder) == folder.results
-    pd.testing.assert_frame_equal(results.read(folder), results.collect(folder))
+def test_reading_gives_what_was_written(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch):
+    """However many records are in memory at a time."""
+    keys = ("k1", "k2", "k3", "k4", "k5")
+    records = [record(key, rank=key) if key < "k4" else record(key, lr=key) for key in keys]
+    for one in records:
+        Ledger(folder).write(one)
+    for chunk in (1, 2, 5, 50):
+        monkeypatch.setattr(results, "CHUNK", chunk)
+        assert results.write(folder) == folder.results
+        expected = results.tabulate(records, ["lr", "rank"])
+        pd.testing.assert_frame_equal(results.read(folder), expected)
 
 
 def test_writing_leaves_no_other_file(folder: StudyFolder):

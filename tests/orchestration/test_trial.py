@@ -1,6 +1,8 @@
 """A trial, in full and for real on small synthetic pictures: its record, artifacts and failures."""
 
 import csv
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -289,3 +291,17 @@ def test_a_finished_trials_model_is_kept_and_is_the_one_on_record(
     assert record.hashes["base"] == module_digest(saved.model.base)
     for task in trial.sequence:
         assert record.hashes[f"bank {'+'.join(task)}"] == module_digest(saved.model.banks[task])
+
+
+def test_what_only_some_trials_need_is_not_imported_by_all():
+    """Most trials of a study take features and tasks from others, and would wait for imports."""
+    code = """
+import sys, torch
+from orchestration.trial.sequence import prepare_torch
+from orchestration.terms import Resources
+prepare_torch(Resources())
+assert torch.are_deterministic_algorithms_enabled()
+assert not torch.is_deterministic_algorithms_warn_only_enabled()
+assert not {"timm", "torchvision", "sklearn", "torch._dynamo"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

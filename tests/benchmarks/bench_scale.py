@@ -1,0 +1,103 @@
+"""What a study of 10,000 trials of 15 classes asks of its driver, beside the trials' own work.
+
+    python tests/benchmarks/bench_scale.py [--trials 10000] [--recorded 300]
+
+Planning and handing out are done for all trials. Records are written for some; what all would cost
+is that times their number, and said so.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from orchestration import results
+from orchestration.driver.schedule import Schedule
+from orchestration.layout import Root
+from orchestration.ledger import Ledger
+from orchestration.study import Trial
+from orchestration.watch import Watcher
+from reports.evidence import load
+from tests.reports.conftest import Lab
+
+SLOTS = 64
+"""Trials in work at a time."""
+CLASSES = tuple(f"class{number:02}" for number in range(15))
+ResultT = TypeVar("ResultT")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--recorded", type=int, default=300)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Lab(Root.at(Path(folder)), CLASSES), asked.trials, asked.recorded)
+
+
+def measure(lab: Lab, count: int, recorded: int) -> None:
+    """Orders of five task zeros, ten each."""
+    seeds = range(count // 50)
+    folder, plan = timed("planned", lambda: lab.plan(task_zeros=5, orders=10, seeds=seeds))
+    tell("study.json", f"{folder.asked.stat().st_size / 1e6:.0f} MB")
+    schedule = timed("keys and groups", lambda: Schedule(plan, folder))
+    handed = timed("handed out", lambda: [*hand_out(schedule)])
+    assert len(handed) == len(plan.trials)
+    lab.run(folder, plan.trials[:recorded])
+    for_all = len(plan.trials) / recorded
+    ledger, keys = Ledger(folder), [trial.key for trial in plan.trials[:recorded]]
+    size = folder.record(keys[0]).stat().st_size
+    tell("a record", f"{size / 1e3:.0f} kB, {size * len(plan.trials) / 1e9:.1f} GB for all")
+    watcher = Watcher(plan, folder, tell_nothing)
+    timed("first look, for all", watcher.look, for_all)
+    timed("a look when nothing is new", watcher.look)
+    timed(
+        "records read in brief, for all", lambda: [ledger.read_brief(key) for key in keys], for_all
+    )
+    before = memory()
+    table = timed("results table, for all", lambda: results.write(folder), for_all)
+    tell("its file, for all", f"{table.stat().st_size * for_all / 1e6:.0f} MB")
+    tell("memory to write it, for all", f"{(memory() - before) * for_all:.1f} GB")
+    before = memory()
+    evidence = timed("evidence of a report, for all", lambda: load(folder), for_all)
+    tell("memory to hold it, for all", f"{(memory() - before) * for_all:.1f} GB")
+    assert len(evidence.records) == recorded
+
+
+def hand_out(schedule: Schedule) -> Iterator[Trial]:
+    """What may start, while none of them leaves a record."""
+    running: list[str] = []
+    while (start := schedule.next()) is not None:
+        yield start.trial
+        running.append(start.trial.key)
+        if len(running) == SLOTS:
+            schedule.ended(running.pop(0))
+
+
+def timed(what: str, do: Callable[[], ResultT], times: float = 1.0) -> ResultT:
+    start = time.perf_counter()
+    found = do()
+    tell(what, f"{(time.perf_counter() - start) * times:.2f} s")
+    return found
+
+
+def memory() -> float:
+    """GB that this process has held at most."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def tell(what: str, measured: str) -> None:
+    print(f"{what:<40} {measured}", flush=True)
+
+
+def tell_nothing(text: str) -> None:
+    return
+
+
+if __name__ == "__main__":
+    sys.exit(main())
