@@ -76,8 +76,9 @@ def _started(resources: Resources) -> Generator[None]:
 
 def _start(scratch: Path, resources: Resources) -> None:
     # Workers of this machine import what the driver imports, from where it lies.
-    packages = str(Path(__file__).resolve().parents[2])
-    environment = {**quiet_environment(resources), "PYTHONPATH": packages}
+    places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(place for place in places if place)
+    environment = {**quiet_environment(resources), "PYTHONPATH": path}
     ray.init(
         address="local",
         num_cpus=os.cpu_count(),

@@ -7,6 +7,7 @@ is that times their number, and said so.
 """
 
 import argparse
+import resource
 import sys
 import tempfile
 import time
@@ -57,10 +58,10 @@ def measure(lab: Lab, count: int, recorded: int) -> None:
     timed(
         "records read in brief, for all", lambda: [ledger.read_brief(key) for key in keys], for_all
     )
-    before = memory()
+    before = peak()
     table = timed("results table, for all", lambda: results.write(folder), for_all)
     tell("its file, for all", f"{table.stat().st_size * for_all / 1e6:.0f} MB")
-    tell("memory to write it, for all", f"{(memory() - before) * for_all:.1f} GB")
+    tell("memory to write it, whatever their number", f"{peak() - before:.1f} GB")
     before = memory()
     evidence = timed("evidence of a report, for all", lambda: load(folder), for_all)
     tell("memory to hold it, for all", f"{(memory() - before) * for_all:.1f} GB")
@@ -85,14 +86,18 @@ def timed(what: str, do: Callable[[], ResultT], times: float = 1.0) -> ResultT:
 
 
 def memory() -> float:
-    """GB that this process has held at most."""
-    import resource
+    """GB that this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e9
 
+
+def peak() -> float:
+    """GB that it has held at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def tell(what: str, measured: str) -> None:
-    print(f"{what:<40} {measured}", flush=True)
+    print(f"{what:<45} {measured}", flush=True)
 
 
 def tell_nothing(text: str) -> None:

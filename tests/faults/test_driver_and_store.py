@@ -122,8 +122,51 @@ def test_every_damaged_entry_of_the_store_is_computed_again(
     assert {s.source for s in records[0].stages.values()} == {"made"}
 
 
-def test_a_clock_that_jumps_changes_no_number(arena: Any, check: Check, tmp_path: Path) -> None:
-    """Leases, heartbeats and the store as a clock that was set a day ahead left them."""
+CLOCK = """
+import os
+import time
+
+now, now_ns = time.time, time.time_ns
+
+
+def ahead():
+    with open(os.environ["CLOCK"]) as file:
+        return int(file.read() or 0)
+
+
+time.time = lambda: now() + ahead()
+time.time_ns = lambda: now_ns() + ahead() * 10**9
+"""
+
+
+def test_a_clock_that_is_set_while_it_runs_changes_no_number(
+    arena: Any, check: Check, tmp_path: Path
+) -> None:
+    """All Python of the study, Ray's and MLflow's too, sees the wall clock go a day ahead, then a
+    day behind where it was. Python imports `sitecustomize` when it starts."""
+    clock, patch = tmp_path / "clock", tmp_path / "patch" / "sitecustomize.py"
+    clock.write_text("0")
+    patch.parent.mkdir()
+    patch.write_text(CLOCK)
+    others = os.environ.get("PYTHONPATH", "")
+    arena.environment |= {
+        "CLOCK": str(clock),
+        "PYTHONPATH": f"{patch.parent}{os.pathsep}{others}".rstrip(os.pathsep),
+    }
+    process, began = arena.start(*arena.command()), time.time()
+    arena.wait_for(trained)
+    clock.write_text("86400")
+    arena.wait_for(lambda event: event.time > began + 80_000)
+    clock.write_text("-86400")
+    ran = arena.ended(process)
+    assert ran.code == 0, ran.text
+    times = [event.time - began for events in arena.events().values() for event in events]
+    assert min(times) < -80_000 and max(times) > 80_000, "the clock was not set"
+    check(arena)
+
+
+def test_files_that_a_clock_a_day_ahead_left_change_no_number(arena: Any, check: Check) -> None:
+    """Leases, heartbeats and the store."""
     process = arena.start(*arena.command())
     arena.wait_for(trained)
     ahead = time.time() + 86400
