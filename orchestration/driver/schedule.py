@@ -96,7 +96,15 @@ class Schedule:
         shared = self._order_of(group, "shared")
         if shared is None or trial.sequence == shared:
             return "shared"
-        return "witness" if self._running_in(group, "witness") is None else None
+        if self._running_in(group, "witness") is not None:
+            return None
+        # A witness that ended first is compared when the first order ends.
+        ended = any(
+            record.role == "witness" and record.sequence != shared
+            for record in self._records.get(group.id, [])
+        )
+        waits = ended and self._running_in(group, "shared") is not None
+        return None if waits else "witness"
 
     def _order_of(self, group: Group, role: Role) -> object:
         """The order that a trial of this role runs, or has finished, in."""

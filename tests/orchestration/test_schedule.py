@@ -88,6 +88,36 @@ def test_two_orders_are_trained_and_the_others_wait_for_them(folder: StudyFolder
     assert schedule.exhausted
 
 
+def test_a_witness_that_ends_first_waits_for_the_other_and_is_not_followed_by_one_more(
+    folder: StudyFolder,
+) -> None:
+    schedule = Schedule(planned(*FIVE_ORDERS), folder)
+    one, other = started(schedule), started(schedule)
+    finish(folder, other)
+    schedule.ended(other.trial.key)
+    assert schedule.next() is None and not schedule.exhausted
+    finish(folder, one)
+    schedule.ended(one.trial.key)
+    assert [started(schedule).role for _ in range(3)] == ["derived"] * 3
+
+
+def test_a_witness_that_ended_first_is_compared_with_the_order_that_replaces_a_lost_one(
+    folder: StudyFolder,
+) -> None:
+    schedule = Schedule(planned(*FIVE_ORDERS), folder)
+    one, other = started(schedule), started(schedule)
+    finish(folder, other)
+    schedule.ended(other.trial.key)
+    finish(folder, one, ok=False)
+    schedule.ended(one.trial.key)
+    again = started(schedule)
+    assert again.role == "shared"
+    assert schedule.next() is None
+    finish(folder, again)
+    schedule.ended(again.trial.key)
+    assert started(schedule).role == "derived"
+
+
 def test_where_hashes_differ_every_order_is_trained_for_real(folder: StudyFolder) -> None:
     schedule = Schedule(planned(*FIVE_ORDERS), folder)
     roles = roles_to_the_end(schedule, folder, differ=True)
