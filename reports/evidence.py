@@ -171,13 +171,14 @@ def load(folder: StudyFolder) -> Evidence:
         ) from None
     planned, ledger = {trial.key for trial in plan.trials}, Ledger(folder)
     found, measurements = dict[str, Record](), Measurements()
-    for key in planned.intersection(ledger.keys()):
+    known = ledger.keys()
+    for key in planned.intersection(known):
         record = ledger.read(key)
         if record is not None:
             measurements.add(record)
             found[key] = record.model_copy(update={"rows": ()})
     records = tuple(found[trial.key] for trial in plan.trials if trial.key in found)
-    return Evidence(plan, records, len(ledger.keys()) - len(records), measurements)
+    return Evidence(plan, records, len(known) - len(records), measurements)
 
 
 def classes_of(record: Record) -> list[str]:

@@ -199,7 +199,7 @@ def prepared(device: str, threads: int | None) -> "torch.device":
     os.environ.update(DETERMINISTIC)
     if threads is not None:
         torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     if device == "cpu":
         keep_freed_memory()
     return torch_device(device)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,14 +63,19 @@ def started(schedule: Schedule) -> Start:
     return start
 
 
+def end(schedule: Schedule, folder: StudyFolder, start: Start, **how: Any) -> None:
+    """Its record is there, and the schedule is told."""
+    finish(folder, start, **how)
+    schedule.ended(start.trial.key)
+
+
 def roles_to_the_end(schedule: Schedule, folder: StudyFolder, **how: bool) -> list[str]:
     """One trial after another."""
     roles: list[str] = []
     while not schedule.exhausted:
         start = started(schedule)
         roles.append(start.role)
-        finish(folder, start, **how)
-        schedule.ended(start.trial.key)
+        end(schedule, folder, start, **how)
     return roles
 
 
@@ -79,11 +85,9 @@ def test_two_orders_are_trained_and_the_others_wait_for_them(folder: StudyFolder
     assert (one.role, other.role) == ("shared", "witness")
     assert one.trial.sequence != other.trial.sequence
     assert schedule.next() is None and not schedule.exhausted
-    finish(folder, one)
-    schedule.ended(one.trial.key)
+    end(schedule, folder, one)
     assert schedule.next() is None
-    finish(folder, other)
-    schedule.ended(other.trial.key)
+    end(schedule, folder, other)
     assert [started(schedule).role for _ in range(3)] == ["derived"] * 3
     assert schedule.exhausted
 
@@ -93,11 +97,9 @@ def test_a_witness_that_ends_first_waits_for_the_other_and_is_not_followed_by_on
 ) -> None:
     schedule = Schedule(planned(*FIVE_ORDERS), folder)
     one, other = started(schedule), started(schedule)
-    finish(folder, other)
-    schedule.ended(other.trial.key)
+    end(schedule, folder, other)
     assert schedule.next() is None and not schedule.exhausted
-    finish(folder, one)
-    schedule.ended(one.trial.key)
+    end(schedule, folder, one)
     assert [started(schedule).role for _ in range(3)] == ["derived"] * 3
 
 
@@ -106,15 +108,12 @@ def test_a_witness_that_ended_first_is_compared_with_the_order_that_replaces_a_l
 ) -> None:
     schedule = Schedule(planned(*FIVE_ORDERS), folder)
     one, other = started(schedule), started(schedule)
-    finish(folder, other)
-    schedule.ended(other.trial.key)
-    finish(folder, one, ok=False)
-    schedule.ended(one.trial.key)
+    end(schedule, folder, other)
+    end(schedule, folder, one, ok=False)
     again = started(schedule)
     assert again.role == "shared"
     assert schedule.next() is None
-    finish(folder, again)
-    schedule.ended(again.trial.key)
+    end(schedule, folder, again)
     assert started(schedule).role == "derived"
 
 
@@ -144,10 +143,8 @@ def test_trials_that_fail_are_replaced_and_nothing_waits_for_ever(folder: StudyF
 def test_a_lost_witness_is_replaced_by_the_next_order(folder: StudyFolder) -> None:
     schedule = Schedule(planned(*FIVE_ORDERS), folder)
     one, other = started(schedule), started(schedule)
-    finish(folder, one)
-    schedule.ended(one.trial.key)
-    finish(folder, other, ok=False)
-    schedule.ended(other.trial.key)
+    end(schedule, folder, one)
+    end(schedule, folder, other, ok=False)
     assert started(schedule).role == "witness"
     assert schedule.next() is None
 
@@ -156,8 +153,7 @@ def test_records_of_other_machines_are_not_compared(folder: StudyFolder) -> None
     schedule = Schedule(planned(*FIVE_ORDERS), folder)
     one, other = started(schedule), started(schedule)
     for start, device in ((one, "cpu:avx2"), (other, "cuda:sm_90")):
-        finish(folder, start, device=device)
-        schedule.ended(start.trial.key)
+        end(schedule, folder, start, device=device)
     assert not schedule.certificates
     assert started(schedule).role == "witness"
 
