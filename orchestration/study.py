@@ -222,6 +222,12 @@ def order_numbers(plan: Plan) -> dict[str, str]:
     return {order: f"O{i}" for i, (_, order) in enumerate(sorted(found), start=1)}
 
 
+def varying_axes(plan: Plan) -> list[str]:
+    """Axes on which the trials of a plan differ."""
+    names = plan.trials[0].axes if plan.trials else {}
+    return [name for name in names if len({trial.axes[name] for trial in plan.trials}) > 1]
+
+
 def trial_key(
     config: Config,
     sequence: Sequence,

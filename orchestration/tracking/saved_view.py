@@ -5,10 +5,9 @@ an address of its own.
 """
 
 import json
-from collections.abc import Iterable
 from urllib.request import Request, urlopen
 
-from orchestration.study import Plan
+from orchestration.study import Plan, varying_axes
 from orchestration.tracking.naming import metric_name, short_axes
 
 NAME = "moleflow"
@@ -65,20 +64,11 @@ def study_pages(address: str) -> dict[str, str]:
 
 def varied(plan: Plan) -> list[str]:
     """Parameters of runs that differ between trials."""
-    axes = dict.fromkeys(axis for trial in plan.trials for axis in trial.axes)
-    short = short_axes(axes)
-    found = [
-        short.get(axis, axis)
-        for axis in axes
-        if _differ(trial.axes.get(axis) for trial in plan.trials)
-    ]
-    if _differ(trial.seed for trial in plan.trials):
+    short = short_axes(plan.trials[0].axes if plan.trials else ())
+    found = [short.get(axis, axis) for axis in varying_axes(plan)]
+    if len({trial.seed for trial in plan.trials}) > 1:
         found.append("seed")
     return [metric_name(name) for name in found]
-
-
-def _differ(values: Iterable[object]) -> bool:
-    return len(set(values)) > 1
 
 
 def _column(kind: str, name: str) -> str:

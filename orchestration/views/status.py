@@ -18,7 +18,7 @@ from orchestration.events import read_events
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Ledger
 from orchestration.store.lease import PATIENCE, Lease, active
-from orchestration.study import Plan, Trial
+from orchestration.study import Plan, Trial, varying_axes
 from orchestration.terms import Role
 from orchestration.views.board import Board
 from orchestration.views.display import (
@@ -179,7 +179,7 @@ def _driver(found: Standing) -> str:
 def _trials(found: Standing) -> Table:
     """Every trial of the plan."""
     board = found.board
-    axes = [name for name in _varying(board.plan) if name not in ("order", "task0")]
+    axes = [name for name in varying_axes(board.plan) if name not in ("order", "task0")]
     roles = {} if board.complete else board.roles()
     lost = {state.trial.key for state in found.lost}
     table = new_table("trial", "state", "order", "seed", *axes, "time", *METRIC_HEADS, "node")
@@ -199,12 +199,6 @@ def _trials(found: Standing) -> Table:
         ]
         table.add_row(*cells)
     return table
-
-
-def _varying(plan: Plan) -> list[str]:
-    """Axes on which the trials of a plan differ."""
-    names = plan.trials[0].axes if plan.trials else {}
-    return [name for name in names if len({trial.axes[name] for trial in plan.trials}) > 1]
 
 
 def _state(board: Board, trial: Trial, lost: str, role: Role | None) -> str:
