@@ -38,6 +38,8 @@ class Resources(Settings):
     (`ray start --resources '{"rtx3090": 1}'`)."""
     address: str | None = None
     """An existing Ray cluster, e.g. `auto` or `10.0.0.1:6379`; none: a cluster of this machine."""
+    autoscaling: bool = False
+    """Whether that cluster starts nodes for trials that wait: what no node has is not refused."""
     max_retries: Annotated[int, Field(ge=0)] = 2
     """How often a trial is started again after its worker was lost or failed to read or write."""
     stall_limit: Positive = 3600.0
@@ -52,6 +54,8 @@ class Resources(Settings):
                 raise ValueError(
                     f"{name} per trial: {amount} is above 1, so it must be a whole number"
                 )
+        if self.autoscaling and self.address is None:
+            raise ValueError("autoscaling is of a cluster that exists, so it needs an address")
         return self
 
     @property

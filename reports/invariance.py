@@ -71,9 +71,10 @@ class Invariance:
         where = f"n = {self.groups} groups with the same task 0 and seed"
         if not parts:
             return f"The trials share all that they trained, so none could be compared ({where})."
+        further = "trial was" if self.derived == 1 else "trials were"
         derived = (
-            f" {self.derived} further trials were derived: they use what the compared ones "
-            "trained, in another order."
+            f" {self.derived} further {further} derived, with what the compared ones trained, in "
+            "another order."
         )
         return (
             f"Bit-identical between trials with different orders, trained apart: "

@@ -83,6 +83,9 @@ class Machines:
 
     runner: Annotated[str, Parameter(help="ray_tune, or inline: this process.")] = "ray_tune"
     address: Annotated[str | None, Parameter(help="An existing Ray cluster, e.g. auto.")] = None
+    autoscaling: Annotated[
+        bool, Parameter(help="That cluster starts nodes for trials that wait: begin without.")
+    ] = False
     cpus_per_trial: Annotated[float, Parameter(help="CPU cores of a trial.")] = 1.0
     gpus_per_trial: Annotated[float, Parameter(help="GPUs of a trial; fractions share.")] = 0.0
     device: Annotated[str, Parameter(help="auto, or cpu: the processor in any case.")] = "auto"
@@ -134,7 +137,8 @@ def run(
     check_retry(keeping.retry)
     os.environ.update(tracking_environment() | worker_environment(terms.resources))
     session = Session(place, keeping.mlflow_uri, out, err)
-    runner, tracker = new_runner(machines.runner, place, terms), session.tracker()
+    runner = new_runner(machines.runner, place, terms, session.warn)
+    tracker = session.tracker()
     wanted = customised(found, request)
     place.claim()
     try:

@@ -1,6 +1,7 @@
 """A run of a study in the driver: runner, live view and tracking side by side; then the results."""
 
 import importlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,9 @@ class Session:
         self._err.print(f"[yellow]warning:[/] {escape(text)}")
 
 
-def new_runner(name: str, root: Root, terms: Terms) -> Runner:
+def new_runner(
+    name: str, root: Root, terms: Terms, warn: Callable[[str], None] | None = None
+) -> Runner:
     """The runner of that name.
 
     Raises:
@@ -96,4 +99,4 @@ def new_runner(name: str, root: Root, terms: Terms) -> Runner:
     if name not in RUNNERS:
         raise StudyError(f"--runner {name}: choose one of {', '.join(RUNNERS)}")
     module, kind = RUNNERS[name]
-    return getattr(importlib.import_module(module), kind)(root, terms)
+    return getattr(importlib.import_module(module), kind)(root, terms, warn)

@@ -27,8 +27,9 @@ class Sharing:
         text = f"{self.asked} tasks, of which {trained} are trained and the rest shared"
         if not self.derived:
             return text
+        wait = "1 trial waits" if self.derived == 1 else f"{self.derived} trials wait"
         return (
-            f"{text}; {self.derived} trials wait for the order-invariance certificate, for which "
+            f"{text}; {wait} for the order-invariance certificate, for which "
             f"{self.witnesses} tasks are trained twice"
         )
 

@@ -29,12 +29,14 @@ def run_trial(trial: Trial, root: Root, terms: Terms) -> str:
 class Runner(ABC):
     """Runs trials of one study until each has a ledger record."""
 
-    def __init__(self, root: Root, terms: Terms):
+    def __init__(self, root: Root, terms: Terms, warn: Callable[[str], None] | None = None):
         """Args:
         terms: of every trial; the schedule decides each one's role.
+        warn: told what the user should know while trials run.
         """
         self.root = root
         self.terms = terms
+        self.warn = warn or _unheard
 
     @property
     def resources(self) -> Resources:
@@ -50,6 +52,10 @@ class Runner(ABC):
             StudyError: no machine has what a trial asks for; nothing was started.
             KeyboardInterrupt: SIGINT or SIGTERM; every worker has ended.
         """
+
+
+def _unheard(text: str) -> None:
+    """Nobody listens."""
 
 
 def hand_out(schedule: Schedule, folder: StudyFolder) -> Start | None:

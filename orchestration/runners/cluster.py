@@ -11,11 +11,13 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray.util import accelerators
 
 from moleflow.errors import StudyError
 from orchestration.runners.base import quiet_environment
@@ -26,9 +28,21 @@ from orchestration.terms import Resources
 PATIENCE = 10.0
 """Seconds in which an address must answer."""
 GB = 1e9
+AHEAD = 16
+"""Most trials, or as many as there is room for, that wait for a place on a cluster that was joined:
+its autoscaler starts nodes for them."""
+LOOK = 1.0
+"""Seconds between two looks at a cluster's nodes."""
 SLIVER = 0.001
 """What a trial takes of a resource that only says what a node is."""
 BUILT_IN = re.compile(r"CPU|GPU|memory|object_store_memory|node:.*|.*_group_.*")
+
+RAYS_KINDS = frozenset(
+    value
+    for name, value in vars(accelerators).items()
+    if isinstance(value, str) and not name.startswith("_")
+)
+"""Accelerator types that Ray finds out by itself."""
 
 Node = Mapping[str, float]
 """Resources that a node declares, by Ray's names; memory in bytes."""
@@ -148,7 +162,8 @@ def share_of_a_node(resources: Resources) -> dict[str, float]:
     """What one trial takes of a node, by Ray's names.
 
     Raises:
-        StudyError: no node has as much, or none is of that kind.
+        StudyError: no node has as much, or none is of that kind. With `resources.autoscaling` such
+            a node may come, and only Ray knows which can.
     """
     nodes = alive_nodes()
     share = {
@@ -157,24 +172,37 @@ def share_of_a_node(resources: Resources) -> dict[str, float]:
         "memory": resources.memory_per_trial * GB,
     }
     if resources.accelerator is not None:
-        share[_declared(resources.accelerator, nodes)] = SLIVER
+        share[_declared(resources.accelerator, nodes, resources.autoscaling)] = SLIVER
     share = {name: amount for name, amount in share.items() if amount > 0}
-    if not any(fitting(node, share) for node in nodes):
+    if not resources.autoscaling and not any(fitting(node, share) for node in nodes):
         raise StudyError(
-            f"a trial asks for {_described(share)}, and no node has as much "
-            f"(the cluster's nodes: {'; '.join(map(_described, nodes)) or 'none'}); "
-            "ask for less per trial, or join a larger cluster"
+            f"a trial asks for {_described(share)}, and no node has as much ({_told(nodes)}); "
+            "ask for less per trial, or join a larger cluster (--autoscaling: one that starts "
+            "nodes for trials that wait)"
         )
     return share
 
 
-def slots(resources: Resources, share: Node) -> int:
-    """How many trials may be handed out at a time.
+class Room:
+    """How many trials may be handed out at a time: as many as fit on the nodes that are there now,
+    and on a cluster that was joined more, so that an autoscaler sees trials that wait."""
 
-    A cluster that was joined may grow: twice as many make its autoscaler see demand.
-    """
-    found = sum(fitting(node, share) for node in alive_nodes())
-    return 2 * found if resources.address else found
+    def __init__(self, resources: Resources, share: Node):
+        self._joined = resources.address is not None
+        self._share = share
+        self._looked = -math.inf
+        self._found = 0
+
+    def __call__(self) -> int:
+        now = time.monotonic()
+        if now - self._looked > LOOK:
+            self._found = sum(fitting(node, self._share) for node in alive_nodes())
+            self._looked = now
+        return self._found + max(self._found, AHEAD) if self._joined else self._found
+
+    def __str__(self) -> str:
+        """What is asked for, and what there is."""
+        return f"a trial asks for {_described(self._share)}; {_told(alive_nodes())}"
 
 
 def alive_nodes() -> list[Node]:
@@ -193,10 +221,14 @@ def fitting(node: Node, share: Node) -> int:
     return min(counts)
 
 
-def _declared(kind: str, nodes: Sequence[Node]) -> str:
-    for name in (f"accelerator_type:{kind}", kind):
+def _declared(kind: str, nodes: Sequence[Node], more_come: bool) -> str:
+    """Ray's name of a kind of node."""
+    known_to_ray = f"accelerator_type:{kind}"
+    for name in (known_to_ray, kind):
         if any(name in node for node in nodes):
             return name
+    if more_come:
+        return known_to_ray if kind in RAYS_KINDS else kind
     known = {n.removeprefix("accelerator_type:") for node in nodes for n in node if _is_kind(n)}
     raise StudyError(
         f"--accelerator {kind}: no node declares it (declared: "
@@ -207,6 +239,10 @@ def _declared(kind: str, nodes: Sequence[Node]) -> str:
 
 def _is_kind(name: str) -> bool:
     return BUILT_IN.fullmatch(name) is None
+
+
+def _told(nodes: Sequence[Node]) -> str:
+    return f"the cluster's nodes: {'; '.join(map(_described, nodes)) or 'none'}"
 
 
 def _described(amounts: Node) -> str:

@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -40,7 +40,7 @@ from orchestration.runners.base import (
     last_of,
     run_trial,
 )
-from orchestration.runners.cluster import cluster, share_of_a_node, slots
+from orchestration.runners.cluster import Room, cluster, share_of_a_node
 from orchestration.runners.guard import HUNG, Guard, Limit
 from orchestration.runners.worker import announce, asked_trial, output_kept
 from orchestration.study import Plan, Trial
@@ -48,6 +48,8 @@ from orchestration.terms import Terms
 
 __all__ = ["RayTuneRunner", "cluster"]
 
+NO_PLACE = 60.0
+"""Seconds in which trials wait and none runs, after which that is said."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """Escape sequences by which Ray colours tracebacks."""
 
@@ -66,7 +68,7 @@ class RayTuneRunner(Runner):
                 share = share_of_a_node(self.resources)
                 self._check_nodes(Path(plan.data_root))
                 with Guard(folder, self.resources) as guard:
-                    desk = Desk(schedule, folder, guard)
+                    desk = Desk(schedule, folder, guard, Room(self.resources, share), self.warn)
                     self._run_wave(folder, desk, share, len(plan.trials), function)
         finally:
             # Also what a driver that was killed has left: no wave is ever used again.
@@ -95,7 +97,8 @@ class RayTuneRunner(Runner):
             storage_path=str(folder.path / "waves"),
             search_alg=_Feed(desk),
             num_samples=-1,
-            max_concurrent_trials=min(slots(self.resources, share), most),
+            # How many trials Tune lets wait for a place; how many are out is the desk's to say.
+            max_concurrent_trials=most,
             max_failures=self.resources.max_retries,
             reuse_actors=False,
             raise_on_failed_trial=False,
@@ -109,10 +112,22 @@ class RayTuneRunner(Runner):
 class Desk:
     """Hands trials of a schedule to Tune, and learns what became of them."""
 
-    def __init__(self, schedule: Schedule, folder: StudyFolder, guard: Guard):
+    def __init__(
+        self,
+        schedule: Schedule,
+        folder: StudyFolder,
+        guard: Guard,
+        room: Callable[[], int],
+        warn: Callable[[str], None],
+    ):
         self._schedule = schedule
         self._folder = folder
         self._guard = guard
+        self._room = room
+        self._warn = warn
+        self._running: set[str] = set()
+        self._idle_since = time.monotonic()
+        self._warned = False
         self._ledger = Ledger(folder)
         self._out: dict[str, Trial] = {}
         self._unrecorded: list[str] = []
@@ -123,11 +138,13 @@ class Desk:
         return self._schedule.exhausted
 
     def hand_out(self) -> dict[str, str] | None:
-        """The next trial as Tune's config; None while all that are left must wait.
+        """The next trial as Tune's config; None while no more fit, or all that are left must wait.
 
         Raises:
             StudyError: they wait for nothing, as none is in work.
         """
+        if self._out and len(self._out) >= self._room():
+            return None
         start = hand_out(self._schedule, self._folder)
         if start is not None:
             self._out[start.trial.key] = start.trial
@@ -138,7 +155,8 @@ class Desk:
         return None
 
     def began(self, tuned: Any) -> None:
-        actor = tuned.temporary_state.ray_actor
+        actor, self._warned = tuned.temporary_state.ray_actor, False
+        self._running.add(_key_of(tuned))
 
         def end(limit: Limit) -> None:
             if limit == "wall":
@@ -150,6 +168,7 @@ class Desk:
 
     def tries_again(self, tuned: Any) -> None:
         self._guard.ended(_key_of(tuned))
+        self._rest(_key_of(tuned))
 
     def failed(self, tuned: Any) -> None:
         """All attempts are used up; it goes on record, unless the last one still wrote its own."""
@@ -171,9 +190,17 @@ class Desk:
         self._end(key)
 
     def check(self) -> None:
-        """Raises what ended the guard."""
+        """Again and again. Raises what ended the guard."""
         if self._guard.error is not None:
             raise self._guard.error
+        waits = self._out and not self._running and not self._warned
+        if waits and time.monotonic() - self._idle_since > NO_PLACE:
+            self._warned = True
+            self._warn(
+                f"no trial has found a place for {NO_PLACE:g} s: {self._room}. Other work may fill "
+                "them; where an autoscaler should start some, `ray status` on the cluster's head "
+                "says why it does not"
+            )
 
     def check_ended(self) -> None:
         """After a wave.
@@ -199,7 +226,12 @@ class Desk:
 
     def _end(self, key: str) -> None:
         del self._out[key]
+        self._rest(key)
         self._schedule.ended(key)
+
+    def _rest(self, key: str) -> None:
+        self._running.discard(key)
+        self._idle_since = time.monotonic()
 
 
 class _Feed(Searcher):

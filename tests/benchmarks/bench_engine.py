@@ -268,8 +268,10 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 
 
 def main() -> None:
+    import logging
     import os
 
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     os.environ.update(base.quiet_environment(Resources()) | tracking.quiet_environment())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; none: all")

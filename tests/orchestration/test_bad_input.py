@@ -99,6 +99,7 @@ def wrong_mask(data: Path) -> None:
         (spoil_nothing, ["--data", "DATA", "--seeds", "0"], ["--seeds 0"]),
         (spoil_nothing, ["--data", "DATA", "--runner", "slurm"], ["slurm", "ray_tune, inline"]),
         (spoil_nothing, ["--data", "DATA", "--cpus-per-trial", "-1"], ["cpus_per_trial", "-1"]),
+        (spoil_nothing, ["--data", "DATA", "--autoscaling"], ["autoscaling", "address"]),
         (spoil_nothing, ["--data", "DATA", "--mlflow-uri", "nonsense"], ["nonsense", "sqlite"]),
         (spoil_nothing, ["--data", "DATA", "--root", "FILE/below"], ["below", "--root"]),
     ],

@@ -1,0 +1,239 @@
+"""A cluster whose autoscaler starts nodes: Ray's own, with its provider of nodes on one machine."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestration.driver.schedule import Schedule
+from orchestration.layout import Root
+from orchestration.ledger import Failure, Ledger
+from orchestration.runners import cluster, ray_tune
+from orchestration.runners.base import describe_failure
+from orchestration.runners.guard import Guard
+from orchestration.study import Plan, Trial
+from orchestration.terms import Resources, Terms
+from tests.processes import marked, wait_for
+
+pytestmark = pytest.mark.cluster
+TOP = Path(__file__).resolve().parents[2]
+MOST = 3
+"""Nodes that the autoscaler may start."""
+COMMANDS = (
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
+)
+
+HEAD = """
+import sys
+import ray
+from ray.cluster_utils import Cluster
+
+Cluster(
+    initialize_head=True,
+    head_node_args={
+        "num_cpus": 0,
+        "gcs_server_port": int(sys.argv[1]),
+        "autoscaling_config": sys.argv[2],
+        "include_dashboard": False,
+    },
+)
+print("runs", flush=True)
+sys.stdin.readline()
+"""
+
+DRIVER = """
+import sys
+from orchestration.layout import Root
+from orchestration.runners.ray_tune import RayTuneRunner
+from orchestration.driver.schedule import Schedule
+from orchestration.study import Plan
+from orchestration.terms import Resources, Terms
+from tests.orchestration.test_growing_cluster import meet
+
+root = Root.at(sys.argv[1])
+plan = Plan.model_validate_json(root.study("small").asked.read_text())
+terms = Terms(resources=Resources(address=sys.argv[2], gpus_per_trial=1.0, autoscaling=True))
+RayTuneRunner(root, terms).run(plan, Schedule(plan, root.study("small")), meet)
+"""
+
+
+def meet(trial: Trial, root: Root, terms: Terms) -> str:
+    """Ends when as many trials are at work as nodes can come; records its node."""
+    import ray
+
+    folder = root.study(trial.study)
+    here = folder.path / "meeting"
+    here.mkdir(exist_ok=True)
+    (here / trial.key).touch()
+    deadline = time.monotonic() + 90
+    while len(list(here.iterdir())) < MOST and time.monotonic() < deadline:
+        time.sleep(0.1)
+    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
+    node = ray.get_runtime_context().get_node_id()
+    changes = {"status": "finished", "failure": None, "host": node, "ended": time.time()}
+    Ledger(folder).write(record.model_copy(update=changes))
+    return "finished"
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def autoscaling(address: str) -> dict[str, object]:
+    """A head on which no trial fits, and GPU nodes of which none is there at first."""
+    return {
+        "cluster_name": "growing",
+        "max_workers": MOST,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 10,
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": address,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "auth": {},
+        "head_node_type": "ray.head.default",
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        **{name: [] for name in COMMANDS},
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+            "gpu": {
+                "resources": {"CPU": 1, "GPU": 1, "object_store_memory": 10**8},
+                "node_config": {},
+                "min_workers": 0,
+                "max_workers": MOST,
+            },
+        },
+    }
+
+
+@contextmanager
+def growing_cluster(folder: Path) -> Generator[str]:
+    """A head and its autoscaler, whose nodes are ended too; gives its address.
+
+    Args:
+        folder: what Ray keeps; its path is short, as sockets lie in it.
+    """
+    host, port = socket.gethostbyname(socket.gethostname()), free_port()
+    address, config = f"{host}:{port}", folder / "autoscaling.json"
+    config.write_text(json.dumps(autoscaling(address)))
+    (folder / "ray").mkdir()
+    mark = f"RAY_TMPDIR={folder}"
+    head = subprocess.Popen(
+        [sys.executable, "-c", HEAD, str(port), str(config)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+        env=os.environ
+        | {
+            "RAY_TMPDIR": str(folder),
+            "RAY_FAKE_CLUSTER": "1",
+            "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+            "PYTHONPATH": str(TOP),
+        },
+    )
+    try:
+        assert head.stdout is not None
+        assert head.stdout.readline() == "runs\n"
+        yield address
+    finally:
+        # The autoscaler's nodes are children of its own, and would outlive it.
+        for pid in marked(mark):
+            os.kill(pid, signal.SIGKILL)
+        head.communicate()
+        wait_for(lambda: not marked(mark), 20)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    folder = Path("/tmp") / f"mf-grows-{os.getpid()}"
+    folder.mkdir()
+    try:
+        with growing_cluster(folder) as found:
+            yield found
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
+    ran = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(root.path), address],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(TOP)},
+    )
+    assert ran.returncode == 0, ran.stderr
+    records = list(Ledger(root.study("small")).records())
+    assert {record.status for record in records} == {"finished"}
+    assert len(records) == len(plan.trials)
+    assert len({record.host for record in records}) == MOST
+
+
+def test_that_no_trial_finds_a_place_is_said_once(
+    plan: Plan, root: Root, monkeypatch: pytest.MonkeyPatch
+):
+    said: list[str] = []
+    folder = root.study("small")
+    room = cluster.Room(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
+    monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 4.0}])
+    desk = ray_tune.Desk(
+        Schedule(plan, folder), folder, Guard(folder, Resources()), room, said.append
+    )
+    monkeypatch.setattr(ray_tune, "NO_PLACE", 0.0)
+    desk.check()
+    assert not said
+    desk.hand_out()
+    desk.check()
+    desk.check()
+    assert len(said) == 1
+    assert "asks for 1 CPUs, 1 GPUs; the cluster's nodes: 4 CPUs, 0 GPUs. Other work" in said[0]
+
+
+def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    nodes: list[cluster.Node] = []
+    monkeypatch.setattr(cluster, "alive_nodes", lambda: nodes)
+    monkeypatch.setattr(cluster, "LOOK", 0.0)
+    asked = Resources(address="auto", gpus_per_trial=0.5, autoscaling=True)
+    room = cluster.Room(asked, {"CPU": 1.0, "GPU": 0.5})
+    assert room() == 16
+    nodes += [{"CPU": 4.0, "GPU": 1.0}] * 3
+    assert room() == 6 + 16
+    nodes += [{"CPU": 4.0, "GPU": 1.0}] * 7
+    assert room() == 20 + 20
+
+
+def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 2.0}])
+    assert cluster.Room(Resources(), {"CPU": 1.0})() == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("A10G", "accelerator_type:A10G"), ("rtx3090", "rtx3090")]
+)
+def test_a_kind_of_node_that_may_come_has_the_name_that_ray_gives_it(
+    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 0.0}])
+    asked = Resources(address="auto", accelerator=kind, autoscaling=True)
+    assert name in cluster.share_of_a_node(asked)
