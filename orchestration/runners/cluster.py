@@ -200,7 +200,7 @@ class Room:
             self._looked = now
         return self._found + max(self._found, AHEAD) if self._joined else self._found
 
-    def __str__(self) -> str:
+    def described(self) -> str:
         """What is asked for, and what there is."""
         return f"a trial asks for {_described(self._share)}; {_told(alive_nodes())}"
 

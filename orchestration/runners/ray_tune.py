@@ -48,8 +48,8 @@ from orchestration.terms import Terms
 
 __all__ = ["RayTuneRunner", "cluster"]
 
-NO_PLACE = 60.0
-"""Seconds in which trials wait and none runs, after which that is said."""
+UNBEGUN = 60.0
+"""Seconds in which trials were handed out and none runs, after which that is said."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """Escape sequences by which Ray colours tracebacks."""
 
@@ -117,7 +117,7 @@ class Desk:
         schedule: Schedule,
         folder: StudyFolder,
         guard: Guard,
-        room: Callable[[], int],
+        room: Room,
         warn: Callable[[str], None],
     ):
         self._schedule = schedule
@@ -194,12 +194,12 @@ class Desk:
         if self._guard.error is not None:
             raise self._guard.error
         waits = self._out and not self._running and not self._warned
-        if waits and time.monotonic() - self._idle_since > NO_PLACE:
+        if waits and time.monotonic() - self._idle_since > UNBEGUN:
             self._warned = True
             self._warn(
-                f"no trial has found a place for {NO_PLACE:g} s: {self._room}. Other work may fill "
-                "them; where an autoscaler should start some, `ray status` on the cluster's head "
-                "says why it does not"
+                f"no trial has begun for {UNBEGUN:g} s: {self._room.described()}. Other work may "
+                "fill them; where an autoscaler should start some, `ray status` on the cluster's "
+                "head says why it does not"
             )
 
     def check_ended(self) -> None:

@@ -18,6 +18,9 @@ from orchestration.ledger import write_atomically
 from orchestration.study import Trial
 
 STDOUT, STDERR = 1, 2
+MOUNTING = 60.0
+"""Seconds in which a node must see what the driver wrote: it may have joined before its mounts. It
+also keeps a node that never will from failing trial after trial."""
 
 
 class Worker(Settings):
@@ -46,12 +49,15 @@ def asked_trial(folder: StudyFolder, key: str) -> Trial:
     Raises:
         OSError: the driver wrote it elsewhere.
     """
-    path = folder.asked_of(key)
+    path, deadline = folder.asked_of(key), time.monotonic() + MOUNTING
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
     try:
         return Trial.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{path} is not there on {platform.node()}: --root must be a folder that all nodes see"
+            f"{path} is not there on {platform.node()} after {MOUNTING:g} s: --root must be a "
+            "folder that all nodes see"
         ) from None
 
 

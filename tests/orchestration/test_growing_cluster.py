@@ -188,9 +188,7 @@ def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
     assert len({record.host for record in records}) == MOST
 
 
-def test_that_no_trial_finds_a_place_is_said_once(
-    plan: Plan, root: Root, monkeypatch: pytest.MonkeyPatch
-):
+def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: pytest.MonkeyPatch):
     said: list[str] = []
     folder = root.study("small")
     room = cluster.Room(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
@@ -198,7 +196,7 @@ def test_that_no_trial_finds_a_place_is_said_once(
     desk = ray_tune.Desk(
         Schedule(plan, folder), folder, Guard(folder, Resources()), room, said.append
     )
-    monkeypatch.setattr(ray_tune, "NO_PLACE", 0.0)
+    monkeypatch.setattr(ray_tune, "UNBEGUN", 0.0)
     desk.check()
     assert not said
     desk.hand_out()
