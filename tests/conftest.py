@@ -1,6 +1,8 @@
 """Tests check shapes and types of `moleflow`: the hook must stand before its first import."""
 
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,14 @@ from moleflow.config import Config  # noqa: E402
 from orchestration.runners import base as runners  # noqa: E402
 from orchestration.terms import Resources  # noqa: E402
 from orchestration.tracking import base as tracking  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell has SIGINT ignored by what it starts in the background: so would all that tests
+    start, and wait for ever for what they interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +69,7 @@ def tiny() -> Config:
 def quiet_libraries() -> Iterator[None]:
     """What the CLI does before it imports Ray and MLflow. One for all: Ray reads its token once
     in the life of a process."""
+    assert "ray" not in sys.modules, "a test file imports Ray before its token is set"
     added = runners.quiet_environment(Resources()) | tracking.quiet_environment()
     before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)

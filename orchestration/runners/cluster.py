@@ -29,8 +29,8 @@ PATIENCE = 10.0
 """Seconds in which an address must answer."""
 GB = 1e9
 AHEAD = 16
-"""Most trials, or as many as there is room for, that wait for a place on a cluster that was joined:
-its autoscaler starts nodes for them."""
+"""Trials that may wait for a place on a cluster that was joined, or as many as there is room for if
+that is more: an autoscaler starts nodes for them."""
 LOOK = 1.0
 """Seconds between two looks at a cluster's nodes."""
 SLIVER = 0.001

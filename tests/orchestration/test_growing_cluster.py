@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ import pytest
 from orchestration.driver.schedule import Schedule
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger
-from orchestration.runners import cluster, ray_tune
 from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard
 from orchestration.study import Plan, Trial
@@ -125,6 +124,15 @@ def autoscaling(address: str) -> dict[str, object]:
     }
 
 
+def killed(mark: str) -> list[int]:
+    """Processes with the mark, all of which were sent a signal."""
+    found = marked(mark)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
 @contextmanager
 def growing_cluster(folder: Path) -> Generator[str]:
     """A head and its autoscaler, whose nodes are ended too; gives its address.
@@ -132,8 +140,10 @@ def growing_cluster(folder: Path) -> Generator[str]:
     Args:
         folder: what Ray keeps; its path is short, as sockets lie in it.
     """
-    host, port = socket.gethostbyname(socket.gethostname()), free_port()
-    address, config = f"{host}:{port}", folder / "autoscaling.json"
+    from ray.util import get_node_ip_address
+
+    port, config = free_port(), folder / "autoscaling.json"
+    address = f"{get_node_ip_address()}:{port}"
     config.write_text(json.dumps(autoscaling(address)))
     (folder / "ray").mkdir()
     mark = f"RAY_TMPDIR={folder}"
@@ -157,10 +167,8 @@ def growing_cluster(folder: Path) -> Generator[str]:
         yield address
     finally:
         # The autoscaler's nodes are children of its own, and would outlive it.
-        for pid in marked(mark):
-            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not killed(mark), 20)
         head.communicate()
-        wait_for(lambda: not marked(mark), 20)
 
 
 @pytest.fixture
@@ -180,6 +188,7 @@ def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": str(TOP)},
+        timeout=180,
     )
     assert ran.returncode == 0, ran.stderr
     records = list(Ledger(root.study("small")).records())
@@ -189,6 +198,8 @@ def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
 
 
 def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: pytest.MonkeyPatch):
+    from orchestration.runners import cluster, ray_tune
+
     said: list[str] = []
     folder = root.study("small")
     room = cluster.Room(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
@@ -209,6 +220,8 @@ def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: 
 def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ):
+    from orchestration.runners import cluster
+
     nodes: list[cluster.Node] = []
     monkeypatch.setattr(cluster, "alive_nodes", lambda: nodes)
     monkeypatch.setattr(cluster, "LOOK", 0.0)
@@ -222,6 +235,8 @@ def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
 
 
 def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.MonkeyPatch):
+    from orchestration.runners import cluster
+
     monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 2.0}])
     assert cluster.Room(Resources(), {"CPU": 1.0})() == 2
 
@@ -232,6 +247,8 @@ def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.Mon
 def test_a_kind_of_node_that_may_come_has_the_name_that_ray_gives_it(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ):
+    from orchestration.runners import cluster
+
     monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 0.0}])
     asked = Resources(address="auto", accelerator=kind, autoscaling=True)
     assert name in cluster.share_of_a_node(asked)
