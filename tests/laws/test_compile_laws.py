@@ -35,6 +35,7 @@ print(json.dumps([losses, len(used)]))
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_training_is_plain_training(tmp_path: Path) -> None:
     run = [sys.executable, "-c", SCRIPT]
