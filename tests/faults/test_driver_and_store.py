@@ -5,15 +5,18 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration.ledger import Record
+from tests.orchestration.stores import served
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 Check = Callable[[Any], None]
@@ -82,6 +85,25 @@ def test_leases_deleted_while_it_runs_change_nothing(arena: Any, check: Check) -
                 lease.unlink(missing_ok=True)
         time.sleep(0.05)
     assert arena.ended(process).code == 0
+    check(arena)
+
+
+def test_a_tracking_server_that_is_killed_and_started_again_changes_no_number(
+    arena: Any, check: Check, tmp_path: Path
+) -> None:
+    with served(tmp_path) as server:
+        process = arena.start(*arena.command("--mlflow-uri", server.uri))
+        arena.wait_for(trained)
+        server.kill()
+        arena.wait_for(lambda event: event.kind == "end")
+        server.start()
+        ran = arena.ended(process)
+        assert ran.code == 0 and "away" in ran.text, ran.text
+        with (
+            closing(sqlite3.connect(tmp_path / "server.db")) as held,
+            closing(sqlite3.connect(arena.root.mlflow_db)) as copy,
+        ):
+            held.backup(copy)
     check(arena)
 
 

@@ -5,10 +5,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from orchestration.runners.worker import Worker, read_worker
 from orchestration.study import Plan, Study, Trial, expand
 from orchestration.terms import Resources, Terms
 from tests.local_cluster import local_cluster
+from tests.processes import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 DEADLINE = 60.0
@@ -111,3 +113,28 @@ def test_the_death_of_a_node_prints_nothing(aftermath: Aftermath):
 
 def test_a_node_that_declares_a_gpu_lends_it(aftermath: Aftermath):
     assert {record.host for record in aftermath.records} == {"0"}
+
+
+def at_work(arena: Any) -> set[str]:
+    """Nodes on which trials are being trained."""
+    training = [
+        key
+        for key, events in arena.events().items()
+        if any(e.kind == "epoch" for e in events) and all(e.kind != "end" for e in events)
+    ]
+    workers = [read_worker(arena.folder, key) for key in training]
+    return {worker.node for worker in workers if worker is not None and runs(worker.pid)}
+
+
+def test_a_node_that_dies_in_training_changes_no_number(
+    arena: Any, check: Callable[[Any], None]
+) -> None:
+    node = {"num_cpus": 1}
+    with local_cluster([{"num_cpus": 0}, node, node]) as here:
+        process = arena.start(*arena.command("--address", here.address))
+        wait_for(lambda: len(at_work(arena)) == 2)
+        os.kill(here.raylets[1], signal.SIGKILL)
+        ran = arena.ended(process)
+        assert ran.code == 0, ran.text
+        check(arena)
+    assert max(record.attempts for record in arena.records().values()) == 2
