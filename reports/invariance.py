@@ -68,7 +68,8 @@ class Invariance:
                 "so there was nothing to compare."
             )
         parts = [f"{c.identical} of {c.made} {KINDS[c.kind]}" for c in self.comparisons if c.made]
-        where = f"n = {self.groups} groups with the same task 0 and seed"
+        groups = "group" if self.groups == 1 else "groups"
+        where = f"n = {self.groups} {groups} with the same task 0 and seed"
         if not parts:
             return f"The trials share all that they trained, so none could be compared ({where})."
         further = "trial was" if self.derived == 1 else "trials were"
@@ -182,4 +183,4 @@ def mismatch_table(found: Invariance, setting: Setting) -> Table:
 
 
 def _where(record: Record) -> str:
-    return f"{record.host}, {record.threads} threads"
+    return f"{record.host}, threads: {record.threads}"

@@ -56,7 +56,7 @@ def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("Sharing", _sharing(evidence)),
         ("Code", _distinct(git for record in records for git in sorted(record.revisions))),
         ("Versions", _versions(evidence)),
-        ("Device", _distinct(f"{r.device}, {r.threads} threads" for r in records)),
+        ("Device", _distinct(f"{r.device}, threads: {r.threads}" for r in records)),
         ("Hosts", _distinct(record.host for record in records)),
         ("Compute", _compute(evidence)),
         ("Wall span", _span(evidence)),
