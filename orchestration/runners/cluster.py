@@ -55,7 +55,8 @@ def cluster(resources: Resources) -> Generator[None]:
     Does nothing where a caller has connected already.
 
     Raises:
-        StudyError: nobody answers at the address, or Ray or Python differ from ours there.
+        StudyError: nobody answers at the address, it lets this process not in, or Ray or Python
+            differ from ours there.
     """
     if ray.is_initialized():
         yield
@@ -118,10 +119,15 @@ def _join(address: str, resources: Resources) -> None:
                 "excludes": EXCLUDED,
             },
         )
-    except (ConnectionError, SystemExit):
+    except (ConnectionError, SystemExit, RuntimeError) as error:
+        if _is_locked(error):
+            raise StudyError(
+                f"--address {address}: the cluster takes only those who know its token; run "
+                "`export RAY_AUTH_MODE=token` here, and copy ~/.ray/auth_token from its head"
+            ) from None
+        if isinstance(error, RuntimeError):
+            raise StudyError(_refused(address, str(error))) from None
         raise StudyError(_nobody(address, "it found no Ray cluster")) from None
-    except RuntimeError as error:
-        raise StudyError(_refused(address, str(error))) from None
 
 
 def _find(address: str) -> None:
@@ -136,6 +142,15 @@ def _find(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=PATIENCE).close()
     except (OSError, OverflowError) as error:
         raise StudyError(_nobody(address, str(error))) from None
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    """Whether somewhere among its causes Ray refused a token."""
+    while error is not None:
+        if "InvalidAuthToken" in str(error) or "AuthenticationError" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _nobody(address: str, why: str) -> str:

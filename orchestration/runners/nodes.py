@@ -7,7 +7,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast, final
 
@@ -15,7 +15,6 @@ import ray
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from moleflow.errors import StudyError
 from orchestration.runners.cluster import cluster
 from orchestration.terms import Resources
 
@@ -67,26 +66,8 @@ def joined(address: str) -> Generator[None]:
     Raises:
         StudyError: nobody answers there, it lets this process not in, or Ray or Python differ.
     """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(cluster(Resources(address=address)))
-        except StudyError as error:
-            if _is_locked(error):
-                raise StudyError(
-                    f"--address {address}: the cluster takes only those who know its token; run "
-                    "`export RAY_AUTH_MODE=token` here, and copy ~/.ray/auth_token from its head"
-                ) from None
-            raise
+    with cluster(Resources(address=address)):
         yield
-
-
-def _is_locked(error: BaseException | None) -> bool:
-    """Whether somewhere among its causes Ray refused a token."""
-    while error is not None:
-        if "InvalidAuthToken" in str(error) or "AuthenticationError" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def nodes() -> list[Node]:
