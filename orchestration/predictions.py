@@ -8,8 +8,8 @@ from typing import TextIO
 import numpy as np
 
 from moleflow.config import Config
-from moleflow.data.folder_layout import SUFFIXES
 from moleflow.data.images import open_square
+from moleflow.data.opening import SUFFIXES
 from moleflow.errors import DataError
 from moleflow.predictor import Prediction, Unreadable
 from moleflow.scoring import map_size

@@ -1,63 +1,86 @@
-"""Image files to pixels, whatever their mode. Every failure is a DataError that names the file.
+"""Pixels of a file to what the method sees of them, whatever their mode.
 
 EXIF orientation is not applied: masks are drawn on the stored pixels, and those are not rotated.
 """
 
-import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from jaxtyping import Bool, UInt16
+from PIL import Image, ImageChops
 
+from moleflow.data.opening import STRIP, Pixels, open_pixels
 from moleflow.errors import DataError
 
-HIGH_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+FULL_DEPTH = 16
+"""Bits of a value in a 16-bit file, where all are used."""
 RANGELESS_MODES = ("I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MODE_NAMES = {"1": "1-bit", "L": "grey", "P": "palette", "LA": "grey+alpha", "PA": "palette+alpha"}
 
 
-def decode_picture(path: Path) -> Image.Image:
+def decode_picture(path: Path, bits: int | None = FULL_DEPTH) -> Image.Image:
     """All pixels of a picture as 8-bit RGB.
 
     Raises:
-        DataError: as `open_image` and `as_rgb`.
+        DataError: as `open_pixels` and `eight_bit`.
     """
-    return as_rgb(open_image(path), path)
+    return eight_bit(open_pixels(path), path, bits).convert("RGB")
 
 
-def decode_mask(path: Path) -> np.ndarray:
-    """Anomalous pixels of a mask, bool (height, width): any channel above 0, alpha not counted.
+def decode_mask(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Anomalous pixels of a mask: any channel above 0, alpha not counted.
 
     Raises:
-        DataError: as `open_image`.
+        DataError: as `open_pixels`.
     """
-    image = open_image(path)
-    if image.mode in (*HIGH_BIT_MODES, *RANGELESS_MODES, "L"):
-        return np.asarray(image) > 0
-    if image.mode in ALPHA_MODES or "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB")).max(axis=-1) > 0
+    return _levels(open_pixels(path)) > 0
 
 
-def as_rgb(image: Image.Image, path: Path) -> Image.Image:
-    """Grey is replicated; 16-bit grey keeps its high byte, as Pillow does for 48-bit colour; an
-    alpha channel is dropped, not composited; palettes and CMYK are converted.
+def _levels(pixels: Pixels) -> np.ndarray:
+    """The highest channel of every pixel of a mask, (height, width)."""
+    image = pixels.image
+    if pixels.deep is not None:
+        return pixels.deep if pixels.deep.ndim == 2 else pixels.deep.max(axis=-1)
+    if image.mode in ("L", "1", *RANGELESS_MODES):
+        return np.asarray(image)
+    if image.mode == "P":
+        colours = np.zeros((256, 3), np.uint8)
+        named = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        colours[: len(named)] = named
+        return colours.max(axis=-1)[np.asarray(image)]
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        image = image.convert("RGBA" if image.mode in ALPHA_MODES else "RGB")
+    first, *others = (c for c in image.getbands() if c != "A")
+    highest = image.getchannel(first)
+    for other in others:
+        highest = ImageChops.lighter(highest, image.getchannel(other))
+    return np.asarray(highest)
+
+
+def eight_bit(pixels: Pixels, path: Path, bits: int | None = FULL_DEPTH) -> Image.Image:
+    """Grey or RGB with 8 bits per channel; palettes and CMYK are converted, an alpha channel is
+    dropped, not composited.
+
+    Args:
+        bits: that values of a 16-bit file use; the highest 8 of them are kept, larger values are
+            white. None: they are not known.
 
     Raises:
         DataError: the pixels of the image have no known range or no RGB form; names its `path`.
     """
+    image = pixels.image
     if image.mode in RANGELESS_MODES:
         raise DataError(
             f"{path}: pixels are 32-bit ({image.mode}) and their range is unknown; "
             "save the picture with 8 or 16 bits per channel"
         )
-    if image.mode in HIGH_BIT_MODES:
-        high_byte = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        image = Image.fromarray(high_byte)
+    if pixels.deep is not None:
+        return Image.fromarray(_highest_bits(pixels.deep, path, bits))
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
+    if image.mode in ("L", "1"):
+        return image.convert("L")
     try:
         return image.convert("RGB")
     except ValueError:
@@ -66,35 +89,24 @@ def as_rgb(image: Image.Image, path: Path) -> Image.Image:
         ) from None
 
 
-def mode_name(image: Image.Image) -> str:
+def mode_name(pixels: Pixels) -> str:
     """What a person calls the mode of a file's pixels: grey, RGB, 16-bit grey ..."""
-    if image.mode in HIGH_BIT_MODES:
-        return "16-bit grey"
-    if image.mode in RANGELESS_MODES:
+    mode = pixels.image.mode
+    if pixels.deep is not None:
+        return "16-bit grey" if pixels.deep.ndim == 2 else f"16-bit {mode}"
+    if mode in RANGELESS_MODES:
         return "32-bit grey"
-    return MODE_NAMES.get(image.mode, image.mode)
+    return MODE_NAMES.get(mode, mode)
 
 
-def open_image(path: Path) -> Image.Image:
-    """All pixels of an image file in the file's own mode.
-
-    Raises:
-        DataError: the file is missing, damaged or too large.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns about large pictures and odd metadata; damage to pixels raises instead.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                image.load()
-                return image
-    except FileNotFoundError:
-        raise DataError(f"{path}: the image is gone; restore it or remove its class") from None
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: the image is too large for Pillow to open; shrink it") from None
-    except UnidentifiedImageError:
+def _highest_bits(deep: UInt16[np.ndarray, "..."], path: Path, bits: int | None) -> np.ndarray:
+    if bits is None:
         raise DataError(
-            f"{path}: is not an image that Pillow can read; replace or remove it"
-        ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise DataError(f"{path}: the image is damaged ({error}); replace or remove it") from None
+            f"{path}: has 16 bits per channel, and classes of this model use different ranges of "
+            "them; name the task with --task, or train with image.bits"
+        )
+    found = np.empty(deep.shape, np.uint8)
+    for top in range(0, len(deep), STRIP):
+        rows = slice(top, top + STRIP)
+        found[rows] = np.minimum(deep[rows] >> (bits - 8), 255)
+    return found

@@ -2,8 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
-from moleflow.data.decoding import as_rgb, decode_mask, mode_name, open_image
+from moleflow.data.decoding import decode_mask, eight_bit, mode_name
+from moleflow.data.opening import STRIP, Pixels, open_pixels
 from moleflow.data.pictures import Picture
 from moleflow.errors import DataError
 
@@ -25,17 +27,27 @@ class Examined:
 
 def examine(picture: Picture) -> Examined:
     """Decode a picture and its mask; problems name the file and the remedy."""
+    problems: list[str] = []
+    size = mode = digest = None
     try:
-        image = open_image(picture.path)
+        pixels = open_pixels(picture.path)
+        size, mode = pixels.image.size, mode_name(pixels)
+        digest = _digest(pixels, picture.path)
+        del pixels  # before the mask is there too
     except DataError as error:
-        return Examined(picture, (str(error), *_mask_problems(picture, None)))
-    problems, digest = _mask_problems(picture, image.size), None
-    try:
-        pixels = as_rgb(image, picture.path).tobytes()
-        digest = hashlib.sha256(f"{image.size}".encode() + pixels).hexdigest()
-    except DataError as error:
-        problems = [str(error), *problems]
-    return Examined(picture, tuple(problems), image.size, mode_name(image), digest)
+        problems.append(str(error))
+    problems += _mask_problems(picture, size)
+    return Examined(picture, tuple(problems), size, mode, digest)
+
+
+def _digest(pixels: Pixels, path: Path) -> str:
+    image, found = eight_bit(pixels, path), hashlib.sha256(f"{pixels.image.size}".encode())
+    for top in range(0, image.height, STRIP):
+        if pixels.deep is not None:
+            found.update(pixels.deep[top : top + STRIP].tobytes())
+        strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+        found.update(strip.convert("RGB").tobytes())
+    return found.hexdigest()
 
 
 def _mask_problems(picture: Picture, size: tuple[int, int] | None) -> list[str]:

@@ -8,9 +8,8 @@ GOOD is `good`, in BTAD `ok`. A class without any mask is allowed; it has no pix
 from pathlib import Path
 
 from moleflow.data.layout import Layout, Places
+from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 class FolderLayout(Layout):

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
-from moleflow.data.decoding import decode_mask, decode_picture
+from moleflow.data.decoding import decode_mask, eight_bit
+from moleflow.data.opening import open_pixels
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -26,10 +27,11 @@ def open_square(path: Path, size: int, resize: Resize) -> Image.Image:
     Raises:
         DataError: the file cannot be read as a picture.
     """
-    image = decode_picture(path)
-    return image.resize(
+    image = eight_bit(open_pixels(path), path)
+    square = image.resize(
         (size, size), Image.Resampling.BILINEAR, box=_kept(image.width, image.height, resize)
     )
+    return square.convert("RGB")  # after it was made small: grey is a quarter of RGB
 
 
 def load_picture(path: Path, size: int, resize: Resize) -> Float[Tensor, "3 s s"]:
