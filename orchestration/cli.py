@@ -1,71 +1,113 @@
-"""The command line: each command is in `commands/`, and they are put together here.
+"""The command line: each command is in `commands/`, and imported when it is asked for.
 
 The environment is read and set in these files and nowhere below.
 """
 
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 from cyclopts import App, CycloptsError
-from rich.markup import escape
 
 from moleflow.errors import MoleflowError
-from orchestration.commands.analysis import analyse
-from orchestration.commands.consoles import err, out
-from orchestration.commands.control import logs, stop
-from orchestration.commands.data import app as data_app
-from orchestration.commands.doctor import doctor
-from orchestration.commands.model import evaluate, learn, predict, train
-from orchestration.commands.options import RootOption
-from orchestration.commands.report import report
-from orchestration.commands.run import FINISHED, run
-from orchestration.commands.store import app as store_app
-from orchestration.commands.tracking import sync, ui
-from orchestration.layout import Root
-from orchestration.plan import known_studies, load_study, read_plan
-from orchestration.views.status import status_table
 
 REFUSED, INTERRUPTED = 2, 130
 
+COMMANDS = {
+    "run": (
+        "orchestration.commands.run:run",
+        "Run a study: plan it, run every trial that has no record yet, track and report it.",
+    ),
+    "status": (
+        "orchestration.commands.studies:status",
+        "Show what of a study is done, from the ledger alone.",
+    ),
+    "report": (
+        "orchestration.commands.report:report",
+        "Write a study's report anew, from the ledger alone.",
+    ),
+    "stop": (
+        "orchestration.commands.control:stop",
+        "Stop a study that runs, here or on another machine, as Ctrl-C would; it can be resumed.",
+    ),
+    "logs": (
+        "orchestration.commands.control:logs",
+        "Show what a trial did, and what its processes printed.",
+    ),
+    "sync": (
+        "orchestration.commands.tracking:sync",
+        "Bring the tracking store up to date with a study's ledger and report.",
+    ),
+    "ui": (
+        "orchestration.commands.tracking:ui",
+        "Open MLflow's own view of the tracked runs, until Ctrl-C.",
+    ),
+    "doctor": (
+        "orchestration.commands.doctor:doctor",
+        "Say whether this machine, and a cluster, can run a study, and what to do where not.",
+    ),
+    "studies": (
+        "orchestration.commands.studies:studies",
+        "List the studies that come with the package.",
+    ),
+    "train": (
+        "orchestration.commands.model:train",
+        "Train one sequence of classes, in the order named, and save the model.",
+    ),
+    "predict": (
+        "orchestration.commands.model:predict",
+        "Score pictures: a line each with score, chosen task and distances.",
+    ),
+    "evaluate": (
+        "orchestration.commands.model:evaluate",
+        "Metrics of a model on labelled pictures, per class, routed and under the true task.",
+    ),
+    "learn": (
+        "orchestration.commands.model:learn",
+        "Teach a trained model one more task; what it knows already keeps its bytes.",
+    ),
+    "analyse": (
+        "orchestration.commands.analysis:analyse",
+        "Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area.",
+    ),
+    "data": ("orchestration.commands.data:app", "Look into data sets."),
+    "store": (
+        "orchestration.commands.store:app",
+        "Look into stored results, check them, and delete some.",
+    ),
+}
+"""Where each command is, and what the list of commands says of it: its docstring's first sentence,
+repeated here so that the list needs none of those files."""
 
-def status(study: str, *, root: RootOption = Path("runs")) -> int:
-    """Show what of a study is done, from the ledger alone."""
-    place = Root.at(root)
-    out.print(status_table(read_plan(study, place), place))
-    return FINISHED
 
+def application(asked: str = "") -> App:
+    """All commands.
 
-def studies() -> int:
-    """List the studies that come with the package."""
-    for name in known_studies():
-        _, study = load_study(name)
-        out.print(f"{name:<14} {escape(study.question)}")
-    return FINISHED
-
-
-app = App(
-    name="moleflow",
-    help="Continual anomaly detection experiments: run, track and report task sequences.",
-    version=version("moleflow"),
-)
-for command in (run, status, report, stop, logs, sync, ui, doctor, studies):
-    app.command(command)
-for command in (train, predict, evaluate, learn, analyse):
-    app.command(command)
-app.command(data_app)
-app.command(store_app)
+    Args:
+        asked: the command whose own docstring, longer than its line in the list, is its help.
+    """
+    app = App(
+        name="moleflow",
+        help="Continual anomaly detection experiments: run, track and report task sequences.",
+        version=lambda: version("moleflow"),
+    )
+    for name, (place, summary) in COMMANDS.items():
+        app.command(place, name=name, help=None if name == asked else summary)
+    return app
 
 
 def main() -> None:
     """Entry point: an error of the tree in `moleflow.errors` is one message and exit code 2."""
+    words = sys.argv[1:]
+    app = application(next((word for word in words if not word.startswith("-")), ""))
     try:
-        code = app(
-            sys.argv[1:], result_action="return_value", exit_on_error=False, print_error=True
-        )
+        code = app(words, result_action="return_value", exit_on_error=False, print_error=True)
     except CycloptsError:
         code = REFUSED
     except MoleflowError as error:
+        from rich.markup import escape
+
+        from orchestration.commands.consoles import err
+
         err.print(f"[bold red]error:[/] {escape(str(error))}")
         code = REFUSED
     except KeyboardInterrupt:

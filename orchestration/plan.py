@@ -12,14 +12,13 @@ from typing import Any
 from pydantic import Field
 
 from moleflow.data.catalog import open_catalog
-from moleflow.data.synthetic import make_synthetic
 from moleflow.errors import StudyError
 from moleflow.profiles import profile
 from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
 from orchestration.ledger import write_atomically
-from orchestration.preflight import check_backbones
+from orchestration.preflight import Check
 from orchestration.study import (
     Axis,
     Orders,
@@ -146,27 +145,42 @@ def absolute_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def make_plan(name: str, study: Study, request: Request, root: Root, say: Say) -> Plan:
-    """Check the data and the weights, expand the study, and write `study.json`.
+class Planning:
+    """From a study to a plan, in two steps, so that the second one's checks can run together."""
 
-    Raises:
-        DataError, WeightsError, StudyError, StoreError, ConfigError: before anything was started.
-    """
-    root.claim()
-    data_root = _data_root(study, request, root, say)
-    catalog = open_catalog(data_root, study.named_classes)
-    sequences(study, study.named_classes or tuple(catalog))
-    configs = [config for _, config in grid_points(study)]
-    say(f"checking the backbone {', '.join(dict.fromkeys(c.backbone.name for c in configs))}")
-    weights = check_backbones(configs)
-    pictures = sum(len(data.train) + len(data.test) for data in catalog.values())
-    say(f"checking {pictures} pictures of {len(catalog)} classes in {data_root}")
-    fingerprints = {
-        class_name: checked_fingerprint(data, root) for class_name, data in catalog.items()
-    }
-    plan = expand(name, study, str(data_root), fingerprints, weights)
-    write_atomically(root.study(name).asked, plan.model_dump_json(indent=1))
-    return plan
+    def __init__(self, name: str, study: Study, request: Request, root: Root, say: Say):
+        """Refuse what needs no look into a file.
+
+        Raises:
+            DataError, StudyError, StoreError, ConfigError: before anything was started.
+        """
+        root.claim()
+        self._name, self._study, self._root, self._say = name, study, root, say
+        self._data_root = _data_root(study, request, root, say)
+        self._catalog = open_catalog(self._data_root, study.named_classes)
+        sequences(study, study.named_classes or tuple(self._catalog))
+        self.configs = [config for _, config in grid_points(study)]
+
+    def finish(self, check: Check) -> Plan:
+        """Check every picture, hear what was found of the backbones, and write `study.json`.
+
+        Raises:
+            DataError, WeightsError, StudyError, StoreError, ConfigError: nothing was started.
+        """
+        pictures = sum(len(data.train) + len(data.test) for data in self._catalog.values())
+        self._say(
+            f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
+        )
+        fingerprints = {
+            class_name: checked_fingerprint(data, self._root)
+            for class_name, data in self._catalog.items()
+        }
+        backbones = dict.fromkeys(config.backbone.name for config in self.configs)
+        self._say(f"checking the backbone {', '.join(backbones)}")
+        weights = check()
+        plan = expand(self._name, self._study, str(self._data_root), fingerprints, weights)
+        write_atomically(self._root.study(self._name).asked, plan.model_dump_json(indent=1))
+        return plan
 
 
 def read_plan(name: str, root: Root) -> Plan:
@@ -189,6 +203,8 @@ def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
     if request.data is not None:
         return Path(request.data).expanduser().resolve()
     if study.data == "synthetic":
+        from moleflow.data.synthetic import make_synthetic  # scipy takes longer than the rest
+
         say("making synthetic pictures")
         return make_synthetic(root.path / "synthetic")
     raise StudyError(

@@ -1,13 +1,17 @@
 """Promises about the house itself: what may be imported by what, and by how much."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from moleflow import profiles
 from moleflow.config import Config
+from orchestration import cli
 
 TOP = Path(__file__).resolve().parent.parent
 PACKAGES = ("moleflow", "orchestration", "search_spaces", "reports")
@@ -55,6 +59,47 @@ def test_only_runners_import_ray_and_one_of_them_tune() -> None:
     assert {Path(name).parent.as_posix() for name in found} == {"orchestration/runners"}
     tune = {name for name, lines in found.items() if "tune" in lines}
     assert tune == {"orchestration/runners/ray_tune.py"}
+
+
+HEAVY = {"torch", "timm", "ray", "mlflow", "pandas", "pyarrow", "scipy", "matplotlib", "sklearn"}
+"""What takes a second or so to import."""
+
+
+def modules_of(*lines: str) -> set[str]:
+    """What a fresh interpreter has imported after these command lines."""
+    return modules_after(f"""
+import sys
+from orchestration.cli import main
+for line in {lines!r}:
+    sys.argv = ["moleflow", *line.split()]
+    try:
+        main()
+    except SystemExit:
+        pass""")
+
+
+def test_the_list_of_commands_needs_none_of_their_files() -> None:
+    found = modules_of("--help", "--version")
+    assert not {*HEAVY, "numpy", "pydantic", "moleflow.config"} & found
+    assert [name for name in found if name.startswith("orchestration.")] == ["orchestration.cli"]
+
+
+def test_the_help_of_commands_needs_nothing_heavy() -> None:
+    assert not HEAVY & modules_of(*(f"{name} --help" for name in cli.COMMANDS))
+
+
+def test_what_looks_at_files_alone_or_refuses_needs_nothing_heavy(tmp_path: Path) -> None:
+    asked = [f"{name} none --root {tmp_path}" for name in ("status", "stop", "logs", "run")]
+    assert not HEAVY & modules_of(*asked, "studies", "data check /none")
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    place, summary = cli.COMMANDS[name]
+    module, _, attribute = place.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    told = found.help if isinstance(found, App) else inspect.getdoc(found)
+    assert told.partition("\n\n")[0] == summary
 
 
 @pytest.mark.parametrize("name", sorted(profiles.PROFILES))

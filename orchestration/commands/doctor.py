@@ -11,7 +11,7 @@ from rich.text import Text
 
 from moleflow.errors import MoleflowError
 from orchestration.commands.consoles import out
-from orchestration.commands.options import RootOption, UriOption
+from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.doctor.checks import Finding, State, examine_machine
 from orchestration.layout import Root
 from orchestration.runners.base import quiet_environment as worker_environment
@@ -43,9 +43,9 @@ def doctor(
     The exit code is 0 when there is no problem (warnings may be), 1 otherwise. Nothing is left
     behind in the root folder.
     """
-    place = Root.at(root)
+    place, uri = Root.at(root), tracking_uri(mlflow_uri)
     os.environ.update(tracking_environment() | worker_environment(Resources()))
-    found = list(_guarded("root", examine_machine(place, data, mlflow_uri, store)))
+    found = list(_guarded("root", examine_machine(place, data, uri, store)))
     if address is not None:
         found += _guarded("cluster", _of_cluster(address, place, data, store, nodes, full))
     out.print(_table(found), soft_wrap=False)

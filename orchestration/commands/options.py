@@ -1,12 +1,17 @@
 """Options that several commands share, and how their text is read."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from moleflow.errors import ConfigError
+from orchestration.tracking.address import check_uri
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+"""Variable of the environment, MLflow's own."""
 
 RootOption = Annotated[Path, Parameter(help="Folder that everything is written to.")]
 ClassesOption = Annotated[
@@ -18,14 +23,25 @@ ScenarioHelp = Parameter(
 UriOption = Annotated[
     str | None,
     Parameter(
-        env_var="MLFLOW_TRACKING_URI",
-        help="MLflow tracking store; default: sqlite in the root folder.",
+        help="MLflow tracking store; default: MLFLOW_TRACKING_URI, else sqlite in the root folder."
     ),
 ]
 SettingsOption = Annotated[
     tuple[str, ...],
     Parameter(name="--set", consume_multiple=True, help="FIELD=VALUE of any config field."),
 ]
+
+
+def tracking_uri(typed: str | None) -> str | None:
+    """The tracking store that is named: by the option, else by the environment.
+
+    Raises:
+        StudyError: it is none; the message says who named it.
+    """
+    if typed is not None:
+        return check_uri(typed, "--mlflow-uri")
+    named = os.environ.get(TRACKING_URI)
+    return check_uri(named, TRACKING_URI) if named else None
 
 
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -20,16 +20,18 @@ from orchestration.commands.options import (
     SettingsOption,
     UriOption,
     read_settings,
+    tracking_uri,
 )
 from orchestration.commands.report import write_report
 from orchestration.driver import adoption
 from orchestration.driver.driving import driving
 from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.schedule import Schedule
-from orchestration.driver.session import Session, new_runner
+from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.driver.sharing import sharing
 from orchestration.layout import Root
-from orchestration.plan import Request, customised, load_study, make_plan
+from orchestration.plan import Planning, Request, customised, load_study
+from orchestration.preflight import checking_beside, checking_here
 from orchestration.revision import git_revision
 from orchestration.runners.base import quiet_environment as worker_environment
 from orchestration.study import Plan
@@ -136,14 +138,19 @@ def run(
     request, place, terms = asked.request(), Root.at(keeping.root), _terms(machines, keeping)
     check_retry(keeping.retry)
     os.environ.update(tracking_environment() | worker_environment(terms.resources))
-    session = Session(place, keeping.mlflow_uri, out, err)
-    runner = new_runner(machines.runner, place, terms, session.warn)
-    tracker = session.tracker()
+    session = Session(place, tracking_uri(keeping.mlflow_uri), out, err)
+    check_runner(machines.runner)
     wanted = customised(found, request)
     place.claim()
     try:
         with driving(name, place, _command_line(), session.warn):
-            plan = make_plan(name, wanted, request, place, _say)
+            planning = Planning(name, wanted, request, place, _say)
+            checking = checking_here if machines.runner == "inline" else checking_beside
+            with checking(planning.configs, place) as check:
+                # Ray and MLflow are imported while another process looks at the backbones.
+                runner = new_runner(machines.runner, place, terms, session.warn)
+                tracker = session.tracker()
+                plan = planning.finish(check)
             schedule = _prepared(plan, place, keeping)
             finished = session.run(plan, runner, schedule, tracker)
     except KeyboardInterrupt:

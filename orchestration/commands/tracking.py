@@ -19,10 +19,10 @@ from rich.markup import escape
 
 from moleflow.errors import StudyError
 from orchestration.commands.consoles import err, out
-from orchestration.commands.options import RootOption, UriOption
+from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.layout import Root
 from orchestration.plan import read_plan
-from orchestration.tracking.address import check_uri, default_uri, is_server, safe_uri
+from orchestration.tracking.address import default_uri, is_server, safe_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync as send_all
 from orchestration.tracking.saved_view import study_pages
@@ -36,11 +36,11 @@ LAST_LINES = 20
 
 def sync(study: str, *, root: RootOption = Path("runs"), mlflow_uri: UriOption = None) -> int:
     """Bring the tracking store up to date with a study's ledger and report."""
-    place = Root.at(root)
+    place, uri = Root.at(root), tracking_uri(mlflow_uri)
     os.environ.update(quiet_environment())
     from orchestration.tracking.mlflow import MlflowTracker
 
-    plan, tracker = read_plan(study, place), MlflowTracker(place, mlflow_uri)
+    plan, tracker = read_plan(study, place), MlflowTracker(place, uri)
     return DONE if send_all(plan, place.study(plan.name), tracker, _warn) else INCOMPLETE
 
 
@@ -51,12 +51,12 @@ def ui(
     mlflow_uri: UriOption = None,
 ) -> int:
     """Open MLflow's own view of the tracked runs, until Ctrl-C."""
-    place = Root.at(root)
-    uri = check_uri(mlflow_uri) if mlflow_uri else default_uri(place)
+    place, named = Root.at(root), tracking_uri(mlflow_uri)
+    uri = named or default_uri(place)
     if is_server(uri):
         out.print(f"MLflow    {escape(safe_uri(uri))}")
         return DONE
-    if mlflow_uri is None and not place.mlflow_db.exists():
+    if named is None and not place.mlflow_db.exists():
         raise StudyError(f"{place.mlflow_db}: nothing is tracked there yet; is --root right?")
     address = f"http://127.0.0.1:{port}"
     _check_free(port)

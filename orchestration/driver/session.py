@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from moleflow.errors import StudyError
-from orchestration import results
 from orchestration.driver.schedule import Schedule
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
@@ -62,6 +61,8 @@ class Session:
             stack.enter_context(Exporter(plan, folder, tracker, self.warn))
             stack.enter_context(progress(plan, folder, self._out, self.warn))
             runner.run(plan, schedule)
+        from orchestration import results  # pandas, which MLflow has imported by now
+
         results.write(folder)
         for found in schedule.failed_certificates:
             self.warn(
@@ -88,15 +89,18 @@ class Session:
         self._err.print(f"[yellow]warning:[/] {escape(text)}")
 
 
-def new_runner(
-    name: str, root: Root, terms: Terms, warn: Callable[[str], None] | None = None
-) -> Runner:
-    """The runner of that name.
-
-    Raises:
-        StudyError: no such runner.
+def check_runner(name: str) -> str:
+    """Raises:
+    StudyError: no such runner.
     """
     if name not in RUNNERS:
         raise StudyError(f"--runner {name}: choose one of {', '.join(RUNNERS)}")
+    return name
+
+
+def new_runner(
+    name: str, root: Root, terms: Terms, warn: Callable[[str], None] | None = None
+) -> Runner:
+    """The runner of that name."""
     module, kind = RUNNERS[name]
     return getattr(importlib.import_module(module), kind)(root, terms, warn)

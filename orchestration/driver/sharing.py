@@ -23,7 +23,7 @@ class Sharing:
         """For people."""
         trained = self.distinct + self.witnesses
         if trained >= self.asked:
-            return f"{self.asked} tasks to train"
+            return f"{self.asked} {'task' if self.asked == 1 else 'tasks'} to train"
         text = f"{self.asked} tasks, of which {trained} are trained and the rest shared"
         if not self.derived:
             return text

@@ -23,23 +23,49 @@ def sqlite_uri(file: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def check_uri(uri: str) -> str:
+def check_uri(uri: str, named_by: str = "--mlflow-uri") -> str:
     """The URI, if MLflow can write there.
 
+    Args:
+        named_by: option or variable that it came from.
+
     Raises:
-        StudyError: it is of another kind.
+        StudyError: it is of another kind, or malformed.
     """
+    fault = ""
     if scheme_of(uri) not in (*DATABASES, *SERVERS) or "://" not in uri:
+        fault = "not a tracking store"
+    elif not _is_well_formed(uri):
+        fault = "not a URI: look at its brackets and its port, and escape :, / and @ in passwords"
+    if fault:
         raise StudyError(
-            f"--mlflow-uri {safe_uri(uri)}: not a tracking store; use sqlite:////path/mlflow.db, "
-            "postgresql://…, mysql://… or the http(s):// address of a tracking server"
+            f"{named_by} {safe_uri(uri)}: {fault}; use sqlite:////path/mlflow.db, postgresql://…, "
+            "mysql://… or the http(s):// address of a tracking server"
         )
     return uri
 
 
+def _is_well_formed(uri: str) -> bool:
+    if is_server(uri):
+        try:
+            parts = urlsplit(uri)
+            return bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            return False
+    # It takes a quarter of a second to load, and most stores are the root folder's own.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        port = make_url(uri).port
+        return port is None or 0 < port < 2**16
+    except (ValueError, ArgumentError):
+        return False
+
+
 def scheme_of(uri: str) -> str:
     """`postgresql` of `postgresql+psycopg2://…`."""
-    return urlsplit(uri).scheme.split("+")[0]
+    return uri.partition(":")[0].partition("+")[0].lower()
 
 
 def is_server(uri: str) -> bool:

@@ -68,10 +68,11 @@ def commands(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", ["aws.yaml", "rayjob.yaml", "slurm.sh"])
 def test_the_files_use_options_that_there_are(name: str):
-    from orchestration.cli import app
+    from orchestration.cli import application
 
     known: set[str] = set()
     for command in ("run", "doctor"):
+        app = application(command)
         known |= {
             n for argument in app[command].assemble_argument_collection() for n in argument.names
         }
