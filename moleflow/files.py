@@ -1,12 +1,18 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and files that are files."""
 
+import errno
 import os
+import stat
 import uuid
 from pathlib import Path
 
+DAMAGED = ".damaged-"
+"""In the name of what was set aside."""
+
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part.
+    """Write a file so that a reader sees the old one or the new one, never a part. A folder in its
+    place is set aside.
 
     Raises:
         OSError: its folder is missing or cannot be written; the old file is left as it was.
@@ -17,6 +23,60 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        put_in_place(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Rename a file to its name; a folder that has it is set aside."""
+    try:
+        aside.replace(path)
+    except IsADirectoryError:
+        set_aside(path)
+        aside.replace(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what stands where something else belongs; returns its new name."""
+    aside = path.with_name(f"{path.name}{DAMAGED}{uuid.uuid4().hex[:8]}")
+    path.rename(aside)
+    return aside
+
+
+def room_for_file(path: Path) -> None:
+    """Set a folder aside that stands where a file is to be appended to."""
+    if path.is_dir():
+        set_aside(path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, where there is one; a folder of its name is set aside."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        if not path.is_dir():
+            raise
+        set_aside(path)
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """Content of a regular file: a pipe or a device is not waited for, and never read.
+
+    Args:
+        most: bytes that it may have; they are counted before it is read.
+
+    Raises:
+        OSError: there is none, it cannot be read, or it is too large.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        known = os.fstat(handle)
+        if stat.S_ISDIR(known.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        if not stat.S_ISREG(known.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        if most is not None and known.st_size > most:
+            said = f"has {known.st_size} bytes, and at most {most} were expected"
+            raise OSError(errno.EFBIG, said, str(path))
+        return file.read() if most is None else file.read(most)

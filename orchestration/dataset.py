@@ -8,11 +8,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from moleflow.data.catalog import ClassData, Picture, check_pictures, fingerprint
+from moleflow.files import read_regular
+from moleflow.sealed import seal, unsealed
+from moleflow.settings import Settings
 from orchestration.layout import Root
-from orchestration.ledger import read_json, write_atomically
+from orchestration.ledger import write_atomically
 from orchestration.study import digest
 
-CHECKS_VERSION = 2
+CHECKS_VERSION = 3
+
+
+class Note(Settings):
+    """`store/checked/<appearance>.json`."""
+
+    appearance: str
+    """Of the class's files when they were checked."""
+    fingerprint: str
 
 
 def checked_fingerprint(
@@ -24,13 +35,24 @@ def checked_fingerprint(
         DataError: naming the files that cannot be used.
         StoreError: the root folder cannot be written.
     """
-    note = root.store / "checked" / f"{_appearance(data)}.json"
-    if note.exists():
-        return str(read_json(note)["fingerprint"])
+    appearance = _appearance(data)
+    path = root.store / "checked" / f"{appearance}.json"
+    known = _noted(path, appearance)
+    if known:
+        return known
     check_pictures(data, advance)
-    found = fingerprint(data)
-    write_atomically(note, f'{{"class": "{digest(data.name)}", "fingerprint": "{found}"}}\n')
-    return found
+    note = Note(appearance=appearance, fingerprint=fingerprint(data))
+    write_atomically(path, seal(note.model_dump_json()))
+    return note.fingerprint
+
+
+def _noted(path: Path, appearance: str) -> str:
+    """Empty where there is no note of just these files that can be read: they are checked again."""
+    try:
+        note = Note.model_validate_json(unsealed(read_regular(path)))
+    except (OSError, ValueError):
+        return ""
+    return note.fingerprint if note.appearance == appearance else ""
 
 
 def _appearance(data: ClassData) -> str:

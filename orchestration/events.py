@@ -3,19 +3,24 @@
 The driver tails these files for the live view and for tracking. A measurement, i.e. (name, step),
 is written once in a trial's life: a restarted trial repeats its numbers to the bit, so it keeps the
 first line with its time, and sending everything twice changes nothing in the tracking store.
+
+Nothing rests on these files: a line that cannot be read, or is another trial's, is passed over.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from moleflow.files import read_regular, room_for_file
 from moleflow.settings import Settings
 
+LATEST = 1e11
+"""Seconds since 1970 of which calendars know."""
 WAITS = "waits for "
 """How a note begins that is a sign of life, and nothing to be told."""
 
@@ -46,8 +51,10 @@ class Load(Settings):
 class Event(Settings):
     """One line of a trial's event file."""
 
-    time: float
+    time: Annotated[float, Field(ge=0, le=LATEST)]
     """Seconds since 1970, UTC."""
+    trial: str = ""
+    """Its key, by which its folder is named; another one's lines are not read."""
     kind: Literal["attempt", "stage", "epoch", "metrics", "note", "end"]
     """`attempt`: a worker starts; `stage`: a stage begins or ends; `epoch`: one pass over a task's
     training images; `metrics`: numbers after a task; `note`: something to be told, or a sign of
@@ -85,6 +92,7 @@ class EventLog:
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        room_for_file(path)
         self._path = path
         _drop_torn_line(path)
         self._written = {(name, event.step) for event in read_events(path) for name in event.values}
@@ -95,7 +103,8 @@ class EventLog:
         step = fields.get("step", 0)
         new = {name: float(v) for name, v in values.items() if (name, step) not in self._written}
         self._written |= {(name, step) for name in new}
-        tree = {"time": time.time(), "kind": kind, **fields, "values": new}
+        about = {"time": time.time(), "trial": self._path.parent.name, "kind": kind}
+        tree = {**about, **fields, "values": new}
         event = Event.model_validate_json(json.dumps(tree))
         line = event.model_dump_json(exclude_defaults=True) + "\n"
         with self._path.open("a", encoding="utf-8") as file:
@@ -105,23 +114,49 @@ class EventLog:
                 os.fsync(file.fileno())
 
 
-def read_events(path: Path) -> Iterator[Event]:
+def read_events(path: Path, tell: Callable[[str], None] | None = None) -> Iterator[Event]:
     """All complete lines of a file; a last line without its end is not there yet."""
-    events, _ = read_events_from(path, 0)
+    events, _ = read_events_from(path, 0, tell)
     return iter(events)
 
 
-def read_events_from(path: Path, offset: int) -> tuple[list[Event], int]:
-    """Complete lines from a byte offset on, and the offset where the next read begins."""
-    if not path.exists():
+def read_events_from(
+    path: Path, offset: int, tell: Callable[[str], None] | None = None
+) -> tuple[list[Event], int]:
+    """Complete lines from a byte offset on, and the offset where the next read begins.
+
+    Args:
+        tell: told, if anything, how much cannot be read.
+    """
+    try:
+        data = read_regular(path)[offset:]
+    except FileNotFoundError:
         return [], offset
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read()
+    except OSError as error:
+        if path.is_file():
+            raise
+        _tell(tell, f"{path}: {error.strerror}; what the trial said is not known")
+        return [], offset
     complete = data[: data.rfind(b"\n") + 1]
-    return [Event.model_validate_json(line) for line in complete.splitlines()], offset + len(
-        complete
-    )
+    lines = complete.splitlines()
+    found = [event for line in lines if (event := _event(line, path.parent.name)) is not None]
+    if lost := len(lines) - len(found):
+        what = "1 line is" if lost == 1 else f"{lost} lines are"
+        _tell(tell, f"{path}: {what} no event of this trial, and passed over; nothing rests on it")
+    return found, offset + len(complete)
+
+
+def _event(line: bytes, trial: str) -> Event | None:
+    try:
+        event = Event.model_validate_json(line)
+    except ValueError:
+        return None
+    return event if event.trial == trial else None
+
+
+def _tell(tell: Callable[[str], None] | None, text: str) -> None:
+    if tell is not None:
+        tell(text)
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -1,13 +1,15 @@
 """Where things lie below the root folder (DESIGN: root folder). Only place to know these names."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from moleflow.errors import StoreError
-from moleflow.files import replace_file
+from moleflow.files import read_regular, replace_file
+from moleflow.sealed import unsealed
 
-ROOT_FORMAT = 2
+ROOT_FORMAT = 3
 """Raised whenever what lies below a root folder changes its form."""
 FORMAT_FILE = "root.json"
 
@@ -86,13 +88,25 @@ class Root:
 
 
 def _format_of(path: Path) -> object:
-    """None for a folder that holds nothing of ours; 1 is what had no file to say so."""
+    """None for a folder that holds nothing of ours; 1 is what had no file to say so.
+
+    The file only says what the plans of studies show too: where it is damaged, they tell.
+    """
+    plans = list((path / "studies").glob("*/study.json"))
     try:
-        return json.loads((path / FORMAT_FILE).read_text(encoding="utf-8"))["format"]
+        return json.loads(read_regular(path / FORMAT_FILE, most=1000))["format"]
     except FileNotFoundError:
-        return 1 if any((path / "studies").glob("*/study.json")) else None
+        unknown = 1 if plans else None
     except (OSError, ValueError, KeyError, TypeError):
-        return "unknown"
+        unknown = f"unknown ({FORMAT_FILE} cannot be read)" if plans else None
+    return ROOT_FORMAT if any(map(_is_sealed, plans)) else unknown
+
+
+def _is_sealed(plan: Path) -> bool:
+    """Whether it was written by a version that seals plans, as those of before did not."""
+    with suppress(OSError, ValueError):
+        return bool(unsealed(read_regular(plan)))
+    return False
 
 
 @dataclass(frozen=True)
@@ -137,6 +151,11 @@ class StudyFolder:
     def certificates(self) -> Path:
         """What was compared to show that orders cannot matter (`orchestration.certificate`)."""
         return self.path / "certificates"
+
+    @property
+    def misfits(self) -> Path:
+        """What stood in the place of a record and was none."""
+        return self.path / "misfits"
 
     def record(self, key: str) -> Path:
         """The ledger's immutable record of a finished trial."""

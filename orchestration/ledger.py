@@ -1,11 +1,13 @@
 """The ledger: one immutable record per finished trial.
 
-It is the truth; MLflow and reports derive from it.
+It is the truth; MLflow and reports derive from it. A record names its trial and ends with a
+checksum (`moleflow.sealed`): a file that is not the record of its name is a misfit, and counts for
+nothing.
 """
 
-import json
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,16 +16,19 @@ from pydantic import Field
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.errors import StoreError
-from moleflow.files import replace_file
+from moleflow.files import read_regular, replace_file
+from moleflow.sealed import seal, unsealed
 from moleflow.settings import Settings
 from orchestration.layout import StudyFolder
 from orchestration.terms import Role
 
-FORMAT = 1
+FORMAT = 2
 
 ROWS, END = b'\n "rows": [\n', b"\n ]"
 """As the ledger writes them: what is inside of a field is indented by more than one space."""
 FINAL = b'"definition": "final_mean"'
+HEAD = re.compile(rb'\{\n "format": (\d+),\n "key": "([^"]*)",\n "study": "([^"]*)",')
+"""How a record begins: format, trial, study."""
 
 Status = Literal["finished", "diverged", "failed"]
 
@@ -97,6 +102,14 @@ class StageSource(Settings):
     """Whether this trial computed it again and found the same bytes (`--verify-sharing`)."""
 
 
+class Span(Settings):
+    """When an attempt at a trial was at work."""
+
+    started: float
+    ended: float
+    """Its last word, where it was interrupted."""
+
+
 class RoutingCounts(Settings):
     """Confusion of the router after the last task: rows are true classes, columns chosen tasks."""
 
@@ -133,8 +146,11 @@ class Record(Settings):
     threads: int
     host: str
     started: float
+    """When its first attempt began, and so what is known of the trial."""
     ended: float
     attempts: int = 1
+    spans: tuple[Span, ...] = ()
+    """Of all attempts of which anything is known; between them nobody worked on it."""
     role: Role = "shared"
     """What the trial might take from others."""
     adopted_from: str = ""
@@ -144,7 +160,8 @@ class Record(Settings):
     uses: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """Keys, by kind, of everything in the store that the trial used or made."""
     seconds: dict[str, float] = Field(default_factory=dict[str, float])
-    """Wall time by stage, e.g. `adapter cookie`."""
+    """Wall time by stage, e.g. `adapter cookie`, in all attempts of this trial: that of a stage
+    which an earlier attempt has made is in it."""
     rows: tuple[Row, ...] = ()
     hashes: dict[str, str] = Field(default_factory=dict[str, str])
     """SHA-256 of `base`, of each `bank <task>` and of each class's `scores <class>`."""
@@ -161,6 +178,13 @@ class Record(Settings):
         """By stage, how long computing it took, whichever trial did."""
         known = {name: s.seconds for name, s in self.stages.items() if s.trial}
         return {**self.seconds, **known}
+
+    @property
+    def working_seconds(self) -> float:
+        """Wall time in which the trial was at work, whatever interrupted it."""
+        if not self.spans:
+            return self.ended - self.started
+        return math.fsum(span.ended - span.started for span in self.spans)
 
     @property
     def saved_seconds(self) -> float:
@@ -181,6 +205,17 @@ class Record(Settings):
         return order_name(self.sequence)
 
 
+class MisfitError(StoreError):
+    """A file of the ledger is not the record that its name says."""
+
+    def __init__(self, path: Path, what: str):
+        self.path, self.what = path, what
+        super().__init__(
+            f"{path}: {what}; its numbers are not counted. Run the study again: the file is set "
+            "aside, and what the trial computed is taken from the store"
+        )
+
+
 class Ledger:
     """Records of one study."""
 
@@ -190,11 +225,11 @@ class Ledger:
     def write(self, record: Record) -> None:
         """Publish a record: written aside, flushed, renamed, so that it is whole or not there."""
         target = self._folder.record(record.key)
-        write_atomically(target, record.model_dump_json(indent=1, exclude_defaults=False))
+        write_atomically(target, seal(record.model_dump_json(indent=1, exclude_defaults=False)))
 
     def read(self, key: str) -> Record | None:
         """Raises:
-        StoreError: the file holds no record.
+        MisfitError: the file is not this trial's record, or was changed.
         """
         return self._parsed(key, bytes)
 
@@ -202,26 +237,76 @@ class Ledger:
         """The record with its final means as its only rows: rows are nearly all of its bytes."""
         return self._parsed(key, without_rows)
 
-    def _parsed(self, key: str, kept: Callable[[bytes], bytes]) -> Record | None:
-        path = self._folder.record(key)
-        if not path.exists():
-            return None
-        try:
-            return Record.model_validate_json(kept(path.read_bytes()))
-        except ValueError as error:
-            raise StoreError(
-                f"{path}: not a record of format {FORMAT} ({str(error).splitlines()[0]}); "
-                "move the file away and run the study again to make it anew"
-            ) from None
-
     def keys(self) -> list[str]:
+        """By the names of the files; what is in them is known by reading."""
         return sorted(path.stem for path in self._folder.trials.glob("*.json"))
 
+    def misfits(self, known: Collection[str] = ()) -> list[MisfitError]:
+        """Files that are not the record that their name says.
+
+        Args:
+            known: keys that need not be looked at.
+        """
+        found: list[MisfitError] = []
+        for key in self.keys():
+            try:
+                if key not in known:
+                    self._content(key)
+            except MisfitError as error:
+                found.append(error)
+        return found
+
     def records(self) -> Iterator[Record]:
+        """Raises:
+        MisfitError: at the first one.
+        """
         for key in self.keys():
             record = self.read(key)
             if record is not None:
                 yield record
+
+    def sound(self, tell: Callable[[str], None]) -> Iterator[Record]:
+        """All records; the others are told of and passed over."""
+        for key in self.keys():
+            try:
+                record = self.read(key)
+            except MisfitError as error:
+                tell(str(error))
+                continue
+            if record is not None:
+                yield record
+
+    def _parsed(self, key: str, kept: Callable[[bytes], bytes]) -> Record | None:
+        content = self._content(key)
+        if content is None:
+            return None
+        try:
+            return Record.model_validate_json(kept(content))
+        except ValueError as error:
+            what = f"is not a record of format {FORMAT} ({str(error).splitlines()[0]})"
+            raise MisfitError(self._folder.record(key), what) from None
+
+    def _content(self, key: str) -> bytes | None:
+        """Of a record that is whole and the one of its name; costs a third of reading it."""
+        path = self._folder.record(key)
+        try:
+            content = unsealed(read_regular(path))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise MisfitError(path, str(error)) from None
+        except OSError as error:
+            if path.is_file():
+                raise
+            raise MisfitError(path, str(error.strerror)) from None
+        head = HEAD.match(content)
+        if head is None:
+            raise MisfitError(path, "is no record")
+        trial, study = head[2].decode(), head[3].decode()
+        if (trial, study) != (key, self._folder.name):
+            what = f"is the record of trial {trial} of study {study}, not of what its name says"
+            raise MisfitError(path, what)
+        return content
 
 
 def without_rows(content: bytes) -> bytes:
@@ -250,8 +335,3 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise StoreError(
             f"{path}: cannot be written ({error.strerror}); choose another --root"
         ) from None
-
-
-def read_json(path: Path) -> Any:
-    """Plain data of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))

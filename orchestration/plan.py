@@ -9,14 +9,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from moleflow.data.catalog import open_catalog
-from moleflow.errors import StudyError
+from moleflow.errors import StoreError, StudyError
+from moleflow.files import read_regular
 from moleflow.profiles import profile
+from moleflow.sealed import seal, unsealed
 from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
-from orchestration.layout import Root
+from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import write_atomically
 from orchestration.preflight import Check
 from orchestration.study import (
@@ -179,8 +181,15 @@ class Planning:
         self._say(f"checking the backbone {', '.join(backbones)}")
         weights = check()
         plan = expand(self._name, self._study, str(self._data_root), fingerprints, weights)
-        write_atomically(self._root.study(self._name).asked, plan.model_dump_json(indent=1))
+        write_plan(plan, self._root.study(self._name))
         return plan
+
+
+def write_plan(plan: Plan, folder: StudyFolder) -> None:
+    """Raises:
+    StoreError: the study's folder cannot be written.
+    """
+    write_atomically(folder.asked, seal(plan.model_dump_json(indent=1)))
 
 
 def read_plan(name: str, root: Root) -> Plan:
@@ -196,7 +205,33 @@ def read_plan(name: str, root: Root) -> Plan:
         there = root.study_names()
         hint = f"it holds {', '.join(there)}" if there else "no study has been run there"
         raise StudyError(f"no study {name!r} in {root.path}: {hint}; is --root right?")
-    return Plan.model_validate_json(path.read_text(encoding="utf-8"))
+    return plan_of(root.study(name))
+
+
+def plan_of(folder: StudyFolder) -> Plan:
+    """The plan in a study's folder.
+
+    Raises:
+        StudyError: there is none.
+        StoreError: it is damaged, or another study's.
+    """
+    remedy = "run the study again, with what was asked before: it is written anew"
+    try:
+        plan = Plan.model_validate_json(unsealed(read_regular(folder.asked)))
+    except FileNotFoundError:
+        raise StudyError(
+            f"{folder.asked}: no such study; run it first, or name the --root it was run in"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{folder.asked}: cannot be read ({error.strerror}); {remedy}") from None
+    except ValidationError as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(f"{folder.asked}: not a plan ({reason}); {remedy}") from None
+    except ValueError as error:
+        raise StoreError(f"{folder.asked}: {error}; {remedy}") from None
+    if plan.name != folder.name:
+        raise StoreError(f"{folder.asked}: is the plan of study {plan.name}; {remedy}")
+    return plan
 
 
 def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:

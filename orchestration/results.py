@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moleflow.errors import StoreError
+from moleflow.files import put_in_place
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Ledger, Record
 
@@ -70,7 +71,7 @@ def write(folder: StudyFolder) -> Path:
                 writer.write_table(pa.Table.from_pandas(table, schema, preserve_index=False))
         with aside.open("rb+") as file:
             os.fsync(file.fileno())
-        aside.replace(target)
+        put_in_place(aside, target)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreError(f"{target}: cannot be written ({reason}); choose another --root") from None

@@ -8,6 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -37,7 +38,6 @@ class News:
 class _Position:
     offset: int = 0
     ended: bool = False
-    damaged: bool = False
 
 
 class Watcher:
@@ -54,6 +54,7 @@ class Watcher:
         self._warn = warn
         self._trials = {t.key: t for t in plan.trials if t.key not in known}
         self._positions = {key: _Position() for key in self._trials}
+        self._told: set[Path] = set()
 
     def look(self) -> list[News]:
         """News of all trials that have any, in the plan's order.
@@ -82,22 +83,18 @@ class Watcher:
 
     def _news(self, trial: Trial, position: _Position, recorded: bool) -> tuple[News, _Position]:
         # That a record exists was known before the events are read: no measurement can follow it.
-        events, offset, damaged = self._events(trial.key, position)
+        path = self._folder.events(trial.key)
+        events, offset = read_events_from(
+            path, position.offset, lambda text: self._tell(path, text)
+        )
         record = self._record(trial.key) if recorded else None
-        return News(trial, events, record), _Position(offset, recorded, damaged)
+        return News(trial, tuple(events), record), _Position(offset, recorded)
 
-    def _events(self, key: str, position: _Position) -> tuple[tuple[Event, ...], int, bool]:
-        if position.damaged:
-            return (), position.offset, True
-        path = self._folder.events(key)
-        try:
-            events, offset = read_events_from(path, position.offset)
-        except ValueError:
-            self._warn(
-                f"{path}: holds a line that is no event; the rest of this file is not followed"
-            )
-            return (), position.offset, True
-        return tuple(events), offset, False
+    def _tell(self, path: Path, text: str) -> None:
+        """Once of each file."""
+        if path not in self._told:
+            self._told.add(path)
+            self._warn(text)
 
     def _record(self, key: str) -> Record | None:
         try:

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from sys import intern
 
-from pydantic import ValidationError
-
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
-from moleflow.errors import StoreError, StudyError
 from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger, Record
+from orchestration.ledger import Ledger, MisfitError, Record
+from orchestration.plan import plan_of
 from orchestration.study import Plan, Trial, order_numbers
 
 METRICS = {
@@ -102,6 +100,8 @@ class Evidence:
     strays: int
     """Records in the ledger that the plan does not ask for."""
     measurements: Measurements
+    misfits: tuple[str, ...] = ()
+    """What is wrong with files of the ledger that are not the records of their names."""
 
     @property
     def finished(self) -> tuple[Record, ...]:
@@ -156,29 +156,25 @@ def load(folder: StudyFolder) -> Evidence:
 
     Raises:
         StudyError: the study has not been planned.
-        StoreError: its plan or a record is damaged.
+        StoreError: its plan is damaged.
     """
-    if not folder.asked.exists():
-        raise StudyError(
-            f"{folder.asked}: no such study; run it first, or name the --root it was run in"
-        )
-    try:
-        plan = Plan.model_validate_json(folder.asked.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(
-            f"{folder.asked}: not a plan ({reason}); run the study again to write it anew"
-        ) from None
+    plan = plan_of(folder)
     planned, ledger = {trial.key for trial in plan.trials}, Ledger(folder)
     found, measurements = dict[str, Record](), Measurements()
-    known = ledger.keys()
-    for key in planned.intersection(known):
-        record = ledger.read(key)
+    known = set(ledger.keys())
+    misfits = ledger.misfits(planned)
+    for key in sorted(planned & known):
+        try:
+            record = ledger.read(key)
+        except MisfitError as error:
+            misfits.append(error)
+            continue
         if record is not None:
             measurements.add(record)
             found[key] = record.model_copy(update={"rows": ()})
     records = tuple(found[trial.key] for trial in plan.trials if trial.key in found)
-    return Evidence(plan, records, len(known) - len(records), measurements)
+    strays = len(known) - len(records) - len(misfits)
+    return Evidence(plan, records, strays, measurements, tuple(sorted(map(str, misfits))))
 
 
 def classes_of(record: Record) -> list[str]:

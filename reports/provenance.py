@@ -22,7 +22,7 @@ SYNTHETIC = (
 
 def notices(evidence: Evidence) -> tuple[str, ...]:
     """What a reader must know before any number."""
-    found: list[str] = []
+    found = [*evidence.misfits]
     if any(config.backbone.weights == "random" for config in evidence.configs):
         found.append(UNTRAINED)
     if evidence.plan.study.data == "synthetic":

@@ -53,7 +53,7 @@ def logs(
             _say(line)
         _say(head(folder, key))
         return DONE
-    for line in event_lines(read_events(folder.events(key)), epochs):
+    for line in event_lines(read_events(folder.events(key), _say), epochs):
         _say(line)
     text = printed(folder, key)
     if text:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ from orchestration.commands.options import (
 from orchestration.commands.report import write_report
 from orchestration.driver import adoption
 from orchestration.driver.driving import driving
+from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.schedule import Schedule
 from orchestration.driver.session import Session, check_runner, new_runner
@@ -151,7 +153,8 @@ def run(
                 runner = new_runner(machines.runner, place, terms, session.warn)
                 tracker = session.tracker()
                 plan = planning.finish(check)
-            schedule = _prepared(plan, place, keeping)
+            set_misfits_aside(place.study(name), session.warn)
+            schedule = _prepared(plan, place, keeping, session.warn)
             finished = session.run(plan, runner, schedule, tracker)
     except KeyboardInterrupt:
         err.print(f"interrupted; resume with: {escape(_command_line())}")
@@ -162,14 +165,14 @@ def run(
     return FINISHED if finished else SOME_FAILED
 
 
-def _prepared(plan: Plan, place: Root, keeping: Keeping) -> Schedule:
+def _prepared(plan: Plan, place: Root, keeping: Keeping, warn: Callable[[str], None]) -> Schedule:
     """What is left to run, after what other studies know and what is to be run again."""
     folder = place.study(plan.name)
     again = retry(plan, folder, keeping.retry)
     if again:
         out.print(f"{len(again)} trials that {' or '.join(keeping.retry)} run again")
     if keeping.sharing:
-        adopted = adoption.adopt(plan, place)
+        adopted = adoption.adopt(plan, place, warn)
         if adopted:
             out.print(f"{len(adopted)} trials were finished by other studies of this root")
     schedule = Schedule(plan, folder, sharing=keeping.sharing)

@@ -2,17 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from moleflow.errors import StoreError
 from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger, Record
+from orchestration.ledger import Ledger, MisfitError, Record
 from orchestration.study import Plan, Trial
 
 
-def adopt(plan: Plan, root: Root) -> list[Record]:
+def adopt(plan: Plan, root: Root, tell: Callable[[str], None] = lambda text: None) -> list[Record]:
     """Take over what other studies know of the plan's trials that have no record here yet.
+
+    Args:
+        tell: told of files that are not the records that they are named after.
 
     Returns:
         The records taken over; each names the study it comes from.
@@ -27,7 +30,7 @@ def adopt(plan: Plan, root: Root) -> list[Record]:
     for trial in plan.trials:
         if folder.record(trial.key).exists():
             continue
-        found = next(_finished(trial, others), None)
+        found = next(_finished(trial, others, tell), None)
         if found is not None:
             other, record = found
             _copy(other.trial(trial.key), folder.trial(trial.key))
@@ -37,12 +40,17 @@ def adopt(plan: Plan, root: Root) -> list[Record]:
     return adopted
 
 
-def _finished(trial: Trial, others: list[StudyFolder]) -> Iterator[tuple[StudyFolder, Record]]:
+def _finished(
+    trial: Trial, others: list[StudyFolder], tell: Callable[[str], None]
+) -> Iterator[tuple[StudyFolder, Record]]:
     for other in others:
-        if other.record(trial.key).exists():
+        try:
             record = Ledger(other).read(trial.key)
-            if record is not None and record.status == "finished":
-                yield other, record
+        except MisfitError as error:
+            tell(str(error))
+            continue
+        if record is not None and record.status == "finished":
+            yield other, record
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 from moleflow.errors import StudyError
+from moleflow.files import remove
 from moleflow.settings import Settings
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import write_atomically
@@ -53,14 +54,14 @@ def driving(
         _claim(study, root, leases)
         here = Driver(host=platform.node(), pid=os.getpid(), started=time.time(), command=command)
         # What was asked of an earlier driver is not asked of this one.
-        folder.stop.unlink(missing_ok=True)
+        remove(folder.stop)
         write_atomically(folder.driver, here.model_dump_json())
         try:
             with _stoppable(folder):
                 yield
         finally:
-            folder.driver.unlink(missing_ok=True)
-            folder.stop.unlink(missing_ok=True)
+            remove(folder.driver)
+            remove(folder.stop)
             with suppress(OSError):  # not empty: something was planned
                 folder.path.rmdir()
 

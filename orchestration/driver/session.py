@@ -40,6 +40,7 @@ class Session:
         self._uri = mlflow_uri
         self._out = out
         self._err = err
+        self._told: set[str] = set()
 
     def tracker(self) -> "MlflowTracker":
         """The tracking store.
@@ -85,7 +86,10 @@ class Session:
         return address.ui_command(self._uri, self._root)
 
     def warn(self, text: str) -> None:
-        """Something that does not end the study."""
+        """Something that does not end the study; told once, whoever finds it."""
+        if text in self._told:
+            return
+        self._told.add(text)
         self._err.print(f"[yellow]warning:[/] {escape(text)}")
 
 

@@ -113,10 +113,10 @@ def whereabouts(folder: StudyFolder, key: str) -> str:
 
 
 def _events(folder: StudyFolder, key: str) -> list[Event]:
-    """A damaged file, which may be why a trial failed, says nothing."""
+    """A file that cannot be read, which may be why a trial failed, says nothing."""
     try:
         return list(read_events(folder.events(key)))
-    except ValueError:
+    except OSError:
         return []
 
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from moleflow.files import room_for_file
 from orchestration.driver.schedule import Schedule
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Failure, Ledger
@@ -56,6 +57,7 @@ class InlineRunner(Runner):
 @contextmanager
 def _logged(path: Path) -> Generator[None]:
     """Everything that Python's loggers say goes to the trial's log too."""
+    room_for_file(path)
     with path.open("a", encoding="utf-8") as file:
         file.write(attempt_line())
     handler, root = logging.FileHandler(path, encoding="utf-8", delay=True), logging.getLogger()

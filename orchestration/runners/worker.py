@@ -12,6 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from moleflow.files import room_for_file
 from moleflow.settings import Settings
 from orchestration.layout import StudyFolder
 from orchestration.ledger import write_atomically
@@ -78,6 +79,7 @@ def output_kept(path: Path) -> Generator[None]:
     """All that this process prints from now on is appended to a file: from Python, from libraries
     in other languages, and its stacks when it crashes or gets SIGUSR1. Never undone: the process
     runs one attempt, and what it says while it ends belongs to it."""
+    room_for_file(path)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

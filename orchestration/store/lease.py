@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self, final
+from typing import Annotated, Self, final
 from urllib.parse import quote
+
+from pydantic import Field
 
 from moleflow.settings import Settings
 from orchestration.study import digest
@@ -54,7 +56,7 @@ class _Claim(Settings):
     host: str
     machine: str
     """Where process ids mean the same: one boot of one kernel, one namespace of processes."""
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
     born: str
     """Start of the process in the kernel's ticks: ids are used again."""
     taken: float
@@ -235,9 +237,14 @@ class _Observer:
 
 
 def _path(folder: Path, name: str) -> Path:
+    return folder / _name(name)
+
+
+def _name(name: str) -> str:
+    """Of a lease's file."""
     safe = quote(name, safe="")
     safe = f"%2E{safe[1:]}" if safe.startswith(".") else safe
-    return folder / (safe if len(safe) <= LONGEST_NAME else f"{safe[:100]}…{digest(name)}")
+    return safe if len(safe) <= LONGEST_NAME else f"{safe[:100]}…{digest(name)}"
 
 
 def _files(folder: Path) -> list[Path]:
@@ -247,18 +254,24 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _look(path: Path) -> _Seen | None:
-    """None: there is no such file. Opened and not only asked for, which NFS answers from memory."""
+def _look(path: Path, name: str = "") -> _Seen | None:
+    """None: there is no such file. Opened and not only asked for, which NFS answers from memory;
+    `name` is what it was called."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             content = file.read()
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        status = path.stat()
+        return _Seen(None, status.st_mtime_ns, status.st_ino)
     try:
         claim = _Claim.model_validate_json(content)
     except ValueError:
         claim = None
+    if claim is not None and _name(claim.name) != (name or path.name):
+        claim = None  # another lease's file
     return _Seen(claim, status.st_mtime_ns, status.st_ino)
 
 
@@ -291,12 +304,13 @@ def _take_away(path: Path, claim: _Claim | None) -> None:
     except FileNotFoundError:
         return
     try:
-        found = _look(aside)
+        found = _look(aside, path.name)
         if found is not None and found.claim != claim:
             with suppress(FileExistsError):
                 os.link(aside, path)
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that is not empty: out of the way, and kept
+            aside.rmdir() if aside.is_dir() else aside.unlink(missing_ok=True)
 
 
 def _lease(claim: _Claim) -> Lease:

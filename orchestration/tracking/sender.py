@@ -117,8 +117,6 @@ class Sender:
         path, start = self._folder.events(trial.key), self._offsets.get(trial.key, 0)
         try:
             events, offset = read_events_from(path, start)
-        except ValueError:  # the watcher has told of this file
-            events, offset = [], start
         except OSError as error:
             raise TrackerAway(f"{path}: {error.strerror}") from error
         self._tracker.log(trial, events)

@@ -1,5 +1,6 @@
 """What a trial said: who ran it, its events as lines, and what its processes printed."""
 
+import re
 import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 from moleflow.errors import StudyError
 from orchestration.events import Event, read_events_from
 from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger
+from orchestration.ledger import Ledger, MisfitError
 from orchestration.runners.worker import read_worker
 from orchestration.views.progress import duration
 
 PERIOD = 0.5
 """Seconds between two looks at a trial that is followed."""
 MEAN = "/mean"
+KEY = re.compile(r"\w+")
+"""What a trial's key is made of: nothing else below `trials/` is one."""
 
 
 def find_trial(asked: str, root: Root) -> tuple[StudyFolder, str]:
@@ -51,16 +54,21 @@ def _keys(folder: StudyFolder) -> list[str]:
         names = {path.name.removesuffix(".json") for path in folder.trials.iterdir()}
     except OSError:
         return []
-    return sorted(name for name in names if not name.startswith("."))
+    return sorted(name for name in names if KEY.fullmatch(name))
 
 
 def head(folder: StudyFolder, key: str) -> str:
     """One line: trial, study, status, attempts, hosts."""
     events, _ = read_events_from(folder.events(key), 0)
     attempts = [event for event in events if event.kind == "attempt"]
-    record, worker = Ledger(folder).read(key), read_worker(folder, key)
+    worker = read_worker(folder, key)
     # Files cannot tell a trial in work from one that was interrupted.
-    status = record.status if record else "begun, no record yet"
+    record, status = None, "begun, no record yet"
+    try:
+        record = Ledger(folder).read(key)
+        status = record.status if record else status
+    except MisfitError as error:
+        status = f"its record cannot be used ({error})"
     host = f"{worker.host} (process {worker.pid})" if worker else (record.host if record else "")
     parts = [f"trial {key}", f"study {folder.name}", status, f"attempts {len(attempts)}"]
     return ", ".join([*parts, f"last on {host}"] if host else parts)
@@ -133,7 +141,7 @@ def _rest(path: Path, offset: int) -> bytes:
         with path.open("rb") as file:
             file.seek(offset)
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return b""
 
 

@@ -94,7 +94,9 @@ class Running:
         return self.losses.get(self.name, {}).get(self.epoch, {})
 
     def after(self, event: Event) -> "Running":
-        """Its state after one more event."""
+        """Its state after one more event; what speaks of a task that it lacks says nothing."""
+        if not 0 <= event.task < self.tasks:
+            return self
         now = replace(self, heard=event.time, load=event.load or self.load)
         if event.load:
             now = replace(now, host=event.load.host)

@@ -120,12 +120,16 @@ def standing(plan: Plan, root: Root, now: float) -> Standing:
     ]
     lost = _lay_down(board, driver, now)
     planned = {trial.key for trial in plan.trials}
+    ledger = Ledger(folder)
+    strays = set(ledger.keys()) - planned
+    misfits = ledger.misfits(planned)
+    damaged += map(str, misfits)
     return Standing(
         board=board,
         driver=driver,
         leases=tuple(lease for lease in leases if lease.owner in planned),
         lost=tuple(lost),
-        strays=len(set(Ledger(folder).keys()) - planned),
+        strays=len(strays) - len(misfits),
         damaged=tuple(damaged),
     )
 
@@ -137,7 +141,7 @@ def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[Outline], list[str]
     for trial in plan.trials:
         try:
             one = read_outline(folder, trial.key)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             damaged.append(str(error))
             continue
         if one is not None:
@@ -147,12 +151,12 @@ def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[Outline], list[str]
 
 def _follow(board: Board, trial: Trial, folder: StudyFolder) -> str:
     """Take a trial's events; returns what is wrong with them."""
-    path = folder.events(trial.key)
+    told: list[str] = []
     try:
-        board.take(News(trial, tuple(read_events(path))))
-    except ValueError:
-        return f"{path}: holds a line that is no event; what this trial does is not known"
-    return ""
+        board.take(News(trial, tuple(read_events(folder.events(trial.key), told.append))))
+    except OSError as error:
+        told.append(f"{folder.events(trial.key)}: cannot be read ({error.strerror})")
+    return "".join(told)
 
 
 def _lay_down(board: Board, driver: Lease | None, now: float) -> list[Running]:

@@ -15,7 +15,8 @@ from orchestration.analysis import chosen_analyses, finished_records, short
 from orchestration.commands.analysis import analyse
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record, write_atomically
+from orchestration.ledger import Ledger, Record
+from orchestration.plan import write_plan
 from orchestration.study import Orders, Study, expand
 from orchestration.terms import Terms
 from orchestration.trial.sequence import run_trial
@@ -39,7 +40,7 @@ def ran(
     prints = {name: checked_fingerprint(data, root) for name, data in catalog.items()}
     study = Study(question="?", base=config, axes=(Orders(count=2),))
     plan = expand("nuts", study, str(pictures), prints, {config.backbone: "random:0"})
-    write_atomically(root.study("nuts").asked, plan.model_dump_json())
+    write_plan(plan, root.study("nuts"))
     ledger, records = Ledger(root.study("nuts")), []
     for trial in plan.trials[:1]:
         assert run_trial(trial, root, Terms()) == "finished"

@@ -26,7 +26,8 @@ from orchestration.driver.schedule import Schedule
 from orchestration.driver.session import Session
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, write_atomically
+from orchestration.ledger import Failure, Ledger
+from orchestration.plan import plan_of, write_plan
 from orchestration.runners import base
 from orchestration.runners.base import describe_failure
 from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
@@ -184,7 +185,7 @@ def asleep(trial: Trial, root: Root, terms: Terms) -> str:
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
     log.add("attempt")
-    plan = Plan.model_validate_json(folder.asked.read_text())
+    plan = plan_of(folder)
     time.sleep(nap(trial, float(plan.study.question)))
     log.add("note", note="awake")
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
@@ -206,7 +207,7 @@ def planned(count: int, folder: Path, question: str = "What does a trial cost?")
     """Trials that share nothing: one class, many seeds."""
     study = Study(question=question, base=Config(), seeds=tuple(range(count)))
     plan = expand("bench", study, "/data", {"a": "a"}, {study.base.backbone: "w"})
-    write_atomically(Root.at(folder).study("bench").asked, plan.model_dump_json())
+    write_plan(plan, Root.at(folder).study("bench"))
     return plan
 
 
@@ -231,7 +232,7 @@ def trained(
     catalog = open_catalog(data, tuple(names))
     prints = {name: checked_fingerprint(found, root) for name, found in catalog.items()}
     plan = expand("bench", study, str(data), prints, {config.backbone: "random:0"})
-    write_atomically(root.study("bench").asked, plan.model_dump_json())
+    write_plan(plan, root.study("bench"))
     start = time.perf_counter()
     drive(plan, root, base.run_trial, Terms())
     return time.perf_counter() - start, root

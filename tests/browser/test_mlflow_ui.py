@@ -16,7 +16,8 @@ from PIL import Image
 from moleflow.config import Config
 from orchestration.events import EventLog
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, write_atomically
+from orchestration.ledger import Failure, Ledger
+from orchestration.plan import write_plan
 from orchestration.runners.base import describe_failure
 from orchestration.study import Grid, Orders, Plan, Study, Trial, expand
 from orchestration.tracking.base import quiet_environment
@@ -70,7 +71,7 @@ def root(tmp_path_factory) -> Root:
 
 def write_study(root: Root, plan: Plan) -> None:
     folder = root.study(plan.name)
-    write_atomically(folder.asked, plan.model_dump_json())
+    write_plan(plan, folder)
     for number, trial in enumerate(plan.trials):
         write_trial_values(EventLog(folder.events(trial.key)), trial, number)
         artifacts = folder.artifacts(trial.key)

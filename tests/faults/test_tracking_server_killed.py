@@ -241,11 +241,12 @@ def test_a_locked_database_holds_up_no_study_and_gets_all_later(root: Root, plan
 DRIVER = """
 import sys, time
 from orchestration.layout import Root
+from orchestration.plan import plan_of
 from orchestration.study import Plan
 from orchestration.tracking.exporter import Exporter
 from orchestration.tracking.mlflow import MlflowTracker
 root = Root.at(sys.argv[1])
-plan = Plan.model_validate_json(root.study(sys.argv[2]).asked.read_text())
+plan = plan_of(root.study(sys.argv[2]))
 with Exporter(plan, root.study(plan.name), MlflowTracker(root, sys.argv[3]), print, 0.1) as it:
     while not it.complete:
         time.sleep(0.05)

@@ -6,7 +6,7 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.layout import Root
-from orchestration.ledger import write_atomically
+from orchestration.plan import write_plan
 from orchestration.study import Orders, Plan, Study, expand
 
 
@@ -29,7 +29,7 @@ def make_plan() -> Callable[[Root], Plan]:
 
     def make(root: Root) -> Plan:
         plan = expand("small", study, "/data", fingerprints, weights)
-        write_atomically(root.study("small").asked, plan.model_dump_json())
+        write_plan(plan, root.study("small"))
         return plan
 
     return make

@@ -17,7 +17,8 @@ from typing import Any
 from moleflow.config import Config
 from orchestration.events import EventLog
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, write_atomically
+from orchestration.ledger import Failure, Ledger
+from orchestration.plan import write_plan
 from orchestration.runners.base import describe_failure
 from orchestration.study import Orders, Plan, Study, Trial, expand
 from tests.processes import wait_for
@@ -32,7 +33,7 @@ def small_plan(root: Root, name: str = "small", classes=CLASSES, **changes: Any)
     study = Study(base=Config(), **{**asked, **changes})
     weights = {config.backbone: "weights" for config in [study.base]}
     plan = expand(name, study, "/data", {c: c * 2 for c in classes}, weights)
-    write_atomically(root.study(name).asked, plan.model_dump_json())
+    write_plan(plan, root.study(name))
     return plan
 
 

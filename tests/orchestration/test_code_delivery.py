@@ -18,6 +18,7 @@ DRIVER = """
 import sys
 import time
 from orchestration.layout import Root
+from orchestration.plan import plan_of
 from orchestration.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
 from orchestration.runners.ray_tune import RayTuneRunner
@@ -42,7 +43,7 @@ def where(trial, root, terms):
 
 
 root = Root.at(sys.argv[1])
-plan = Plan.model_validate_json(root.study("small").asked.read_text())
+plan = plan_of(root.study("small"))
 terms = Terms(resources=Resources(address=sys.argv[2]), revision="0123abcd")
 RayTuneRunner(root, terms).run(plan, Schedule(plan, root.study("small")), where)
 """

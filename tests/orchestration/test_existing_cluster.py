@@ -24,6 +24,7 @@ TOP = str(Path(__file__).resolve().parents[2])
 DRIVER = """
 import sys
 from orchestration.layout import Root
+from orchestration.plan import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.driver.schedule import Schedule
 from orchestration.study import Plan
@@ -31,7 +32,7 @@ from orchestration.terms import Resources, Terms
 from tests.orchestration.test_existing_cluster import where
 
 root = Root.at(sys.argv[1])
-plan = Plan.model_validate_json(root.study("small").asked.read_text())
+plan = plan_of(root.study("small"))
 terms = Terms(resources=Resources.model_validate_json(sys.argv[2]))
 RayTuneRunner(root, terms).run(plan, Schedule(plan, root.study("small")), where)
 """

@@ -57,6 +57,7 @@ sys.stdin.readline()
 DRIVER = """
 import sys
 from orchestration.layout import Root
+from orchestration.plan import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.driver.schedule import Schedule
 from orchestration.study import Plan
@@ -64,7 +65,7 @@ from orchestration.terms import Resources, Terms
 from tests.orchestration.test_growing_cluster import meet
 
 root = Root.at(sys.argv[1])
-plan = Plan.model_validate_json(root.study("small").asked.read_text())
+plan = plan_of(root.study("small"))
 terms = Terms(resources=Resources(address=sys.argv[2], gpus_per_trial=1.0, autoscaling=True))
 RayTuneRunner(root, terms).run(plan, Schedule(plan, root.study("small")), meet)
 """

@@ -1,32 +1,110 @@
-"""Records and event lines are whole or absent; a measurement is written once in a trial's life."""
+"""A record is the one of its name or counts for nothing; event lines are whole or passed over; a
+measurement is written once in a trial's life."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from moleflow.errors import StoreError
+from moleflow.sealed import seal
+from orchestration.driver.misfits import set_misfits_aside
 from orchestration.events import EventLog, read_events, read_events_from
 from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger
+from orchestration.ledger import Ledger, MisfitError
 from tests.records import record
 
 
-def test_a_record_survives_its_file(tmp_path: Path) -> None:
-    ledger = Ledger(StudyFolder(tmp_path))
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path / "s")
+
+
+def test_a_record_survives_its_file(folder: StudyFolder) -> None:
+    ledger = Ledger(folder)
     ledger.write(record("one"))
     assert ledger.read("one") == record("one")
     assert ledger.read("two") is None
     assert ledger.keys() == ["one"]
-    assert [path.name for path in (tmp_path / "trials").iterdir()] == ["one.json"]
+    assert [path.name for path in folder.trials.iterdir()] == ["one.json"]
 
 
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    ledger = Ledger(StudyFolder(tmp_path))
+def exchanged(path: Path) -> None:
+    path.write_bytes(path.with_name("two.json").read_bytes())
+
+
+def of_another_study(path: Path) -> None:
+    Ledger(StudyFolder(path.parent / "t")).write(record("one", study="t"))
+    path.write_bytes((path.parent / "t" / "trials" / "one.json").read_bytes())
+
+
+def digit(path: Path) -> None:
+    path.write_text(path.read_text().replace('"ended": 1.0', '"ended": 2.0'))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def sealed_json(path: Path) -> None:
+    path.write_bytes(seal('{"a": 1}'))
+
+
+MISFITS = [exchanged, of_another_study, digit, cut, zeroed, emptied, a_folder, a_pipe, sealed_json]
+
+
+@pytest.mark.parametrize("damage", MISFITS)
+def test_what_is_not_the_record_of_its_name_is_named_and_not_read(
+    damage: Callable[[Path], None], folder: StudyFolder
+) -> None:
+    ledger, told = Ledger(folder), list[str]()
     ledger.write(record("one"))
-    path = tmp_path / "trials" / "one.json"
-    path.write_text(path.read_text()[:-40])
-    with pytest.raises(StoreError, match=r"one\.json: not a record"):
-        ledger.read("one")
+    ledger.write(record("two"))
+    damage(folder.record("one"))
+    for read in (ledger.read, ledger.read_brief):
+        with pytest.raises(MisfitError, match=r"one\.json: .*Run the study again"):
+            read("one")
+    assert [found.path for found in ledger.misfits()] == [folder.record("one")]
+    assert [one.key for one in ledger.sound(told.append)] == ["two"]
+    assert len(told) == 1 and "one.json" in told[0]
+
+
+def test_a_copy_of_a_record_is_a_misfit(folder: StudyFolder) -> None:
+    Ledger(folder).write(record("one"))
+    copy = folder.record("one (copy)")
+    copy.write_bytes(folder.record("one").read_bytes())
+    assert [found.path for found in Ledger(folder).misfits()] == [copy]
+
+
+def test_misfits_are_set_aside_whole_and_told(folder: StudyFolder) -> None:
+    told: list[str] = []
+    Ledger(folder).write(record("one"))
+    Ledger(folder).write(record("two"))
+    content = folder.record("two").read_bytes()
+    exchanged(folder.record("one"))
+    assert set_misfits_aside(folder, told.append) == 1
+    assert Ledger(folder).keys() == ["two"]
+    assert [path.read_bytes() for path in folder.misfits.iterdir()] == [content]
+    assert len(told) == 1 and str(folder.record("one")) in told[0]
+    assert set_misfits_aside(folder, told.append) == 0
 
 
 def test_a_restarted_trial_writes_a_measurement_once_with_its_first_time(tmp_path: Path) -> None:

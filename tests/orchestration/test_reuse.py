@@ -7,12 +7,13 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
+from moleflow.sealed import unsealed
 from orchestration.driver.adoption import adopt
 from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.schedule import Schedule
 from orchestration.layout import ROOT_FORMAT, Root
 from orchestration.ledger import Failure, Ledger, Record, write_atomically
-from orchestration.plan import read_plan
+from orchestration.plan import read_plan, write_plan
 from orchestration.runners.base import describe_failure
 from orchestration.study import Orders, Plan, Study, expand
 
@@ -21,7 +22,7 @@ def planned(name: str, root: Root, orders: int = 2) -> Plan:
     study = Study(question="?", base=Config(), axes=(Orders(count=orders),))
     prints = {c: c * 2 for c in ("bottle", "cable", "wood")}
     plan = expand(name, study, "/data", prints, {study.base.backbone: "weights"})
-    write_atomically(root.study(name).asked, plan.model_dump_json())
+    write_plan(plan, root.study(name))
     return plan
 
 
@@ -67,7 +68,7 @@ def test_a_retried_trial_runs_again_and_its_record_is_kept(root: Root) -> None:
     assert retry(plan, folder, ("failed", "diverged")) == [failed.key]
     assert [trial.key for trial in Schedule(plan, folder).left] == [failed.key]
     earlier = folder.trial(failed.key) / "earlier" / "1.json"
-    assert Record.model_validate_json(earlier.read_text()) == failed
+    assert Record.model_validate_json(unsealed(earlier.read_bytes())) == failed
 
 
 def test_finished_trials_cannot_be_retried() -> None:
@@ -91,7 +92,8 @@ def test_a_root_of_another_format_is_refused_and_left_as_it_is(
     root: Root, content: str | None
 ) -> None:
     """None: a root of the time before roots said their format."""
-    planned("first", root)
+    plan = planned("first", root)
+    write_atomically(root.study("first").asked, plan.model_dump_json())  # as versions before did
     if content is not None:
         (root.path / "root.json").write_text(content)
     before = sorted((path, path.stat().st_mtime_ns) for path in root.path.rglob("*"))
@@ -100,6 +102,18 @@ def test_a_root_of_another_format_is_refused_and_left_as_it_is(
     with pytest.raises(StoreError, match="choose another --root"):
         read_plan("first", root)
     assert sorted((path, path.stat().st_mtime_ns) for path in root.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", [bytes(13), b"", b"no JSON", b"{}", None])
+def test_a_root_whose_format_file_is_lost_is_known_by_its_plans(
+    root: Root, content: bytes | None
+) -> None:
+    plan = planned("first", root)
+    if content is not None:
+        (root.path / "root.json").write_bytes(content)
+    assert read_plan("first", root) == plan
+    root.claim()
+    assert (root.path / "root.json").read_text() == f'{{"format": {ROOT_FORMAT}}}\n'
 
 
 def test_a_new_root_says_its_format(tmp_path: Path) -> None:

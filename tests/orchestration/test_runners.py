@@ -22,6 +22,7 @@ from orchestration.driver.schedule import Schedule
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger, Record, Row
+from orchestration.plan import plan_of
 from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
 from orchestration.study import Plan, Trial
@@ -33,6 +34,7 @@ import sys
 from pathlib import Path
 from orchestration.driver.driving import driving
 from orchestration.layout import Root
+from orchestration.plan import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.driver.schedule import Schedule
 from orchestration.study import Plan
@@ -40,7 +42,7 @@ from orchestration.terms import Terms
 from tests.orchestration.test_runners import endless
 
 root = Root.at(sys.argv[1])
-plan = Plan.model_validate_json(root.study("small").asked.read_text())
+plan = plan_of(root.study("small"))
 try:
     with driving("small", root, "test"):
         RayTuneRunner(root, Terms()).run(plan, Schedule(plan, root.study("small")), endless)
@@ -103,7 +105,7 @@ def endless(trial: Trial, root: Root, terms: Terms) -> str:
 
 def mixed(trial: Trial, root: Root, terms: Terms) -> str:
     """Of a plan's four trials: finished, where it ran, refused, never able to read."""
-    plan = Plan.model_validate_json(root.study(trial.study).asked.read_text(encoding="utf-8"))
+    plan = plan_of(root.study(trial.study))
     index = [each.key for each in plan.trials].index(trial.key)
     return (finished, records_directory, refused, never_reads)[index](trial, root, terms)
 

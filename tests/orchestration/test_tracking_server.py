@@ -20,7 +20,8 @@ from moleflow.config import Config
 from moleflow.errors import StudyError
 from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
-from orchestration.ledger import Failure, write_atomically
+from orchestration.ledger import Failure
+from orchestration.plan import write_plan
 from orchestration.study import Grid, Plan, Study, expand, order_numbers
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
@@ -154,7 +155,7 @@ def strange_plan(root: Root, fields: dict[str, Any]) -> Plan:
     study = Study(base=Config(), **fields)
     weights = {study.base.updated({"backbone.weights": LONG}).backbone: "long"}
     plan = expand("strange", study, "/data", dict.fromkeys(STRANGE, "f"), weights)
-    write_atomically(root.study(plan.name).asked, plan.model_dump_json())
+    write_plan(plan, root.study(plan.name))
     return plan
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestration.events import EventLog
+from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
@@ -53,24 +53,35 @@ def test_half_a_line_waits_for_its_end(root: Root, plan: Plan):
     path = folder.events(plan.trials[0].key)
     path.parent.mkdir(parents=True)
     watcher = Watcher(plan, folder, no_warning)
-    path.write_text('{"time":1.0,"kind"')
+    path.write_text(f'{{"time":1.0,"trial":"{plan.trials[0].key}","kind"')
     assert watcher.look() == []
     with path.open("a") as file:
         file.write(':"attempt"}\n')
     assert [event.kind for news in watcher.look() for event in news.events] == ["attempt"]
 
 
-def test_a_line_that_is_no_event_is_told_once_and_stops_that_file_only(root: Root, plan: Plan):
+def test_lines_that_are_no_events_are_told_once_and_passed_over(root: Root, plan: Plan):
     folder, warnings = root.study("small"), []
     watcher = Watcher(plan, folder, warnings.append)
     damaged = folder.events(plan.trials[0].key)
     damaged.parent.mkdir(parents=True)
-    damaged.write_text("no event\n")
-    EventLog(folder.events(plan.trials[1].key)).add("attempt")
-    assert [news.trial for news in watcher.look()] == [plan.trials[1]]
-    record(root, plan, 0)
-    assert [news.trial for news in watcher.look()] == [plan.trials[0]]
+    for line in (b"no event\n", bytes(700) + b"\n", b'{"a": 1}\n'):
+        damaged.write_bytes(line)
+        EventLog(damaged).add("attempt")
+        with damaged.open("ab") as file:
+            file.write(line)
+        EventLog(damaged).add("epoch", epoch=1)
+    told = [event.kind for news in watcher.look() for event in news.events]
+    assert told == ["attempt", "epoch"]
     assert [str(damaged) in text for text in warnings] == [True]
+
+
+def test_another_trial_s_events_are_not_taken_for_one_s_own(root: Root, plan: Plan):
+    one, other = (root.study("small").events(trial.key) for trial in plan.trials[:2])
+    EventLog(one).add("metrics", step=1, values={"image_auroc/mean": 0.5})
+    EventLog(other).add("attempt")
+    other.write_bytes(one.read_bytes())
+    assert (len(list(read_events(one))), list(read_events(other))) == (1, [])
 
 
 def test_a_damaged_record_is_told_and_is_no_news(root: Root, plan: Plan):

@@ -9,6 +9,7 @@ import pytest
 from moleflow.config import Config
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
+from orchestration.plan import write_plan
 from orchestration.study import Axis, Orders, Plan, Study, TaskZero, Trial, expand, grid_points
 
 METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
@@ -61,7 +62,7 @@ class Lab:
         plan = expand(name, study, "/data/mvtec", prints, weights)
         folder = self.root.study(name)
         folder.path.mkdir(parents=True)
-        folder.asked.write_text(plan.model_dump_json(), encoding="utf-8")
+        write_plan(plan, folder)
         return folder, plan
 
     def run(self, folder: StudyFolder, trials: Iterable[Trial]) -> None:
