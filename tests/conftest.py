@@ -1,6 +1,7 @@
 """Tests check shapes and types of `moleflow`: the hook must stand before its first import."""
 
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Iterator
@@ -67,10 +68,11 @@ def tiny() -> Config:
 
 @pytest.fixture(scope="session")
 def quiet_libraries() -> Iterator[None]:
-    """What the CLI does before it imports Ray and MLflow. One for all: Ray reads its token once
-    in the life of a process."""
-    assert "ray" not in sys.modules, "a test file imports Ray before its token is set"
+    """What the CLI does before it imports Ray and MLflow; and a token for clusters that tests start
+    in processes of their own."""
+    assert "ray" not in sys.modules, "a test file imports Ray before its environment is set"
     added = runners.quiet_environment(Resources()) | tracking.quiet_environment()
+    added |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)
     yield

@@ -47,9 +47,10 @@ head=${hosts[0]}
 ip=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $NF}')
 port=$((6400 + SLURM_JOB_ID % 3000))
 address=$ip:$port
-# Socket paths lie below it, so it must be short; on the node's own disk.
+# Socket paths lie below it, so it must be short; on the node's own disk. Ray lets everybody write
+# to its folder, so that lies in one which nobody else may enter.
 scratch=/tmp/mf-$SLURM_JOB_ID
-ray=(--num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="$GPUS" --temp-dir="$scratch" --block)
+ray=(--num-cpus="$SLURM_CPUS_PER_TASK" --num-gpus="$GPUS" --temp-dir="$scratch/ray" --block)
 
 steps=()
 end_cluster() {
@@ -60,6 +61,9 @@ end_cluster() {
     wait
     srun --overlap --nodes="${#hosts[@]}" --ntasks="${#hosts[@]}" rm -rf "$scratch"
 }
+# Its name can be guessed: where somebody else's is there, this does not go on.
+srun --overlap --nodes="${#hosts[@]}" --ntasks="${#hosts[@]}" \
+    bash -c 'rm -rf "$1" && mkdir -m 700 "$1"' - "$scratch" || exit 1
 trap end_cluster EXIT
 
 srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" \

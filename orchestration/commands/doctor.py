@@ -44,7 +44,7 @@ def doctor(
     behind in the root folder.
     """
     place, uri = Root.at(root), tracking_uri(mlflow_uri)
-    os.environ.update(tracking_environment() | worker_environment(Resources()))
+    os.environ.update(tracking_environment() | worker_environment(Resources(address=address)))
     found = list(_guarded("root", examine_machine(place, data, uri, store)))
     if address is not None:
         found += _guarded("cluster", _of_cluster(address, place, data, store, nodes, full))

@@ -1,11 +1,8 @@
 """What every runner shares: what runs a trial, and how a lost trial is recorded."""
 
-import os
-import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
 
 from orchestration.driver.schedule import Schedule, Start
 from orchestration.events import Event, read_events
@@ -164,6 +161,15 @@ DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 """Without it torch refuses matrix products on a GPU when only deterministic ones are allowed."""
 
 
+OWN_CLUSTER = {
+    "RAY_AUTH_MODE": "token",
+    # By the name that Ray gives it on two systems; on all, a cluster of one machine then listens on
+    # 127.0.0.1 alone, which `_node_ip_address` does not bring about.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+"""What Ray must know, when it is imported, to start a cluster that nobody else can use."""
+
+
 def quiet_environment(resources: Resources) -> dict[str, str]:
     """Variables that the CLI sets before Ray is imported, and every worker gets."""
     threads = str(resources.threads)
@@ -183,12 +189,7 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         **DETERMINISTIC,
-        **({} if resources.address else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}),
+        # No process that is started imports modules from the folder that it is started in.
+        "PYTHONSAFEPATH": "1",
+        **({} if resources.address else OWN_CLUSTER),
     }
-
-
-@cache
-def _token() -> str:
-    """Who may use the cluster of this machine that this process starts. Ray would write one of its
-    own to the home folder; it reads the variable once, so a process has one."""
-    return os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)

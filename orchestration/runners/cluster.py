@@ -15,19 +15,25 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ray
+from ray._private import ray_constants
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
+from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttributeAccessIssue]
 from ray.util import accelerators
 
 from moleflow.errors import StudyError
 from orchestration.runners.base import quiet_environment
 from orchestration.runners.delivery import EXCLUDED, sources
-from orchestration.runners.scratch import scratch_folder
+from orchestration.runners.scratch import Scratch, scratch_folder
 from orchestration.terms import Resources
 
 PATIENCE = 10.0
 """Seconds in which an address must answer."""
 GB = 1e9
+LOOPBACK = "127.0.0.1"
+TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 AHEAD = 16
 """Trials that may wait for a place on a cluster that was joined, or as many as there is room for if
 that is more: an autoscaler starts nodes for them."""
@@ -80,7 +86,7 @@ def _joined(resources: Resources) -> Generator[None]:
 
 @contextmanager
 def _started(resources: Resources) -> Generator[None]:
-    with scratch_folder() as scratch:
+    with scratch_folder() as scratch, _token_of(scratch):
         try:
             _start(scratch, resources)
             yield
@@ -89,7 +95,24 @@ def _started(resources: Resources) -> Generator[None]:
                 ray.shutdown()
 
 
-def _start(scratch: Path, resources: Resources) -> None:
+@contextmanager
+def _token_of(scratch: Scratch) -> Generator[None]:
+    """Ray and all that it starts read the token from its file, whose path they inherit; what is in
+    `runtime_env` instead stands in logs and command lines."""
+    before = {name: os.environ.pop(name, None) for name in TOKENS}
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(scratch.token)
+    AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        del os.environ["RAY_AUTH_TOKEN_PATH"]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _start(scratch: Scratch, resources: Resources) -> None:
+    open_to_others = ray_constants.ENABLE_RAY_CLUSTER or not is_token_auth_enabled()
+    assert not open_to_others, "Ray was imported before `quiet_environment` was set"
     # Workers of this machine import what the driver imports, from where it lies.
     places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(place for place in places if place)
@@ -98,16 +121,26 @@ def _start(scratch: Path, resources: Resources) -> None:
         address="local",
         num_cpus=os.cpu_count(),
         include_dashboard=False,
-        _temp_dir=str(scratch),
+        _node_ip_address=LOOPBACK,
+        _temp_dir=str(scratch.session),
         log_to_driver=False,
         logging_level=logging.CRITICAL,
-        runtime_env={"env_vars": environment},
+        # Without a folder of their own, workers import from the one that the driver is in.
+        runtime_env={"env_vars": environment, "working_dir": str(scratch.nothing)},
     )
 
 
 def _join(address: str, resources: Resources) -> None:
     if address != "auto":
         _find(address)
+    with TemporaryDirectory() as nothing:
+        _connect(address, resources, nothing)
+
+
+def _connect(address: str, resources: Resources, nothing: str) -> None:
+    """Args:
+    nothing: an empty folder, as `Scratch.nothing`.
+    """
     try:
         ray.init(
             address=address,
@@ -117,6 +150,7 @@ def _join(address: str, resources: Resources) -> None:
                 "env_vars": quiet_environment(resources),
                 "py_modules": sources(),
                 "excludes": EXCLUDED,
+                "working_dir": nothing,
             },
         )
     except (ConnectionError, SystemExit, RuntimeError) as error:

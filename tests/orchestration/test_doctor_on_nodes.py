@@ -99,6 +99,7 @@ def nodes(data: Path) -> Iterator[Cluster]:
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": mark,
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",  # a session of the tests itself has one node
         "COLUMNS": "300",
     }
     there = Cluster(data.parent, hidden, f"127.0.0.1:{port}", environment, blindfold(hidden))

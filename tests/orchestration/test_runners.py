@@ -90,13 +90,6 @@ def never_reads(trial: Trial, root: Root, terms: Terms) -> str:
     raise OSError(5, "Input/output error", "features.safetensors")
 
 
-def records_directory(trial: Trial, root: Root, terms: Terms) -> str:
-    folder = root.study(trial.study)
-    record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-    Ledger(folder).write(record.model_copy(update={"host": str(Path.cwd())}))
-    return "failed"
-
-
 def endless(trial: Trial, root: Root, terms: Terms) -> str:
     EventLog(root.study(trial.study).events(trial.key)).add("attempt")
     time.sleep(600)
@@ -104,10 +97,10 @@ def endless(trial: Trial, root: Root, terms: Terms) -> str:
 
 
 def mixed(trial: Trial, root: Root, terms: Terms) -> str:
-    """Of a plan's four trials: finished, where it ran, refused, never able to read."""
+    """Of a plan's four trials: two finished, one refused, one never able to read."""
     plan = plan_of(root.study(trial.study))
     index = [each.key for each in plan.trials].index(trial.key)
-    return (finished, records_directory, refused, never_reads)[index](trial, root, terms)
+    return (finished, finished, refused, never_reads)[index](trial, root, terms)
 
 
 @dataclass(frozen=True)
@@ -193,11 +186,6 @@ def test_inline_and_ray_give_the_same_records(wave: Wave):
 def test_a_wave_that_ended_leaves_only_the_ledger(wave: Wave):
     left = sorted(path.name for path in wave.root.study("small").path.iterdir())
     assert left == ["study.json", "trials"]
-
-
-@pytest.mark.cluster
-def test_trials_run_in_the_directory_of_the_driver(wave: Wave):
-    assert wave.record(1).host == str(Path.cwd())
 
 
 @pytest.mark.cluster

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.runners import scratch
 from orchestration.runners.scratch import scratch_folder
 
 HOLD = """
 import sys, time
 from orchestration.runners.scratch import scratch_folder
 with scratch_folder() as folder:
-    print(folder, flush=True)
+    print(folder.path, flush=True)
     time.sleep(600)
 """
 
@@ -46,7 +47,7 @@ def test_a_killed_drivers_folder_is_deleted_by_the_next_and_a_living_ones_is_not
         dead.wait()
         assert left.is_dir() and left.parent == short
         with scratch_folder() as own:
-            assert sorted(short.iterdir()) == sorted([own, kept])
+            assert sorted(short.iterdir()) == sorted([own.path, kept])
         assert list(short.iterdir()) == [kept]
     finally:
         for process in (dead, alive):
@@ -58,6 +59,22 @@ def test_a_killed_drivers_folder_is_deleted_by_the_next_and_a_living_ones_is_not
 
 def test_folders_of_others_are_left_alone(short: Path) -> None:
     (short / "mf-other").mkdir()
+    (short / "mf-trap").mkdir()
+    (short / "mf-trap" / "owner").symlink_to(__file__)
     with scratch_folder():
         pass
-    assert [path.name for path in short.iterdir()] == ["mf-other"]
+    assert sorted(path.name for path in short.glob("mf-*")) == ["mf-other", "mf-trap"]
+
+
+def test_the_place_is_short_enough_for_rays_sockets_or_another_is_taken(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for length in (scratch.SOCKET_PATH_ROOM, scratch.SOCKET_PATH_ROOM + 1):
+        place = short / ("ä" * 30)[: (length - len(os.fsencode(short)) - 1) // 2]
+        place = place.with_name(place.name + "x" * (length - len(os.fsencode(place))))
+        place.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        with scratch_folder() as folder:
+            socket_path = f"{folder.session}{scratch.RAYS_PART}"
+            assert len(os.fsencode(socket_path)) <= scratch.LONGEST
+            assert (folder.path.parent == place) == (length == scratch.SOCKET_PATH_ROOM)
