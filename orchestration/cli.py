@@ -3,6 +3,7 @@
 The environment is read and set in these files and nowhere below.
 """
 
+import os
 import sys
 from importlib.metadata import version
 
@@ -99,6 +100,8 @@ def main() -> None:
     """Entry point: an error of the tree in `moleflow.errors` is one message and exit code 2."""
     words = sys.argv[1:]
     app = application(next((word for word in words if not word.startswith("-")), ""))
+    # Nothing that we start imports modules from the folder that it is started in.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         code = app(words, result_action="return_value", exit_on_error=False, print_error=True)
     except CycloptsError:

@@ -10,7 +10,8 @@ def git_revision() -> str:
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
+        # Not the program that the settings of a folder above us may name.
+        command = ["git", "-C", str(here), "-c", "core.fsmonitor=false", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:

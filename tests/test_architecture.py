@@ -1,5 +1,6 @@
 """Promises about the house itself: what may be imported by what, and by how much."""
 
+import ast
 import importlib
 import inspect
 import subprocess
@@ -100,6 +101,25 @@ def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     found = getattr(importlib.import_module(module), attribute)
     told = found.help if isinstance(found, App) else inspect.getdoc(found)
     assert told.partition("\n\n")[0] == summary
+
+
+def python_commands() -> list[ast.List]:
+    """Lists of arguments in our packages that begin with this Python."""
+    return [
+        node
+        for package in PACKAGES
+        for path in (TOP / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.List)
+        and node.elts
+        and ast.unparse(node.elts[0]) == "sys.executable"
+    ]
+
+
+def test_no_python_that_is_started_imports_from_the_folder_that_it_is_in() -> None:
+    found = python_commands()
+    assert len(found) >= 3
+    assert {ast.unparse(command.elts[1]) for command in found} == {"'-P'"}
 
 
 @pytest.mark.parametrize("name", sorted(profiles.PROFILES))

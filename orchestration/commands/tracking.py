@@ -97,7 +97,8 @@ def _check_free(port: int) -> None:
 def _view(uri: str, root: Root, port: int) -> Generator[subprocess.Popen[bytes]]:
     """MLflow's server for this person alone; all its processes end with the block.
 
-    The store is named by variables: a command line, with its password, is seen by everyone.
+    The store is named by variables: a command line, with its password, is seen by everyone. It
+    runs in an empty folder, since it imports from the one that it is in.
     """
     place = {
         "MLFLOW_BACKEND_STORE_URI": uri,
@@ -105,12 +106,16 @@ def _view(uri: str, root: Root, port: int) -> Generator[subprocess.Popen[bytes]]
         "MLFLOW_ARTIFACTS_DESTINATION": root.mlflow_artifacts.as_uri(),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level error"]
-    with _interrupted_by_sigterm(), tempfile.TemporaryFile() as said:
+    with (
+        _interrupted_by_sigterm(),
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryDirectory() as nothing,
+    ):
         view = subprocess.Popen(
             command,
-            cwd=root.path,
+            cwd=nothing,
             env={**os.environ, **quiet_environment(), **place},
             stdout=said,
             stderr=said,

@@ -122,7 +122,7 @@ def judge_torch(torch: Torch) -> Finding:
 
 
 def _ray() -> Finding:
-    command = [sys.executable, "-c", "import ray.tune; print(ray.__version__)"]
+    command = [sys.executable, "-P", "-c", "import ray.tune; print(ray.__version__)"]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=RAY_PATIENCE)
     except subprocess.TimeoutExpired:

@@ -118,7 +118,7 @@ def clock() -> float:
 
 def ask_torch() -> Torch:
     """`describe_torch` in a process of its own, which has this one's import path."""
-    command = [sys.executable, "-c", ASK_TORCH, json.dumps(sys.path)]
+    command = [sys.executable, "-P", "-c", ASK_TORCH, json.dumps(sys.path)]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=TORCH_PATIENCE)
     except subprocess.TimeoutExpired:

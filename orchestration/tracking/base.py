@@ -90,4 +90,6 @@ def quiet_environment() -> dict[str, str]:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        # No process that is started imports modules from the folder that it is started in.
+        "PYTHONSAFEPATH": "1",
     }

@@ -20,16 +20,12 @@ from orchestration.events import EventLog, read_events
 from orchestration.layout import Root
 from orchestration.study import Plan, Trial
 from orchestration.terms import Terms
+from tests.bait import lay_bait
 from tests.processes import marked, wait_for
 
 pytestmark = pytest.mark.cluster
 TOP = str(Path(__file__).resolve().parents[2])
 NOBODY = 65534
-BAIT = """
-import os
-open(os.environ["BAIT"], "a").write(__file__)
-raise ImportError(__file__)
-"""
 
 DRIVER = """
 import os, sys
@@ -101,8 +97,7 @@ def session(make_plan, tmp_path_factory) -> Iterator[Session]:
     root = Root.at(tmp_path_factory.mktemp("root"))
     plan: Plan = make_plan(root)
     baited, mark = tmp_path_factory.mktemp("baited"), f"mark-{uuid.uuid4().hex}"
-    for name in ("json", "ray", "pickle", "moleflow", "torch", "sitecustomize", "psutil"):
-        (baited / f"{name}.py").write_text(BAIT)
+    lay_bait(baited)
     executed = tmp_path_factory.mktemp("executed") / "modules"
     # As the machine's own: others pass, and may write. Sockets lie below it, so it must be short.
     with tempfile.TemporaryDirectory(prefix="mft-", dir="/tmp") as scratch:

@@ -1,6 +1,7 @@
 """The same laws on every store: a SQLite file, a tracking server, PostgreSQL behind and without
 one."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from orchestration.study import Grid, Plan, Study, expand, order_numbers
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.naming import run_name
+from tests.bait import lay_bait
 from tests.orchestration.stores import (
     answers,
     begin_trial,
@@ -273,8 +275,16 @@ sys.exit(ui(root=Path(sys.argv[1]), port=int(sys.argv[2])))
 
 
 def start_view(root: Root, port: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", VIEW, str(root.path), str(port)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    """In the root folder, in which someone has left modules."""
+    lay_bait(root.path)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", VIEW, str(root.path), str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"BAIT": str(root.path / "executed")},
+        cwd=root.path,
+    )
 
 
 def descendants(pid: int) -> set[int]:
@@ -308,6 +318,7 @@ def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_ro
             view.communicate()
     assert started
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+    assert not (small_root.path / "executed").exists()
 
 
 def test_a_port_that_is_taken_is_said(small_root: Root, capfd):
