@@ -1,6 +1,7 @@
 """The command line: each command is in `commands/`, and imported when it is asked for.
 
-The environment is read and set in these files and nowhere below.
+The environment is read and set in these files and nowhere below, but for the variables by which Ray
+is told where its token is (`runners/cluster.py`).
 """
 
 import os

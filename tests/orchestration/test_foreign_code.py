@@ -10,7 +10,7 @@ from moleflow.config import Config
 from orchestration import cli
 from orchestration.doctor.checks import examine_machine
 from orchestration.layout import Root
-from orchestration.preflight import check_backbones
+from orchestration.preflight import checking_beside
 from tests.bait import lay_bait
 
 
@@ -27,13 +27,14 @@ def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_line_says_so_to_all_that_it_starts(
-    executed: Path, monkeypatch: pytest.MonkeyPatch, tiny: Config
+    executed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Config
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["moleflow", "studies"])
     with pytest.raises(SystemExit):
         cli.main()
     assert os.environ["PYTHONSAFEPATH"] == "1"
-    check_backbones([tiny])
+    with checking_beside([tiny], Root(tmp_path / "root")) as check:
+        assert check()
     assert not executed.exists()
 
 
