@@ -36,11 +36,11 @@ from orchestration.terms import Resources, Terms
 os.environ.update(quiet_environment(Resources()))
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.driver.schedule import Schedule
-from orchestration.study import Plan
+from orchestration.plan import plan_of
 from tests.orchestration.test_private_session import tells_and_waits
 
 root = Root.at(sys.argv[1])
-plan = Plan.model_validate_json(root.study("small").asked.read_text())
+plan = plan_of(root.study("small"))
 RayTuneRunner(root, Terms()).run(plan, Schedule(plan, root.study("small")), tells_and_waits)
 """
 
