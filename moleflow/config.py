@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from moleflow.errors import ConfigError
 from moleflow.settings import Settings, flatten, parse
 
+Bits = Annotated[int, Field(ge=8, le=16)]
 Kernel = Annotated[int, Field(ge=0, le=31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -27,6 +28,9 @@ class ImageConfig(Settings):
     """Side S of the square that images and masks are resized to, in pixels."""
     resize: Literal["squash", "crop"] = "squash"
     """`squash` stretches to S x S; `crop` resizes the short side to S and cuts out the centre."""
+    bits: Bits | Literal["auto"] = "auto"
+    """Bits that the values of 16-bit files use; the highest 8 of them are kept, larger values are
+    white. `auto`: the fewest of 8, 10, 12, 14 and 16 that hold the class's training pictures."""
 
 
 class BackboneConfig(Settings):

@@ -207,8 +207,9 @@ class SequenceEvaluation:
             data, image = self._data[name], self._model.config.image
             labels = np.array([picture.anomalous for picture in data.test])
             size = map_size(self._model.config)
-            masks = [load_mask(p.mask, size, image.resize) for p in data.test]
-            self._truth[name] = labels, np.stack(masks) if data.has_masks else None
+            masks = np.stack([load_mask(p.masks, size, image.resize) for p in data.test])
+            # Where `crop` cuts off all that is marked there is nothing to measure.
+            self._truth[name] = labels, masks if data.has_masks and masks.any() else None
         return self._truth[name]
 
     def _measure(self, name: str, own: int) -> dict[str, dict[str, float]]:

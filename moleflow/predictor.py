@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from moleflow.data.catalog import Picture, fingerprint, open_catalog
+from moleflow.data.decoding import FULL_DEPTH
+from moleflow.data.depth import class_depth
 from moleflow.data.images import load_picture
 from moleflow.data.sequences import task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
@@ -114,7 +116,7 @@ class Predictor:
                 f"{data}: holds none of the model's classes ({', '.join(known)}); "
                 "name the folder that holds them with --data"
             )
-        tests = {name: self._features(data.test) for name, data in found.items()}
+        tests = {name: self._features(data.test, self._bits(name)) for name, data in found.items()}
         saved = self.saved
         evaluation = SequenceEvaluation(saved.model, saved.sequence, found, tests)
         for prototype in saved.prototypes:
@@ -144,12 +146,13 @@ class Predictor:
                 "train the longer sequence anew"
             )
         catalog = open_catalog(Path(data), task)
-        train = [self._features(catalog[name].train) for name in task]
+        bits = {name: class_depth(catalog[name].train, model.config.image) for name in task}
+        train = [self._features(catalog[name].train, bits[name]) for name in task]
         try:
             yield from train_task(model, task, [part.patches for part in train])
             prototype = task_prototype([part.means for part in train], model.config.router)
             prints = {name: fingerprint(catalog[name]) for name in task}
-            self.saved = save_added_task(self.folder, self.saved, task, prototype, prints)
+            self.saved = save_added_task(self.folder, self.saved, task, prototype, prints, bits)
         except BaseException:
             model.forget(task)
             raise
@@ -164,8 +167,20 @@ class Predictor:
             )
         return load_backbone(self._backbone_config).to(self.device)
 
-    def _features(self, pictures: Sequence[Picture]) -> Features:
-        return picture_features(pictures, self.saved.model.config, self._backbone, self.device)
+    def _features(self, pictures: Sequence[Picture], bits: int | None) -> Features:
+        config = self.saved.model.config
+        return picture_features(pictures, config, self._backbone, self.device, bits)
+
+    def _bits(self, name: str) -> int | None:
+        """That values of a class's 16-bit pictures use; None if it was trained on none."""
+        found = {k: v for task in self.saved.manifest.tasks for k, v in task.bits.items()}
+        return found.get(name)
+
+    def _common_bits(self, index: int | None) -> int | None:
+        """Those of a picture that may be of any class of a task, or of all; None if they differ."""
+        tasks = self.saved.manifest.tasks if index is None else (self.saved.manifest.tasks[index],)
+        found = {bits for task in tasks for bits in task.bits.values()} or {FULL_DEPTH}
+        return found.pop() if len(found) == 1 else None
 
     def _index(self, task: str) -> int:
         if task not in self.tasks:
@@ -177,11 +192,12 @@ class Predictor:
 
     def _predict_batch(self, paths: list[Path], index: int | None) -> list[Prediction | Unreadable]:
         config = self.saved.model.config
+        bits = self._common_bits(index)
         pictures: dict[int, Tensor] = {}
         answers: dict[int, Prediction | Unreadable] = {}
         for i, path in enumerate(paths):
             try:
-                pictures[i] = load_picture(path, config.image.size, config.image.resize)
+                pictures[i] = load_picture(path, config.image.size, config.image.resize, bits)
             except DataError as error:
                 answers[i] = Unreadable(path, str(error))
         if pictures:

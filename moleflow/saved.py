@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors.torch import load, save
 from torch import nn
 
-from moleflow.config import Config
+from moleflow.config import Bits, Config
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import ModelError, StoreError
 from moleflow.features.cache import ClassFeatures
@@ -29,6 +29,10 @@ from moleflow.types import Tensor
 FORMAT = 1
 MANIFEST = "model.json"
 
+Depths = Mapping[str, int | None]
+"""Bits that values of 16-bit pictures use, by class; None where a class has no such pictures."""
+NO_DEPTHS: Depths = {}
+
 
 class TaskFiles(Settings):
     """Where one task's parts lie."""
@@ -39,6 +43,8 @@ class TaskFiles(Settings):
     router: str
     data: dict[str, str]
     """Fingerprint of each class's pictures."""
+    bits: dict[str, Bits] = Field(default_factory=dict[str, Bits])
+    """Bits that values of 16-bit files use, of each class that was trained on such files."""
 
 
 class Manifest(Settings):
@@ -83,6 +89,7 @@ def save_model(
     prototypes: Sequence[Prototype],
     weights: str,
     data: Mapping[str, str],
+    bits: Depths = NO_DEPTHS,
 ) -> None:
     """Write a trained sequence; a folder that is already there is replaced once all is written.
 
@@ -90,6 +97,7 @@ def save_model(
         prototypes: of the model's tasks, in their order.
         weights: identity of the backbone's weights.
         data: fingerprint of every class's pictures.
+        bits: that values of a class's 16-bit pictures use.
 
     Raises:
         StoreError: the folder cannot be written (permission, disk full); an old one stays whole.
@@ -100,7 +108,7 @@ def save_model(
         files = {}
         tasks = []
         for task, prototype in zip(model.banks, prototypes, strict=True):
-            named = _file_names(model, task, data)
+            named = _file_names(model, task, data, bits)
             parts = {
                 named.base: module_tensors(model.base_of(task)),
                 named.bank: module_tensors(model.banks[task]),
@@ -128,7 +136,12 @@ def save_model(
 
 
 def save_added_task(
-    folder: Path, saved: SavedModel, task: Task, prototype: Prototype, data: Mapping[str, str]
+    folder: Path,
+    saved: SavedModel,
+    task: Task,
+    prototype: Prototype,
+    data: Mapping[str, str],
+    bits: Depths = NO_DEPTHS,
 ) -> SavedModel:
     """Add the newest task of a model to its folder; files that are there keep their bytes.
 
@@ -138,7 +151,7 @@ def save_added_task(
     """
     if tuple(saved.model.banks) != (*saved.sequence, task):
         raise ModelError(f"{folder}: {task_name(task)} is not the one new task of this model")
-    named = _file_names(saved.model, task, data)
+    named = _file_names(saved.model, task, data, bits)
     parts = {
         named.bank: module_tensors(saved.model.banks[task]),
         named.router: _router_tensors(prototype),
@@ -206,7 +219,7 @@ def _read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _file_names(model: MoLEFlow, task: Task, data: Mapping[str, str]) -> TaskFiles:
+def _file_names(model: MoLEFlow, task: Task, data: Mapping[str, str], bits: Depths) -> TaskFiles:
     """Named by the task's classes; classes may be many and hold any character, so by a hash."""
     owner = task if model.config.separate else model.first
     base, own = (hashlib.sha256("\0".join(t).encode()).hexdigest()[:12] for t in (owner, task))
@@ -216,6 +229,7 @@ def _file_names(model: MoLEFlow, task: Task, data: Mapping[str, str]) -> TaskFil
         bank=f"bank-{own}.safetensors",
         router=f"router-{own}.safetensors",
         data={name: data[name] for name in task},
+        bits={name: found for name in task if (found := bits.get(name)) is not None},
     )
 
 

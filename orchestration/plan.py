@@ -17,7 +17,7 @@ from moleflow.files import read_regular
 from moleflow.profiles import profile
 from moleflow.sealed import seal, unsealed
 from moleflow.settings import Settings
-from orchestration.dataset import checked_fingerprint
+from orchestration.dataset import Checked, checked
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import write_atomically
 from orchestration.preflight import Check
@@ -173,8 +173,9 @@ class Planning:
         self._say(
             f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
         )
+        crops = any(config.image.resize == "crop" for config in self.configs)
         fingerprints = {
-            class_name: checked_fingerprint(data, self._root)
+            class_name: _told(checked(data, self._root), class_name, crops, self._say)
             for class_name, data in self._catalog.items()
         }
         backbones = dict.fromkeys(config.backbone.name for config in self.configs)
@@ -190,6 +191,13 @@ def write_plan(plan: Plan, folder: StudyFolder) -> None:
     StoreError: the study's folder cannot be written.
     """
     write_atomically(folder.asked, seal(plan.model_dump_json(indent=1)))
+
+
+def _told(found: Checked, name: str, crops: bool, say: Say) -> str:
+    """Says what was found in a class's files, and returns their fingerprint."""
+    for line in (*found.told, *([found.cut_off] if crops and found.cut_off else [])):
+        say(f"{name}: {line}")
+    return found.fingerprint
 
 
 def read_plan(name: str, root: Root) -> Plan:

@@ -69,7 +69,8 @@ class SequenceTraining:
             means = [features[c].train.means for c in task]
             prototypes.append(task_prototype(means, self.config.router))
             stage(task_name(task), time.perf_counter() - start)
-        save_model(folder, model, prototypes, self.weights, self.fingerprints)
+        bits = {name: found.bits for name, found in features.items()}
+        save_model(folder, model, prototypes, self.weights, self.fingerprints, bits)
 
     def _features(self, name: str) -> ClassFeatures:
         return stored_features(

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from moleflow.data.examination import examine
+from moleflow.data.examination import Examined, examine
+from moleflow.data.findings import Findings, findings
 from moleflow.data.layout import Layout, first_named
 from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
@@ -27,8 +28,8 @@ def open_catalog(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassData
     return {name: _open_class(layout, name) for name in layout.chosen(classes)}
 
 
-def check_pictures(data: ClassData, progress: Callable[[int], None] | None = None) -> None:
-    """Decode every picture and mask of a class completely.
+def check_pictures(data: ClassData, progress: Callable[[int], None] | None = None) -> Findings:
+    """Decode every picture and mask of a class completely; returns what is to be told of them.
 
     `progress` is told, after each picture, how many of the class's pictures are done.
 
@@ -36,13 +37,15 @@ def check_pictures(data: ClassData, progress: Callable[[int], None] | None = Non
         DataError: files that cannot be read, masks of another size than their picture, masks that
             mark nothing. All problems of the class in one message, the first ten by name.
     """
-    problems: list[str] = []
+    seen: list[Examined] = []
     for done, picture in enumerate((*data.train, *data.test), start=1):
-        problems += examine(picture).problems
+        seen.append(examine(picture))
         if progress is not None:
             progress(done)
+    problems = [problem for one in seen for problem in one.problems]
     if problems:
         raise DataError(f"class '{data.name}' has damaged files:\n{first_named(problems)}")
+    return findings(seen[: len(data.train)], seen[len(data.train) :])
 
 
 def fingerprint(data: ClassData) -> str:
@@ -64,8 +67,8 @@ def _named_files(data: ClassData) -> Iterator[tuple[str, Path]]:
     for split, pictures in (("train", data.train), ("test", data.test)):
         for picture in pictures:
             yield f"{split}/{picture.defect}/{picture.path.name}", picture.path
-            if picture.mask is not None:
-                yield _mask_name(picture, picture.mask), picture.mask
+            for mask in picture.masks:
+                yield _mask_name(picture, mask), mask
 
 
 def _mask_name(picture: Picture, mask: Path) -> str:
@@ -88,8 +91,8 @@ def _open_class(layout: Layout, name: str) -> ClassData:
     missing = [
         f"{file}: is not there"
         for picture in (*data.train, *data.test)
-        for file in (picture.path, picture.mask)
-        if file is not None and not file.is_file()
+        for file in picture.files
+        if not file.is_file()
     ]
     if missing:
         raise DataError(

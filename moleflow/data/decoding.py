@@ -3,6 +3,8 @@
 EXIF orientation is not applied: masks are drawn on the stored pixels, and those are not rotated.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,11 @@ from moleflow.errors import DataError
 
 FULL_DEPTH = 16
 """Bits of a value in a 16-bit file, where all are used."""
+MOST_KINDS = 127
+"""Highest value that may be the number of a kind of defect."""
+MOST_SHADES = 16
+"""Values of a mask beyond which they are shades of its edges."""
+LOSSY = ("JPEG", "MPO")
 RANGELESS_MODES = ("I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MODE_NAMES = {"1": "1-bit", "L": "grey", "P": "palette", "LA": "grey+alpha", "PA": "palette+alpha"}
@@ -28,13 +35,67 @@ def decode_picture(path: Path, bits: int | None = FULL_DEPTH) -> Image.Image:
     return eight_bit(open_pixels(path), path, bits).convert("RGB")
 
 
+@dataclass(frozen=True)
+class Mask:
+    """What a mask marks as anomalous, and whether its edges are grey, so that a half had to be
+    chosen: as JPEG saves them, or as resizing leaves them."""
+
+    marked: Bool[np.ndarray, "h w"]
+    soft: bool
+
+
 def decode_mask(path: Path) -> Bool[np.ndarray, "h w"]:
-    """Anomalous pixels of a mask: any channel above 0, alpha not counted.
+    """Anomalous pixels of a mask; see `read_mask`."""
+    return read_mask(path).marked
+
+
+def read_mask(path: Path) -> Mask:
+    """A mask's pixels above 0 in any channel, alpha not counted; some data sets number their kinds
+    of defects. Of a mask with grey edges, those above half of its highest value.
 
     Raises:
         DataError: as `open_pixels`.
     """
-    return _levels(open_pixels(path)) > 0
+    pixels = open_pixels(path)
+    levels = _levels(pixels)
+    highest = levels.max()
+    soft = bool(highest > MOST_KINDS) and _shades(levels) > (
+        1 if pixels.format in LOSSY else MOST_SHADES
+    )
+    return Mask(levels > (highest / 2 if soft else 0), soft)
+
+
+def decode_masks(files: Sequence[Path]) -> Bool[np.ndarray, "h w"]:
+    """What any of the masks of one picture marks.
+
+    Raises:
+        DataError: as `decode_mask`, or they differ in size.
+    """
+    return joined(files, [decode_mask(file) for file in files])
+
+
+def joined(
+    files: Sequence[Path], masks: Sequence[Bool[np.ndarray, "_ _"]]
+) -> Bool[np.ndarray, "h w"]:
+    """What any of several masks of one picture marks.
+
+    Raises:
+        DataError: they differ in size.
+    """
+    for file, mask in zip(files, masks, strict=True):
+        if mask.shape != masks[0].shape:
+            raise DataError(
+                f"{file}: is of another size than {files[0]}, a mask of the same picture; make "
+                "them the same size"
+            )
+    return masks[0] if len(masks) == 1 else np.logical_or.reduce(masks)
+
+
+def _shades(levels: np.ndarray) -> int:
+    """How many values above 0 there are."""
+    if levels.dtype in (np.uint8, np.uint16):
+        return int(np.count_nonzero(np.bincount(levels.ravel())[1:]))
+    return len(np.unique(levels[levels > 0]))
 
 
 def _levels(pixels: Pixels) -> np.ndarray:

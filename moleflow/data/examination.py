@@ -1,11 +1,15 @@
-"""One picture and its mask, decoded completely: what they are, and what is wrong with them."""
+"""One picture and its masks, decoded completely: what they are, and what is wrong with them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from moleflow.data.decoding import decode_mask, eight_bit, mode_name
-from moleflow.data.opening import STRIP, Pixels, open_pixels
+import numpy as np
+from jaxtyping import Bool
+
+from moleflow.data.decoding import eight_bit, joined, mode_name, read_mask
+from moleflow.data.geometry import cut_off
+from moleflow.data.opening import STRIP, Pixels, open_pixels, pages
 from moleflow.data.pictures import Picture
 from moleflow.errors import DataError
 
@@ -23,21 +27,34 @@ class Examined:
     size: tuple[int, int] | None = None
     mode: str | None = None
     digest: str | None = None
+    highest: int | None = None
+    """Of the values of a 16-bit picture."""
+    pages: int = 1
+    soft: bool = False
+    """Whether a mask has grey edges."""
+    inverted: bool = False
+    """Whether the masks mark all but a part inside of the picture."""
+    cut_off: bool = False
+    """Whether all that is marked lies outside of the centre that `image.resize=crop` keeps."""
 
 
 def examine(picture: Picture) -> Examined:
-    """Decode a picture and its mask; problems name the file and the remedy."""
-    problems: list[str] = []
-    size = mode = digest = None
+    """Decode a picture and its masks; problems name the file and the remedy."""
+    found = Examined(picture, ())
     try:
         pixels = open_pixels(picture.path)
-        size, mode = pixels.image.size, mode_name(pixels)
-        digest = _digest(pixels, picture.path)
+        found = replace(
+            found,
+            size=pixels.image.size,
+            mode=mode_name(pixels),
+            highest=None if pixels.deep is None else int(pixels.deep.max()),
+            pages=pages(picture.path),
+        )
+        found = replace(found, digest=_digest(pixels, picture.path))
         del pixels  # before the mask is there too
     except DataError as error:
-        problems.append(str(error))
-    problems += _mask_problems(picture, size)
-    return Examined(picture, tuple(problems), size, mode, digest)
+        found = replace(found, problems=(str(error),))
+    return _with_masks(found) if picture.masks else found
 
 
 def _digest(pixels: Pixels, path: Path) -> str:
@@ -50,20 +67,33 @@ def _digest(pixels: Pixels, path: Path) -> str:
     return found.hexdigest()
 
 
-def _mask_problems(picture: Picture, size: tuple[int, int] | None) -> list[str]:
-    if picture.mask is None:
-        return []
+def _with_masks(found: Examined) -> Examined:
+    files = found.picture.masks
     try:
-        mask = decode_mask(picture.mask)
+        masks = [read_mask(file) for file in files]
+        marked = joined(files, [mask.marked for mask in masks])
     except DataError as error:
-        return [str(error)]
-    problems: list[str] = []
-    if not mask.any():
-        problems.append(f"{picture.mask}: marks no pixel as anomalous; redraw or remove it")
-    height, width = mask.shape
-    if size is not None and size != (width, height):
+        return replace(found, problems=(*found.problems, str(error)))
+    problems = [
+        f"{file}: marks no pixel as anomalous; redraw or remove it"
+        for file, mask in zip(files, masks, strict=True)
+        if not mask.marked.any()
+    ]
+    height, width = marked.shape
+    if found.size is not None and found.size != (width, height):
         problems.append(
-            f"{picture.mask}: is {width} x {height} pixels but its picture {picture.path} is "
-            f"{size[0]} x {size[1]}; make them the same size"
+            f"{files[0]}: is {width} x {height} pixels but its picture {found.picture.path} is "
+            f"{found.size[0]} x {found.size[1]}; make them the same size"
         )
-    return problems
+    return replace(
+        found,
+        problems=(*found.problems, *problems),
+        soft=any(mask.soft for mask in masks),
+        inverted=_inverted(marked),
+        cut_off=cut_off(marked),
+    )
+
+
+def _inverted(marked: Bool[np.ndarray, "h w"]) -> bool:
+    edge = (marked[0], marked[-1], marked[:, 0], marked[:, -1])
+    return all(side.all() for side in edge) and 0.5 < float(marked.mean()) < 1

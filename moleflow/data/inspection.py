@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moleflow.data.examination import Examined, examine
+from moleflow.data.findings import findings
 from moleflow.data.layout import Layout
 from moleflow.data.pictures import ClassData
 from moleflow.data.recognition import recognise
@@ -24,6 +25,8 @@ class ClassInspection:
     data: ClassData | None = None
     sizes: tuple[Size, ...] = ()
     modes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """How its files are read, where that could be done in several ways."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,14 @@ def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None])
     for picture in (*data.train, *data.test):
         seen.append(examine(picture))
         advance()
+    train, test = seen[: len(data.train)], seen[len(data.train) :]
+    found = findings(train, test)
     problems = [
         *layout.problems(data),
         *_without_mask(data),
         *(problem for one in seen for problem in one.problems),
-        *_leaked(seen[: len(data.train)], seen[len(data.train) :]),
+        *found.faults,
+        *_leaked(train, test),
     ]
     return ClassInspection(
         data.name,
@@ -88,6 +94,7 @@ def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None])
         data,
         tuple(sorted({one.size for one in seen if one.size is not None})),
         tuple(sorted({one.mode for one in seen if one.mode is not None})),
+        (*found.remarks, *([found.cut_off] if found.cut_off else [])),
     )
 
 

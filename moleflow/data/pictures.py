@@ -16,10 +16,21 @@ class Picture:
     path: Path
     defect: str
     mask: Path | None = None
+    more_masks: tuple[Path, ...] = ()
+    """Where a picture has a mask for each of its defects: the others."""
 
     @property
     def anomalous(self) -> bool:
         return self.defect != GOOD
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """What they mark together is anomalous."""
+        return () if self.mask is None else (self.mask, *self.more_masks)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path, *self.masks)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from moleflow.conditioning.multiscale import raw_maps
 from moleflow.config import Config
 from moleflow.data.catalog import ClassData, Picture
+from moleflow.data.decoding import FULL_DEPTH
+from moleflow.data.depth import class_depth
 from moleflow.data.images import load_picture
 from moleflow.errors import ConfigError
 from moleflow.features.backbone import Backbone
@@ -41,6 +43,8 @@ class ClassFeatures:
 
     train: Features
     test: Features
+    bits: int | None = None
+    """Bits that values of its 16-bit pictures were read with; None if it is trained on none."""
 
 
 def extract_features(
@@ -52,11 +56,12 @@ def extract_features(
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Run the backbone over a class and write `train.safetensors` and `test.safetensors`."""
-    backbone = backbone.to(device)
+    backbone, bits = backbone.to(device), class_depth(data.train, config.image)
+    metadata = {} if bits is None else {"bits": str(bits)}
     for split, pictures in zip(SPLITS, (data.train, data.test), strict=True):
-        found = picture_features(pictures, config, backbone, device, advance)
+        found = picture_features(pictures, config, backbone, device, bits, advance)
         tensors = {"patches": found.patches, "means": found.means}
-        save_file(tensors, folder / f"{split}.safetensors")
+        save_file(tensors, folder / f"{split}.safetensors", metadata)
 
 
 def picture_features(
@@ -64,9 +69,13 @@ def picture_features(
     config: Config,
     backbone: Backbone,
     device: torch.device,
+    bits: int | None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Features:
     """Features of pictures, in their order, in memory.
+
+    Args:
+        bits: that values of 16-bit files use; None: all.
 
     Raises:
         DataError: a picture cannot be read.
@@ -76,7 +85,10 @@ def picture_features(
     for start in range(0, len(pictures), EXTRACTION_BATCH):
         batch = pictures[start : start + EXTRACTION_BATCH]
         images = torch.stack(
-            [load_picture(p.path, config.image.size, config.image.resize) for p in batch]
+            [
+                load_picture(p.path, config.image.size, config.image.resize, bits or FULL_DEPTH)
+                for p in batch
+            ]
         )
         stored, mean = image_features(images, config, backbone, device)
         patches.append(stored)
@@ -117,7 +129,10 @@ def _stored(vectors: Tensor, dtype: torch.dtype) -> Tensor:
 
 def open_features(folder: Path) -> ClassFeatures:
     """Map the files of a class into memory; nothing is read until it is used."""
-    return ClassFeatures(*(_open(folder / f"{split}.safetensors") for split in SPLITS))
+    train, test = (folder / f"{split}.safetensors" for split in SPLITS)
+    with safe_open(train, framework="pt") as file:
+        bits = (file.metadata() or {}).get("bits")
+    return ClassFeatures(_open(train), _open(test), None if bits is None else int(bits))
 
 
 def _open(path: Path) -> Features:

@@ -60,8 +60,13 @@ def _print(found: Inspection) -> None:
             out.print(Text(f"{one.name}: {_count(len(one.problems), 'problem')}", style="bold red"))
             for problem in one.problems:
                 out.print(Text(f"  {problem}"))
+    for one in found.classes:
+        for remark in one.remarks:
+            out.print(Text(f"{one.name}: {remark}"))
     if not found.problems:
-        out.print("nothing is wrong")
+        remarks = sum(len(one.remarks) for one in found.classes)
+        more = f", but see the {_count(remarks, 'remark')} above" if remarks else ""
+        out.print(f"nothing is wrong{more}")
 
 
 def _table(classes: Sequence[ClassInspection]) -> Table:

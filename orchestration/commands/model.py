@@ -27,7 +27,7 @@ from orchestration.commands.options import (
     SettingsOption,
     read_settings,
 )
-from orchestration.dataset import checked_fingerprint
+from orchestration.dataset import checked
 from orchestration.layout import Root
 from orchestration.plan import absolute_weights
 from orchestration.runners.base import DETERMINISTIC
@@ -73,12 +73,16 @@ def train(
     place.claim()
     catalog = open_catalog(data.expanduser().resolve(), classes)
     sequence = in_scenario(classes or tuple(catalog), scenario)
+    found = {name: checked(data, place) for name, data in catalog.items()}
+    for name, one in found.items():
+        for line in one.told:
+            err.print(escape(f"{name}: {line}"))
     training = SequenceTraining(
         config=config,
         sequence=sequence,
         seed=seed,
         data=catalog,
-        fingerprints={name: checked_fingerprint(found, place) for name, found in catalog.items()},
+        fingerprints={name: one.fingerprint for name, one in found.items()},
         store=Store(place.store),
         device=prepared(device, threads),
     )

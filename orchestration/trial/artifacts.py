@@ -9,9 +9,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from moleflow.data.catalog import ClassData, Picture
+from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.images import open_square
 from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import Measurement, SequenceEvaluation
+from moleflow.saved import Depths
 from orchestration.pictures import heat
 from orchestration.study import Trial
 
@@ -24,14 +26,19 @@ def write_artifacts(
     trial: Trial,
     data: Mapping[str, ClassData],
     evaluation: SequenceEvaluation,
+    bits: Depths,
 ) -> tuple[str, ...]:
-    """Write all artifacts of a finished trial; returns their names."""
+    """Write all artifacts of a finished trial; returns their names.
+
+    Args:
+        bits: that values of a class's 16-bit pictures use.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = json.dumps(trial.config.model_dump(mode="json"), indent=1)
     (folder / "config.json").write_text(config, encoding="utf-8")
     write_r_matrices(folder / "r_matrices.csv", evaluation.measurements, trial.sequence)
     write_scores(folder / "scores.csv", trial.sequence, data, evaluation)
-    map_sheet(trial, data, evaluation).save(folder / "anomaly_maps.png")
+    map_sheet(trial, data, evaluation, bits).save(folder / "anomaly_maps.png")
     return tuple(sorted(path.name for path in folder.iterdir()))
 
 
@@ -85,13 +92,16 @@ def write_scores(
 
 
 def map_sheet(
-    trial: Trial, data: Mapping[str, ClassData], evaluation: SequenceEvaluation
+    trial: Trial, data: Mapping[str, ClassData], evaluation: SequenceEvaluation, bits: Depths
 ) -> Image.Image:
     """Per class a row of test pictures: photograph, anomaly map of the routed bank, mask.
 
     The colour scale of a class runs from its good pictures' median to its highest score.
     """
-    rows = [_class_rows(trial, name, data[name], evaluation) for name in trial.classes]
+    rows = [
+        _class_rows(trial, data[name], evaluation, bits.get(name) or FULL_DEPTH)
+        for name in trial.classes
+    ]
     width = max(row.width for row in rows)
     sheet = Image.new("RGB", (width, sum(row.height for row in rows)), "white")
     top = 0
@@ -102,9 +112,9 @@ def map_sheet(
 
 
 def _class_rows(
-    trial: Trial, name: str, data: ClassData, evaluation: SequenceEvaluation
+    trial: Trial, data: ClassData, evaluation: SequenceEvaluation, bits: int
 ) -> Image.Image:
-    image = trial.config.image
+    image, name = trial.config.image, data.name
     maps = evaluation.maps(name, evaluation.routing(name).chosen)
     labels, masks = evaluation.truth(name)
     low, high = float(np.median(maps[~labels])), float(maps.max())
@@ -116,7 +126,7 @@ def _class_rows(
     for column, i in enumerate(picked):
         left = GAP + column * (TILE + GAP)
         tiles = [
-            open_square(data.test[i].path, image.size, image.resize),
+            open_square(data.test[i].path, image.size, image.resize, bits),
             heat((maps[i] - low) / max(high - low, 1e-12)),
             _mask_tile(masks, i, image.size),
         ]

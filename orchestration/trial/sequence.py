@@ -252,17 +252,19 @@ class SequenceRun:
                 self.hashes[f"scores {name}"] = self.evaluation.score_digest(name, task)
         self.routing = routing_counts(self.trial, self.evaluation)
         model.arrange(self.trial.sequence)
+        bits = {name: found.bits for name, found in self.features.items()}
         save_model(
             self.folder.model(self.trial.key),
             model,
             self.evaluation.prototypes,
             self.trial.weights,
             self.trial.fingerprints,
+            bits,
         )
         for entry in entries:
             link_to_store(self.folder.model(self.trial.key), entry)
         folder = self.folder.artifacts(self.trial.key)
-        self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation)
+        self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation, bits)
         self.diary.end("evaluation", "summary", last - 1)
 
     def _record(self, status: Status, failure: Failure | None) -> Record:

@@ -27,6 +27,7 @@ from orchestration.study import Trial
 CHANGES: dict[str, Any] = {
     "image.size": 48,
     "image.resize": "crop",
+    "image.bits": 16,
     "backbone.name": "resnet34",
     "backbone.weights": None,  # tests/oracles: a file's weights are the ones used
     "backbone.stages": ["layer1", "layer3"],
@@ -121,7 +122,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 if defect == "hole":
                     mask[20:36, 30:50] = 255
                     noise[mask > 0] += 60
-                Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+                pixels = noise.clip(0, 255).astype(np.uint8)
+                if i == 0:  # as a camera of 12 bits writes it
+                    pixels = pixels[..., 0].astype(np.uint16) * 16
+                Image.fromarray(pixels).save(folder / f"{i}.png")
                 if defect == "hole":
                     truth = root / name / "ground_truth" / defect
                     truth.mkdir(parents=True, exist_ok=True)
