@@ -15,7 +15,7 @@ from moleflow.data.catalog import Picture, fingerprint, open_catalog
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
 from moleflow.data.images import load_picture
-from moleflow.data.sequences import task_name
+from moleflow.data.sequences import check_class_name, task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
@@ -132,6 +132,7 @@ class Predictor:
         Raises:
             ModelError: a class is known already, or the base is not frozen, so that learning would
                 change what was learned.
+            StudyError: a class's name could stand for something else.
             DataError: a class is missing or has too few pictures.
             DivergedError: a loss or gradient is not finite; the folder stays as it was.
             StoreError: the folder cannot be written; it stays as it was.
@@ -145,6 +146,10 @@ class Predictor:
                 "freeze_base is false: learning a task would change the base under earlier banks; "
                 "train the longer sequence anew"
             )
+        for name in task:
+            check_class_name(name)
+        if task_name(task) in self.tasks:
+            raise ModelError(f"{task_name(task)}: another task of this model has that name")
         catalog = open_catalog(Path(data), task)
         bits = {name: class_depth(catalog[name].train, model.config.image) for name in task}
         train = [self._features(catalog[name].train, bits[name]) for name in task]

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from moleflow.data.catalog import ClassData, check_pictures, fingerprint
-from moleflow.files import read_regular
-from moleflow.sealed import seal, unsealed
 from moleflow.settings import Settings
 from orchestration.layout import Root
-from orchestration.ledger import write_atomically
+from orchestration.notes import keep_note, kept_note, place_of_note
 from orchestration.study import digest
 
 CHECKS_VERSION = 4
@@ -21,8 +19,6 @@ CHECKS_VERSION = 4
 class Checked(Settings):
     """`store/checked/<appearance>.json`: what was found in the files of a class."""
 
-    appearance: str
-    """Of the files when they were checked."""
     fingerprint: str
     told: tuple[str, ...]
     """What a person should know before they are used."""
@@ -47,29 +43,17 @@ def checked(data: ClassData, root: Root, advance: Callable[[int], None] | None =
         DataError: naming the files that cannot be used.
         StoreError: the root folder cannot be written.
     """
-    appearance = _appearance(data)
-    path = root.store / "checked" / f"{appearance}.json"
-    known = _noted(path, appearance)
-    if known is not None:
-        return known
-    found = check_pictures(data, advance)
-    note = Checked(
-        appearance=appearance,
-        fingerprint=fingerprint(data),
-        told=(*found.faults, *found.remarks),
-        cut_off=found.cut_off,
-    )
-    write_atomically(path, seal(note.model_dump_json()))
-    return note
-
-
-def _noted(path: Path, appearance: str) -> Checked | None:
-    """None where there is no note of just these files that can be read: they are checked again."""
-    try:
-        note = Checked.model_validate_json(unsealed(read_regular(path)))
-    except (OSError, ValueError):
-        return None
-    return note if note.appearance == appearance else None
+    note = place_of_note(_appearance(data), root)
+    known = kept_note(note, Checked)
+    if known is None:
+        found = check_pictures(data, advance)
+        known = Checked(
+            fingerprint=fingerprint(data),
+            told=(*found.faults, *found.remarks),
+            cut_off=found.cut_off,
+        )
+        keep_note(note, known)
+    return known
 
 
 def _appearance(data: ClassData) -> str:

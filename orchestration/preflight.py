@@ -21,7 +21,7 @@ from moleflow.config import BackboneConfig, Config
 from moleflow.errors import MoleflowError, WeightsError
 from moleflow.settings import Settings
 from orchestration.layout import Root
-from orchestration.ledger import write_atomically
+from orchestration.notes import keep_note, kept_note, place_of_note
 from orchestration.study import digest
 
 STDOUT, STDERR = 1, 2
@@ -140,11 +140,9 @@ def _kept(configs: Sequence[Config], root: Root) -> dict[Asked, Found]:
     known: dict[Asked, Found] = {}
     for asked in _asked(configs):
         note = _note(asked, root)
-        try:
-            if note is not None:
-                known[asked] = Found.model_validate_json(note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # never looked at, or damaged: it is looked at again
-            continue
+        found = None if note is None else kept_note(note, Found)
+        if found is not None:
+            known[asked] = found
     return known
 
 
@@ -152,7 +150,7 @@ def _keep(found: Mapping[Asked, Found], root: Root) -> dict[Asked, Found]:
     for asked, one in found.items():
         note = None if one.error else _note(asked, root)
         if note is not None:
-            write_atomically(note, one.model_dump_json())
+            keep_note(note, one)
     return dict(found)
 
 
@@ -173,4 +171,4 @@ def _note(asked: Asked, root: Root) -> Path | None:
         file = (str(Path(weights).resolve()), status.st_size, status.st_ino, *times)
     versions = [CHECKS_VERSION, *map(version, LIBRARIES)]
     tree = {"versions": versions, "asked": asked.model_dump(mode="json"), "file": file}
-    return root.store / "checked" / f"backbone-{digest(tree)}.json"
+    return place_of_note(f"backbone-{digest(tree)}", root)

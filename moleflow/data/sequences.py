@@ -17,6 +17,17 @@ Task = tuple[str, ...]
 Sequence = tuple[Task, ...]
 
 JOINT = "joint"
+JOINTS = "+>"
+"""What joins classes in the name of a task, and tasks in that of an order: in no class's name, so
+that no two tasks, and no two orders, have one name."""
+TAKEN = {
+    "mean": "the mean over classes",
+    "summary": "the end of an evaluation",
+    "metric": "a column of tables",
+    "routing": "a column of tables",
+    "tasks_seen": "a column of tables",
+}
+"""Names that stand beside those of classes, and for what."""
 COMMON = ("1-1", "3-3", "5-5", "10-1", "10-5", "14-1", JOINT)
 """Scenarios of the field, named in errors."""
 
@@ -164,3 +175,23 @@ def _check_names(names: tuple[str, ...], what: str) -> None:
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise StudyError(f"{what}: {', '.join(twice)} named more than once; name each class once")
+    for name in names:
+        check_class_name(name)
+
+
+def check_class_name(name: str) -> None:
+    """Raises:
+    StudyError: joined with others, or beside them, the name could stand for something else.
+    """
+    remedy = "rename its folder (in VisA, its lines in the list too)"
+    if set(name) & set(JOINTS):
+        other = "".join("_" if letter in JOINTS else letter for letter in name)
+        raise StudyError(
+            f"class {name!r}: names of tasks join classes with + and names of orders join tasks "
+            f"with >, so it could not be told from another one; {remedy}, e.g. to {other!r}"
+        )
+    if name in TAKEN:
+        raise StudyError(
+            f"class {name!r}: that is what {TAKEN[name]} is called; {remedy}, e.g. to "
+            f"{f'{name}_class'!r}"
+        )

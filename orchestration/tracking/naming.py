@@ -13,6 +13,9 @@ from orchestration.study import Plan, Trial, digest, order_numbers
 
 LONGEST_PART = 100
 """Letters of a part of a metric's name: a task of many classes has a long one."""
+DIGITS = 8
+DIGESTED = re.compile(rf"-[0-9a-f]{{{DIGITS}}}$")
+"""How a name ends that was made plain; one that ends so by itself is given a digest too."""
 LONGEST_VALUE, LONGEST_NAME, MOST_LISTED = 30, 250, 20
 NOTE = "mlflow.note.content"
 """The tag that MLflow's view shows as a description, in Markdown."""
@@ -158,6 +161,8 @@ def metric_name(name: str) -> str:
 
 
 def _plain_part(part: str) -> str:
-    """A part keeps its look under every metric: `loss/a_b-1040`, `lr/a_b-1040`."""
+    """A part keeps its look under every metric: `loss/a_b-e23984aa`, `lr/a_b-e23984aa`."""
     plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
-    return plain if plain == part else f"{plain}-{digest(part)[:4]}"
+    if plain == part and not DIGESTED.search(part):
+        return plain
+    return f"{plain}-{digest(part)[:DIGITS]}"

@@ -15,6 +15,8 @@ from moleflow.data.sequences import (
     draw_sequences,
     in_groups,
     in_scenario,
+    order_name,
+    task_name,
     task_sizes,
 )
 from moleflow.errors import StudyError
@@ -115,6 +117,26 @@ def test_groups_that_are_no_partition_of_the_classes_are_refused(
 ) -> None:
     with pytest.raises(StudyError, match=message):
         in_groups(groups, ABCD)
+
+
+@pytest.mark.parametrize("name", ["a+b", "a > b", ">", "mean", "summary", "metric", "tasks_seen"])
+def test_a_class_whose_name_could_stand_for_something_else_is_refused(name: str) -> None:
+    for make in (
+        lambda: in_scenario(("a", name), "1-1"),
+        lambda: in_groups((("a", name),), ("a",)),
+    ):
+        with pytest.raises(StudyError, match=r"class '.*rename its folder.*e\.g\. to '"):
+            make()
+
+
+NAMES = st.text("a -", min_size=1, max_size=2)
+TASKS = st.lists(NAMES, min_size=1, max_size=3, unique=True).map(tuple)
+
+
+@given(st.lists(TASKS, min_size=1, max_size=3).map(tuple), st.lists(TASKS, max_size=3).map(tuple))
+def test_names_of_tasks_and_orders_are_alike_only_where_these_are(one: Sequence, other: Sequence):
+    assert (order_name(one) == order_name(other)) == (one == other)
+    assert (task_name(one[0]) == order_name(other)) == ((one[0],) == other)
 
 
 @given(SIZES)
