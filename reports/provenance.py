@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
-from orchestration.ledger import ClassSummary
+from orchestration.ledger import ClassSummary, Span
 from reports.evidence import Evidence
 from reports.tables import DASH, Table, Value, table
 
@@ -150,7 +150,23 @@ def _span(evidence: Evidence) -> str:
         return DASH
     start = min(record.started for record in evidence.records)
     end = max(record.ended for record in evidence.records)
-    return f"{_utc(start)} to {_utc(end)} UTC ({_duration(end - start)})"
+    whole, work = _duration(end - start), _duration(_at_work(evidence))
+    pauses = "" if work == whole else f", trials at work in {work} of them"
+    return f"{_utc(start)} to {_utc(end)} UTC ({whole}{pauses})"
+
+
+def _at_work(evidence: Evidence) -> float:
+    """Seconds in which at least one trial was at work: a study may have been interrupted."""
+    spans = [
+        (span.started, span.ended)
+        for r in evidence.records
+        for span in r.spans or (Span(started=r.started, ended=r.ended),)
+    ]
+    total, until = 0.0, float("-inf")
+    for started, ended in sorted(spans):
+        total += max(0.0, ended - max(started, until))
+        until = max(until, ended)
+    return total
 
 
 def _utc(seconds: float) -> str:

@@ -17,9 +17,9 @@ Task = tuple[str, ...]
 Sequence = tuple[Task, ...]
 
 JOINT = "joint"
-JOINTS = "+>"
-"""What joins classes in the name of a task, and tasks in that of an order: in no class's name, so
-that no two tasks, and no two orders, have one name."""
+CLASS_JOINT, TASK_JOINT = "+", " > "
+"""What joins classes in the name of a task, and tasks in that of an order. Neither can be found in
+the name of a class, or where names meet: no two tasks, and no two orders, have one name."""
 TAKEN = {
     "mean": "the mean over classes",
     "summary": "the end of an evaluation",
@@ -34,12 +34,12 @@ COMMON = ("1-1", "3-3", "5-5", "10-1", "10-5", "14-1", JOINT)
 
 def task_name(task: Task) -> str:
     """A task is named by its classes, never by its position."""
-    return "+".join(task)
+    return CLASS_JOINT.join(task)
 
 
 def order_name(sequence: Sequence) -> str:
     """Names of its tasks, in order."""
-    return " > ".join(map(task_name, sequence))
+    return TASK_JOINT.join(map(task_name, sequence))
 
 
 def in_scenario(order: tuple[str, ...], scenario: str) -> Sequence:
@@ -184,8 +184,8 @@ def check_class_name(name: str) -> None:
     StudyError: joined with others, or beside them, the name could stand for something else.
     """
     remedy = "rename its folder (in VisA, its lines in the list too)"
-    if set(name) & set(JOINTS):
-        other = "".join("_" if letter in JOINTS else letter for letter in name)
+    if CLASS_JOINT in name or TASK_JOINT in f" {name} ":
+        other = name.replace(CLASS_JOINT, "_").replace(">", "_")
         raise StudyError(
             f"class {name!r}: names of tasks join classes with + and names of orders join tasks "
             f"with >, so it could not be told from another one; {remedy}, e.g. to {other!r}"

@@ -26,6 +26,7 @@ from orchestration.commands.options import (
 from orchestration.commands.report import write_report
 from orchestration.driver import adoption
 from orchestration.driver.driving import driving
+from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.schedule import Schedule
@@ -154,7 +155,7 @@ def run(
                 tracker = session.tracker()
                 plan = planning.finish(check)
             set_misfits_aside(place.study(name), session.warn)
-            schedule = _prepared(plan, place, keeping, session.warn)
+            schedule = _prepared(plan, place, keeping, terms, session.warn)
             finished = session.run(plan, runner, schedule, tracker)
     except KeyboardInterrupt:
         err.print(f"interrupted; resume with: {escape(_command_line())}")
@@ -165,7 +166,9 @@ def run(
     return FINISHED if finished else SOME_FAILED
 
 
-def _prepared(plan: Plan, place: Root, keeping: Keeping, warn: Callable[[str], None]) -> Schedule:
+def _prepared(
+    plan: Plan, place: Root, keeping: Keeping, terms: Terms, warn: Callable[[str], None]
+) -> Schedule:
     """What is left to run, after what other studies know and what is to be run again."""
     folder = place.study(plan.name)
     again = retry(plan, folder, keeping.retry)
@@ -177,7 +180,12 @@ def _prepared(plan: Plan, place: Root, keeping: Keeping, warn: Callable[[str], N
             out.print(f"{len(adopted)} trials were finished by other studies of this root")
     schedule = Schedule(plan, folder, sharing=keeping.sharing)
     if keeping.sharing:
-        out.print(sharing(schedule.keys).sentence)
+        left = {trial.key for trial in schedule.left}
+        done = {trial.key for trial in plan.trials} - left
+        held = holdings(place, terms)
+        said = sharing(schedule.keys, done, schedule.certificates, held).sentence
+        if said:
+            out.print(said)
     return schedule
 
 

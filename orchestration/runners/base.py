@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from orchestration.driver.schedule import Schedule, Start
 from orchestration.events import Event, read_events
+from orchestration.history import history
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, Record, write_atomically
 from orchestration.study import Plan, Trial
@@ -77,7 +78,8 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
     """The record of a trial that could not write one itself. What only its worker knew is empty;
     where it was, and its last numbers, are what its events say."""
     events = _events(folder, trial.key)
-    attempts = [event.time for event in events if event.kind == "attempt"]
+    known = history(events)
+    ended = time.time()
     if failure.kind and not failure.stage:
         failure = failure.model_copy(update=_last_words(events, failure.message))
     return Record(
@@ -97,9 +99,11 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
         device="",
         threads=0,
         host="",
-        started=attempts[0] if attempts else started,
-        ended=time.time(),
-        attempts=max(1, len(attempts)),
+        started=known.spans[0].started if known.spans else started,
+        ended=ended,
+        attempts=max(1, len(known.spans)),
+        spans=known.spans,
+        seconds=known.seconds,
     )
 
 

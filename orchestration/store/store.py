@@ -55,18 +55,24 @@ def open_store(where: str | None, root: Root, warn: Warn | None = None) -> "Stor
     Raises:
         StoreError: it cannot be reached.
     """
-    if where is None:
-        return Store(root.store, warn)
-    if "://" not in where:
-        return Store(Path(where).expanduser().resolve(), warn)
-    if where.startswith("file://"):
-        return Store(Path(unquote(urlsplit(where).path)), warn)
+    folder = folder_of(where, root)
+    if folder is not None or where is None:
+        return Store(folder or root.store, warn)
     # Arrow's file systems take a while to load, and most stores are folders.
     from orchestration.store.filesystem import FileSystem
     from orchestration.store.remote import Remote
 
     files = FileSystem(where)
     return Store(root.cache / files.identity, warn, Remote(files, warn or _silent))
+
+
+def folder_of(where: str | None, root: Root) -> Path | None:
+    """The folder of a store by address; None: it is elsewhere."""
+    if where is None:
+        return root.store
+    if "://" not in where:
+        return Path(where).expanduser().resolve()
+    return Path(unquote(urlsplit(where).path)) if where.startswith("file://") else None
 
 
 @final

@@ -116,9 +116,9 @@ def record_tags(record: Record) -> dict[str, str]:
 
 
 def timings(record: Record) -> dict[str, float]:
-    """Wall seconds: `seconds/total`, by kind of stage `seconds/adapter`, by stage
+    """Wall seconds in all attempts: `seconds/total`, by kind of stage `seconds/adapter`, by stage
     `seconds/adapter/cookie`."""
-    values = {"seconds/total": record.ended - record.started}
+    values = {"seconds/total": record.working_seconds}
     for stage, seconds in record.seconds.items():
         kind, _, name = stage.partition(" ")
         values[f"seconds/{kind}"] = values.get(f"seconds/{kind}", 0.0) + seconds

@@ -27,8 +27,9 @@ from moleflow.training.memory import keep_freed_memory
 from orchestration.certificate import group_id, holds_on
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import WAITS, EventLog, read_events
+from orchestration.history import all_seconds, before_last_attempt
 from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record, RoutingCounts, Status
+from orchestration.ledger import Failure, Ledger, Record, RoutingCounts, Span, Status
 from orchestration.provenance import device_kind, peak_memory, versions
 from orchestration.stage import StageKeys
 from orchestration.store.lease import Leases
@@ -269,7 +270,8 @@ class SequenceRun:
 
     def _record(self, status: Status, failure: Failure | None) -> Record:
         trial = self.trial
-        attempts = [e for e in read_events(self.folder.events(trial.key)) if e.kind == "attempt"]
+        earlier = before_last_attempt(list(read_events(self.folder.events(trial.key))))
+        spans = (*earlier.spans, Span(started=self.started, ended=time.time()))
         rows = self.evaluation.measurements if self.evaluation else []
         return Record(
             key=trial.key,
@@ -288,13 +290,14 @@ class SequenceRun:
             device=self.keys.device,
             threads=self.keys.threads,
             host=platform.node(),
-            started=self.started,
-            ended=time.time(),
-            attempts=len(attempts),
+            started=spans[0].started,
+            ended=spans[-1].ended,
+            attempts=len(spans),
+            spans=spans,
             role=self.role,
             stages=self.diary.sources,
             uses=self.shelf.used,
-            seconds=self.diary.seconds,
+            seconds=all_seconds(earlier, self.diary.seconds, self.diary.sources),
             rows=tuple(row_of(measurement) for measurement in rows),
             hashes=self.hashes,
             routing=self.routing,

@@ -35,12 +35,14 @@ class Outline:
     adopted_from: str
     started: float
     ended: float
+    duration: float
+    """Seconds at work, in all attempts."""
     attempts: int
     learned: tuple[Learned, ...]
     saved: float
     """Seconds that computing what it took from other trials had taken them."""
     besides: float
-    """Seconds that the last attempt spent on other things than training."""
+    """Seconds that the last attempt spent on other things than learning tasks."""
     values: dict[str, float] = field(default_factory=dict[str, float])
     """Means over classes after the last task, routed, e.g. of `image_auroc/mean`."""
 
@@ -48,10 +50,6 @@ class Outline:
     def trains(self) -> bool:
         """Whether it trained a task."""
         return any(learned.source != "shared" for learned in self.learned)
-
-    @property
-    def duration(self) -> float:
-        return self.ended - self.started
 
 
 def read_outline(folder: StudyFolder, key: str) -> Outline | None:
@@ -77,6 +75,7 @@ def outline(record: Record) -> Outline:
         adopted_from=record.adopted_from,
         started=record.started,
         ended=record.ended,
+        duration=record.working_seconds,
         attempts=record.attempts,
         learned=tuple(
             Learned(
@@ -88,13 +87,26 @@ def outline(record: Record) -> Outline:
             for name in trained
         ),
         saved=record.saved_seconds,
-        besides=max(
-            0.0,
-            record.ended - record.started - math.fsum(record.seconds.get(n, 0.0) for n in trained),
-        ),
+        besides=max(0.0, _last(record) - math.fsum(_learning(record, n) for n in trained)),
         values={
             f"{row.metric}/mean": row.value
             for row in record.rows
             if row.definition == "final_mean" and row.routing == "routed"
         },
     )
+
+
+def _last(record: Record) -> float:
+    """Seconds that the last attempt took."""
+    if not record.spans:
+        return record.ended - record.started
+    return record.spans[-1].ended - record.spans[-1].started
+
+
+def _learning(record: Record, name: str) -> float:
+    """Seconds of the last attempt in which a task was learned; next to none where it was made
+    before."""
+    source = record.stages[name]
+    if source.source == "resumed":
+        return 0.0
+    return source.seconds if source.source == "made" else record.seconds.get(name, 0.0)

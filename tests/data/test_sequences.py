@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from moleflow.data.sequences import (
     COMMON,
     Sequence,
+    check_class_name,
     cut,
     draw_sequences,
     in_groups,
@@ -119,17 +120,25 @@ def test_groups_that_are_no_partition_of_the_classes_are_refused(
         in_groups(groups, ABCD)
 
 
-@pytest.mark.parametrize("name", ["a+b", "a > b", ">", "mean", "summary", "metric", "tasks_seen"])
+@pytest.mark.parametrize(
+    "name", ["a+b", "a > b", "> a", "a >", ">", "mean", "summary", "metric", "tasks_seen"]
+)
 def test_a_class_whose_name_could_stand_for_something_else_is_refused(name: str) -> None:
-    for make in (
-        lambda: in_scenario(("a", name), "1-1"),
-        lambda: in_groups((("a", name),), ("a",)),
-    ):
+    units = (("a", name),)
+    for make in (lambda: in_scenario(units[0], "1-1"), lambda: in_groups(units, ("a",))):
         with pytest.raises(StudyError, match=r"class '.*rename its folder.*e\.g\. to '"):
             make()
 
 
-NAMES = st.text("a -", min_size=1, max_size=2)
+def is_allowed(name: str) -> bool:
+    try:
+        check_class_name(name)
+    except StudyError:
+        return False
+    return True
+
+
+NAMES = st.text("a +>", min_size=1, max_size=3).filter(is_allowed)
 TASKS = st.lists(NAMES, min_size=1, max_size=3, unique=True).map(tuple)
 
 

@@ -9,12 +9,16 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.certificate import keys_of
+from orchestration.driver.holdings import holdings
 from orchestration.driver.schedule import Schedule, Start
 from orchestration.driver.sharing import sharing
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, StageSource
 from orchestration.runners.base import describe_failure
+from orchestration.stage import StageKeys
+from orchestration.store.store import Store
 from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, expand
+from orchestration.terms import Resources, Terms
 
 CLASSES = ("a", "b", "c", "d")
 Plans = Callable[..., Plan]
@@ -204,6 +208,37 @@ def test_trials_with_a_record_are_not_handed_out(folder: StudyFolder) -> None:
     roles_to_the_end(Schedule(plan, folder), folder)
     schedule = Schedule(plan, folder)
     assert schedule.exhausted and schedule.next() is None and schedule.left == ()
+
+
+def test_only_tasks_that_nobody_has_trained_are_said_to_be_trained() -> None:
+    plan = planned(*FIVE_ORDERS)
+    keys, first = keys_of(plan), plan.trials[0]
+    assert sharing(keys).sentence.startswith("20 tasks, of which 8 are trained")
+    everything = sharing(keys, held=lambda trial, apart: frozenset(keys.tasks[trial.key]))
+    assert "none of which is left to train" in everything.sentence
+    shared = sharing(keys, held=lambda t, apart: frozenset(() if apart else keys.tasks[t.key]))
+    assert shared.sentence.startswith("20 tasks, of which 4 are trained")
+    assert sharing(keys, {t.key for t in plan.trials}).sentence == ""
+    others = {trial.key for trial in plan.trials if trial != first}
+    assert sharing(keys, others).sentence == "4 tasks to train"
+    taken = sharing(keys, others, held=lambda trial, apart: frozenset(keys.tasks[trial.key][:3]))
+    assert taken.sentence == "4 tasks, of which 1 are trained and the rest shared or in the store"
+
+
+def test_what_the_store_holds_is_found_by_the_keys_of_the_machine(tmp_path: Path) -> None:
+    trial, root = planned(*FIVE_ORDERS).trials[0], Root.at(tmp_path)
+    keys, here = StageKeys(trial, "cpu:avx512", 1), StageKeys(trial, "", 0)
+    made = '{"device": "cpu:avx512", "threads": 1}'
+    for index in (0, 2):
+        Store(root.store).publish(
+            keys.kind(index),
+            keys.task(index),
+            lambda folder: (folder / "made.json").write_text(made) and None,
+        )
+    assert holdings(root, Terms())(trial, "") == {here.task(0), here.task(2)}
+    assert holdings(root, Terms())(trial, trial.key) == frozenset()
+    two = Terms(resources=Resources(cpus_per_trial=2))
+    assert holdings(root, two)(trial, "") == frozenset()
 
 
 def test_what_is_shared_is_known_before_anything_runs() -> None:

@@ -12,9 +12,10 @@ import pytest
 from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
 from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger
+from orchestration.ledger import Ledger, Span
 from orchestration.study import Grid, Trial
-from reports.provenance import SYNTHETIC, UNTRAINED
+from reports.evidence import load
+from reports.provenance import SYNTHETIC, UNTRAINED, facts
 from reports.render import Report
 from reports.task_order import write
 
@@ -313,3 +314,14 @@ def test_making_a_report_imports_no_torch_ray_or_mlflow():
 def test_the_report_says_where_its_pages_are(report, finished):
     assert report.html == finished.report / "index.html" and report.html.exists()
     assert report.markdown == finished.report / "report.md" and report.markdown.exists()
+
+
+def test_pauses_between_attempts_are_not_time_at_work(lab):
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1))
+    spans = [((0.0, 3600.0), (36000.0, 39600.0)), ((1800.0, 5400.0),)]
+    for trial, own in zip(plan.trials, spans, strict=True):
+        known = tuple(Span(started=a, ended=b) for a, b in own)
+        times = {"started": own[0][0], "ended": own[-1][1], "spans": known}
+        Ledger(folder).write(lab.record(trial).model_copy(update=times))
+    told = dict(facts(load(folder)))
+    assert told["Wall span"].endswith("(11.0 h, trials at work in 2.5 h of them)")
