@@ -5,7 +5,6 @@ over the same files decodes and hashes nothing.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 from moleflow.data.catalog import ClassData, check_pictures, fingerprint
 from moleflow.settings import Settings
