@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from moleflow.config import RouterConfig
+from moleflow.errors import DataError
 from moleflow.types import Float, Float64, RoutingFeatures, Tensor
 
 
@@ -35,11 +36,22 @@ def new_prototype(features: RoutingFeatures, config: RouterConfig) -> Prototype:
 
     Args:
         features: image-level features (N, D), N >= 2.
+
+    Raises:
+        DataError: the images are so alike that their covariance has no inverse.
     """
     mean = features.mean(dim=0)
     if config.distance != "mahalanobis":
         return Prototype(mean, None)
-    return Prototype(mean, torch.linalg.cholesky(_covariance(features - mean, config)))
+    factor, fault = torch.linalg.cholesky_ex(_covariance(features - mean, config))
+    if fault:
+        raise DataError(
+            f"the {len(features)} training pictures of a task are so alike that their covariance "
+            f"has no inverse (router.covariance={config.covariance}, router.regularisation="
+            f"{config.regularisation:g}): give pictures that differ, or more regularisation with "
+            "--set router.covariance=ridge router.regularisation=0.001"
+        )
+    return Prototype(mean, factor)
 
 
 def _covariance(centred: RoutingFeatures, config: RouterConfig) -> Float64[Tensor, "d d"]:

@@ -41,6 +41,17 @@ def parse(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
         raise ConfigError("\n".join(_explain(kind, item) for item in error.errors())) from None
 
 
+def explained(error: ValidationError) -> str:
+    """What is wrong with settings that were made in Python, by the dotted path from their class."""
+    kinds = {kind.__name__: kind for kind in _kinds(Settings)}
+    kind = kinds.get(error.title, Settings)
+    return "\n".join(f"{error.title}.{_explain(kind, item)}" for item in error.errors())
+
+
+def _kinds(kind: type[Settings]) -> list[type[Settings]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in _kinds(child))]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
@@ -71,4 +82,8 @@ def _explain(kind: type[Settings], item: Any) -> str:
         message = "unknown config field" + (f"; did you mean {close[0]}?" if close else "")
     elif item["type"] not in ("value_error", "missing"):
         message = f"{item['input']!r} does not fit: {message[0].lower()}{message[1:]}"
+    if item["type"] == "tuple_type":
+        message += "; write a list, e.g. [0, 1]"
+    if item["type"] == "missing":
+        message = "is needed"
     return f"{path}: {message}" if path else message

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from moleflow.errors import MoleflowError
+from orchestration.commands.consoles import Terminal, err
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -98,22 +99,38 @@ def application(asked: str = "") -> App:
 
 
 def main() -> None:
-    """Entry point: an error of the tree in `moleflow.errors` is one message and exit code 2."""
+    """Run a command line; the exit codes are in the README."""
     words = sys.argv[1:]
+    try:
+        code = _done(words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        from orchestration.last_net import caught
+
+        code = caught(error, words)
+    sys.exit(code)
+
+
+def _done(words: list[str]) -> int:
+    """An error of the tree in `moleflow.errors` is one message, about a request."""
     app = application(next((word for word in words if not word.startswith("-")), ""))
     # Nothing that we start imports modules from the folder that it is started in.
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
-        code = app(words, result_action="return_value", exit_on_error=False, print_error=True)
+        return app(
+            words,
+            console=Terminal(),
+            error_console=Terminal(stderr=True),
+            result_action="return_value",
+            exit_on_error=False,
+            print_error=True,
+        )
     except CycloptsError:
-        code = REFUSED
+        return REFUSED
     except MoleflowError as error:
         from rich.markup import escape
 
-        from orchestration.commands.consoles import err
-
         err.print(f"[bold red]error:[/] {escape(str(error))}")
-        code = REFUSED
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.exit(code)
+        return REFUSED

@@ -67,6 +67,11 @@ class Root:
         return self.path / "cache"
 
     @property
+    def crashes(self) -> Path:
+        """Tracebacks of commands that ended by a defect."""
+        return self.path / "crashes"
+
+    @property
     def mlflow_db(self) -> Path:
         return self.path / "mlflow.db"
 

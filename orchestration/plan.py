@@ -2,11 +2,9 @@
 
 import difflib
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -32,6 +30,7 @@ from orchestration.study import (
     grid_points,
     sequences,
 )
+from orchestration.study_file import study_in
 
 Say = Callable[[str], None]
 
@@ -60,35 +59,18 @@ def load_study(name: str) -> tuple[str, Study]:
     """A study by name, or by the path of a Python file that defines STUDY.
 
     Raises:
-        StudyError: no such study, or the module has no STUDY.
+        StudyError: no such study, or its file is no study.
     """
     if name.endswith(".py"):
-        module, name = _module_at(Path(name)), Path(name).stem
-    elif name in known_studies():
-        module = importlib.import_module(f"search_spaces.{name}")
-    else:
-        close = difflib.get_close_matches(name, known_studies(), n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise StudyError(
-            f"unknown study {name!r}: {hint}known are {', '.join(known_studies())}, "
-            "or give the path of a .py file that defines STUDY"
-        )
-    study = getattr(module, "STUDY", None)
-    if not isinstance(study, Study):
-        raise StudyError(
-            f"study {name!r}: its module defines no STUDY of type orchestration.study.Study"
-        )
-    return check_name(name), study
-
-
-def _module_at(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise StudyError(f"{path}: no such study file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+        return check_name(Path(name).stem), study_in(Path(name))
+    if name in known_studies():
+        return name, importlib.import_module(f"search_spaces.{name}").STUDY
+    close = difflib.get_close_matches(name, known_studies(), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise StudyError(
+        f"unknown study {name!r}: {hint}known are {', '.join(known_studies())}, "
+        "or give the path of a .py file that defines STUDY"
+    )
 
 
 def customised(study: Study, request: Request) -> Study:

@@ -8,9 +8,10 @@ import itertools
 import json
 import string
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
 
-from pydantic import model_validator
+import numpy as np
+from pydantic import Field, model_validator
 
 from moleflow.config import BackboneConfig, Config
 from moleflow.data.sequences import (
@@ -25,11 +26,37 @@ from moleflow.data.sequences import (
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
 
+MOST_VALUES = 100_000
+"""Of one field: more are a slip."""
 METHOD_VERSION = 2
 """Raised whenever the same settings would give other numbers; part of every key."""
 
 
-class TaskZero(Settings):
+class Written(Settings):
+    """What people write in a study file: ordinary Python, so lists and ranges are as good as tuples
+    and NumPy's numbers as good as Python's."""
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **data: Any) -> None:
+            super().__init__(**{name: _tuples(value) for name, value in data.items()})
+
+        # JSON does not come by here: its lists become tuples anyway.
+        __init__.__pydantic_base_init__ = True
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple, range)):
+        many = cast("list[Any] | tuple[Any, ...] | range", value)
+        if len(many) > MOST_VALUES:
+            raise StudyError(f"{len(many)} values at once; give at most {MOST_VALUES}")
+        return tuple(map(_tuples, many))
+    return cast("object", value.item()) if isinstance(value, np.generic) else value
+
+
+class TaskZero(Written):
     """Axis: which class is learned first, shaping the base. Named classes, or the first `count`.
 
     Where a task holds several classes, the class stands in task 0 with others; with groups, its
@@ -41,7 +68,7 @@ class TaskZero(Settings):
     count: int = 0
 
 
-class Orders(Settings):
+class Orders(Written):
     """Axis: task orders.
 
     With a `TaskZero` axis, `count` orders of the rest for each task 0; without, `count` whole
@@ -54,7 +81,7 @@ class Orders(Settings):
     count: int = 1
 
 
-class Grid(Settings):
+class Grid(Written):
     """Axis: values of one config field."""
 
     kind: Literal["grid"] = "grid"
@@ -62,10 +89,10 @@ class Grid(Settings):
     values: tuple[Any, ...]
 
 
-Axis = TaskZero | Orders | Grid
+Axis: TypeAlias = Annotated[TaskZero | Orders | Grid, Field(discriminator="kind")]
 
 
-class Study(Settings):
+class Study(Written):
     """What is asked."""
 
     question: str

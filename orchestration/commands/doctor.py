@@ -14,6 +14,7 @@ from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.doctor.checks import Finding, State, examine_machine
 from orchestration.layout import Root
+from orchestration.proxies import without_proxies_here
 from orchestration.runners.base import quiet_environment as worker_environment
 from orchestration.terms import Resources
 from orchestration.tracking.base import quiet_environment as tracking_environment
@@ -45,6 +46,7 @@ def doctor(
     """
     place, uri = Root.at(root), tracking_uri(mlflow_uri)
     os.environ.update(tracking_environment() | worker_environment(Resources(address=address)))
+    os.environ.update(without_proxies_here(os.environ))
     found = list(_guarded("root", examine_machine(place, data, uri, store)))
     if address is not None:
         found += _guarded("cluster", _of_cluster(address, place, data, store, nodes, full))

@@ -32,9 +32,11 @@ from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.schedule import Schedule
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.driver.sharing import sharing
+from orchestration.last_net import PIPE_CLOSED
 from orchestration.layout import Root
 from orchestration.plan import Planning, Request, customised, load_study
 from orchestration.preflight import checking_beside, checking_here
+from orchestration.proxies import without_proxies_here
 from orchestration.revision import git_revision
 from orchestration.runners.base import quiet_environment as worker_environment
 from orchestration.study import Plan
@@ -137,10 +139,12 @@ def run(
     keeping: Keeping = Keeping(),
 ) -> int:
     """Run a study: plan it, run every trial that has no record yet, track and report it."""
+    out.outlive()  # a study of days does not end because nobody reads its log any more
     name, found = load_study(study)
     request, place, terms = asked.request(), Root.at(keeping.root), _terms(machines, keeping)
     check_retry(keeping.retry)
     os.environ.update(tracking_environment() | worker_environment(terms.resources))
+    os.environ.update(without_proxies_here(os.environ))
     session = Session(place, tracking_uri(keeping.mlflow_uri), out, err)
     check_runner(machines.runner)
     wanted = customised(found, request)
@@ -163,6 +167,8 @@ def run(
     write_report(name, place)
     session.keep_report(plan, tracker)
     out.print(f"MLflow    {escape(session.ui_command())}")
+    if out.lost:
+        return PIPE_CLOSED
     return FINISHED if finished else SOME_FAILED
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.layout import Root
 from orchestration.plan import read_plan
+from orchestration.proxies import ask_here, without_proxies_here
 from orchestration.tracking.address import default_uri, is_server, safe_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync as send_all
@@ -37,7 +37,7 @@ LAST_LINES = 20
 def sync(study: str, *, root: RootOption = Path("runs"), mlflow_uri: UriOption = None) -> int:
     """Bring the tracking store up to date with a study's ledger and report."""
     place, uri = Root.at(root), tracking_uri(mlflow_uri)
-    os.environ.update(quiet_environment())
+    os.environ.update(quiet_environment() | without_proxies_here(os.environ))
     from orchestration.tracking.mlflow import MlflowTracker
 
     plan, tracker = read_plan(study, place), MlflowTracker(place, uri)
@@ -81,8 +81,10 @@ def _tell_pages(address: str) -> None:
 
 def _check_free(port: int) -> None:
     """Raises:
-    StudyError: something else listens there.
+    StudyError: something else listens there, or it is no port.
     """
+    if not 0 < port < 2**16:
+        raise StudyError(f"--port {port}: give a number from 1 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -155,7 +157,7 @@ def _wait_until_it_answers(view: subprocess.Popen[bytes], address: str) -> None:
     deadline = time.monotonic() + START
     while time.monotonic() < deadline and view.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=1):
+            with ask_here(f"{address}/health", 1):
                 return
         except OSError:
             time.sleep(0.1)

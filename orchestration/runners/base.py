@@ -182,6 +182,10 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        # A driver below `uv run` would have each worker started by uv, in a copy of this folder.
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        # Trials are what the machine is for: they get the driver's own priority, not nice 15.
+        "RAY_worker_niceness": "0",
         # Nothing that Ray says of lost workers and nodes is printed: the ledger tells of it.
         "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

@@ -24,6 +24,7 @@ from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttri
 from ray.util import accelerators
 
 from moleflow.errors import StudyError
+from orchestration.runners.allowance import allowed_cpus
 from orchestration.runners.base import quiet_environment
 from orchestration.runners.delivery import EXCLUDED, sources
 from orchestration.runners.scratch import Scratch, scratch_folder
@@ -119,7 +120,7 @@ def _start(scratch: Scratch, resources: Resources) -> None:
     environment = {**quiet_environment(resources), "PYTHONPATH": path}
     ray.init(
         address="local",
-        num_cpus=os.cpu_count(),
+        num_cpus=allowed_cpus(),
         include_dashboard=False,
         _node_ip_address=LOOPBACK,
         _temp_dir=str(scratch.session),

@@ -4,7 +4,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("moleflow", "orchestration", "search_spaces", "reports")
+import moleflow_start
+
+PACKAGES = ("moleflow_start", *moleflow_start.PACKAGES)
 EXCLUDED = ["__pycache__/", "*.pyc"]
 
 

@@ -5,8 +5,9 @@ an address of its own.
 """
 
 import json
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
+from orchestration.proxies import ask_here
 from orchestration.study import Plan, varying_axes
 from orchestration.tracking.naming import metric_name, short_axes
 
@@ -54,7 +55,7 @@ def study_pages(address: str) -> dict[str, str]:
         json.dumps({"max_results": MOST_STUDIES, "filter": f"tags.`{TAG}` != ''"}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urlopen(request, timeout=ANSWER) as answer:
+    with ask_here(request, ANSWER) as answer:
         found = json.load(answer).get("experiments", [])
     return {
         one["name"]: f"{address}/#/experiments/{one['experiment_id']}/runs?viewStateShareKey={NAME}"

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from moleflow.conditioning.multiscale import MultiscaleContext, raw_maps
 from moleflow.config import Config, RouterConfig, ScoringConfig
+from moleflow.errors import DataError
 from moleflow.model import MoLEFlow
 from moleflow.routing import new_prototype, task_prototype
 from moleflow.scoring import patch_scores
@@ -56,6 +57,13 @@ def test_ledoit_wolf_distance_is_scikit_learns() -> None:
     estimate = LedoitWolf().fit(train)
     found = prototype.squared_distance(torch.from_numpy(test))
     np.testing.assert_allclose(found, estimate.mahalanobis(test), rtol=1e-9)
+
+
+def test_pictures_that_are_all_alike_are_refused_where_nothing_can_be_inverted() -> None:
+    alike = torch.ones(5, 12, dtype=torch.float64)
+    with pytest.raises(DataError, match=r"ledoit_wolf.*ridge"):
+        new_prototype(alike, RouterConfig(covariance="ledoit_wolf"))
+    assert new_prototype(alike, RouterConfig()).squared_distance(alike).max() == 0
 
 
 def test_statistics_of_a_task_are_those_of_all_its_classes_at_once() -> None:

@@ -30,11 +30,11 @@ from orchestration.terms import Resources, Terms
 def where(trial, root, terms):
     # A function of the script itself, which workers get by value.
     from importlib.metadata import version
-    import moleflow, orchestration, reports, search_spaces
+    import moleflow, moleflow_start, orchestration, reports, search_spaces
 
     folder = root.study(trial.study)
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-    packages = (moleflow, orchestration, reports, search_spaces)
+    packages = (moleflow, moleflow_start, orchestration, reports, search_spaces)
     versions = {package.__name__: package.__path__[0] for package in packages}
     versions["metadata"] = version("moleflow")
     changes = {"status": "finished", "failure": None, "versions": versions, "git": terms.revision}
@@ -101,5 +101,5 @@ def test_a_node_without_our_code_runs_the_drivers(running: LocalCluster, plan: P
 
 
 def test_what_is_sent_is_our_packages_and_their_metadata():
-    assert [Path(folder).name for folder in sources()[:4]] == list(PACKAGES)
+    assert [Path(folder).name for folder in sources()[: len(PACKAGES)]] == list(PACKAGES)
     assert (Path(sources()[4]) / "METADATA").exists()

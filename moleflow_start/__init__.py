@@ -1,0 +1,79 @@
+"""Where the command `moleflow` begins: our packages must be ours, whatever else is importable.
+
+`reports` and `orchestration` are names that others use too. A module of such a name on PYTHONPATH
+would be imported instead of ours, some only after all trials have run. Imports none of them.
+"""
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TextIO
+
+PACKAGES = ("moleflow", "orchestration", "search_spaces", "reports")
+HOME = Path(__file__).resolve().parent.parent
+REFUSED, INTERRUPTED = 2, 130
+
+
+def main() -> None:
+    """Entry point."""
+    open_streams()
+    refuse_hidden_packages()
+    threading.excepthook = _thread_died
+    try:
+        from orchestration.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    run()
+
+
+def open_streams() -> None:
+    """All three are open, so that no file of ours takes the number of a closed one; and a name that
+    the terminal's encoding lacks is written escaped."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _thread_died(died: threading.ExceptHookArgs) -> None:
+    from orchestration.last_net import caught
+
+    if died.exc_value is not None:
+        caught(died.exc_value, sys.argv[1:])
+
+
+def refuse_hidden_packages() -> None:
+    """End with one message where a package of ours would not be the one that is imported."""
+    for name, culprit, ours in hiding(sys.path):
+        print(  # noqa: T201
+            f"error: {culprit} hides moleflow's own package {name} ({ours}): rename it, or take "
+            f"{Path(culprit).parent} off PYTHONPATH",
+            file=sys.stderr,
+        )
+        sys.exit(REFUSED)
+
+
+def hiding(path: Sequence[str]) -> Iterator[tuple[str, str, Path]]:
+    """What stands before our packages on an import path: name, its module, and ours."""
+    for name in PACKAGES:
+        spec, ours = PathFinder.find_spec(name, list(path)), HOME / name
+        # A folder without `__init__.py` hides nothing: its spec has no origin.
+        if spec is None or spec.origin is None or not (ours / "__init__.py").is_file():
+            continue
+        found = Path(spec.origin)
+        found = found.parent if found.name == "__init__.py" else found
+        if found.resolve() != ours.resolve():
+            yield name, str(found), ours

@@ -1,0 +1,135 @@
+"""How a command begins and ends, whatever happens: exit codes, one line, no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import moleflow_start
+from orchestration.last_net import PIPE_CLOSED, UNEXPECTED, without_passwords
+from orchestration.layout import Root
+
+START = "import moleflow_start; moleflow_start.main()"
+
+
+def command(
+    *words: str, before: str = "", shell: str = '"$@"', **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own.
+
+    Args:
+        before: Python that comes first.
+        shell: how it is started.
+    """
+    code = f"import sys; sys.argv = ['moleflow', *{words!r}]\n{before}\n{START}"
+    return subprocess.run(
+        ["bash", "-c", shell, "bash", sys.executable, "-P", "-c", code],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        env=os.environ | variables,
+        check=False,
+    )
+
+
+FAIL = "raise LookupError('postgresql://bob:secret@host/db is odd')"
+
+
+def with_body(body: str) -> str:
+    """`moleflow studies` does something else."""
+    return (
+        "import orchestration.commands.studies as place\n"
+        f"def studies(*, root: str = 'runs') -> int:\n    {body}\n    return 0\n"
+        "place.studies = studies"
+    )
+
+
+def test_what_nobody_expected_has_a_code_of_its_own_a_line_and_a_file(tmp_path: Path) -> None:
+    root = Root.at(tmp_path / "root")
+    root.claim()
+    ran = command("studies", "--root", str(root.path), before=with_body(FAIL))
+    (kept,) = root.crashes.iterdir()
+    assert ran.returncode == UNEXPECTED and ran.stdout == ""
+    first, second = ran.stderr.splitlines()
+    assert first == "error: LookupError: postgresql://bob:***@host/db is odd"
+    assert "report it" in second and str(kept) in second
+    assert "Traceback" in kept.read_text() and "secret" not in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_what_the_system_refuses_is_told_by_place_and_reason(tmp_path: Path) -> None:
+    ran = command("studies", before=with_body("open('/etc')"), TMPDIR=str(tmp_path))
+    assert ran.returncode == UNEXPECTED
+    assert ran.stderr.startswith("error: /etc: Is a directory\nmend it")
+
+
+def test_where_no_root_folder_is_the_traceback_lies_in_a_temporary_one(tmp_path: Path) -> None:
+    ran = command("studies", before=with_body(FAIL), TMPDIR=str(tmp_path))
+    (kept,) = tmp_path.glob("moleflow-*.txt")
+    assert ran.returncode == UNEXPECTED and str(kept) in ran.stderr
+
+
+def test_a_thread_that_dies_says_so_in_the_same_way(tmp_path: Path) -> None:
+    body = f"def fails():\n        {FAIL}\n    import threading\n    thread = "
+    body += "threading.Thread(target=fails)\n    thread.start()\n    thread.join()"
+    ran = command("studies", before=with_body(body), TMPDIR=str(tmp_path))
+    assert ran.returncode == 0 and "LookupError" in ran.stderr
+    assert "Traceback" not in ran.stderr and len(list(tmp_path.glob("moleflow-*.txt"))) == 1
+
+
+@pytest.mark.parametrize("words", [("--help",), ("studies",)])
+def test_a_reader_that_has_gone_ends_a_command_silently(words: tuple[str, ...]) -> None:
+    ran = command(*words, shell='{ "$@"; echo $? >&2; } | true')
+    assert ran.stderr.splitlines() == [str(PIPE_CLOSED)]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_end_no_command(closed: str) -> None:
+    ran = command("studies", shell=f'"$@" {closed}')
+    assert ran.returncode == 0 and ran.stderr == ""
+    assert ("quickstart" in ran.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_a_full_disk_behind_the_output_is_told() -> None:
+    ran = command("studies", shell='"$@" > /dev/full')
+    assert ran.returncode == UNEXPECTED
+    assert "No space left" in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_an_encoding_that_lacks_a_letter_ends_no_command(tmp_path: Path) -> None:
+    ran = command("data", "check", "Schlüssel→", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 2 and "Schl\\xfcssel\\u2192" in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("name", moleflow_start.PACKAGES)
+@pytest.mark.parametrize("kind", ["{}.py", "{}/__init__.py"])
+def test_a_module_that_hides_a_package_of_ours_is_named_at_the_start(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    culprit = tmp_path / kind.format(name)
+    culprit.parent.mkdir(exist_ok=True)
+    culprit.write_text("")
+    (found,) = moleflow_start.hiding([str(tmp_path), *sys.path])
+    assert found[:2] == (name, str(tmp_path / kind.format(name).removesuffix("/__init__.py")))
+
+
+def test_a_command_does_not_begin_with_such_a_module(tmp_path: Path) -> None:
+    (tmp_path / "orchestration.py").write_text("")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ran = command("studies", PYTHONPATH=path)
+    assert ran.returncode == 2 and "Traceback" not in ran.stderr
+    assert str(tmp_path / "orchestration.py") in ran.stderr and "rename it" in ran.stderr
+
+
+def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    assert list(moleflow_start.hiding([str(tmp_path), *sys.path])) == []
+
+
+def test_passwords_of_addresses_are_left_out() -> None:
+    told = without_passwords(
+        "at https://me:s3:cret@host:80/x and s3://key:word@bucket, http://a:80/b"
+    )
+    assert told == "at https://me:***@host:80/x and s3://key:***@bucket, http://a:80/b"

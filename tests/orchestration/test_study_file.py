@@ -1,0 +1,113 @@
+"""A study in a file of the user's: ordinary Python loads, a slip is one message."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from moleflow.errors import StudyError
+from orchestration.plan import load_study
+from orchestration.study import Plan, Study
+
+HEAD = """
+from moleflow import profiles
+from orchestration.study import Grid, Study, TaskZero
+base = {"question": "q", "base": profiles.quick()}
+"""
+
+
+def load(folder: Path, body: str, name: str = "mine.py") -> Study:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(HEAD + body)
+    return load_study(str(folder / name))[1]
+
+
+def refused(folder: Path, body: str, name: str = "mine.py") -> str:
+    with pytest.raises(StudyError) as error:
+        load(folder, body, name)
+    assert "mine.py" in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [
+        ("[0, 1]", (0, 1)),
+        ("range(3)", (0, 1, 2)),
+        ("__import__('numpy').arange(2)", (0, 1)),
+        ("[__import__('numpy').int64(4)]", (4,)),
+    ],
+)
+def test_whatever_is_a_list_of_numbers_in_python_will_do(
+    seeds: str, expected: tuple[int, ...], tmp_path: Path
+) -> None:
+    axes = 'axes=[Grid(field="training.lr", values=[1e-3, 2e-3]), TaskZero(classes=["a"])]'
+    study = load(
+        tmp_path,
+        f'STUDY = Study(**base, seeds={seeds}, {axes}, groups=[["a", "b"], ["c"]])',
+    )
+    assert study.seeds == expected and study.groups == (("a", "b"), ("c",))
+    plan = Plan(name="mine", study=study, data_root="/", trials=())
+    assert Plan.model_validate_json(plan.model_dump_json()).study == study
+
+
+def test_modules_beside_a_study_are_its_own_and_nothing_of_them_stays(tmp_path: Path) -> None:
+    before, path = set(sys.modules), list(sys.path)
+    for number, name in enumerate(("one", "two")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "common.py").write_text(f"SEEDS = [{number}]\n")
+        (tmp_path / name / "parts").mkdir()
+        (tmp_path / name / "parts" / "__init__.py").write_text("from common import SEEDS\n")
+        body = "from parts import SEEDS\n"
+        body += "STUDY = Study(**base, seeds=SEEDS)"
+        assert load(tmp_path / name, body).seeds == (number,)
+    assert {"common", "parts", "mine"} & (set(sys.modules) - before) == set()
+    assert sys.path == path
+    assert {file.suffix for file in tmp_path.rglob("*") if file.is_file()} == {".py"}
+
+
+def test_a_study_may_define_classes_with_annotations_that_are_text(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        + HEAD
+        + "@dataclass\nclass Mine:\n    epochs: int = 2\n"
+        "STUDY = Study(**base)"
+    )
+    assert load_study(str(tmp_path / "mine.py"))[1].question == "q"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("STUDY = Study(**base, sedes=(1,))", ["line 5", "Study.sedes", "did you mean seeds?"]),
+        ("STUDY = Study(**base, seeds=3)", ["Study.seeds", "3", "write a list"]),
+        ("STUDY = Study(**base, seeds=[0.5])", ["Study.seeds.0", "0.5"]),
+        ("STUDY = Study(base=profiles.quick())", ["Study.question", "is needed"]),
+        (
+            'STUDY = Study(**base, axes=[Grid(feld="a", values=[1])])',
+            ["Grid.feld", "did you mean field?"],
+        ),
+        ("STUDY = Study(**base, axes=[3])", ["Study.axes.0", "3"]),
+        (
+            'STUDY = Study(question="q", base=profiles.quick().updated({"training.epoch": 2}))',
+            ["line 5", "training.epoch", "training.epochs"],
+        ),
+        ("STUDY = Study(**base, seeds=range(10**12))", ["1000000000000", "at most"]),
+        ('STUDIE = Study(question="q", base=profiles.quick())', ["defines no STUDY"]),
+        ("STUDY = Study(", ["line 5", "never closed"]),
+        ("import nothing_of_that_name", ["line 5", "nothing_of_that_name"]),
+        ("1 / 0", ["line 5", "ZeroDivisionError"]),
+        ("raise SystemExit", ["line 5", "SystemExit"]),
+    ],
+)
+def test_a_slip_is_one_message_that_names_file_field_value_and_remedy(
+    body: str, said: list[str], tmp_path: Path
+) -> None:
+    text = refused(tmp_path, body)
+    assert all(part in text for part in said), text
+
+
+def test_a_module_beside_a_study_must_not_hide_ours(tmp_path: Path) -> None:
+    (tmp_path / "reports.py").write_text("")
+    text = refused(tmp_path, "STUDY = Study(**base)")
+    assert str(tmp_path / "reports.py") in text and "rename it" in text
