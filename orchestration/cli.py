@@ -132,5 +132,7 @@ def _done(words: list[str]) -> int:
     except MoleflowError as error:
         from rich.markup import escape
 
-        err.print(f"[bold red]error:[/] {escape(str(error))}")
+        from orchestration.hiding import safe_text
+
+        err.print(f"[bold red]error:[/] {escape(safe_text(str(error)))}")
         return REFUSED

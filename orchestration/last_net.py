@@ -2,7 +2,6 @@
 own."""
 
 import os
-import re
 import select
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from orchestration.hiding import safe_text
 from orchestration.layout import FORMAT_FILE, Root
 
 UNEXPECTED = 70
@@ -31,8 +31,8 @@ def caught(error: BaseException, words: Sequence[str]) -> int:
     if isinstance(error, BrokenPipeError) and reader_is_gone():
         _say_no_more()
         return PIPE_CLOSED
-    text = without_passwords("".join(traceback.format_exception(error)))
-    line = without_passwords(_line(error))
+    text = safe_text("".join(traceback.format_exception(error)))
+    line = safe_text(_line(error))
     with suppress(OSError):
         kept = _keep(text, words)
         sys.stderr.write(f"error: {line}\n{_remedy(error)}; the traceback is in {kept}\n")
@@ -48,11 +48,6 @@ def reader_is_gone() -> bool:
         return any(found & select.POLLERR for _, found in asked.poll(0))
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def without_passwords(text: str) -> str:
-    """Of addresses: `//name:password@`."""
-    return re.sub(r"(//[^/@:\s]*):[^/@\s]*@", r"\1:***@", text)
 
 
 def _say_no_more() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from moleflow.errors import ConfigError
+from orchestration.hiding import HIDDEN, safe_uri
 from orchestration.tracking.address import check_uri
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
@@ -39,6 +40,13 @@ def tracking_uri(typed: str | None) -> str | None:
         StudyError: it is none; the message says who named it.
     """
     if typed is not None:
+        if HIDDEN in safe_uri(typed):
+            from orchestration.commands.consoles import err
+
+            err.print(
+                "[yellow]warning:[/] --mlflow-uri: all users of this machine can read a command "
+                f"line, and what is secret in it; set {TRACKING_URI} instead"
+            )
         return check_uri(typed, "--mlflow-uri")
     named = os.environ.get(TRACKING_URI)
     return check_uri(named, TRACKING_URI) if named else None

@@ -1,7 +1,6 @@
 """`moleflow run`: from what is asked at the command line to a finished study."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.schedule import Schedule
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.driver.sharing import sharing
+from orchestration.hiding import HIDDEN, safe_command
 from orchestration.last_net import PIPE_CLOSED
 from orchestration.layout import Root
 from orchestration.plan import Planning, Request, customised, load_study
@@ -162,7 +162,7 @@ def run(
             schedule = _prepared(plan, place, keeping, terms, session.warn)
             finished = session.run(plan, runner, schedule, tracker)
     except KeyboardInterrupt:
-        err.print(f"interrupted; resume with: {escape(_command_line())}")
+        err.print(f"interrupted; resume with: {escape(_command_line())}{_hidden()}")
         raise
     write_report(name, place)
     session.keep_report(plan, tracker)
@@ -222,4 +222,9 @@ def _say(text: str) -> None:
 
 
 def _command_line() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """For others to read too: without secrets."""
+    return safe_command([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _hidden() -> str:
+    return f"    ({HIDDEN}: a secret that is not shown)" if HIDDEN in _command_line() else ""

@@ -19,10 +19,11 @@ from rich.markup import escape
 from moleflow.errors import StudyError
 from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
+from orchestration.hiding import safe_text, safe_uri, without
 from orchestration.layout import Root
 from orchestration.plan import read_plan
 from orchestration.proxies import ask_here, without_proxies_here
-from orchestration.tracking.address import default_uri, is_server, safe_uri
+from orchestration.tracking.address import default_uri, is_server
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync as send_all
 from orchestration.tracking.saved_view import study_pages
@@ -126,7 +127,7 @@ def _view(uri: str, root: Root, port: int) -> Generator[subprocess.Popen[bytes]]
         try:
             yield view
         except StudyError:
-            err.print(escape(_end_of(said)))
+            err.print(escape(without(_end_of(said), uri)))
             raise
         finally:
             _end(view)
@@ -185,4 +186,4 @@ def _send(group: int, number: int) -> bool:
 
 
 def _warn(text: str) -> None:
-    err.print(f"[yellow]warning:[/] {escape(text)}")
+    err.print(f"[yellow]warning:[/] {escape(safe_text(text))}")

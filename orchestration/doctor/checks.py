@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 from moleflow.data.catalog import open_catalog
 from moleflow.errors import DataError, StoreError
 from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_folder, leave_note
+from orchestration.hiding import safe_uri
 from orchestration.layout import Root
 from orchestration.store.store import open_store
 
@@ -189,7 +190,6 @@ def examine_tracking(root: Root, uri: str | None) -> Iterator[Finding]:
     if uri is None:
         yield Finding("mlflow", "ok", f"SQLite: {root.mlflow_db}")
         return
-    from orchestration.tracking.address import safe_uri
     from orchestration.tracking.connection import check_reachable
 
     trouble = check_reachable(uri)
@@ -228,7 +228,7 @@ def judge_store(store: str) -> Finding:
                     opened.remove("doctor", key)
     except StoreError as error:
         return _judged_store("", [str(error)])
-    return _judged_store(store.rpartition("@")[2], [])
+    return _judged_store(safe_uri(store), [])
 
 
 def _judged_store(name: str, faults: list[str]) -> Finding:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from moleflow.errors import StudyError
 from orchestration.driver.schedule import Schedule
+from orchestration.hiding import safe_text
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
 from orchestration.runners.base import Runner
@@ -87,6 +88,7 @@ class Session:
 
     def warn(self, text: str) -> None:
         """Something that does not end the study; told once, whoever finds it."""
+        text = safe_text(text)
         if text in self._told:
             return
         self._told.add(text)

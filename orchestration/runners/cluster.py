@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -20,10 +21,11 @@ from tempfile import TemporaryDirectory
 import ray
 from ray._private import ray_constants
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
-from ray._raylet import AuthenticationTokenLoader  # pyright: ignore[reportAttributeAccessIssue]
+from ray._raylet import AuthenticationTokenLoader, setproctitle  # pyright: ignore
 from ray.util import accelerators
 
 from moleflow.errors import StudyError
+from orchestration.hiding import HIDDEN, safe_command
 from orchestration.runners.allowance import allowed_cpus
 from orchestration.runners.base import quiet_environment
 from orchestration.runners.delivery import EXCLUDED, sources
@@ -70,6 +72,9 @@ def cluster(resources: Resources) -> Generator[None]:
         return
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if HIDDEN in (said := safe_command(sys.argv)):
+        # Ray tells whoever may see the cluster which command line a driver has.
+        setproctitle(said)
     with _joined(resources) if resources.address else _started(resources):
         yield
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from moleflow.files import room_for_file
 from orchestration.driver.schedule import Schedule
+from orchestration.hiding import safe_text
 from orchestration.layout import StudyFolder
 from orchestration.ledger import Failure, Ledger
 from orchestration.runners.base import (
@@ -48,8 +49,8 @@ class InlineRunner(Runner):
                 if attempt == self.resources.max_retries:
                     failure = Failure(
                         kind=type(error).__name__,
-                        message=last_of(attempt + 1, str(error)),
-                        traceback=traceback.format_exc(),
+                        message=last_of(attempt + 1, safe_text(str(error))),
+                        traceback=safe_text(traceback.format_exc()),
                     )
                     Ledger(folder).write(describe_failure(trial, failure, folder, started))
 
@@ -67,7 +68,7 @@ def _logged(path: Path) -> Generator[None]:
         yield
     except Exception:
         with path.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.write(safe_text(traceback.format_exc()))
         raise
     finally:
         root.removeHandler(handler)

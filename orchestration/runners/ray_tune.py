@@ -30,6 +30,7 @@ from ray.tune.search import Searcher
 from moleflow.errors import StudyError
 from orchestration.doctor.cluster import check_nodes
 from orchestration.driver.schedule import Schedule
+from orchestration.hiding import safe_text
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Failure, Ledger, write_atomically
 from orchestration.runners.base import (
@@ -318,15 +319,15 @@ def _failure(tuned: Any, attempts: int) -> Failure:
     """Kind and message of what ended the last attempt, without Ray's wrapping."""
     # Tune's own accessors read where these files are copied to later.
     if tuned.pickled_error_file is None:
-        text = Path(tuned.error_file).read_text(encoding="utf-8")
+        text = safe_text(Path(tuned.error_file).read_text(encoding="utf-8"))
         return Failure(kind="TuneError", message=last_of(attempts, "see below"), traceback=text)
     error = cloudpickle.loads(Path(tuned.pickled_error_file).read_bytes())
     cause = error.cause if isinstance(error, RayTaskError) else error
-    lines = str(cause).strip().splitlines()
+    lines = safe_text(str(cause)).strip().splitlines()
     return Failure(
         kind=type(cause).__name__,
         message=last_of(attempts, lines[0] if lines else "no message"),
-        traceback=COLOUR.sub("", str(error)),
+        traceback=safe_text(COLOUR.sub("", str(error))),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from moleflow.files import room_for_file
 from moleflow.settings import Settings
+from orchestration.hiding import safe_text
 from orchestration.layout import StudyFolder
 from orchestration.ledger import write_atomically
 from orchestration.study import Trial
@@ -94,7 +95,7 @@ def output_kept(path: Path) -> Generator[None]:
     try:
         yield
     except BaseException:
-        traceback.print_exc()
+        sys.stderr.write(safe_text(traceback.format_exc()))
         raise
     finally:
         sys.stdout.flush()

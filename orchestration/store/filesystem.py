@@ -8,17 +8,19 @@ Arrow's file systems, with what the store needs of them: errors of one kind, and
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import hashlib
+import re
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import fsspec
 from pyarrow import fs as arrow
 
 from moleflow.errors import StoreAwayError, StoreError
+from orchestration.hiding import HIDDEN, safe_uri, without
 
 CHUNK = 4 * 2**20
 """Bytes read and written at a time."""
@@ -50,7 +52,7 @@ class FileSystem:
 
     def __init__(self, uri: str):
         """Raises StoreError: the URI is none that can be opened, or nothing answers there."""
-        self._uri = urlsplit(uri)
+        self._uri = _split(uri)
         try:
             with self._told("cannot be reached"):
                 self._files, path = _open(self._uri)
@@ -191,10 +193,10 @@ def _look(files: Any, path: str) -> None:
 
 
 def _refusal(uri: SplitResult, what: str, error: Exception) -> StoreAwayError:
-    why = (str(error) or type(error).__name__).splitlines()[0]
+    why = without((str(error) or type(error).__name__).splitlines()[0], uri.geturl())
     for secret in (uri.password, uri.username):
         if secret:
-            why = why.replace(secret, "***").replace(unquote(secret), "***")
+            why = why.replace(secret, HIDDEN).replace(unquote(secret), HIDDEN)
     return StoreAwayError(
         f"{_without_credentials(uri)}: {what} ({why}); check the address, the network and the "
         "credentials in the environment (S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
@@ -202,5 +204,19 @@ def _refusal(uri: SplitResult, what: str, error: Exception) -> StoreAwayError:
 
 
 def _without_credentials(uri: SplitResult) -> str:
+    """With credentials that are all of them left out, a user's name too."""
     _, at, place = uri.netloc.rpartition("@")
-    return uri._replace(netloc=f"***@{place}" if at else place).geturl()
+    shown = uri._replace(netloc=f"{HIDDEN}@{place}" if at else place, query="", fragment="")
+    return shown.geturl() + safe_uri(f"?{uri.query}" if uri.query else "")
+
+
+def _split(uri: str) -> SplitResult:
+    """Secret keys are often written as they are, and may hold what ends a part of a URI."""
+    found = urlsplit(uri)
+    if "@" in found.netloc or ":" not in found.netloc:
+        return found
+    scheme, _, rest = uri.partition("://")
+    before, mark, query = rest.partition("?")
+    user, at, place = before.rpartition("@")
+    user = re.sub(r"[/#\[\]@]", lambda letter: quote(letter[0], safe=""), user)
+    return urlsplit(f"{scheme}://{user}{at}{place}{mark}{query}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from moleflow.errors import StudyError
+from orchestration.hiding import safe_uri
 from orchestration.layout import Root
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -24,7 +25,8 @@ def sqlite_uri(file: Path) -> str:
 
 
 def check_uri(uri: str, named_by: str = "--mlflow-uri") -> str:
-    """The URI, if MLflow can write there.
+    """The URI, if MLflow can write there; a file's path is made absolute, for processes that are
+    elsewhere.
 
     Args:
         named_by: option or variable that it came from.
@@ -42,7 +44,15 @@ def check_uri(uri: str, named_by: str = "--mlflow-uri") -> str:
             f"{named_by} {safe_uri(uri)}: {fault}; use sqlite:////path/mlflow.db, postgresql://…, "
             "mysql://… or the http(s):// address of a tracking server"
         )
-    return uri
+    return _absolute(uri)
+
+
+def _absolute(uri: str) -> str:
+    scheme, separator, path = uri.partition(":///")
+    if scheme_of(uri) != "sqlite" or not separator or path.startswith(("/", ":memory:", "file:")):
+        return uri
+    file, mark, query = path.partition("?")
+    return f"{scheme}:///{Path(file).absolute()}{mark}{query}" if file else uri
 
 
 def _is_well_formed(uri: str) -> bool:
@@ -70,11 +80,6 @@ def scheme_of(uri: str) -> str:
 
 def is_server(uri: str) -> bool:
     return scheme_of(uri) in SERVERS
-
-
-def safe_uri(uri: str) -> str:
-    """Without its password."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
 def store_options(uri: str | None, root: Root) -> tuple[str, ...]:

@@ -15,8 +15,9 @@ from requests.exceptions import ConnectionError as ConnectionLost
 from requests.exceptions import RequestException, RetryError, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
+from orchestration.hiding import safe_uri, without
 from orchestration.layout import Root
-from orchestration.tracking.address import check_uri, is_server, safe_uri, sqlite_uri
+from orchestration.tracking.address import check_uri, is_server, sqlite_uri
 from orchestration.tracking.base import TrackerAway, TrackerRefused, TrackingError
 from orchestration.tracking.database import ask, check_can_be_made, make_once, sqlite_file
 
@@ -84,11 +85,11 @@ def translated(uri: str) -> Generator[None]:
         status = error.get_http_status_code()
         refused = 400 <= status < 500 and status not in TRY_AGAIN
         kind = TrackerRefused if refused else TrackerAway
-        raise kind(f"{safe_uri(uri)}: {_reason(error)}") from error
+        raise kind(f"{safe_uri(uri)}: {without(_reason(error), uri)}") from None
     except ImportError as error:
-        raise TrackerRefused(f"{safe_uri(uri)}: install the driver ({error})") from error
+        raise TrackerRefused(f"{safe_uri(uri)}: install the driver ({error})") from None
     except (RequestException, SQLAlchemyError, OSError) as error:
-        raise TrackerAway(f"{safe_uri(uri)}: {_reason(error)}") from error
+        raise TrackerAway(f"{safe_uri(uri)}: {without(_reason(error), uri)}") from None
 
 
 def _reason(error: Exception) -> str:

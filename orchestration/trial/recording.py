@@ -8,6 +8,7 @@ from moleflow.data.catalog import ClassData
 from moleflow.data.sequences import task_name
 from moleflow.errors import MoleflowError
 from moleflow.evaluation import Measurement, SequenceEvaluation
+from orchestration.hiding import safe_text
 from orchestration.ledger import ClassSummary, Failure, RoutingCounts, Row
 from orchestration.study import Trial
 
@@ -68,10 +69,10 @@ def failure_of(error: Exception, stage: str, numbers: dict[str, object]) -> Fail
     known = isinstance(error, MoleflowError)
     return Failure(
         kind=type(error).__name__,
-        message=str(error) or repr(error),
+        message=safe_text(str(error) or repr(error)),
         stage=stage,
         numbers=numbers,
-        traceback="" if known else "".join(traceback.format_exception(error)),
+        traceback="" if known else safe_text("".join(traceback.format_exception(error))),
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import moleflow_start
-from orchestration.last_net import PIPE_CLOSED, UNEXPECTED, without_passwords
+from orchestration.hiding import safe_text
+from orchestration.last_net import PIPE_CLOSED, UNEXPECTED
 from orchestration.layout import Root
 
 START = "import moleflow_start; moleflow_start.main()"
@@ -129,7 +130,7 @@ def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
 
 
 def test_passwords_of_addresses_are_left_out() -> None:
-    told = without_passwords(
+    told = safe_text(
         "at https://me:s3:cret@host:80/x and s3://key:word@bucket, http://a:80/b"
     )
     assert told == "at https://me:***@host:80/x and s3://key:***@bucket, http://a:80/b"
