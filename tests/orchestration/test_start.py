@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import moleflow_start
-from orchestration.hiding import safe_text
 from orchestration.last_net import PIPE_CLOSED, UNEXPECTED
 from orchestration.layout import Root
 
@@ -127,10 +126,3 @@ def test_a_command_does_not_begin_with_such_a_module(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     assert list(moleflow_start.hiding([str(tmp_path), *sys.path])) == []
-
-
-def test_passwords_of_addresses_are_left_out() -> None:
-    told = safe_text(
-        "at https://me:s3:cret@host:80/x and s3://key:word@bucket, http://a:80/b"
-    )
-    assert told == "at https://me:***@host:80/x and s3://key:***@bucket, http://a:80/b"

@@ -312,7 +312,7 @@ def test_a_malformed_uri_is_refused_before_anyone_is_asked_and_without_its_passw
 
 @pytest.mark.parametrize(
     "uri",
-    ["http://[::1]:5000/x", "https://me:word@host", "postgresql://b:p#w@h/db", "sqlite:///a b.db"],
+    ["http://[::1]:5000/x", "https://me:word@host", "postgresql://b:p#w@h/db", "sqlite:////a b.db"],
 )
 def test_a_well_formed_uri_is_taken(uri: str):
     assert check_uri(uri) == uri
