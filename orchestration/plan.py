@@ -3,14 +3,17 @@
 import difflib
 import importlib
 import pkgutil
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from moleflow.data.catalog import open_catalog
-from moleflow.errors import StoreError, StudyError
+from moleflow.errors import MoleflowError, StoreError, StudyError
 from moleflow.files import read_regular
 from moleflow.profiles import profile
 from moleflow.sealed import seal, unsealed
@@ -21,6 +24,7 @@ from orchestration.ledger import write_atomically
 from orchestration.preflight import Check
 from orchestration.study import (
     Axis,
+    Grid,
     Orders,
     Plan,
     Study,
@@ -29,10 +33,17 @@ from orchestration.study import (
     expand,
     grid_points,
     sequences,
+    trials_asked,
 )
 from orchestration.study_file import study_in
 
 Say = Callable[[str], None]
+QUIET = 30.0
+"""Seconds of checking after which it is said how far that is."""
+MOST_COUNT = 1_000_000
+"""Of orders or seeds."""
+MOST_TRIALS = 10_000
+"""Of a study, unless it is asked for: more are usually a slip, and planning them takes minutes."""
 
 
 class Request(Settings):
@@ -44,6 +55,7 @@ class Request(Settings):
     scenario: str | None = None
     groups: tuple[tuple[str, ...], ...] = ()
     orders: int | None = None
+    order: tuple[tuple[str, ...], ...] = ()
     task0: tuple[str, ...] = ()
     seeds: int | None = None
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
@@ -82,8 +94,8 @@ def customised(study: Study, request: Request) -> Study:
             are given.
     """
     for name, count in (("--orders", request.orders), ("--seeds", request.seeds)):
-        if count is not None and count < 1:
-            raise StudyError(f"{name} {count}: give a number of at least 1")
+        if count is not None and not 1 <= count <= MOST_COUNT:
+            raise StudyError(f"{name} {count}: give a number from 1 to {MOST_COUNT}")
     for name, classes in (("--classes", request.classes), ("--task0", request.task0)):
         if len(set(classes)) < len(classes):
             raise StudyError(f"{name}: each class may be named once")
@@ -111,6 +123,11 @@ def _tasks(request: Request) -> dict[str, Any]:
 
 def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
     axes: list[Axis] = list(study.axes)
+    if request.order and (request.orders is not None or request.task0):
+        raise StudyError("--order names orders, so neither --orders nor --task0 can; give one")
+    if request.order:
+        others = [axis for axis in axes if isinstance(axis, Grid)]
+        return (Orders(named=request.order), *others)
     if request.orders is not None:
         axes = [axis for axis in axes if not isinstance(axis, Orders)]
         axes.append(Orders(count=request.orders))
@@ -132,17 +149,41 @@ def absolute_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
 class Planning:
     """From a study to a plan, in two steps, so that the second one's checks can run together."""
 
-    def __init__(self, name: str, study: Study, request: Request, root: Root, say: Say):
-        """Refuse what needs no look into a file.
+    def __init__(
+        self,
+        name: str,
+        study: Study,
+        request: Request,
+        root: Root,
+        say: Say,
+        *,
+        source: str = "",
+        most: int = MOST_TRIALS,
+    ):
+        """Refuse what needs no look into a picture.
+
+        Args:
+            source: the study's file; empty for one that comes with the package.
+            most: trials that the study may have.
 
         Raises:
             DataError, StudyError, StoreError, ConfigError: before anything was started.
         """
         root.claim()
+        check_report(study)
+        check_source(root.study(name), source)
         self._name, self._study, self._root, self._say = name, study, root, say
+        self._source = source
         self._data_root = _data_root(study, request, root, say)
         self._catalog = open_catalog(self._data_root, study.named_classes)
-        sequences(study, study.named_classes or tuple(self._catalog))
+        names = study.named_classes or tuple(self._catalog)
+        asked = trials_asked(study, names)
+        if asked > most:
+            raise StudyError(
+                f"study {name} asks for {asked} trials, which is more than {most}: ask for fewer "
+                f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
+            )
+        sequences(study, names)
         self.configs = [config for _, config in grid_points(study)]
 
     def finish(self, check: Check) -> Plan:
@@ -156,16 +197,62 @@ class Planning:
             f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
         )
         crops = any(config.image.resize == "crop" for config in self.configs)
-        fingerprints = {
-            class_name: _told(checked(data, self._root), class_name, crops, self._say)
-            for class_name, data in self._catalog.items()
-        }
+        fingerprints: dict[str, str] = {}
+        said = time.monotonic()
+        for class_name, data in self._catalog.items():
+            found = checked(data, self._root)
+            fingerprints[class_name] = _told(found, class_name, crops, self._say)
+            if time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                self._say(f"checked {len(fingerprints)} of {len(self._catalog)} classes")
         backbones = dict.fromkeys(config.backbone.name for config in self.configs)
         self._say(f"checking the backbone {', '.join(backbones)}")
         weights = check()
-        plan = expand(self._name, self._study, str(self._data_root), fingerprints, weights)
+        plan = expand(
+            self._name, self._study, str(self._data_root), fingerprints, weights, self._source
+        )
         write_plan(plan, self._root.study(self._name))
         return plan
+
+
+def check_report(study: Study) -> None:
+    """Whether the report that is to be written at the end can be.
+
+    Raises:
+        StudyError: none of that name is installed.
+    """
+    known = {entry.name: entry for entry in entry_points(group="moleflow.reports")}
+    if study.report not in known:
+        raise StudyError(
+            f"the study asks for report {study.report!r}, and installed are "
+            f"{', '.join(known) or 'none'}; mend its field report, or install moleflow anew"
+        )
+
+
+def check_source(folder: StudyFolder, source: str) -> None:
+    """One name is one study: another file's would mix its trials with those that are there.
+
+    Raises:
+        StudyError: the folder is that of another file, which is still there.
+    """
+    try:
+        before = plan_of(folder).source
+    except MoleflowError:  # none yet, or damaged: it is written anew
+        return
+    builtin = folder.name in known_studies()
+    another = Path(before).is_file() if before else builtin
+    if another and before != source and not (source and before and _same(before, source)):
+        raise StudyError(
+            f"study {folder.name} of this root folder is {before or 'the one of the package'}, and "
+            f"this is {source or 'the one of the package'}; give the file another name, or choose "
+            "another --root"
+        )
+
+
+def _same(one: str, other: str) -> bool:
+    with suppress(OSError):
+        return Path(one).samefile(other)
+    return False
 
 
 def write_plan(plan: Plan, folder: StudyFolder) -> None:
@@ -192,6 +279,8 @@ def read_plan(name: str, root: Root) -> Plan:
     root.check_format()
     path = root.study(check_name(name)).asked
     if not path.exists():
+        if root.study(name).driver.exists():
+            raise StudyError(f"study {name} is being planned just now; look again in a moment")
         there = root.study_names()
         hint = f"it holds {', '.join(there)}" if there else "no study has been run there"
         raise StudyError(f"no study {name!r} in {root.path}: {hint}; is --root right?")

@@ -6,7 +6,9 @@ Imports no torch: planning a study takes milliseconds.
 import hashlib
 import itertools
 import json
+import math
 import string
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
 
@@ -16,10 +18,12 @@ from pydantic import Field, model_validator
 from moleflow.config import BackboneConfig, Config
 from moleflow.data.sequences import (
     Sequence,
+    cut,
     draw_sequences,
     in_groups,
     in_scenario,
     order_name,
+    sequences_with,
     task_name,
     task_sizes,
 )
@@ -79,6 +83,8 @@ class Orders(Written):
 
     kind: Literal["orders"] = "orders"
     count: int = 1
+    named: tuple[tuple[str, ...], ...] = ()
+    """These orders instead: each names every class, or every group as `a+b`."""
 
 
 class Grid(Written):
@@ -116,12 +122,15 @@ class Study(Written):
             raise StudyError(
                 f"scenario {self.scenario} and groups both say how tasks are made; give one of them"
             )
+        if self.orders_axis.named and self.task0_axis:
+            raise StudyError("orders that are named say which class is first; leave TaskZero out")
         return self
 
     @property
     def named_classes(self) -> tuple[str, ...]:
-        """Classes that the study names, by themselves or in groups."""
-        return self.classes or tuple(itertools.chain.from_iterable(self.groups))
+        """Classes that the study names, by themselves, in groups or in orders."""
+        grouped = tuple(itertools.chain.from_iterable(self.groups))
+        return self.classes or grouped or next(iter(self.orders_axis.named), ())
 
     @property
     def orders_axis(self) -> Orders:
@@ -159,6 +168,8 @@ class Plan(Settings):
     study: Study
     data_root: str
     trials: tuple[Trial, ...]
+    source: str = ""
+    """The study's file; empty for one that comes with the package."""
 
 
 def expand(
@@ -167,12 +178,14 @@ def expand(
     data_root: str,
     fingerprints: Mapping[str, str],
     weights: Mapping[BackboneConfig, str],
+    source: str = "",
 ) -> Plan:
     """All trials of a study, in a fixed order and each once.
 
     Args:
         fingerprints: of each class to be learned, by name.
         weights: identity of every backbone's weights (a file's path is not its identity).
+        source: the study's file.
 
     Raises:
         StudyError: no classes, or a task 0 that is none of them.
@@ -199,7 +212,8 @@ def expand(
         key = trial_key(config, order, seed, tree["fingerprints"], tree["weights"])
         trial = Trial(key=key, **tree)
         trials.setdefault(trial.key, trial)
-    return Plan(name=name, study=study, data_root=data_root, trials=tuple(trials.values()))
+    found = tuple(trials.values())
+    return Plan(name=name, study=study, data_root=data_root, trials=found, source=source)
 
 
 def grid_points(study: Study) -> list[tuple[dict[str, Any], Config]]:
@@ -215,19 +229,65 @@ def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
     Raises:
         StudyError: classes and tasks do not fit, or a task 0 is none of the classes.
     """
-    names = tuple(classes)
+    units, sizes = _units(study, tuple(classes))
+    if study.orders_axis.named:
+        orders = [_named(order, units) for order in study.orders_axis.named]
+        return list(dict.fromkeys(cut(order, sizes) for order in orders))
+    heads, count = _lanes(study, units, sizes)
+    found = draw_sequences(units, sizes, heads, count)
+    if study.task0_axis is None:
+        return list(found)
+    return sorted(found, key=lambda sequence: heads.index(found[sequence]))
+
+
+def trials_asked(study: Study, classes: Iterable[str]) -> int:
+    """How many trials a study has, at most; known without drawing or expanding anything.
+
+    Raises:
+        StudyError: as `sequences`.
+    """
+    units, sizes = _units(study, tuple(classes))
+    orders = len(study.orders_axis.named)
+    if not orders:
+        heads, count = _lanes(study, units, sizes)
+        orders = min(count, sequences_with(len(heads) or len(units), sizes))
+    points = math.prod(len(axis.values) for axis in study.axes if isinstance(axis, Grid))
+    return orders * points * len(study.seeds)
+
+
+def _units(study: Study, names: tuple[str, ...]) -> tuple[Sequence, tuple[int, ...]]:
+    """What orders permute, and how many of them make each task."""
     if study.groups:
         units = in_groups(study.groups, names)
-        sizes = (1,) * len(units)
-    else:
-        units = in_scenario(names, "1-1")
-        sizes = task_sizes(study.scenario, len(names))
+        return units, (1,) * len(units)
+    return in_scenario(names, "1-1"), task_sizes(study.scenario, len(names))
+
+
+def _lanes(study: Study, units: Sequence, sizes: tuple[int, ...]) -> tuple[Sequence, int]:
+    """The heads that orders are drawn for, and how many are asked for in all."""
     count, axis = max(1, study.orders_axis.count), study.task0_axis
     if axis is None:
-        return list(draw_sequences(units, sizes, units if sizes[0] == 1 else (), count))
+        return units if sizes[0] == 1 else (), count
     heads = _heads(axis, units)
-    found = draw_sequences(units, sizes, heads, count * len(heads))
-    return sorted(found, key=lambda sequence: heads.index(found[sequence]))
+    return heads, count * len(heads)
+
+
+def _named(order: tuple[str, ...], units: Sequence) -> Sequence:
+    """Raises:
+    StudyError: the order is none of these classes or groups, each once.
+    """
+    known = {"+".join(unit): unit for unit in units}
+    problems = {
+        "unknown:": sorted(set(order) - set(known)),
+        "missing:": sorted(set(known) - set(order)),
+        "named twice:": sorted(name for name, n in Counter(order).items() if n > 1),
+    }
+    told = [f"{what} {', '.join(names)}" for what, names in problems.items() if names]
+    if told:
+        raise StudyError(
+            f"order {','.join(order)}: {'; '.join(told)}; name each of {', '.join(known)} once"
+        )
+    return tuple(known[name] for name in order)
 
 
 def _heads(axis: TaskZero, units: Sequence) -> tuple[tuple[str, ...], ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import cli
+from orchestration.commands.run import FINISHED
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record
 from orchestration.runners.base import quiet_environment as worker_environment
@@ -13,6 +14,7 @@ from orchestration.tracking.base import quiet_environment as tracking_environmen
 
 pytestmark = [pytest.mark.real, pytest.mark.cluster]
 CLASSES = ("hazelnut", "cookie", "ball_screw")
+ORDERS = ("hazelnut,cookie,ball_screw", "cookie,hazelnut,ball_screw")
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def records(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[R
     """Two orders of three classes, one seed, 60 epochs, as Ray Tune trials of the command line."""
     root = tmp_path_factory.mktemp("real")
     arguments = ["run", "task_order", "--data", str(real_data / "data"), "--classes", *CLASSES]
-    arguments += ["--profile", "quick", "--orders", "2", "--seeds", "1", "--root", str(root)]
+    arguments += ["--profile", "quick", "--order", *ORDERS, "--seeds", "1", "--root", str(root)]
     arguments += ["--set", f"backbone.weights={real_data / 'weights' / 'resnet18.safetensors'}"]
     arguments += ["training.epochs=60"]
     with pytest.MonkeyPatch.context() as patch:
@@ -29,7 +31,7 @@ def records(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[R
             patch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             cli.main()
-    assert ended.value.code == cli.FINISHED
+    assert ended.value.code == FINISHED
     assert (root / "studies" / "task_order" / "report" / "index.html").stat().st_size > 50_000
     return list(Ledger(Root.at(root).study("task_order")).records())
 

@@ -130,8 +130,8 @@ def draw_sequences(
         heads: units; none: orders of all units are drawn from one stream, with `()` as their head.
     """
     lanes = {head: _orders(units, head) for head in heads or ((),)}
-    most = {head: _sequences_with(1 if head else len(units), sizes) for head in lanes}
-    target = min(count, _sequences_with(len(heads) or len(units), sizes))
+    most = {head: sequences_with(1 if head else len(units), sizes) for head in lanes}
+    target = min(count, sequences_with(len(heads) or len(units), sizes))
     found: dict[Sequence, Task] = {}
     having: Counter[Task] = Counter()
     for head in cycle(lanes):
@@ -155,7 +155,7 @@ def _orders(units: tuple[Task, ...], head: Task) -> Iterator[tuple[Task, ...]]:
         yield (*first, *(rest[int(i)] for i in draws.permutation(len(rest))))
 
 
-def _sequences_with(heads: int, sizes: tuple[int, ...]) -> int:
+def sequences_with(heads: int, sizes: tuple[int, ...]) -> int:
     """How many sequences have at least one of the heads in task 0."""
     units, first = sum(sizes), sizes[0]
     later = math.factorial(units - first) // math.prod(math.factorial(size) for size in sizes[1:])

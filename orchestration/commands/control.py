@@ -12,6 +12,7 @@ from orchestration.events import read_events
 from orchestration.layout import Root
 from orchestration.plan import read_plan
 from orchestration.runners.base import left_to_run
+from orchestration.study import check_name
 from orchestration.views.logs import event_lines, find_trial, follow, head, printed
 
 DONE = 0
@@ -25,12 +26,16 @@ def stop(
 ) -> int:
     """Stop a study that runs, here or on another machine, as Ctrl-C would; it can be resumed."""
     place = Root.at(root)
+    place.check_format()
+    driver = request_stop(check_name(study), place, wait)
+    if driver is not None:
+        _say(f"the driver of {study} (process {driver.pid} on {driver.host}) has ended")
+        if not place.study(study).asked.exists():
+            _say("it had planned no trials yet")
+            return DONE
     plan = read_plan(study, place)
-    driver = request_stop(study, place, wait)
     if driver is None:
         _say(f"no driver runs study {study}; there is nothing to stop")
-    else:
-        _say(f"the driver of {study} (process {driver.pid} on {driver.host}) has ended")
     left = len(left_to_run(plan, place))
     _say(f"{left} of {len(plan.trials)} trials are left; `moleflow run` takes them up again")
     return DONE

@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from moleflow.data.catalog import open_catalog
 from moleflow.data.sequences import in_scenario, task_name
-from moleflow.errors import DivergedError, ModelError, StoreError
+from moleflow.errors import ConfigError, DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
 from moleflow.profiles import profile as named_profile
 from orchestration.commands.consoles import err, out
@@ -30,7 +31,9 @@ from orchestration.commands.options import (
 from orchestration.dataset import checked
 from orchestration.layout import Root
 from orchestration.plan import absolute_weights
+from orchestration.runners.allowance import allowed_cpus
 from orchestration.runners.base import DETERMINISTIC
+from orchestration.views.progress import QUIET
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +49,9 @@ WeightsOption = Annotated[
     str | None, Parameter(help="Where the backbone's weights lie now; default: where they lay.")
 ]
 DeviceOption = Annotated[str, Parameter(help="cpu or cuda.")]
-ThreadsOption = Annotated[int | None, Parameter(help="CPU threads; default: torch's choice.")]
+ThreadsOption = Annotated[
+    int | None, Parameter(help="CPU threads; default: the cores that this process may use.")
+]
 
 
 def train(
@@ -194,15 +199,20 @@ def learn(
 
 
 def prepared(device: str, threads: int | None) -> "torch.device":
-    """The device, with torch set up for equal numbers in every run."""
+    """The device, with torch set up for equal numbers in every run.
+
+    Raises:
+        ConfigError: no such device, or no number of threads.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"--threads {threads}: give a number of at least 1")
     import torch
 
     from moleflow.predictor import torch_device
     from moleflow.training.memory import keep_freed_memory
 
     os.environ.update(DETERMINISTIC)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or min(torch.get_num_threads(), allowed_cpus()))
     torch.set_deterministic_debug_mode("error")
     if device == "cpu":
         keep_freed_memory()
@@ -211,13 +221,18 @@ def prepared(device: str, threads: int | None) -> "torch.device":
 
 @contextmanager
 def _progress() -> "Generator[Callable[[str, EpochEnd], None], None, None]":
-    """A bar of the present task's epochs, where there is a terminal."""
+    """A bar of the present task's epochs, where there is a terminal; else a line now and then."""
+    said = time.monotonic()
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
         bar = bars.add_task("", total=None)
 
         def report(task: str, end: "EpochEnd") -> None:
+            nonlocal said
             text = f"{escape(task)}  loss {end.loss:.4g}"
             bars.update(bar, description=text, completed=end.epoch, total=end.epochs)
+            if not err.is_terminal and time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                err.print(f"{text}, epoch {end.epoch} of {end.epochs}")
 
         yield report
 

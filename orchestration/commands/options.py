@@ -56,7 +56,7 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """`FIELD=VALUE` with VALUE as JSON where it is that, and as text where not.
 
     Raises:
-        ConfigError: a pair has no `=`.
+        ConfigError: a pair has no `=`, or a field has two values.
     """
     settings: dict[str, Any] = {}
     for pair in pairs:
@@ -64,7 +64,12 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         if not separator or not field:
             raise ConfigError(f"--set {pair}: write FIELD=VALUE, e.g. --set training.epochs=40")
         try:
-            settings[field] = json.loads(text)
-        except ValueError:
-            settings[field] = text
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        if field in settings and settings[field] != value:
+            raise ConfigError(
+                f"--set {field}: is given twice, as {settings[field]} and as {value}; give it once"
+            )
+        settings[field] = value
     return settings

@@ -34,7 +34,7 @@ from orchestration.driver.sharing import sharing
 from orchestration.hiding import HIDDEN, safe_command
 from orchestration.last_net import PIPE_CLOSED
 from orchestration.layout import Root
-from orchestration.plan import Planning, Request, customised, load_study
+from orchestration.plan import MOST_TRIALS, Planning, Request, customised, load_study
 from orchestration.preflight import checking_beside, checking_here
 from orchestration.proxies import without_proxies_here
 from orchestration.revision import git_revision
@@ -59,12 +59,19 @@ class Asked:
         tuple[str, ...],
         Parameter(consume_multiple=True, help="The tasks, each as classes joined by +: a+b c."),
     ] = ()
-    orders: Annotated[int | None, Parameter(help="Number of task orders.")] = None
+    orders: Annotated[
+        int | None, Parameter(help="Orders of the others for each choice of the first class.")
+    ] = None
+    order: Annotated[
+        tuple[str, ...],
+        Parameter(consume_multiple=True, help="Orders by name: a,b,c; groups as a+b,c."),
+    ] = ()
     task0: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Choices of a class of task 0.")
     ] = ()
     seeds: Annotated[int | None, Parameter(help="Number of seeds, from 0.")] = None
     settings: SettingsOption = ()
+    most_trials: Annotated[int, Parameter(help="More trials are refused.")] = MOST_TRIALS
 
     def request(self) -> Request:
         """Raises:
@@ -77,6 +84,7 @@ class Asked:
             scenario=self.scenario,
             groups=tuple(tuple(group.split("+")) for group in self.groups),
             orders=self.orders,
+            order=tuple(tuple(order.split(",")) for order in self.order),
             task0=self.task0,
             seeds=self.seeds,
             settings=read_settings(self.settings),
@@ -151,7 +159,15 @@ def run(
     place.claim()
     try:
         with driving(name, place, _command_line(), session.warn):
-            planning = Planning(name, wanted, request, place, _say)
+            planning = Planning(
+                name,
+                wanted,
+                request,
+                place,
+                _say,
+                source=str(Path(study).resolve()) if study.endswith(".py") else "",
+                most=asked.most_trials,
+            )
             checking = checking_here if machines.runner == "inline" else checking_beside
             with checking(planning.configs, place) as check:
                 # Ray and MLflow are imported while another process looks at the backbones.

@@ -3,6 +3,7 @@
 What is found out is in `orchestration.doctor.machine`; here it is judged.
 """
 
+import os
 import platform
 import resource
 import shutil
@@ -25,6 +26,7 @@ from moleflow.errors import DataError, StoreError
 from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_folder, leave_note
 from orchestration.hiding import safe_uri
 from orchestration.layout import Root
+from orchestration.runners.allowance import allowed_cpus
 from orchestration.store.store import open_store
 
 State = Literal["ok", "warning", "problem"]
@@ -135,10 +137,19 @@ def _ray() -> Finding:
 
 
 def _limits() -> Iterator[Finding]:
+    yield judge_cpus(allowed_cpus(), os.cpu_count() or 1)
     yield judge_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     memory = Path("/dev/shm")
     if memory.is_dir():
         yield judge_shared_memory(shutil.disk_usage(memory).total)
+
+
+def judge_cpus(allowed: int, there: int) -> Finding:
+    """Args:
+    allowed: by affinity and control groups.
+    """
+    few = f"{allowed} of {there} may be used (affinity, control groups)"
+    return Finding("cpus", "ok", few if allowed < there else f"{there}")
 
 
 def judge_files(most: int) -> Finding:

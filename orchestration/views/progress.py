@@ -35,6 +35,10 @@ from orchestration.watch import PERIOD, Follower, News, Warn
 
 HEADS = 7
 """Lines of a live table besides rows and headlines: summary, bar, pause, heads, rest, last line."""
+QUIET = 120.0
+"""Seconds without a line after which a log is told where the trials are."""
+MOST_NAMED = 3
+"""Trials in work that such a line names."""
 FAILURES = 3
 """Most failures below a table."""
 LEVELS = ((NODES, FAILURES), (3, 1), (0, 1))
@@ -75,7 +79,12 @@ class Progress(Follower):
 
 
 class PlainProgress(Progress):
-    """One line when a trial starts, one when each of its tasks ends, one when it ends."""
+    """One line when a trial starts, one when each of its tasks ends, one when it ends; and one of
+    where the trials are when that was long ago, as a task may take an hour."""
+
+    def __enter__(self) -> Self:
+        self._said = time.monotonic()
+        return super().__enter__()
 
     def handle(self, news: Sequence[News]) -> None:
         self.look_again(news)
@@ -86,11 +95,14 @@ class PlainProgress(Progress):
             if item.record is not None:
                 self.board.take(News(item.trial, record=item.record))
                 self._print(self._ended(item.trial, item.record))
+        if self.board.running and time.monotonic() - self._said > QUIET:
+            self._print(_in_work(self.board, time.time()))
 
     def finish(self, interrupted: bool) -> None:
         return
 
     def _print(self, text: str) -> None:
+        self._said = time.monotonic()
         self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def _tell(self, trial: Trial, event: Event) -> None:
@@ -204,6 +216,21 @@ def _started(state: Running) -> str:
     role = f" as {state.role}" if state.role not in (None, "shared") else ""
     axes = [f"{name} {value}" for name, value in trial.axes.items() if name != "order"]
     return f"{label(trial)}: started{again}{place}{role}{_tail([*axes, f'seed {trial.seed}'])}"
+
+
+def _in_work(board: Board, now: float) -> str:
+    """The trials that were begun last, what each does, and how the study stands."""
+    states = sorted(board.running.values(), key=lambda state: -state.started)
+    doing = [_doing(state) for state in states[:MOST_NAMED]]
+    doing += [f"{len(states) - MOST_NAMED} more"] if len(states) > MOST_NAMED else []
+    return f"in work: {', '.join(doing)}; {summary(board, now)}"
+
+
+def _doing(state: Running) -> str:
+    if state.waits:
+        return f"{label(state.trial)} ({WAITS}{state.waits})"
+    epoch = f", epoch {state.epoch} of {state.epochs}" if state.epochs else ""
+    return f"{label(state.trial)} ({f'{state.stage} {state.name}'.strip() or 'starting'}{epoch})"
 
 
 def _task_done(state: Running, event: Event) -> str:

@@ -102,4 +102,4 @@ def test_a_node_without_our_code_runs_the_drivers(running: LocalCluster, plan: P
 
 def test_what_is_sent_is_our_packages_and_their_metadata():
     assert [Path(folder).name for folder in sources()[: len(PACKAGES)]] == list(PACKAGES)
-    assert (Path(sources()[4]) / "METADATA").exists()
+    assert (Path(sources()[len(PACKAGES)]) / "METADATA").exists()

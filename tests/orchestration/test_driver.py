@@ -15,6 +15,7 @@ from orchestration.commands.control import stop
 from orchestration.driver.driving import Driver, StopRequest, driver_of, driving, request_stop
 from orchestration.layout import Root
 from orchestration.ledger import write_atomically
+from orchestration.plan import read_plan
 
 TOP = str(Path(__file__).resolve().parents[2])
 SCRIPT = """
@@ -142,6 +143,18 @@ def test_the_command_says_what_is_left(root: Root, make_plan, start: Start, caps
     start()
     assert stop("small", root=root.path) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("4 of 4 trials are left")
+
+
+def test_a_study_that_is_being_planned_is_stopped_too(root: Root, start: Start, capsys):
+    root.claim()
+    driver = start()
+    with pytest.raises(StudyError, match="being planned"):
+        read_plan("small", root)
+    assert stop("small", root=root.path) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "it had planned no trials yet"
+    assert driver.wait(timeout=10) == 130
+    with pytest.raises(StudyError, match="no study 'small'"):
+        stop("small", root=root.path)
 
 
 def test_the_command_says_when_no_driver_runs(root: Root, make_plan, capsys):

@@ -10,10 +10,12 @@ from orchestration.events import read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
 from orchestration.study import Plan
+from orchestration.views import progress as shown
 from orchestration.views.display import duration, summary
 from orchestration.views.progress import LiveProgress, PlainProgress, progress
 from orchestration.views.running import Running
 from tests.orchestration.trial_files import end, run_task, start
+from tests.processes import wait_for
 
 
 def no_warning(text: str) -> None:
@@ -40,6 +42,33 @@ def test_plain_lines_are_one_per_start_per_task_and_per_end(root: Root, plan: Pl
     assert "task 2 of 3 (cable) done; trained in 12 s; image_auroc/mean 0.6250" in lines[2]
     assert "finished after" in lines[4]
     assert "image_auroc/mean 0.8750; 1 of 4 trials done" in lines[4]
+
+
+def test_a_log_is_told_now_and_then_where_the_trials_are(
+    root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shown, "QUIET", 0.1)
+    follower, text = plain(root, plan)
+    with follower:
+        for trial in plan.trials[:2]:
+            log = start(root, trial)
+        place = {"stage": "base", "name": "bottle", "task": 0, "tasks": 3}
+        log.add("stage", state="started", **place)
+        log.add("epoch", epoch=3, epochs=60, step=3, values={"loss/bottle": 0.5}, **place)
+        wait_for(lambda: text.getvalue().count("in work") > 1, 10)
+    line = next(line for line in text.getvalue().splitlines() if line.startswith("in work"))
+    second, first = plan.trials[1].key[:8], plan.trials[0].key[:8]
+    assert f"{second} (base bottle, epoch 3 of 60), {first} (starting); 0 of 4" in line
+
+
+def test_a_log_of_nothing_that_runs_stays_silent(
+    root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(shown, "QUIET", 0.0)
+    follower, text = plain(root, plan)
+    with follower:
+        time.sleep(0.1)
+    assert text.getvalue() == ""
 
 
 def test_a_second_attempt_does_not_tell_its_tasks_again(root: Root, plan: Plan):

@@ -1,6 +1,9 @@
 """A study expands to the trials it asks for, each once, under keys of what numbers depend on."""
 
 import math
+import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from orchestration.study import (
     order_numbers,
     sequences,
     trial_key,
+    trials_asked,
 )
 
 CLASSES = ("a", "b", "c", "d")
@@ -219,6 +223,75 @@ def test_every_study_of_the_package_expands(name: str) -> None:
     trials = expand(name, study, "/data", PRINTS, weights).trials
     assert len(trials) > len(study.seeds)
     assert len({trial.key for trial in trials}) == len(trials)
+
+
+def test_orders_that_are_named_are_run_as_named() -> None:
+    named = (("c", "a", "d", "b"), ("a", "b", "c", "d"), ("c", "a", "d", "b"))
+    assert orders_of((Orders(named=named),)) == [*dict.fromkeys(named)]
+    cut = asked((Orders(named=named),), scenario="2-1")
+    assert cut == [(("a", "c"), ("d",), ("b",)), (("a", "b"), ("c",), ("d",))]
+    groups = (("a", "b"), ("c",))
+    assert asked((Orders(named=(("c", "a+b"),)),), groups=groups) == [(("c",), ("a", "b"))]
+    assert asked((Orders(named=(("b", "a"),)),), ()) == [(("b",), ("a",))]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ("a,b,c", "missing: d"),
+        ("a,b,c,d,e", "unknown: e"),
+        ("a,b,c,d,a", "named twice: a"),
+        ("a, b,c,d", "unknown:  b; missing: b"),
+    ],
+)
+def test_an_order_that_does_not_name_each_class_once_is_refused(order: str, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        orders_of((Orders(named=(tuple(order.split(",")),)),))
+
+
+def test_orders_are_named_or_counted() -> None:
+    order = (CLASSES,)
+    for other in ({"orders": 2}, {"task0": ("a",)}):
+        with pytest.raises(StudyError, match="--order"):
+            customised(Study(question="?", base=profiles.quick()), Request(order=order, **other))
+    with pytest.raises(StudyError, match="TaskZero"):
+        Study(question="?", base=profiles.quick(), axes=(TaskZero(count=2), Orders(named=order)))
+    counted = Study(question="?", base=profiles.quick(), axes=(TaskZero(count=2), Orders(count=9)))
+    assert sequences(customised(counted, Request(order=order)), CLASSES) == [
+        (("a",), ("b",), ("c",), ("d",))
+    ]
+
+
+def test_how_many_trials_are_asked_for_is_known_without_drawing_them() -> None:
+    many = 10**9
+    for axes, orders in {
+        (Orders(count=3),): 3,
+        (Orders(count=many),): math.factorial(4),
+        (TaskZero(count=2), Orders(count=many)): 2 * math.factorial(3),
+        (TaskZero(count=2), Orders(count=2)): 4,
+        (Orders(named=(CLASSES,)),): 1,
+    }.items():
+        study = Study(question="?", base=profiles.quick(), axes=axes, seeds=(0, 1))
+        assert trials_asked(study, CLASSES) == 2 * orders
+        grid = Grid(field="scoring.top_k", values=(1, 2, 3))
+        study = study.model_copy(update={"axes": (*axes, grid)})
+        assert trials_asked(study, CLASSES) == 2 * 3 * orders
+        if orders < 20:
+            assert len(sequences(study, CLASSES)) == orders
+    many_classes = tuple(map(str, range(50)))
+    study = Study(question="?", base=profiles.quick(), axes=(Orders(count=many),))
+    assert trials_asked(study, many_classes) == many
+
+
+def test_the_study_of_orders_can_tell_task_0_from_the_order_after_it() -> None:
+    _, study = load_study("task_order")
+    found = sequences(study, CLASSES)
+    firsts = Counter(sequence[0] for sequence in found)
+    assert len(firsts) >= 2 and min(firsts.values()) >= 2
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    (example,) = re.findall(r"moleflow run task_order [^\n]*--orders (\d+)", readme)
+    few = customised(study, Request(orders=int(example)))
+    assert min(Counter(sequence[0] for sequence in sequences(few, CLASSES)).values()) >= 2
 
 
 def test_orders_are_numbered_by_task_0_then_by_the_rest() -> None:
