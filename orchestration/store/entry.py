@@ -1,20 +1,25 @@
 """An entry of the store: files, and a manifest of their sizes and checksums that makes them whole.
 
-The only place that knows the manifest. A folder is an entry once its manifest is in it.
+The only place that knows the manifest. A folder is an entry once its manifest is in it. It says of
+which kind and key the entry is, and ends with a checksum of its own: one that was exchanged or
+changed is as damaged as one whose files were.
 """
 
 import errno
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from pydantic import field_validator
+from pydantic import ValidationError, field_validator
 
 from moleflow.errors import StoreError
+from moleflow.files import read_regular
+from moleflow.sealed import seal as sealed
+from moleflow.sealed import unsealed
 from moleflow.settings import Settings
 
 MANIFEST = "manifest.json"
@@ -25,6 +30,15 @@ NOTES = "checked"
 """A folder beside the kinds that holds no entries (`orchestration.dataset`)."""
 DAY = 86400.0
 """Seconds after which what a writer wrote aside counts as left behind."""
+
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "features": frozenset({"train.safetensors", "test.safetensors"}),
+    "base": frozenset({"stage.json", "bank.safetensors", "base.safetensors", "made.json"}),
+    "adapter": frozenset({"stage.json", "bank.safetensors", "made.json"}),
+    "scores": frozenset({"scores.safetensors"}),
+    "metrics": frozenset({"metrics.json"}),
+}
+"""Files without which an entry of a kind is none."""
 
 NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
@@ -61,8 +75,10 @@ class Sum(Settings):
 
 
 class Manifest(Settings):
-    """Says what an entry holds, and so when it is whole."""
+    """Says which entry it is of and what that holds, and so when it is whole."""
 
+    kind: str
+    key: str
     files: dict[str, Sum]
     """By path below the entry's folder."""
     part: str = ""
@@ -89,26 +105,43 @@ class Manifest(Settings):
         return sum(file.size for file in self.files.values())
 
 
-def read_manifest(content: bytes) -> Manifest:
-    """Raises ValueError: it is none."""
-    return Manifest.model_validate_json(content)
+def read_manifest(content: bytes, kind: str, key: str) -> Manifest | str:
+    """The manifest of an entry, or what is wrong with it."""
+    try:
+        manifest = Manifest.model_validate_json(unsealed(content))
+    except ValidationError:
+        return f"{MANIFEST} is not a manifest"
+    except ValueError as error:
+        return f"{MANIFEST} {error}"
+    if (manifest.kind, manifest.key) != (kind, key):
+        return f"{MANIFEST} is that of {manifest.kind}/{manifest.key}"
+    missing = REQUIRED.get(kind, frozenset()) - manifest.files.keys()
+    if missing or not manifest.files:
+        return f"{MANIFEST} names no {', '.join(sorted(missing)) or 'file'}"
+    return manifest
+
+
+def written_manifest(manifest: Manifest) -> bytes:
+    """A manifest file's content."""
+    return sealed(manifest.model_dump_json(indent=1, exclude_defaults=True))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     with (folder / MANIFEST).open("wb") as file:
-        file.write(manifest.model_dump_json(indent=1, exclude_defaults=True).encode())
+        file.write(written_manifest(manifest))
         file.flush()
         os.fsync(file.fileno())
 
 
-def seal(folder: Path) -> None:
+def seal(folder: Path, kind: str, key: str) -> None:
     """Make a folder of files an entry: all flushed to disk, then the manifest written."""
     files: dict[str, Sum] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             files[path.relative_to(folder).as_posix()] = _sum(file)
             os.fsync(file.fileno())
-    write_manifest(folder, Manifest(files=files))
+    assert REQUIRED.get(kind, frozenset()) <= files.keys(), (kind, sorted(files))
+    write_manifest(folder, Manifest(kind=kind, key=key, files=files))
     flush_folder(folder)
 
 
@@ -124,21 +157,30 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def fault_of(folder: Path) -> str:
+def fault_of(folder: Path, kind: str, key: str) -> str:
     """What is wrong with an entry in a folder, all of it read; empty when it is whole.
 
     Raises:
         StoreError: that it cannot be read is no damage (permission, too many open files).
     """
-    manifest = manifest_in(folder)
+    manifest = manifest_in(folder, kind, key)
     if isinstance(manifest, str):
         return manifest
-    return fault_among(manifest, lambda name: (folder / name).open("rb"))
+    return fault_among(manifest, lambda name: _opened(folder / name))
 
 
-def fault_at_a_glance(folder: Path) -> str:
+def _opened(path: Path) -> BinaryIO:
+    """Raises:
+    FileNotFoundError: there is none, or something that is no file, such as a pipe.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return path.open("rb")
+
+
+def fault_at_a_glance(folder: Path, kind: str, key: str) -> str:
     """Like `fault_of`, by names and sizes alone."""
-    manifest = manifest_in(folder)
+    manifest = manifest_in(folder, kind, key)
     if isinstance(manifest, str):
         return manifest
     for name, said in manifest.files.items():
@@ -150,17 +192,15 @@ def fault_at_a_glance(folder: Path) -> str:
     return ""
 
 
-def manifest_in(folder: Path) -> Manifest | str:
+def manifest_in(folder: Path, kind: str, key: str) -> Manifest | str:
     """The manifest of a folder, or what is wrong with it."""
     path = folder / MANIFEST
     try:
-        return read_manifest(path.read_bytes())
+        return read_manifest(read_regular(path), kind, key)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return f"{MANIFEST} is missing"
-    except ValueError:
-        return f"{MANIFEST} is not a manifest"
     except OSError as error:
-        return _damage(path, error)
+        return _damage(path, error) if path.is_file() else f"{MANIFEST} {error.strerror}"
 
 
 def fault_among(

@@ -23,7 +23,9 @@ from orchestration.store.entry import (
     Entry,
     Manifest,
     fault_among,
+    manifest_in,
     read_manifest,
+    written_manifest,
 )
 from orchestration.store.filesystem import FileSystem, Listed
 
@@ -66,14 +68,15 @@ class Remote:
 
     def put(self, kind: str, key: str, folder: Path) -> None:
         """Upload an entry, its manifest last. One that is there already stays."""
-        manifest = read_manifest((folder / MANIFEST).read_bytes())
+        manifest = manifest_in(folder, kind, key)
+        assert isinstance(manifest, Manifest), manifest  # it has just been sealed
         there, part = _folder(kind, key), uuid.uuid4().hex
         for name in manifest.files:
             self._files.write(f"{there}/{part}/{name}", _chunks(folder / name))
         if self.manifest(kind, key) is not None:
             self._files.delete_folder(f"{there}/{part}")
             return
-        content = manifest.model_copy(update={"part": part}).model_dump_json(indent=1).encode()
+        content = written_manifest(manifest.model_copy(update={"part": part}))
         if self._files.whole_at_once:
             self._files.write(f"{there}/{MANIFEST}", [content])
         else:
@@ -137,11 +140,9 @@ class Remote:
         """None: not there; text: what is wrong with it."""
         try:
             content = b"".join(self._files.chunks(f"{_folder(kind, key)}/{MANIFEST}"))
-            return read_manifest(content)
         except FileNotFoundError:
             return None
-        except ValueError:
-            return f"{MANIFEST} is not a manifest"
+        return read_manifest(content, kind, key)
 
     def _live(self, kind: str, key: str, place: _Place) -> str:
         """The part that the manifest names; read only where it is not clear."""

@@ -128,7 +128,7 @@ class Store:
                     raise _unwritable(folder, error) from error
                 raise
             with _writing(folder):
-                seal(aside)
+                seal(aside, kind, key)
             if self._remote is not None:
                 self._remote.put(kind, key, aside)
             with _writing(folder):
@@ -188,15 +188,15 @@ class Store:
         doomed = folder.with_name(f".{key.removeprefix('.')}.{uuid.uuid4().hex}")
         with _writing(folder), suppress(FileNotFoundError, NotADirectoryError):
             folder.rename(doomed)
-            shutil.rmtree(doomed)
+            shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
 
     def _fault(self, kind: str, key: str) -> str | None:
         """None: gone by now."""
         if self._remote is not None:
             return self._remote.fault_of(kind, key)
         folder = self._folder(kind, key)
-        fault = fault_of(folder)
-        return fault if not fault or folder.is_dir() else None
+        fault = fault_of(folder, kind, key)
+        return fault if not fault or folder.exists() else None
 
     def _at_hand(self, kind: str, key: str) -> Path | None:
         folder = self._folder(kind, key)
@@ -208,7 +208,7 @@ class Store:
             raise _unreadable(folder, error) from error
         if self._verified.get(folder) == identity:
             return folder
-        fault = fault_of(folder)
+        fault = fault_of(folder, kind, key)
         if not fault:
             self._verified[folder] = identity
             return folder
@@ -238,7 +238,7 @@ class Store:
             with _writing(folder):
                 self._remote.fetch(kind, key, manifest, aside)
                 write_manifest(aside, manifest.model_copy(update={"part": ""}))
-            if fault_of(aside):
+            if fault_of(aside, kind, key):
                 return self._refuse(kind, key, manifest)
             with _writing(folder):
                 self._put_in_place(kind, key, aside)
@@ -286,7 +286,8 @@ class Store:
         for kind in _children(self._path):
             if kind.name != NOTES and not kind.name.startswith("."):
                 for shelf in _children(kind):
-                    for folder in _children(shelf):
+                    # What is no folder is none that can be used, and is seen all the same.
+                    for folder in _inside(shelf):
                         yield kind.name, folder
 
 
@@ -297,8 +298,12 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _children(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.is_dir()]
+
+
+def _inside(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
+        return sorted(folder.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -312,7 +317,7 @@ def _is_left_over(name: str) -> bool:
 def _entry(kind: str, folder: Path) -> Entry | None:
     """None: gone by now."""
     try:
-        fault = fault_at_a_glance(folder)
+        fault = fault_at_a_glance(folder, kind, folder.name)
         files = [path.stat() for path in folder.rglob("*") if path.is_file()]
         manifest = folder / MANIFEST
         made = (manifest if manifest.is_file() else folder).stat().st_mtime

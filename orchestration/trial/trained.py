@@ -119,7 +119,7 @@ def link_to_store(model: Path, entry: Path) -> None:
     Models of trials that share stages then cost next to nothing. Where links cannot be made (two
     file systems), the model keeps its copy.
     """
-    manifest = manifest_in(entry)
+    manifest = manifest_in(entry, entry.parent.parent.name, entry.name)
     if isinstance(manifest, str):
         return
     names = {content: name for name, content in saved_files(model).items()}

@@ -15,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from moleflow.errors import StoreError
+from moleflow.sealed import seal
 from orchestration.layout import Root
 from orchestration.store.filesystem import FileSystem
 from orchestration.store.store import Store, open_store
@@ -118,36 +119,36 @@ def test_what_one_node_publishes_another_finds_and_keeps(on: Open, tmp_path: Pat
         (folder / "maps/large.bin").write_bytes(content)
         (folder / "empty").touch()
 
-    on("node 1").publish("features", "abcd", make)
-    folder, made = on("node 2").get_or_make("features", "abcd", must_not_make)
+    on("node 1").publish("texts", "abcd", make)
+    folder, made = on("node 2").get_or_make("texts", "abcd", must_not_make)
     assert not made and folder.is_relative_to(tmp_path / "node 2" / "cache")
     assert (folder / "maps/large.bin").read_bytes() == content
     assert (folder / "empty").read_bytes() == b""
-    on("node 1").remove("features", "abcd")
-    assert on("node 2").find("features", "abcd") == folder
-    assert on("node 3").find("features", "abcd") is None
+    on("node 1").remove("texts", "abcd")
+    assert on("node 2").find("texts", "abcd") == folder
+    assert on("node 3").find("texts", "abcd") is None
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "no manifest", "garbled"])
 def test_a_damaged_entry_is_said_made_anew_and_whole_for_all(
     on: Open, uri: str, said: list[str], damage: str
 ) -> None:
-    on("node 1").publish("base", "abcd", write("one"))
+    on("node 1").publish("words", "abcd", write("one"))
     spoil(uri, damage)
-    folder, made = on("node 2").get_or_make("base", "abcd", write("anew"))
+    folder, made = on("node 2").get_or_make("words", "abcd", write("anew"))
     assert made and (folder / "data.txt").read_text() == "anew"
     assert len(said) == (damage != "no manifest")
-    assert all("base/abcd is damaged" in text for text in said)
-    again, made = on("node 3").get_or_make("base", "abcd", must_not_make)
+    assert all("words/abcd is damaged" in text for text in said)
+    again, made = on("node 3").get_or_make("words", "abcd", must_not_make)
     assert (again / "data.txt").read_text() == "anew"
 
 
 def test_a_damaged_copy_is_fetched_again(on: Open, said: list[str]) -> None:
-    on("node 1").publish("base", "abcd", write("one"))
-    copy = on("node 2").find("base", "abcd")
+    on("node 1").publish("words", "abcd", write("one"))
+    copy = on("node 2").find("words", "abcd")
     assert copy is not None
     (copy / "data.txt").write_text("onf")
-    folder, _ = on("node 2").get_or_make("base", "abcd", must_not_make)
+    folder, _ = on("node 2").get_or_make("words", "abcd", must_not_make)
     assert (folder / "data.txt").read_text() == "one"
     assert len(said) == 1 and str(copy) in said[0]
 
@@ -155,41 +156,42 @@ def test_a_damaged_copy_is_fetched_again(on: Open, said: list[str]) -> None:
 def test_the_second_of_two_writers_leaves_the_firsts(on: Open, uri: str) -> None:
     def slow(folder: Path) -> None:
         write("second")(folder)
-        on("node 1").publish("base", "abcd", write("first"))
+        on("node 1").publish("words", "abcd", write("first"))
 
-    on("node 2").publish("base", "abcd", slow)
-    folder, _ = on("node 3").get_or_make("base", "abcd", must_not_make)
+    on("node 2").publish("words", "abcd", slow)
+    folder, _ = on("node 3").get_or_make("words", "abcd", must_not_make)
     assert (folder / "data.txt").read_text() == "first"
     assert len(list(FileSystem(uri).listing())) == 2
 
 
 def test_a_manifest_cannot_name_files_outside(on: Open, uri: str, tmp_path: Path) -> None:
-    on("node 1").publish("base", "abcd", write("one"))
+    on("node 1").publish("words", "abcd", write("one"))
     files = FileSystem(uri)
     (manifest,) = [file.path for file in files.listing() if file.path.endswith("manifest.json")]
     evil = json.loads(b"".join(files.chunks(manifest)))
     evil["files"]["../../../../evil.txt"] = evil["files"].pop("data.txt")
-    files.write(manifest, [json.dumps(evil).encode()])
-    assert on("node 2").find("base", "abcd") is None
+    del evil["sha256"]
+    files.write(manifest, [seal(json.dumps(evil))])
+    assert on("node 2").find("words", "abcd") is None
     assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_entries_can_be_listed_verified_and_removed(on: Open, uri: str) -> None:
-    on("node 1").publish("base", "abcd", write("one"))
+    on("node 1").publish("words", "abcd", write("one"))
     spoil(uri, "flipped")
-    on("node 1").publish("adapter", "abcd", write("two"))
+    on("node 1").publish("letters", "abcd", write("two"))
     store, began = on("node 2"), time.time()
     found = {entry.kind: entry for entry in store.verify()}
     assert {kind: entry.damaged for kind, entry in found.items()} == {
-        "base": True,
-        "adapter": False,
+        "words": True,
+        "letters": False,
     }
-    assert found["adapter"].key == "abcd" and found["adapter"].bytes > 3
-    assert abs(found["adapter"].modified - began) < 60
-    store.set_aside(found["base"])
-    assert [entry.kind for entry in store.entries()] == ["adapter"]
-    store.remove("adapter", "abcd")
-    store.remove("adapter", "abcd")
+    assert found["letters"].key == "abcd" and found["letters"].bytes > 3
+    assert abs(found["letters"].modified - began) < 60
+    store.set_aside(found["words"])
+    assert [entry.kind for entry in store.entries()] == ["letters"]
+    store.remove("letters", "abcd")
+    store.remove("letters", "abcd")
     assert list(store.entries()) == list(FileSystem(uri).listing()) == []
 
 
@@ -201,7 +203,7 @@ from orchestration.store.store import open_store
 def make(folder):
     for number in range(1000):
         (folder / f"{number:04}").write_text("half")
-open_store(sys.argv[1], Root.at(sys.argv[2])).publish("base", "abcd", make)
+open_store(sys.argv[1], Root.at(sys.argv[2])).publish("words", "abcd", make)
 """
 
 
@@ -217,14 +219,14 @@ def test_an_upload_that_was_killed_leaves_no_entry_and_can_be_collected(
     writer.kill()
     writer.wait()
     store = open_store(s3, Root.at(tmp_path / "node 2"))
-    assert store.find("base", "abcd") is None
+    assert store.find("words", "abcd") is None
     assert list(store.entries()) == list(store.leftovers()) == []
-    store.publish("base", "abcd", write("one"))
+    store.publish("words", "abcd", write("one"))
     monkeypatch.setattr("orchestration.store.remote.DAY", -1.0)
     for entry in store.leftovers():
         store.remove(entry.kind, entry.key)
     assert len(list(files.listing())) == 2
-    assert open_store(s3, Root.at(tmp_path / "node 3")).find("base", "abcd") is not None
+    assert open_store(s3, Root.at(tmp_path / "node 3")).find("words", "abcd") is not None
 
 
 def test_a_server_that_refuses_or_is_silent_is_named_soon_without_credentials(
@@ -249,9 +251,9 @@ def test_a_server_that_goes_away_leaves_no_half_entry(tmp_path: Path) -> None:
     store = open_store(f"s3://bucket/store?{query}", Root.at(tmp_path))
     server.stop()
     with pytest.raises(StoreError, match="cannot be written"):
-        store.publish("base", "abcd", write("one"))
+        store.publish("words", "abcd", write("one"))
     with pytest.raises(StoreError, match="cannot be read"):
-        store.find("base", "abcd")
+        store.find("words", "abcd")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -274,10 +276,10 @@ def test_an_address_that_cannot_be_opened_is_refused_with_the_reason(
 def test_copies_of_two_stores_never_mix(tmp_path: Path) -> None:
     root, key = Root.at(tmp_path), uuid.uuid4().hex
     one, other = (open_store(f"memory://{key}/{name}", root) for name in ("one", "other"))
-    one.publish("base", "abcd", write("one"))
-    assert other.find("base", "abcd") is None
+    one.publish("words", "abcd", write("one"))
+    assert other.find("words", "abcd") is None
     again = open_store(f"memory://{key}/one/", root)
-    assert again.find("base", "abcd") == one.find("base", "abcd")
+    assert again.find("words", "abcd") == one.find("words", "abcd")
 
 
 PROCESSES = """
@@ -290,18 +292,18 @@ def make(folder):
     (folder / "data.txt").write_text("one")
 
 def work(where, root, key):
-    open_store(where, Root.at(root)).get_or_make("base", key, make)
+    open_store(where, Root.at(root)).get_or_make("words", key, make)
 
 if __name__ == "__main__":
     where, root = sys.argv[1:]
     store = open_store(where, Root.at(root))
-    store.publish("base", "abcd", make)
+    store.publish("words", "abcd", make)
     for method, target in (("spawn", work), ("fork", print)):
         child = multiprocessing.get_context(method).Process(target=target, args=(where, root, "ef"))
         child.start()
         child.join(30)
         assert child.exitcode == 0, (method, child.exitcode)
-    assert store.find("base", "ef") is not None
+    assert store.find("words", "ef") is not None
 """
 
 

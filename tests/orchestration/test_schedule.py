@@ -228,13 +228,14 @@ def test_only_tasks_that_nobody_has_trained_are_said_to_be_trained() -> None:
 def test_what_the_store_holds_is_found_by_the_keys_of_the_machine(tmp_path: Path) -> None:
     trial, root = planned(*FIVE_ORDERS).trials[0], Root.at(tmp_path)
     keys, here = StageKeys(trial, "cpu:avx512", 1), StageKeys(trial, "", 0)
-    made = '{"device": "cpu:avx512", "threads": 1}'
+
+    def make(folder: Path) -> None:
+        for name in ("stage.json", "bank.safetensors", "base.safetensors"):
+            (folder / name).write_text("")
+        (folder / "made.json").write_text('{"device": "cpu:avx512", "threads": 1}')
+
     for index in (0, 2):
-        Store(root.store).publish(
-            keys.kind(index),
-            keys.task(index),
-            lambda folder: (folder / "made.json").write_text(made) and None,
-        )
+        Store(root.store).publish(keys.kind(index), keys.task(index), make)
     assert holdings(root, Terms())(trial, "") == {here.task(0), here.task(2)}
     assert holdings(root, Terms())(trial, trial.key) == frozenset()
     two = Terms(resources=Resources(cpus_per_trial=2))

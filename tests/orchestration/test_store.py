@@ -1,7 +1,10 @@
 """An entry of the store is whole and checked, or it is not there."""
 
+import hashlib
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from moleflow.errors import DataError, StoreError
+from moleflow.sealed import seal
 from orchestration.layout import Root
 from orchestration.store.store import Store, open_store
 
@@ -42,10 +46,10 @@ def spoil(folder: Path, damage: str) -> None:
 
 
 def test_an_entry_is_made_once(tmp_path: Path) -> None:
-    folder, made = Store(tmp_path).get_or_make("features", "abcd", write("one"))
-    again, made_again = Store(tmp_path).get_or_make("features", "abcd", write("two"))
+    folder, made = Store(tmp_path).get_or_make("texts", "abcd", write("one"))
+    again, made_again = Store(tmp_path).get_or_make("texts", "abcd", write("two"))
     assert (made, made_again) == (True, False)
-    assert again == folder == tmp_path / "features" / "ab" / "abcd"
+    assert again == folder == tmp_path / "texts" / "ab" / "abcd"
     assert (folder / "data.txt").read_text() == "one"
 
 
@@ -54,39 +58,127 @@ def test_files_in_folders_belong_to_an_entry(tmp_path: Path) -> None:
         (folder / "maps/raw").mkdir(parents=True)
         (folder / "maps/raw/0.bin").write_bytes(b"0")
 
-    folder = Store(tmp_path).publish("base", "abcd", make)
-    assert Store(tmp_path).find("base", "abcd") == folder
+    folder = Store(tmp_path).publish("words", "abcd", make)
+    assert Store(tmp_path).find("words", "abcd") == folder
     (folder / "maps/raw/0.bin").write_bytes(b"1")
-    assert Store(tmp_path).find("base", "abcd") is None
+    assert Store(tmp_path).find("words", "abcd") is None
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_set_aside_and_made_anew(tmp_path: Path, damage: str) -> None:
-    folder, _ = Store(tmp_path).get_or_make("features", "abcd", write("one"))
+    folder, _ = Store(tmp_path).get_or_make("texts", "abcd", write("one"))
     spoil(folder, damage)
-    again, made = Store(tmp_path).get_or_make("features", "abcd", write("anew"))
+    again, made = Store(tmp_path).get_or_make("texts", "abcd", write("anew"))
     assert made and (again / "data.txt").read_text() == "anew"
     assert len(list(folder.parent.glob("abcd.damaged-*"))) == 1
 
 
 def test_damage_is_said_once_with_the_file_that_has_it(tmp_path: Path) -> None:
-    folder = Store(tmp_path).publish("features", "abcd", write("one"))
+    folder = Store(tmp_path).publish("texts", "abcd", write("one"))
     spoil(folder, "flipped")
     said: list[str] = []
     store = Store(tmp_path, said.append)
     for _ in range(3):
-        store.get_or_make("features", "abcd", write("anew"))
+        store.get_or_make("texts", "abcd", write("anew"))
     assert len(said) == 1
     assert "data.txt does not match its SHA-256" in said[0] and str(folder) in said[0]
 
 
 def test_an_entry_that_changed_in_place_of_a_checked_one_is_checked_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.publish("features", "abcd", write("one"))
-    Store(tmp_path).remove("features", "abcd")
-    assert store.find("features", "abcd") is None
-    spoil(Store(tmp_path).publish("features", "abcd", write("one")), "flipped")
-    assert store.find("features", "abcd") is None
+    store.publish("texts", "abcd", write("one"))
+    Store(tmp_path).remove("texts", "abcd")
+    assert store.find("texts", "abcd") is None
+    spoil(Store(tmp_path).publish("texts", "abcd", write("one")), "flipped")
+    assert store.find("texts", "abcd") is None
+
+
+def exchange(one: Path, other: Path) -> None:
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+def alone(folder: Path) -> None:
+    """With the manifest of another entry whose files are the same."""
+    (folder / "manifest.json").write_bytes((folder.parent / "abef/manifest.json").read_bytes())
+
+
+def refitted(folder: Path) -> None:
+    """Other content, and its sums put into the manifest."""
+    (folder / "data.txt").write_text("two")
+    manifest = folder / "manifest.json"
+    old, new = (hashlib.sha256(text).hexdigest() for text in (b"one", b"two"))
+    manifest.write_text(manifest.read_text().replace(old, new))
+
+
+def empty_manifest(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+
+
+def sealed_empty_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_bytes(
+        seal(json.dumps({"kind": "words", "key": "abcd", "files": {}}))
+    )
+
+
+def pipe(folder: Path) -> None:
+    (folder / "data.txt").unlink()
+    os.mkfifo(folder / "data.txt")
+
+
+def pipe_as_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+
+
+def a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+
+
+MISFITS: list[Callable[[Path], None]] = [
+    lambda folder: exchange(folder, folder.parent / "abef"),
+    lambda folder: exchange(folder, folder.parents[2] / "letters/ab/abcd"),
+    *(alone, refitted, empty_manifest, sealed_empty_manifest, pipe, pipe_as_manifest, a_file),
+]
+
+
+@pytest.mark.parametrize("damage", MISFITS)
+def test_an_entry_that_is_not_that_of_its_place_is_told_set_aside_and_made_anew(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    folder = Store(tmp_path).publish("words", "abcd", write("one"))
+    for kind, key in (("words", "abef"), ("letters", "abcd")):
+        Store(tmp_path).publish(kind, key, write("one"))
+    damage(folder)
+    (found,) = [e for e in Store(tmp_path).verify() if (e.kind, e.key) == ("words", "abcd")]
+    assert found.damaged
+    said: list[str] = []
+    again, made = Store(tmp_path, said.append).get_or_make("words", "abcd", write("anew"))
+    assert made and (again / "data.txt").read_text() == "anew"
+    assert len(said) == 1 and str(folder) in said[0]
+    for left in list(Store(tmp_path).leftovers()):
+        Store(tmp_path).remove(left.kind, left.key)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["abcd", "abef"]
+
+
+def test_an_entry_that_lacks_a_file_which_its_kind_has_is_none(tmp_path: Path) -> None:
+    def make(folder: Path) -> None:
+        for name in ("stage.json", "bank.safetensors", "made.json"):
+            (folder / name).write_text(name)
+
+    folder = Store(tmp_path).publish("adapter", "abcd", make)
+    assert Store(tmp_path).find("adapter", "abcd") == folder
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["sha256"], manifest["files"]["made.json"]
+    (folder / "manifest.json").write_bytes(seal(json.dumps(manifest)))
+    (found,) = Store(tmp_path).verify()
+    assert found.fault == "manifest.json names no made.json"
+    with pytest.raises(AssertionError):
+        Store(tmp_path).publish("base", "abcd", make)
 
 
 FINDER = """
@@ -99,14 +191,14 @@ sys.stdin.readline()
 for number in range(100):
     def make(folder):
         (folder / "data.txt").write_text(f"entry {number}")
-    folder, _ = store.get_or_make("base", f"{number:04}", make)
+    folder, _ = store.get_or_make("words", f"{number:04}", make)
     assert (folder / "data.txt").read_text() == f"entry {number}"
 """
 
 
 def test_processes_that_find_the_same_damage_set_it_aside_once_and_go_on(tmp_path: Path) -> None:
     for number in range(100):
-        spoil(Store(tmp_path).publish("base", f"{number:04}", write("one")), "flipped")
+        spoil(Store(tmp_path).publish("words", f"{number:04}", write("one")), "flipped")
     command, pipe = [sys.executable, "-c", FINDER, str(tmp_path)], subprocess.PIPE
     finders = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(3)]
     assert [finder.stdout.readline() for finder in finders if finder.stdout] == ["ready\n"] * 3
@@ -116,7 +208,7 @@ def test_processes_that_find_the_same_damage_set_it_aside_once_and_go_on(tmp_pat
         finder.stdin.flush()
     said = [finder.communicate(timeout=60)[0].split() for finder in finders]
     assert [finder.returncode for finder in finders] == [0, 0, 0]
-    assert sum(map(len, said)) == len(list(tmp_path.glob("base/*/*.damaged-*"))) == 100
+    assert sum(map(len, said)) == len(list(tmp_path.glob("words/*/*.damaged-*"))) == 100
 
 
 def test_a_killed_writer_leaves_nothing_that_a_reader_takes(tmp_path: Path) -> None:
@@ -125,17 +217,17 @@ def test_a_killed_writer_leaves_nothing_that_a_reader_takes(tmp_path: Path) -> N
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Store(tmp_path).get_or_make("features", "abcd", die)
-    assert Store(tmp_path).find("features", "abcd") is None
+        Store(tmp_path).get_or_make("texts", "abcd", die)
+    assert Store(tmp_path).find("texts", "abcd") is None
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_the_second_of_two_writers_takes_the_firsts(tmp_path: Path) -> None:
     def slow(folder: Path) -> None:
         (folder / "data.txt").write_text("second")
-        Store(tmp_path).get_or_make("features", "abcd", write("first"))
+        Store(tmp_path).get_or_make("texts", "abcd", write("first"))
 
-    folder, _ = Store(tmp_path).get_or_make("features", "abcd", slow)
+    folder, _ = Store(tmp_path).get_or_make("texts", "abcd", slow)
     assert (folder / "data.txt").read_text() == "first"
     assert [path.name for path in folder.parent.iterdir()] == ["abcd"]
 
@@ -143,16 +235,16 @@ def test_the_second_of_two_writers_takes_the_firsts(tmp_path: Path) -> None:
 def test_a_writer_that_finds_a_damaged_entry_in_its_place_takes_the_place(tmp_path: Path) -> None:
     def slow(folder: Path) -> None:
         (folder / "data.txt").write_text("second")
-        spoil(Store(tmp_path).publish("features", "abcd", write("one")), "flipped")
+        spoil(Store(tmp_path).publish("texts", "abcd", write("one")), "flipped")
 
-    folder = Store(tmp_path).publish("features", "abcd", slow)
+    folder = Store(tmp_path).publish("texts", "abcd", slow)
     assert (folder / "data.txt").read_text() == "second"
 
 
 def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    (tmp_path / "features").write_text("a file where a folder should be")
+    (tmp_path / "texts").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="choose another --root"):
-        Store(tmp_path).get_or_make("features", "abcd", write("one"))
+        Store(tmp_path).get_or_make("texts", "abcd", write("one"))
 
 
 def _bytes(folder: Path) -> None:
@@ -171,13 +263,13 @@ def test_a_full_disk_is_named_with_the_remedy_and_leaves_nothing(
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(StoreError, match=r"features/ab/abcd: cannot be written .*free space"):
-            Store(tmp_path).publish("features", "abcd", make)
+        with pytest.raises(StoreError, match=r"texts/ab/abcd: cannot be written .*free space"):
+            Store(tmp_path).publish("texts", "abcd", make)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.name != "ab"] == [
-        tmp_path / "features"
+        tmp_path / "texts"
     ]
 
 
@@ -191,41 +283,41 @@ def test_what_goes_wrong_with_the_ingredients_is_not_blamed_on_the_store(
         raise error
 
     with pytest.raises(type(error)) as raised:
-        Store(tmp_path).publish("features", "abcd", make)
+        Store(tmp_path).publish("texts", "abcd", make)
     assert raised.value is error
 
 
 def test_an_entry_that_may_not_be_read_is_not_taken_for_damaged(tmp_path: Path) -> None:
-    folder = Store(tmp_path).publish("features", "abcd", write("one"))
+    folder = Store(tmp_path).publish("texts", "abcd", write("one"))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
     try:
         with pytest.raises(StoreError, match="cannot be read"):
-            Store(tmp_path).find("features", "abcd")
+            Store(tmp_path).find("texts", "abcd")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert Store(tmp_path).find("features", "abcd") == folder
+    assert Store(tmp_path).find("texts", "abcd") == folder
 
 
 def test_entries_say_what_they_are(tmp_path: Path) -> None:
     store, before = Store(tmp_path), time.time()
-    store.publish("base", "abcd", write("one"))
-    spoil(store.publish("adapter", "efgh", write("one")), "truncated")
+    store.publish("words", "abcd", write("one"))
+    spoil(store.publish("letters", "efgh", write("one")), "truncated")
     (tmp_path / "checked").mkdir()
     (tmp_path / "checked" / "note.json").write_text("{}")
-    adapter, base = store.entries()
-    assert (base.kind, base.key, base.damaged) == ("base", "abcd", False)
-    assert (adapter.kind, adapter.key, adapter.damaged) == ("adapter", "efgh", True)
-    files = (tmp_path / "base/ab/abcd").iterdir()
-    assert base.bytes == sum(file.stat().st_size for file in files) > 3
-    assert before - 1 <= base.modified <= time.time() + 1
+    letters, words = store.entries()
+    assert (words.kind, words.key, words.damaged) == ("words", "abcd", False)
+    assert (letters.kind, letters.key, letters.damaged) == ("letters", "efgh", True)
+    files = (tmp_path / "words/ab/abcd").iterdir()
+    assert words.bytes == sum(file.stat().st_size for file in files) > 3
+    assert before - 1 <= words.modified <= time.time() + 1
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_verify_finds_all_damage_and_changes_nothing(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path)
-    store.publish("base", "whole", write("one"))
-    spoil(store.publish("base", "spoilt", write("one")), damage)
+    store.publish("words", "whole", write("one"))
+    spoil(store.publish("words", "spoilt", write("one")), damage)
     before = sorted(tmp_path.rglob("*"))
     assert {entry.key: entry.damaged for entry in store.verify()} == {
         "whole": False,
@@ -236,21 +328,21 @@ def test_verify_finds_all_damage_and_changes_nothing(tmp_path: Path, damage: str
 
 def test_a_removed_entry_is_not_there_and_its_mapped_files_stay_readable(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    folder = store.publish("base", "abcd", write("one"))
+    folder = store.publish("words", "abcd", write("one"))
     with (folder / "data.txt").open() as file:
-        store.remove("base", "abcd")
-        store.remove("base", "abcd")
+        store.remove("words", "abcd")
+        store.remove("words", "abcd")
         assert file.read() == "one"
-    assert store.find("base", "abcd") is None
+    assert store.find("words", "abcd") is None
     assert list(folder.parent.iterdir()) == []
 
 
 def test_leftovers_are_listed_and_can_be_removed(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.publish("base", "abcd", write("one"))
-    spoil(store.publish("base", "abef", write("one")), "flipped")
-    assert Store(tmp_path).find("base", "abef") is None
-    old, young = tmp_path / "base/ab/.abgh.0123", tmp_path / "base/ab/.abgh.4567"
+    store.publish("words", "abcd", write("one"))
+    spoil(store.publish("words", "abef", write("one")), "flipped")
+    assert Store(tmp_path).find("words", "abef") is None
+    old, young = tmp_path / "words/ab/.abgh.0123", tmp_path / "words/ab/.abgh.4567"
     for folder in (old, young):
         folder.mkdir()
         (folder / "half").write_text("half")
@@ -271,5 +363,5 @@ def test_a_path_a_file_uri_and_the_root_are_folders(tmp_path: Path) -> None:
         (str(elsewhere), elsewhere),
         (elsewhere.as_uri(), elsewhere),
     ):
-        found, _ = open_store(where, root).get_or_make("base", "abcd", write("one"))
-        assert found == folder / "base/ab/abcd"
+        found, _ = open_store(where, root).get_or_make("words", "abcd", write("one"))
+        assert found == folder / "words/ab/abcd"

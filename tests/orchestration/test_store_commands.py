@@ -37,7 +37,7 @@ def store(root: Root) -> Store:
     """Entries `old` and `new`, used by study `one`; `both`, by `one` and `two`; `free`, by none."""
     store = Store(root.store)
     for key in ("old", "new", "both", "free"):
-        store.publish("base", key, make)
+        store.publish("words", key, make)
     aged(root, "old", 40)
     aged(root, "free", 2)
     record(root, "one", "old", "new", "both")
@@ -51,12 +51,12 @@ def make(folder: Path) -> None:
 
 def aged(root: Root, key: str, days: float) -> None:
     made = time.time() - days * DAY
-    os.utime(root.store / "base" / key[:2] / key / "manifest.json", (made, made))
+    os.utime(root.store / "words" / key[:2] / key / "manifest.json", (made, made))
 
 
 def record(root: Root, study: str, *keys: str) -> None:
     write_atomically(root.study(study).asked, "{}")
-    Ledger(root.study(study)).write(new_record(study=study, uses={"base": keys}))
+    Ledger(root.study(study)).write(new_record(study=study, uses={"words": keys}))
 
 
 @pytest.fixture
@@ -76,19 +76,22 @@ ALL = {"old", "new", "both", "free"}
 
 
 def test_ls_sums_up_each_kind_and_names_the_studies_that_use_it(run: Run, store: Store) -> None:
-    store.publish("scores", "abcd", make)
+    store.publish("notes", "abcd", make)
     code, said = run("ls")
-    (line,) = [line for line in said.splitlines() if line.startswith("base ")]
-    assert code == 0 and line.split()[:4] == ["base", "4", "8.00", "MB"]
+    (line,) = [line for line in said.splitlines() if line.startswith("words ")]
+    assert code == 0 and line.split()[:4] == ["words", "4", "8.00", "MB"]
     assert line.rstrip().endswith("one, two")
     assert "5 entries, 10.00 MB" in said
 
 
 def test_ls_shows_each_entry_on_demand(run: Run, store: Store) -> None:
     _, said = run("ls", "--entries")
-    lines = {line.split()[0]: line.split() for line in said.splitlines() if "base/" in line}
-    assert set(lines) == {f"base/{key}" for key in ALL}
-    assert lines["base/both"][1:3] == ["2.00", "MB"] and lines["base/both"][-2:] == ["one,", "two"]
+    lines = {line.split()[0]: line.split() for line in said.splitlines() if "words/" in line}
+    assert set(lines) == {f"words/{key}" for key in ALL}
+    assert lines["words/both"][1:3] == ["2.00", "MB"] and lines["words/both"][-2:] == [
+        "one,",
+        "two",
+    ]
 
 
 def test_an_empty_root_has_nothing(run: Run) -> None:
@@ -99,7 +102,7 @@ def test_verify_sets_damage_aside_and_says_so_by_its_exit_code(
     run: Run, store: Store, root: Root
 ) -> None:
     assert run("verify") == (0, "4 checked, 0 damaged\n")
-    file = root.store / "base/fr/free/data.bin"
+    file = root.store / "words/fr/free/data.bin"
     file.write_bytes(b"1" + file.read_bytes()[1:])
     code, said = run("verify")
     assert code == 1 and "4 checked, 1 damaged" in said
@@ -129,14 +132,14 @@ def test_gc_deletes_what_fits_all_criteria_and_only_when_told(
     _, said = run("gc", *criteria, "--delete")
     assert left(store) == ALL - gone
     for text in (shown, said):
-        assert {key for key in ALL if f"base/{key} " in text} == gone
+        assert {key for key in ALL if f"words/{key} " in text} == gone
     total = f"{2 * len(gone)}.00 MB"
     assert f"{total} would be deleted" in shown and f"{total} deleted" in said
 
 
 def test_gc_takes_leftovers_and_damage_without_criteria(run: Run, store: Store, root: Root) -> None:
-    (root.store / "base/fr/free/data.bin").write_bytes(b"")
-    aside, fresh = root.store / "base/ab/.abcd.0123", root.store / "base/ab/.abcd.4567"
+    (root.store / "words/fr/free/data.bin").write_bytes(b"")
+    aside, fresh = root.store / "words/ab/.abcd.0123", root.store / "words/ab/.abcd.4567"
     for folder in (aside, fresh):
         folder.mkdir(parents=True)
     os.utime(aside, (0, 0))
@@ -147,11 +150,11 @@ def test_gc_takes_leftovers_and_damage_without_criteria(run: Run, store: Store, 
 
 
 def test_gc_never_deletes_what_somebody_is_making(run: Run, store: Store, root: Root) -> None:
-    aside = root.store / "base/ab/.abcd.0123"
+    aside = root.store / "words/ab/.abcd.0123"
     aside.mkdir(parents=True)
     os.utime(aside, (0, 0))
     with Leases(root.leases, "trial") as leases:
-        assert leases.acquire("base/free") and leases.acquire("base/abcd")
+        assert leases.acquire("words/free") and leases.acquire("words/abcd")
         run("gc", "--unused", "--delete")
         assert left(store) == ALL and aside.exists()
     run("gc", "--unused", "--delete")
@@ -178,13 +181,13 @@ def test_a_study_and_an_age_that_mean_nothing_are_refused(run: Run, store: Store
 
 
 def test_another_store_can_be_named(run: Run, tmp_path: Path) -> None:
-    Store(tmp_path / "elsewhere").publish("base", "abcd", make)
+    Store(tmp_path / "elsewhere").publish("words", "abcd", make)
     assert "1 entry, 2.00 MB" in run("ls", "--store", str(tmp_path / "elsewhere"))[1]
 
 
 def test_uses_are_those_of_all_studies(store: Store, root: Root) -> None:
     assert used_by(root) == {
-        ("base", "old"): {"one"},
-        ("base", "new"): {"one"},
-        ("base", "both"): {"one", "two"},
+        ("words", "old"): {"one"},
+        ("words", "new"): {"one"},
+        ("words", "both"): {"one", "two"},
     }
