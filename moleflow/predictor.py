@@ -174,7 +174,22 @@ class Predictor:
 
     def _features(self, pictures: Sequence[Picture], bits: int | None) -> Features:
         config = self.saved.model.config
-        return picture_features(pictures, config, self._backbone, self.device, bits)
+        found = picture_features(pictures, config, self._backbone, self.device, bits)
+        self._check_shape(found.patches)
+        return found
+
+    def _check_shape(self, stored: Float[Tensor, "b h w c"]) -> None:
+        """Raises:
+        ModelError: pictures give other patches than the model was made for.
+        """
+        model = self.saved.model
+        made = (*model.grid, model.config.patches.dim + model.channels)
+        if tuple(stored.shape[1:]) != made:
+            found = " x ".join(map(str, stored.shape[1:]))
+            raise ModelError(
+                f"{self.folder}: is for {made[0]} x {made[1]} patches of {made[2]} channels, but "
+                f"its backbone makes {found} of a picture; restore the model from a copy"
+            )
 
     def _bits(self, name: str) -> int | None:
         """That values of a class's 16-bit pictures use; None if it was trained on none."""
@@ -216,6 +231,7 @@ class Predictor:
     ) -> list[Prediction]:
         saved, config = self.saved, self.saved.model.config
         stored, means = image_features(torch.stack(pictures), config, self._backbone, self.device)
+        self._check_shape(stored)
         distances = None
         chosen = torch.full((len(paths),), -1 if index is None else index)
         if index is None:

@@ -1,6 +1,7 @@
 """A trained sequence on disk: a folder of safetensors files and `model.json`, whole or refused.
 
 Base and banks lie in files of their own, so that a bank can be added later without touching others.
+What is read is taken for what it is only after it was found so (`moleflow.manifest`).
 """
 
 import hashlib
@@ -12,57 +13,31 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pydantic import Field, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from moleflow.config import Bits, Config
+from moleflow.config import Config
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import ModelError, StoreError
 from moleflow.features.cache import ClassFeatures
-from moleflow.files import replace_file
+from moleflow.files import replace_file, set_aside
+from moleflow.manifest import (
+    MANIFEST,
+    FileSum,
+    Manifest,
+    TaskFiles,
+    manifest_content,
+    read_inside,
+    read_manifest,
+)
 from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
-from moleflow.settings import Settings
 from moleflow.types import Tensor
-
-FORMAT = 1
-MANIFEST = "model.json"
 
 Depths = Mapping[str, int | None]
 """Bits that values of 16-bit pictures use, by class; None where a class has no such pictures."""
 NO_DEPTHS: Depths = {}
-
-
-class TaskFiles(Settings):
-    """Where one task's parts lie."""
-
-    classes: tuple[str, ...]
-    base: str
-    bank: str
-    router: str
-    data: dict[str, str]
-    """Fingerprint of each class's pictures."""
-    bits: dict[str, Bits] = Field(default_factory=dict[str, Bits])
-    """Bits that values of 16-bit files use, of each class that was trained on such files."""
-
-
-class Manifest(Settings):
-    """`model.json`: what the folder holds."""
-
-    format: int = FORMAT
-    config: Config
-    seed: int
-    grid: tuple[int, int]
-    channels: int
-    """Of the backbone's raw maps, for multi-scale context; else 0."""
-    weights: str
-    """Identity of the backbone's weights, wherever their file lies."""
-    tasks: tuple[TaskFiles, ...]
-    """In the order in which they were learned."""
-    files: dict[str, str]
-    """SHA-256 of every file."""
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -126,8 +101,11 @@ def save_model(
             files=files,
             versions={name: version(name) for name in ("moleflow", "torch", "timm")},
         )
-        (aside / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
+        (aside / MANIFEST).write_bytes(manifest_content(manifest))
+        if folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+        elif folder.exists():
+            set_aside(folder)
         aside.rename(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -161,7 +139,7 @@ def save_added_task(
     try:
         files = {name: _write(folder / name, tensors) for name, tensors in parts.items()}
         manifest = _with_task(saved.manifest, named, files)
-        replace_file(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
+        replace_file(folder / MANIFEST, manifest_content(manifest))
     except OSError as error:
         raise _unwritable(folder, error) from error
     sequence, prototypes = (*saved.sequence, task), (*saved.prototypes, prototype)
@@ -172,11 +150,14 @@ def load_model(folder: Path) -> SavedModel:
     """Read a trained sequence, on the CPU.
 
     Raises:
-        ModelError: not a model's folder, another format, or a file missing or damaged.
+        ModelError: not a model's folder, another format, or a file that is missing, damaged, or
+            not what the manifest says.
     """
-    manifest = _read_manifest(folder)
-    content = {name: _read(folder / name, digest) for name, digest in manifest.files.items()}
+    manifest = read_manifest(folder)
+    content = {name: _read(folder, name, known) for name, known in manifest.files.items()}
     first = manifest.tasks[0].classes
+    for task in manifest.tasks:
+        _check_router(folder / task.router, content[task.router], manifest.config)
     model = MoLEFlow(manifest.config, manifest.grid, manifest.seed, first, manifest.channels)
     for task in manifest.tasks:
         bank = model.new_bank(task.classes)
@@ -192,31 +173,7 @@ def saved_files(folder: Path) -> dict[str, str]:
     Raises:
         ModelError: not a model's folder, or another format.
     """
-    return _read_manifest(folder).files
-
-
-def _read_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"{folder}: is not a saved model ({MANIFEST}: {error.strerror}); "
-            "name the folder that `moleflow train` wrote"
-        ) from None
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        raise ModelError(
-            f"{path}: is not a model of format {FORMAT} ({error.errors()[0]['msg']}); "
-            "it was written by another version of moleflow: train it anew, or use that version"
-        ) from None
-    if manifest.format != FORMAT or not manifest.tasks:
-        raise ModelError(
-            f"{path}: is of format {manifest.format}, this moleflow reads {FORMAT}; "
-            "train it anew, or use the version that wrote it"
-        )
-    return manifest
+    return {name: known.sha256 for name, known in read_manifest(folder).files.items()}
 
 
 def _file_names(model: MoLEFlow, task: Task, data: Mapping[str, str], bits: Depths) -> TaskFiles:
@@ -249,7 +206,7 @@ def _prototype(tensors: Mapping[str, Tensor]) -> Prototype:
     return Prototype(tensors["mean"], tensors.get("cholesky"))
 
 
-def _with_task(manifest: Manifest, task: TaskFiles, files: Mapping[str, str]) -> Manifest:
+def _with_task(manifest: Manifest, task: TaskFiles, files: Mapping[str, FileSum]) -> Manifest:
     changed = {"tasks": (*manifest.tasks, task), "files": {**manifest.files, **files}}
     return manifest.model_copy(update=changed)
 
@@ -258,31 +215,56 @@ def _unwritable(folder: Path, error: OSError) -> StoreError:
     return StoreError(f"{folder}: the model cannot be written ({error.strerror}); free space there")
 
 
-def _write(path: Path, tensors: dict[str, Tensor]) -> str:
-    """Returns the file's SHA-256."""
+def _write(path: Path, tensors: dict[str, Tensor]) -> FileSum:
+    """Returns the file's size and SHA-256."""
     content = save(tensors)
     replace_file(path, content)
-    return hashlib.sha256(content).hexdigest()
+    return FileSum(size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _read(path: Path, digest: str) -> dict[str, Tensor]:
+def _read(folder: Path, name: str, known: FileSum) -> dict[str, Tensor]:
+    path, remedy = folder / name, "restore it from a copy of the model"
     try:
-        content = path.read_bytes()
+        content = read_inside(folder, name, known.size)
     except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    if len(content) != known.size or hashlib.sha256(content).hexdigest() != known.sha256:
         raise ModelError(
-            f"{path}: cannot be read ({error.strerror}); restore it from a copy of the model"
-        ) from None
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ModelError(
-            f"{path}: is damaged (its SHA-256 is not the one in {MANIFEST}); "
-            "restore it from a copy of the model, or train it anew"
+            f"{path}: is damaged (its size or SHA-256 is not the one in {MANIFEST}); "
+            f"{remedy}, or train it anew"
         )
-    return load(content)
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"{path}: holds no tensors ({error}); {remedy}") from None
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"{path}: {key} holds numbers that are not finite; {remedy}")
+    return tensors
+
+
+def _check_router(path: Path, tensors: Mapping[str, Tensor], config: Config) -> None:
+    dim = config.patches.dim
+    wanted: dict[str, tuple[int, ...]] = {"mean": (dim,)}
+    if config.router.distance == "mahalanobis":
+        wanted["cholesky"] = (dim, dim)
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if found != wanted or any(t.dtype != torch.float64 for t in tensors.values()):
+        raise ModelError(f"{path}: its tensors do not fit the config in {MANIFEST}")
+    cholesky = tensors.get("cholesky")
+    if cholesky is not None and not bool((cholesky.diagonal() > 0).all()):
+        raise ModelError(f"{path}: its cholesky is no factor of a covariance")
 
 
 def _fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    wanted = {name: t.shape for name, t in module.state_dict().items()}
-    if wanted != {name: t.shape for name, t in tensors.items()}:
+    wanted = {name: (t.shape, t.dtype) for name, t in module.state_dict().items()}
+    if wanted != {name: (t.shape, t.dtype) for name, t in tensors.items()}:
         raise ModelError(f"{path}: its tensors do not fit the config in {MANIFEST}")
+    for name, tensor in tensors.items():
+        # The only integers are permutations of channels: an index outside would end a computation.
+        if not tensor.is_floating_point() and not torch.equal(
+            tensor.sort().values, torch.arange(len(tensor), dtype=tensor.dtype)
+        ):
+            raise ModelError(f"{path}: {name} is no permutation")
     with torch.no_grad():
         module.load_state_dict(tensors)

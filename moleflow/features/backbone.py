@@ -102,9 +102,13 @@ def weights_identity(config: BackboneConfig) -> str:
         return f"timm:{known.architecture}.{known.tag}"
     path = Path(config.weights)
     try:
-        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(_unreadable(path, error.strerror or str(error))) from None
+        if path.exists() and not path.is_file():  # a pipe or a device may have no end
+            raise OSError(0, "is not a regular file")
+        with path.open("rb") as file:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise WeightsError(_unreadable(path, why)) from None
 
 
 def _create(name: str, pretrained: bool) -> nn.Module:

@@ -14,6 +14,7 @@ import moleflow
 from moleflow.config import Config
 from moleflow.errors import ModelError, WeightsError
 from moleflow.predictor import Prediction, Unreadable
+from moleflow.sealed import seal, unsealed
 from orchestration import cli
 
 Moleflow = Callable[..., int]
@@ -194,9 +195,9 @@ def test_a_model_whose_router_is_the_oracle_must_be_told_the_task(
 def test_other_weights_than_those_of_training_are_refused(trained: Path, pictures: Path) -> None:
     manifest = trained / "model.json"
     other = Path(shutil.copytree(trained, manifest.parent.with_name("other")))
-    text = manifest.read_text().replace('"weights":"random:0"', '"weights":"random:7"')
+    text = unsealed(manifest.read_bytes()).decode()
     text = text.replace('"weights": "random:0"', '"weights": "random:7"')
-    (other / "model.json").write_text(text)
+    (other / "model.json").write_bytes(seal(text))
     with pytest.raises(WeightsError, match="was trained with random:7"):
         list(moleflow.load(other).predict([pictures / "cable/test/good/0.png"]))
 

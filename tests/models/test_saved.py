@@ -15,6 +15,7 @@ from moleflow.errors import ModelError, StoreError
 from moleflow.model import MoLEFlow
 from moleflow.routing import new_prototype
 from moleflow.saved import load_model, save_added_task, save_model
+from moleflow.sealed import seal
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import train_task
@@ -138,14 +139,23 @@ def test_a_missing_file_is_refused(folder: Path) -> None:
 def test_another_format_is_refused(folder: Path) -> None:
     manifest = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(ModelError, match="format 99"):
+    with pytest.raises(ModelError, match=r"format 99, this .* train it anew"):
         load_model(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1}'])
-def test_a_manifest_that_is_none_is_refused(content: str, folder: Path) -> None:
-    (folder / "model.json").write_text(content)
-    with pytest.raises(ModelError, match=r"not a model of format"):
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'{"format": 1}', bytes(99), b"[" * 10**5, seal('{"a": 1}')]
+)
+def test_a_manifest_that_is_none_is_refused(content: bytes, folder: Path) -> None:
+    (folder / "model.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"model\.json"):
+        load_model(folder)
+
+
+def test_a_manifest_that_was_changed_is_refused_whatever_it_says(folder: Path) -> None:
+    path = folder / "model.json"
+    path.write_text(path.read_text().replace('"top_k": 3', '"top_k": 4'))
+    with pytest.raises(ModelError, match="does not match its checksum"):
         load_model(folder)
 
 
