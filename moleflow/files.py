@@ -79,4 +79,4 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
         if most is not None and known.st_size > most:
             said = f"has {known.st_size} bytes, and at most {most} were expected"
             raise OSError(errno.EFBIG, said, str(path))
-        return file.read() if most is None else file.read(most)
+        return file.read() if most is None else file.read(known.st_size)
