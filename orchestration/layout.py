@@ -28,6 +28,8 @@ class Root:
         """Raises:
         StoreError: the folder was written by a version of moleflow that keeps things otherwise.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise StoreError(f"--root {self.path}: is no folder; name another one")
         found = _format_of(self.path)
         if found not in (None, ROOT_FORMAT):
             raise StoreError(

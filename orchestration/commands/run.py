@@ -39,6 +39,7 @@ from orchestration.preflight import checking_beside, checking_here
 from orchestration.proxies import without_proxies_here
 from orchestration.revision import git_revision
 from orchestration.runners.base import quiet_environment as worker_environment
+from orchestration.store.address import check_protocol
 from orchestration.study import Plan
 from orchestration.terms import Resources, Terms
 from orchestration.tracking.base import quiet_environment as tracking_environment
@@ -228,7 +229,10 @@ def _terms(machines: Machines, keeping: Keeping) -> Terms:
 
 def absolute_store(store: str | None) -> str | None:
     """Trials run in other folders, so a relative path would point elsewhere there."""
-    if store is None or "://" in store:
+    if store is None:
+        return None
+    if "://" in store:
+        check_protocol(store)
         return store
     return str(Path(store).expanduser().resolve())
 

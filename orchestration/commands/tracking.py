@@ -53,6 +53,8 @@ def ui(
 ) -> int:
     """Open MLflow's own view of the tracked runs, until Ctrl-C."""
     place, named = Root.at(root), tracking_uri(mlflow_uri)
+    if not 0 < port < 2**16:
+        raise StudyError(f"--port {port}: give a number from 1 to 65535")
     uri = named or default_uri(place)
     if is_server(uri):
         out.print(f"MLflow    {escape(safe_uri(uri))}")
@@ -82,10 +84,8 @@ def _tell_pages(address: str) -> None:
 
 def _check_free(port: int) -> None:
     """Raises:
-    StudyError: something else listens there, or it is no port.
+    StudyError: something else listens there.
     """
-    if not 0 < port < 2**16:
-        raise StudyError(f"--port {port}: give a number from 1 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

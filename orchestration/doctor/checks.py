@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 
@@ -27,6 +27,7 @@ from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_f
 from orchestration.hiding import safe_uri
 from orchestration.layout import Root
 from orchestration.runners.allowance import allowed_cpus
+from orchestration.store.address import parts_of
 from orchestration.store.store import open_store
 
 State = Literal["ok", "warning", "problem"]
@@ -252,7 +253,7 @@ def folder_of(store: str) -> Path | None:
     """The folder that a store's address names; none for one behind a network protocol."""
     if "://" not in store:
         return Path(store).expanduser().resolve()
-    return Path(unquote(urlsplit(store).path)) if store.startswith("file://") else None
+    return Path(unquote(parts_of(store).path)) if store.startswith("file://") else None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pyarrow import fs as arrow
 
 from moleflow.errors import StoreAwayError, StoreError
 from orchestration.hiding import HIDDEN, safe_uri, without
+from orchestration.store.address import parts_of
 
 CHUNK = 4 * 2**20
 """Bytes read and written at a time."""
@@ -212,11 +213,12 @@ def _without_credentials(uri: SplitResult) -> str:
 
 def _split(uri: str) -> SplitResult:
     """Secret keys are often written as they are, and may hold what ends a part of a URI."""
-    found = urlsplit(uri)
-    if "@" in found.netloc or ":" not in found.netloc:
-        return found
+    with suppress(ValueError):
+        found = urlsplit(uri)
+        if "@" in found.netloc or ":" not in found.netloc:
+            return found
     scheme, _, rest = uri.partition("://")
     before, mark, query = rest.partition("?")
     user, at, place = before.rpartition("@")
     user = re.sub(r"[/#\[\]@]", lambda letter: quote(letter[0], safe=""), user)
-    return urlsplit(f"{scheme}://{user}{at}{place}{mark}{query}")
+    return parts_of(f"{scheme}://{user}{at}{place}{mark}{query}")

@@ -14,12 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from safetensors import SafetensorError
 
 from moleflow.errors import StoreError
 from orchestration.layout import Root
+from orchestration.store.address import parts_of
 from orchestration.store.entry import (
     DAY,
     MANIFEST,
@@ -72,7 +73,7 @@ def folder_of(where: str | None, root: Root) -> Path | None:
         return root.store
     if "://" not in where:
         return Path(where).expanduser().resolve()
-    return Path(unquote(urlsplit(where).path)) if where.startswith("file://") else None
+    return Path(unquote(parts_of(where).path)) if where.startswith("file://") else None
 
 
 @final

@@ -34,6 +34,7 @@ def test_a_sound_machine_has_no_problem_and_is_left_as_it_was(tmp_path: Path):
         "packages",
         "torch",
         "ray",
+        "cpus",
         "open files",
         "/dev/shm",
         "disk",

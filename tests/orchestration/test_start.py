@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import moleflow_start
+from orchestration import cli
 from orchestration.last_net import PIPE_CLOSED, UNEXPECTED
 from orchestration.layout import Root
 
@@ -126,3 +127,34 @@ def test_a_command_does_not_begin_with_such_a_module(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     assert list(moleflow_start.hiding([str(tmp_path), *sys.path])) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("store", "ls", "--store", "s3://[::1/x"), "s3://[::1/x: not an address"),
+        (("store", "ls", "--store", "file://[x"), "file://[x: not an address"),
+        (("store", "ls", "--store", "file://host/x"), "write file:///PATH"),
+        (("ui", "--port", "70000"), "--port 70000: give a number from 1 to 65535"),
+        (("ui", "--port", "0"), "--port 0: give"),
+        (("status", "x", "--root", "/dev/null"), "/dev/null: is no folder"),
+        (("stop", "x", "--root", "/dev/null"), "/dev/null: is no folder"),
+        (("stop", "../x"), "study name '../x'"),
+        (("run", "task_order", "--mlflow-uri", "http://[::1/x"), "http://[::1/x: not a URI"),
+        (("run", "task_order", "--store", "s3://[x"), "s3://[x: not an address"),
+        (("run", "task_order", "--store", "foo://x"), "no protocol 'foo'"),
+    ],
+)
+def test_what_is_malformed_is_refused_with_its_name(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = () if "--root" in words else ("--root", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["moleflow", *words, *root])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert ended.value.code == 2 and said in told.out + told.err, told
