@@ -3,17 +3,20 @@
 `moleflow.load(folder).predict(images)` is the whole of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 
-from moleflow.data.catalog import Picture, fingerprint, open_catalog
+from moleflow.config import Config
+from moleflow.data.catalog import ClassData, Picture, fingerprint, open_catalog, open_training
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
+from moleflow.data.findings import said_of_cut_off
 from moleflow.data.images import load_picture
 from moleflow.data.sequences import check_class_name, task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
@@ -40,8 +43,23 @@ class Prediction:
     """The task whose bank scored it: the router's choice, or the one that was asked for."""
     distances: dict[str, float]
     """Squared distance to every task, by name; empty where the task was asked for."""
-    map: Float[np.ndarray, "s s"]
-    """Anomaly map, float32, laid over the picture as `image.resize` cuts it."""
+    patches: Float[np.ndarray, "h w"]
+    """Score of every patch, float32."""
+    config: Config
+    """The model's, which says how a map is made of them."""
+    bits: int | None
+    """That values of the picture were read with, were it a 16-bit one."""
+
+    @property
+    def map(self) -> Float[np.ndarray, "s s"]:
+        """Anomaly map, float32, laid over the picture as `image.resize` cuts it."""
+        return map_of(self.patches, self.config)
+
+
+def map_of(patches: Float[np.ndarray, "h w"], config: Config) -> Float[np.ndarray, "s s"]:
+    """The anomaly map of one picture's patch scores."""
+    one = torch.from_numpy(patches).unsqueeze(0)
+    return anomaly_maps(one, map_size(config), config.scoring)[0]
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,8 @@ class Predictor:
     ) -> Iterator[Prediction | Unreadable]:
         """Score pictures in their order, a batch at a time; one that cannot be read is reported.
 
+        Nothing is kept of a picture once the next batch is asked for.
+
         Args:
             task: name of the task to score under; None lets the router choose for each picture.
 
@@ -90,15 +110,25 @@ class Predictor:
                 "this model has no router (router.distance is oracle): name the task, "
                 f"one of {', '.join(self.tasks)}"
             )
-        paths = [Path(image) for image in images]
+        return self._predictions([Path(image) for image in images], index)
+
+    def _predictions(
+        self, paths: Sequence[Path], index: int | None
+    ) -> Iterator[Prediction | Unreadable]:
         for start in range(0, len(paths), BATCH):
             yield from self._predict_batch(paths[start : start + BATCH], index)
 
-    def evaluate(self, data: str | Path, classes: Sequence[str] = ()) -> list[Measurement]:
+    def evaluate(
+        self,
+        data: str | Path,
+        classes: Sequence[str] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> list[Measurement]:
         """Metrics of the classes of a labelled folder, routed and under the true task.
 
         Args:
             classes: to measure; none means all that the model has learned and the folder holds.
+            say: told what is left out of the numbers.
 
         Raises:
             DataError, ModelError: the folder holds none of the model's classes, or lacks a named
@@ -121,7 +151,12 @@ class Predictor:
         evaluation = SequenceEvaluation(saved.model, saved.sequence, found, tests)
         for prototype in saved.prototypes:
             evaluation.learn(prototype)
-        return evaluation.measure()
+        measured = evaluation.measure()
+        for name, one in found.items():
+            cut = said_of_cut_off(_cut_off(one, evaluation.truth(name)[1]), one.masks)
+            if cut:
+                say(f"{name}: {cut}")
+        return measured
 
     def learn(self, data: str | Path, classes: Sequence[str]) -> Iterator[EpochEnd]:
         """Train a bank for a new task on a folder's pictures and add it to the model's folder.
@@ -150,7 +185,7 @@ class Predictor:
             check_class_name(name)
         if task_name(task) in self.tasks:
             raise ModelError(f"{task_name(task)}: another task of this model has that name")
-        catalog = open_catalog(Path(data), task)
+        catalog = open_training(Path(data), task)
         bits = {name: class_depth(catalog[name].train, model.config.image) for name in task}
         train = [self._features(catalog[name].train, bits[name]) for name in task]
         try:
@@ -210,7 +245,9 @@ class Predictor:
     def _known(self) -> str:
         return f"this model's tasks are {', '.join(self.tasks)}"
 
-    def _predict_batch(self, paths: list[Path], index: int | None) -> list[Prediction | Unreadable]:
+    def _predict_batch(
+        self, paths: Sequence[Path], index: int | None
+    ) -> list[Prediction | Unreadable]:
         config = self.saved.model.config
         bits = self._common_bits(index)
         pictures: dict[int, Tensor] = {}
@@ -221,13 +258,13 @@ class Predictor:
             except DataError as error:
                 answers[i] = Unreadable(path, str(error))
         if pictures:
-            scored = self._score([paths[i] for i in pictures], list(pictures.values()), index)
+            scored = self._score([paths[i] for i in pictures], list(pictures.values()), index, bits)
             answers |= dict(zip(pictures, scored, strict=True))
         return [answers[i] for i in range(len(paths))]
 
     @torch.inference_mode()
     def _score(
-        self, paths: list[Path], pictures: list[Tensor], index: int | None
+        self, paths: list[Path], pictures: list[Tensor], index: int | None, bits: int | None
     ) -> list[Prediction]:
         saved, config = self.saved, self.saved.model.config
         stored, means = image_features(torch.stack(pictures), config, self._backbone, self.device)
@@ -244,7 +281,6 @@ class Predictor:
         if not bool(torch.isfinite(patches).all()):
             raise DivergedError("scores are not finite; was the training sound?", {})
         images = image_scores(patches, config.scoring)
-        maps = anomaly_maps(patches, map_size(config), config.scoring)
         return [
             Prediction(
                 path,
@@ -253,7 +289,9 @@ class Predictor:
                 {}
                 if distances is None
                 else dict(zip(self.tasks, distances[i].tolist(), strict=True)),
-                maps[i],
+                patches[i].numpy(),
+                config,
+                bits,
             )
             for i, path in enumerate(paths)
         ]
@@ -269,6 +307,14 @@ class Predictor:
             log_p, logdet = model.log_likelihood(batch, self.saved.sequence[t])
             scores[chosen == t] = patch_scores(log_p, logdet, model.config.scoring).cpu()
         return scores
+
+
+def _cut_off(data: ClassData, masks: Bool[np.ndarray, "n s s"] | None) -> list[Picture]:
+    """Pictures whose mask marks nothing in the square."""
+    if masks is None:
+        return [picture for picture in data.test if picture.mask is not None and data.has_masks]
+    pairs = zip(data.test, masks, strict=True)
+    return [picture for picture, mask in pairs if picture.mask is not None and not mask.any()]
 
 
 def load(folder: str | Path, weights: str | None = None, device: str = "cpu") -> Predictor:

@@ -4,17 +4,20 @@ Known layouts: MVTec AD and any folder like it (MPDD, converted VisA), BTAD, and
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import Findings, findings
 from moleflow.data.layout import Layout, first_named
+from moleflow.data.opening import unusable
 from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
 from moleflow.errors import DataError
 
-__all__ = ["ClassData", "Picture", "check_pictures", "fingerprint", "open_catalog"]
+__all__ = ["ClassData", "Picture", "check_pictures", "fingerprint", "open_catalog", "open_training"]
 
 
 def open_catalog(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassData]:
@@ -26,6 +29,17 @@ def open_catalog(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassData
     """
     layout = recognise(root)
     return {name: _open_class(layout, name) for name in layout.chosen(classes)}
+
+
+def open_training(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassData]:
+    """As `open_catalog`, but of training pictures alone: a new product has no defects yet.
+
+    Raises:
+        DataError: the folder, a class or its training pictures are missing, or the folder holds
+            classes of several layouts.
+    """
+    layout = recognise(root)
+    return {name: _open_training(layout, name) for name in layout.chosen(classes)}
 
 
 def check_pictures(data: ClassData, progress: Callable[[int], None] | None = None) -> Findings:
@@ -79,24 +93,43 @@ def _mask_name(picture: Picture, mask: Path) -> str:
 
 
 def _open_class(layout: Layout, name: str) -> ClassData:
+    data = _read_class(layout, name)
+    return _complete(layout, data, layout.problems(data))
+
+
+def _open_training(layout: Layout, name: str) -> ClassData:
+    data = replace(_read_class(layout, name), test=())
+    return _complete(layout, data, layout.training_problems(data))
+
+
+def _read_class(layout: Layout, name: str) -> ClassData:
     contradictions = layout.contradictions(name)
     if contradictions:
         raise DataError(
             f"{layout.where(name)} is not described well:\n{first_named(contradictions)}"
         )
-    data = layout.read_class(name)
-    problems = layout.problems(data)
+    return layout.read_class(name)
+
+
+def _complete(layout: Layout, data: ClassData, problems: Sequence[str]) -> ClassData:
+    """Raises:
+    DataError: there are problems, or files that are missing.
+    """
     if problems:
         raise DataError(problems[0])
     missing = [
-        f"{file}: is not there"
+        problem
         for picture in (*data.train, *data.test)
         for file in picture.files
-        if not file.is_file()
+        if (problem := _missing(file))
     ]
     if missing:
         raise DataError(
-            f"{layout.where(name)} lists files that are missing; restore them:\n"
+            f"{layout.where(data.name)} lists files that are missing; restore them:\n"
             f"{first_named(missing)}"
         )
     return data
+
+
+def _missing(file: Path) -> str:
+    return unusable(file) if os.path.lexists(file) else f"{file}: is not there"

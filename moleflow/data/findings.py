@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from moleflow.data.depth import depth_of
 from moleflow.data.examination import Examined
+from moleflow.data.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def findings(train: Sequence[Examined], test: Sequence[Examined]) -> Findings:
     return Findings(
         tuple(_inverted(test)),
         (*_depths(train, test), *_grey_edges(test), *_pages([*train, *test])),
-        _cut_off(test),
+        said_of_cut_off([one.picture for one in test if one.cut_off], _masks(test)),
     )
 
 
@@ -82,14 +83,18 @@ def _pages(seen: Sequence[Examined]) -> Iterator[str]:
         )
 
 
-def _cut_off(test: Sequence[Examined]) -> str:
-    found, masks = [one for one in test if one.cut_off], _masks(test)
-    if not found:
+def said_of_cut_off(cut: Sequence[Picture], masks: int) -> str:
+    """What is said of the pictures whose marked pixels a crop leaves out; empty if there are none.
+
+    Args:
+        masks: how many masks the class has.
+    """
+    if not cut:
         return ""
-    rest = "its pixel metrics are not measured" if len(found) == masks else "they count as normal"
+    rest = "its pixel metrics are not measured" if len(cut) == masks else "they count as normal"
     return (
-        f"image.resize=crop cuts off all that {len(found)} of {masks} masks mark, so {rest}; the "
-        f"first is {found[0].picture.mask}. image.resize=squash keeps the whole picture"
+        f"image.resize=crop cuts off all that {len(cut)} of {masks} masks mark, so {rest}; the "
+        f"first is {cut[0].mask}. image.resize=squash keeps the whole picture"
     )
 
 

@@ -8,6 +8,7 @@ GOOD is `good`, in BTAD `ok`. A class without any mask is allowed; it has no pix
 from pathlib import Path
 
 from moleflow.data.layout import Layout, Places
+from moleflow.data.listing import folders, images
 from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture
 
@@ -73,21 +74,3 @@ class FolderLayout(Layout):
             Picture(path, folder.name, masks.get(f"{path.stem}_mask") or masks.get(path.stem))
             for path in images(folder)
         ]
-
-
-def folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted, without hidden ones; none if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def images(folder: Path) -> list[Path]:
-    """The image files in a folder, sorted, without hidden ones; none if there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )

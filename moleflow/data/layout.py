@@ -66,24 +66,33 @@ class Layout(ABC):
 
     def problems(self, data: ClassData) -> list[str]:
         """Why a class cannot be trained and evaluated, if so: too few pictures, some masks only."""
-        return [*self._count_problems(data), *self._mask_problems(data)]
+        return [
+            *self.training_problems(data),
+            *self._test_problems(data),
+            *self._mask_problems(data),
+        ]
 
     def where(self, name: str) -> str:
         return f"{self.root}: class '{name}'"
 
-    def _count_problems(self, data: ClassData) -> list[str]:
+    def training_problems(self, data: ClassData) -> list[str]:
+        """Why a class cannot be trained, if so."""
         where, places = self.where(data.name), self.places
-        found: list[str] = []
         if not data.train:
-            found.append(
+            return [
                 f"{where} has no images {places.train}{places.looked}; "
                 "put its normal pictures there"
-            )
-        elif len(data.train) < 2:
-            found.append(
+            ]
+        if len(data.train) < 2:
+            return [
                 f"{where} has only one image {places.train}; at least two are needed, "
                 "since routing estimates a covariance from them"
-            )
+            ]
+        return []
+
+    def _test_problems(self, data: ClassData) -> list[str]:
+        where, places = self.where(data.name), self.places
+        found: list[str] = []
         both = "AUROC needs good and anomalous pictures"
         if not data.test:
             found.append(

@@ -118,6 +118,15 @@ def refuse_other_than_files(path: Path) -> None:
         raise DataError(f"{path}: is {kind}, not a file; remove or rename it")
 
 
+def unusable(path: Path) -> str:
+    """Why `refuse_other_than_files` would refuse a file; empty if it would not."""
+    try:
+        refuse_other_than_files(path)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
 def _pixels(path: Path, source: Path | io.BytesIO) -> Pixels:
     with _quiet(), _opened(path, source) as image:
         raw_modes, form = _raw_modes(image), str(image.format)

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from moleflow.data.folder_layout import FolderLayout, folders
+from moleflow.data.folder_layout import FolderLayout
 from moleflow.data.layout import Layout
+from moleflow.data.listing import folders
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout
 from moleflow.errors import DataError
 

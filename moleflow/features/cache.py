@@ -55,12 +55,17 @@ def extract_features(
     folder: Path,
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Run the backbone over a class and write `train.safetensors` and `test.safetensors`."""
+    """Run the backbone over a class and write `train.safetensors` and `test.safetensors`, the
+    latter with no pictures for a class that has none."""
     backbone, bits = backbone.to(device), class_depth(data.train, config.image)
     metadata = {} if bits is None else {"bits": str(bits)}
+    none: dict[str, Tensor] = {}
     for split, pictures in zip(SPLITS, (data.train, data.test), strict=True):
-        found = picture_features(pictures, config, backbone, device, bits, advance)
-        tensors = {"patches": found.patches, "means": found.means}
+        tensors = none
+        if pictures:
+            found = picture_features(pictures, config, backbone, device, bits, advance)
+            tensors = {"patches": found.patches, "means": found.means}
+        none = {name: tensor[:0].clone() for name, tensor in tensors.items()}
         save_file(tensors, folder / f"{split}.safetensors", metadata)
 
 

@@ -1,13 +1,15 @@
 """The command line about one trained sequence: `moleflow train | predict | evaluate | learn`."""
 
 import csv
+import errno
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -15,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from moleflow.data.catalog import open_catalog
+from moleflow.data.catalog import open_training
 from moleflow.data.sequences import in_scenario, task_name
 from moleflow.errors import ConfigError, DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
@@ -76,7 +78,10 @@ def train(
     config = named_profile(profile).updated(absolute_weights(read_settings(settings)))
     place = Root.at(root)
     place.claim()
-    catalog = open_catalog(data.expanduser().resolve(), classes)
+    if out_folder is not None:
+        _refuse_existing(out_folder)
+        check_writable(out_folder)
+    catalog = open_training(data.expanduser().resolve(), classes)
     sequence = in_scenario(classes or tuple(catalog), scenario)
     found = {name: checked(data, place) for name, data in catalog.items()}
     for name, one in found.items():
@@ -92,8 +97,7 @@ def train(
         device=prepared(device, threads),
     )
     folder = out_folder or place.models / training.key
-    if folder.exists():
-        raise ModelError(f"{folder}: exists already; name another folder with --out, or remove it")
+    _refuse_existing(folder)
     try:
         with _progress() as report:
             training.run(folder.resolve(), report, _say_stage)
@@ -126,22 +130,31 @@ def predict(
     The exit code is 0 when every picture was scored, 1 when some could not be read.
     """
     from moleflow.predictor import Unreadable, load
-    from orchestration.predictions import pictures_in, write_maps, write_scores
+    from orchestration.predictions import MapFolder, ScoreLines, pictures_in
 
     prepared(device, threads)
+    pictures = pictures_in(images)
     predictor = load(model, weights, device)
-    found = list(predictor.predict(pictures_in(images), task))
-    if csv_file is None:
-        write_scores(sys.stdout, found, predictor.tasks)
-    else:
-        with _written(csv_file) as path, path.open("w", newline="", encoding="utf-8") as file:
-            write_scores(file, found, predictor.tasks)
-    if maps is not None:
-        with _written(maps):
-            write_maps(maps, found, predictor.saved.model.config)
-    problems = [answer for answer in found if isinstance(answer, Unreadable)]
-    for problem in problems:
-        err.print(f"[bold red]not scored:[/] {escape(problem.reason)}")
+    answers, problems = predictor.predict(pictures, task), 0
+    with ExitStack() as outputs:
+        file = outputs.enter_context(_lines(csv_file))
+        drawn = None
+        if maps is not None:
+            with _written(maps):
+                drawn = MapFolder(maps, predictor.saved.model.config)
+            outputs.callback(drawn.close)
+        lines = ScoreLines(file, predictor.tasks)
+        for number, answer in enumerate(answers):
+            lines.write(answer)
+            if isinstance(answer, Unreadable):
+                problems += 1
+                err.print(f"[bold red]not scored:[/] {escape(answer.reason)}")
+            elif maps is not None and drawn is not None:
+                with _written(maps):
+                    drawn.add(number, answer)
+        if maps is not None and drawn is not None:
+            with _written(maps):
+                drawn.draw()
     return INCOMPLETE if problems else DONE
 
 
@@ -159,10 +172,15 @@ def evaluate(
     from moleflow.predictor import load
 
     prepared(device, threads)
-    found = load(model, weights, device).evaluate(data.expanduser().resolve(), classes)
+    if csv_file is not None:
+        check_writable(csv_file)
+    predictor = load(model, weights, device)
+    found = predictor.evaluate(
+        data.expanduser().resolve(), classes, lambda line: err.print(escape(line))
+    )
     out.print(_metrics_table(found))
     if csv_file is not None:
-        with _written(csv_file) as path, path.open("w", newline="", encoding="utf-8") as file:
+        with _lines(csv_file) as file:
             writer = csv.writer(file)
             writer.writerow(["class", "metric", "routing", "value"])
             writer.writerows(
@@ -187,6 +205,7 @@ def learn(
 
     prepared(device, threads)
     predictor = load(model, weights, device)
+    check_writable(model / "model.json")
     try:
         with _progress() as report:
             for end in predictor.learn(data.expanduser().resolve(), classes):
@@ -256,6 +275,44 @@ def _metrics_table(rows: "Sequence[Measurement]") -> Table:
         cells = ["" if value is None else f"{100 * value:.2f}" for value in found]
         table.add_row(*map(Text, (name or "mean", routing, *cells)))
     return table
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work whether its result can be written; the folder for it is made.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    with _written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path if path.exists() else path.parent
+        if not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, "permission denied")
+
+
+def _refuse_existing(folder: Path) -> None:
+    if folder.exists():
+        raise ModelError(f"{folder}: exists already; name another folder with --out, or remove it")
+
+
+@contextmanager
+def _lines(path: Path | None) -> Generator[TextIO, None, None]:
+    """A CSV file, with the folders it needs; without a path, standard output. What is no text in a
+    file's name is written as `\\xNN`.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    if path is None:
+        output: TextIO = sys.stdout
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
+        yield output
+        return
+    with _written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
 
 
 @contextmanager

@@ -209,4 +209,5 @@ def test_a_mask_counts_colours_of_every_depth(tmp_path: Path):
 
 def test_a_catalog_does_not_wait_for_a_pipe(tmp_path: Path, mvtec_class: Callable[..., Path]):
     os.mkfifo(mvtec_class(tmp_path / "bottle") / "train/good/x.png")
-    assert len(open_catalog(tmp_path)["bottle"].train) == 3
+    with pytest.raises(DataError, match=r"(?s)restore them.*x\.png: is a pipe"):
+        open_catalog(tmp_path)
