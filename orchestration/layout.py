@@ -74,6 +74,11 @@ class Root:
         return self.path / "crashes"
 
     @property
+    def owner(self) -> Path:
+        """Whose the runs are that it makes in a tracking store (`orchestration.tracking.owner`)."""
+        return self.path / "owner"
+
+    @property
     def mlflow_db(self) -> Path:
         return self.path / "mlflow.db"
 

@@ -16,7 +16,7 @@ from typing import IO, Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
-from moleflow.errors import StudyError
+from moleflow.errors import StoreError, StudyError
 from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.hiding import safe_text, safe_uri, without
@@ -63,6 +63,7 @@ def ui(
         raise StudyError(f"{place.mlflow_db}: nothing is tracked there yet; is --root right?")
     address = f"http://127.0.0.1:{port}"
     _check_free(port)
+    _find_artifacts(uri, place)
     try:
         with _view(uri, place, port) as view:
             _wait_until_it_answers(view, address)
@@ -71,6 +72,21 @@ def ui(
             raise StudyError(f"MLflow's view ended by itself (exit code {view.wait()}); see above")
     except KeyboardInterrupt:
         return DONE
+
+
+def _find_artifacts(uri: str, root: Root) -> None:
+    """Of a root folder that was moved since its last run."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from orchestration.tracking import places
+    from orchestration.tracking.owner import owner_of
+
+    try:
+        if root.owner.exists() and places.strayed(uri, root, owner := owner_of(root)):
+            places.bring_home(uri, root, owner)
+    except (StoreError, SQLAlchemyError) as error:
+        reason = without(str(error).splitlines()[0], uri)
+        _warn(f"artifacts of {root.path} may be sought where it was before: {reason}")
 
 
 def _tell_pages(address: str) -> None:

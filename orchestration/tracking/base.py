@@ -43,6 +43,11 @@ class Tracker(ABC):
         """
 
     @abstractmethod
+    def others(self) -> str:
+        """Whose experiment the study has joined, as a sentence; empty where it is its own. Known
+        after `begin`."""
+
+    @abstractmethod
     def holds(self, trial: Trial, record: Record) -> bool:
         """Whether the store is known to hold the trial to its end: nothing need be sent again."""
 

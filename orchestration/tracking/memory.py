@@ -29,6 +29,9 @@ class MemoryTracker(Tracker):
     def begin(self, plan: Plan, started: float) -> None:
         self.statuses[plan.name] = "running"
 
+    def others(self) -> str:
+        return ""
+
     def holds(self, trial: Trial, record: Record) -> bool:
         return self.statuses.get(trial.key) == record.status
 

@@ -1,7 +1,9 @@
 """Tracking in MLflow. Only this file and `connection.py` import it.
 
 The study's name is the experiment. Runs are found again by tags, never by an id kept here, so that
-a resumed study goes on in the runs it has; therefore only one process, the driver, makes runs.
+a resumed study goes on in the runs it has; therefore only one process, the driver, makes runs. One
+of the tags says whose a run is: those of other root folders, which may have studies of the same
+name, are neither looked at nor touched.
 """
 
 # MLflow's own annotations are incomplete.
@@ -16,11 +18,12 @@ from dataclasses import dataclass, replace
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
+from moleflow.errors import StoreError
 from orchestration.events import Event
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Record
 from orchestration.study import Plan, Trial, order_numbers
-from orchestration.tracking import saved_view
+from orchestration.tracking import places, saved_view
 from orchestration.tracking.address import (
     check_uri,
     default_uri,
@@ -49,6 +52,7 @@ from orchestration.tracking.naming import (
     trial_params,
     trial_tags,
 )
+from orchestration.tracking.owner import OWNER, PLACE, USER, Owner, owner_of
 
 ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -75,6 +79,9 @@ class MlflowTracker(Tracker):
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._parent = ""
+        self._name = ""
+        self._owner: Owner | None = None
+        self._others = ""
         self._runs: dict[str, _Known] = {}
         self._orders: dict[str, str] = {}
         self._planned: frozenset[str] = frozenset()
@@ -89,13 +96,13 @@ class MlflowTracker(Tracker):
     def begin(self, plan: Plan, started: float) -> None:
         self._orders = order_numbers(plan)
         self._planned = frozenset(trial.key for trial in plan.trials)
-        tags = study_tags(plan)
+        tags = study_tags(plan) | self._mine.tags
         with self._calls() as client:
             experiment = self._find_experiment(plan)
-            self._experiment = experiment.experiment_id
-            view = saved_view.saved_view(plan, experiment.creation_time or 0)
-            if experiment.tags.get(saved_view.TAG) != view:
-                client.set_experiment_tag(self._experiment, saved_view.TAG, view)
+            self._join(experiment)
+            tag, view = saved_view.saved_view(plan, experiment.creation_time or 0, self._guest)
+            if experiment.tags.get(tag) != view:
+                client.set_experiment_tag(self._experiment, tag, view)
             parents = self._find_runs("moleflow.study")
             if plan.name in parents:
                 self._parent = parents[plan.name].run_id
@@ -105,11 +112,15 @@ class MlflowTracker(Tracker):
                 time = _milliseconds(started)
                 run = client.create_run(self._experiment, time, texts, plan.name)
                 self._parent = run.info.run_id
+            self._bring_home()
             self._runs = self._find_runs("moleflow.trial")
             names = {trial.key: run_name(trial, self._orders) for trial in plan.trials}
             for key, known in self._runs.items():
                 own = self._own_tags(key)
                 self._runs[key] = self._settle(known, own, names.get(key, known.name))
+
+    def others(self) -> str:
+        return self._others
 
     def holds(self, trial: Trial, record: Record) -> bool:
         known = self._runs.get(trial.key)
@@ -175,7 +186,7 @@ class MlflowTracker(Tracker):
             experiment = client.get_experiment_by_name(plan.name)
             if experiment is None or not files:
                 return
-            self._experiment = experiment.experiment_id
+            self._join(experiment)
             known = self._find_runs("moleflow.study").get(plan.name)
             content = content_of(files)
             if known is None or known.tags.get("moleflow.report") == content:
@@ -205,9 +216,8 @@ class MlflowTracker(Tracker):
     def _find_experiment(self, plan: Plan) -> Experiment:
         found = self._store.get_experiment_by_name(plan.name)
         if found is None:
-            place = self._root.mlflow_artifacts / plan.name
-            tags = KIND | {NOTE: plan.study.question}
-            location = None if is_server(self._uri) else place.as_uri()
+            tags = KIND | {NOTE: plan.study.question} | self._mine.tags
+            location = None if is_server(self._uri) else places.location(self._root, plan.name)
             made = self._store.create_experiment(plan.name, location, tags)
             return self._store.get_experiment(made)
         if found.lifecycle_stage == "deleted":
@@ -217,10 +227,41 @@ class MlflowTracker(Tracker):
             )
         return found
 
+    @property
+    def _mine(self) -> Owner:
+        if self._owner is None:
+            try:
+                self._owner = owner_of(self._root)
+            except StoreError as error:
+                raise TrackerRefused(str(error)) from None
+        return self._owner
+
+    def _join(self, experiment: Experiment) -> None:
+        self._experiment, self._name = experiment.experiment_id, experiment.name
+        tags = experiment.tags
+        if tags.get(OWNER) == self._mine.id:
+            self._others = ""
+            return
+        by = f"{tags[USER]} ({tags[PLACE]})" if tags.get(USER) and tags.get(PLACE) else "others"
+        self._others = (
+            f"experiment {experiment.name} of {safe_uri(self._uri)} was begun by {by}; this root "
+            "folder has runs of its own there, and leaves all others alone"
+        )
+
+    @property
+    def _guest(self) -> str:
+        """Part of the owner's id in an experiment that another one began, else empty."""
+        return self._mine.id[:8] if self._others else ""
+
+    def _bring_home(self) -> None:
+        if not is_server(self._uri):
+            places.bring_home(self._uri, self._root, self._mine)
+
     def _find_runs(self, tag: str) -> "dict[str, _Known]":
-        """Runs of the experiment by that tag's value. Where an answer was lost, a value may have
-        two: the one that is complete, or else was made first, stays."""
-        where, query = [self._experiment], f"tags.`{tag}` != ''"
+        """Own runs of the experiment by that tag's value. Where an answer was lost, a value
+        may have two: the one that is complete, or else was made first, stays."""
+        where = [self._experiment]
+        query = f"tags.`{tag}` != '' and tags.`{OWNER}` = '{self._mine.id}'"
         page = self._store.search_runs(where, query)
         runs = [_known(run) for run in page]
         while page.token:
@@ -244,11 +285,14 @@ class MlflowTracker(Tracker):
             run = self._store.create_run(self._experiment, time, texts, name)
             self._doubt = False
             self._runs[trial.key] = _known(run)
+            if self._others and not is_server(self._uri):
+                run_id = run.info.run_id
+                places.bring_run_home(self._uri, self._root, self._name, run_id)
         return self._runs[trial.key]
 
     def _own_tags(self, key: str) -> dict[str, str]:
         planned = "yes" if key in self._planned else "no"
-        return {PARENT: self._parent, "moleflow.planned": planned}
+        return {PARENT: self._parent, "moleflow.planned": planned} | self._mine.tags
 
     def _settle(
         self, known: "_Known", tags: Mapping[str, str], name: str = "", status: str = ""

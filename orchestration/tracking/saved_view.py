@@ -10,9 +10,11 @@ from urllib.request import Request
 from orchestration.proxies import ask_here
 from orchestration.study import Plan, varying_axes
 from orchestration.tracking.naming import metric_name, short_axes
+from orchestration.tracking.owner import OWNER
 
 NAME = "moleflow"
-TAG = f"mlflow.sharedViewState.{NAME}"
+SHARED = "mlflow.sharedViewState"
+TAG = f"{SHARED}.{NAME}"
 METRICS = ("image_auroc/mean", "pixel_auroc/mean", "pixel_ap/mean", "aupro/mean")
 MOST_STUDIES = 12
 ANSWER = 20.0
@@ -21,12 +23,16 @@ MOST_COLUMNS = 30
 """Parameters among them; an experiment's tag holds 5000 letters."""
 
 
-def saved_view(plan: Plan, made: int) -> str:
-    """Value of the tag: the trials alone, best first, with what varies and the main metrics.
+def saved_view(plan: Plan, made: int, guest: str = "") -> tuple[str, str]:
+    """The tag and its value: the trials alone, best first, with what varies and the main metrics.
 
     Args:
         made: when, in ms since 1970; MLflow shows it in its list.
+        guest: beginning of the id of an owner who did not begin the experiment: a view of its own
+            runs, beside that of all.
     """
+    name = f"{NAME}-{guest}" if guest else NAME
+    own = f" and tags.`{OWNER}` LIKE '{guest}%'" if guest else ""
     columns = [
         *(_column("params", name) for name in varied(plan)[:MOST_COLUMNS]),
         *(_column("metrics", name) for name in METRICS),
@@ -35,13 +41,12 @@ def saved_view(plan: Plan, made: int) -> str:
     ]
     state = {
         "selectedColumns": columns,
-        "searchFilter": "tags.`moleflow.role` = 'trial'",
+        "searchFilter": f"tags.`moleflow.role` = 'trial'{own}",
         "orderByKey": _column("metrics", METRICS[0]),
         "orderByAsc": False,
     }
-    return json.dumps(
-        {"name": NAME, "createdAt": made, "updatedAt": made, "state": json.dumps(state)}
-    )
+    value = {"name": name, "createdAt": made, "updatedAt": made, "state": json.dumps(state)}
+    return f"{SHARED}.{name}", json.dumps(value)
 
 
 def study_pages(address: str) -> dict[str, str]:

@@ -66,6 +66,8 @@ class Sender:
             started = min(self._first, time.time())
             self._begun = self._guarded(lambda: self._tracker.begin(self._plan, started))
             if self._begun:
+                if others := self._tracker.others():
+                    self._tell(others)
                 self._keep_strays()
         for trial in list(self._waiting.values()):
             if self.away or not self._begun or leave():

@@ -1,0 +1,139 @@
+"""Several root folders, one tracking store, one name of a study: each has runs of its own; and a
+root folder that is moved takes its artifacts with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.commands.tracking import _find_artifacts  # pyright: ignore[reportPrivateUsage]
+from orchestration.events import read_events
+from orchestration.layout import Root
+from orchestration.tracking.address import default_uri
+from orchestration.tracking.base import TrackerRefused
+from orchestration.tracking.exporter import sync
+from orchestration.tracking.owner import OWNER, PLACE, owner_of
+from tests.orchestration.stores import (
+    begin_trial,
+    contents,
+    small_plan,
+    write_report,
+    write_trial,
+)
+
+
+def tracker(root: Root, uri: str | None = None):
+    from orchestration.tracking.mlflow import MlflowTracker
+
+    return MlflowTracker(root, uri)
+
+
+def runs(uri: str) -> dict[str, Any]:
+    """All that the store holds of each run, deleted ones too, by its id."""
+    from mlflow import MlflowClient
+    from mlflow.entities import ViewType
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    return {run.info.run_id: run.to_dictionary() for run in found}
+
+
+def of(found: dict[str, Any], root: Root) -> dict[str, Any]:
+    owner = owner_of(root).id
+    return {key: run for key, run in found.items() if run["data"]["tags"][OWNER] == owner}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Two root folders with the same study; the first one's is at work all the time."""
+
+    first: Root
+    second: Root
+    before: dict[str, Any]
+    after: dict[str, Any]
+    told: list[str]
+    ended: dict[str, Any]
+    """After the first one's end."""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    place = tmp_path_factory.mktemp("place")
+    uri = f"sqlite:///{place}/shared.db"
+    first, second = Root.at(place / "first"), Root.at(place / "second")
+    plan = small_plan(first)
+    assert small_plan(second).trials == plan.trials
+    begin_trial(first, plan.trials[0])
+    running = tracker(first, uri)
+    running.begin(plan, 1.0)
+    running.log(plan.trials[0], list(read_events(first.study("small").events(plan.trials[0].key))))
+    before, told = runs(uri), list[str]()
+    for trial in plan.trials:
+        write_trial(second, trial)
+    write_report(second, "small")
+    assert sync(plan, second.study("small"), tracker(second, uri), told.append)
+    after = runs(uri)
+    running.end(plan, [], 2.0)
+    return Shared(first, second, before, after, told, runs(uri))
+
+
+def test_what_one_root_folder_has_in_a_store_another_leaves_as_it_is(shared: Shared) -> None:
+    assert len(shared.before) == 2
+    assert of(shared.after, shared.first) == shared.before
+    statuses = [run["info"]["status"] for run in shared.before.values()]
+    assert statuses == ["RUNNING"] * 2
+
+
+def test_the_same_trials_have_runs_of_their_own_for_each_root_folder(shared: Shared) -> None:
+    own = of(shared.after, shared.second)
+    assert len(own) == 5 and not own.keys() & shared.before.keys()
+    assert {run["info"]["status"] for run in own.values()} == {"FINISHED"}
+    (parent,) = (key for key, run in own.items() if "moleflow.study" in run["data"]["tags"])
+    parents = {run["data"]["tags"].get("mlflow.parentRunId", parent) for run in own.values()}
+    assert parents == {parent}
+    assert of(shared.ended, shared.second) == own
+
+
+def test_whose_experiment_a_study_joins_is_said(shared: Shared) -> None:
+    (said,) = shared.told
+    assert "experiment small" in said and "leaves all others alone" in said
+    (place,) = {run["data"]["tags"][PLACE] for run in shared.before.values()}
+    assert place in said and place.endswith(str(shared.first.path))
+
+
+def test_artifacts_lie_below_the_root_folder_that_made_them(shared: Shared) -> None:
+    for run in of(shared.after, shared.second).values():
+        assert run["info"]["artifact_uri"].startswith(shared.second.mlflow_artifacts.as_uri())
+    assert [*shared.second.mlflow_artifacts.rglob("*.json")]
+    assert not shared.first.mlflow_artifacts.exists()
+
+
+def test_a_root_folder_that_was_moved_takes_its_artifacts_with_it(tmp_path: Path) -> None:
+    old, new = Root.at(tmp_path / "old"), Root.at(tmp_path / "new #1")
+    plan = small_plan(old)
+    write_trial(old, plan.trials[0])
+    sync(plan, old.study("small"), tracker(old), [].append)
+    files = {key: run["files"] for key, run in contents(default_uri(old)).items()}
+    assert any(files.values())
+    old.path.rename(new.path)
+    _find_artifacts(default_uri(new), new)  # as `moleflow ui` does
+    assert {key: run["files"] for key, run in contents(default_uri(new)).items()} == files
+    write_trial(new, plan.trials[1])
+    sync(plan, new.study("small"), tracker(new), [].append)
+    found = contents(default_uri(new))
+    assert found[plan.trials[1].key]["files"] == [f"{plan.trials[1].key}.json", "maps.txt"]
+    assert not old.path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 33, b"small\n", b"x" * 1000])
+def test_a_damaged_owner_is_named_and_nothing_is_sent(tmp_path: Path, content: bytes) -> None:
+    root = Root.at(tmp_path)
+    plan = small_plan(root)
+    root.owner.write_bytes(content)
+    with pytest.raises(TrackerRefused, match=str(root.owner)):
+        tracker(root).begin(plan, 1.0)
+    root.owner.unlink()
+    assert owner_of(root) == owner_of(root)
