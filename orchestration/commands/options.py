@@ -41,22 +41,31 @@ def tracking_uri(typed: str | None) -> str | None:
     """
     if typed is not None:
         if HIDDEN in safe_uri(typed):
-            from orchestration.commands.consoles import err
-
-            err.print(
-                "[yellow]warning:[/] --mlflow-uri: all users of this machine can read a command "
-                f"line, and what is secret in it; set {TRACKING_URI} instead"
+            warn(
+                "--mlflow-uri: all users of this machine can read a command line, and what is "
+                f"secret in it; set {TRACKING_URI} instead"
             )
         return check_uri(typed, "--mlflow-uri")
     named = os.environ.get(TRACKING_URI)
     return check_uri(named, TRACKING_URI) if named else None
 
 
+def warn(text: str) -> None:
+    """About a request that is granted."""
+    from rich.markup import escape
+
+    from orchestration.commands.consoles import err
+    from orchestration.hiding import safe_text
+
+    err.print(f"[yellow]warning:[/] {escape(safe_text(text))}")
+
+
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`FIELD=VALUE` with VALUE as JSON where it is that, and as text where not.
+    """`FIELD=VALUE` with VALUE as JSON where it is that, and as text where not. Of two values of a
+    field the last one counts, as scripts add to a common set, and that is said.
 
     Raises:
-        ConfigError: a pair has no `=`, or a field has two values.
+        ConfigError: a pair has no `=`.
     """
     settings: dict[str, Any] = {}
     for pair in pairs:
@@ -68,8 +77,8 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         except (ValueError, RecursionError):
             value = text
         if field in settings and settings[field] != value:
-            raise ConfigError(
-                f"--set {field}: is given twice, as {settings[field]} and as {value}; give it once"
+            warn(
+                f"--set {field}: is given twice, as {settings[field]} and as {value}, which counts"
             )
         settings[field] = value
     return settings

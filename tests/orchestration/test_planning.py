@@ -6,7 +6,7 @@ import pytest
 
 from moleflow import profiles
 from moleflow.data.synthetic import make_synthetic
-from moleflow.errors import ConfigError, StudyError
+from moleflow.errors import StudyError
 from orchestration.commands.options import read_settings
 from orchestration.layout import Root
 from orchestration.plan import Planning, Request, check_report, check_source, write_plan
@@ -82,8 +82,11 @@ def test_a_report_that_is_not_there_is_refused_before_any_trial() -> None:
         check_report(STUDY.model_copy(update={"report": "task_odrer"}))
 
 
-def test_settings_that_are_given_twice_are_refused_where_they_differ() -> None:
+def test_of_settings_that_are_given_twice_the_last_counts_and_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert read_settings(("a=1", "b=2", "a=1")) == {"a": 1, "b": 2}
-    with pytest.raises(ConfigError, match="--set a: is given twice, as 1 and as 2"):
-        read_settings(("a=1", "b=2", "a=2"))
+    assert capsys.readouterr().err == ""
+    assert read_settings(("a=1", "b=2", "a=2")) == {"a": 2, "b": 2}
+    assert "--set a: is given twice, as 1 and as 2" in capsys.readouterr().err
     assert read_settings(("a=" + "[" * 100_000,)) == {"a": "[" * 100_000}
