@@ -18,6 +18,7 @@ from moleflow.data.catalog import ClassData, open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, open_features
+from moleflow.files import read_regular
 from moleflow.saved import load_model
 from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
@@ -55,30 +56,29 @@ def chosen_analyses(what: str) -> list[str]:
     return [name for name in ANALYSES if name in asked or not asked]
 
 
-def finished_records(asked: str, root: Root) -> list[Record]:
+def finished_records(
+    asked: str, root: Root, tell: Callable[[str], None] = lambda text: None
+) -> list[Record]:
     """Every finished trial of a study of that name, or the trial whose key begins so.
+
+    Args:
+        tell: told of files that are not the records that they are named after.
 
     Raises:
         StudyError: there is none, or several trials' keys begin so.
     """
     if asked in root.study_names():
-        found = [r for r in Ledger(root.study(asked)).records() if r.status == "finished"]
+        found = [r for r in Ledger(root.study(asked)).sound(tell) if r.status == "finished"]
         if not found:
             raise StudyError(f"study {asked!r} has no finished trial yet; see `moleflow status`")
         return found
-    return [_one_record(asked, root)]
+    return [_one_record(asked, root, tell)]
 
 
-def _one_record(prefix: str, root: Root) -> Record:
+def _one_record(prefix: str, root: Root, tell: Callable[[str], None]) -> Record:
     names = root.study_names()
-    known = {study: Ledger(root.study(study)).keys() for study in names}
-    found = [
-        (study, key)
-        for study, keys in known.items()
-        for key in keys
-        if prefix and key.startswith(prefix)
-    ]
-    keys = sorted({key for _, key in found})
+    found = [r for name in names for r in Ledger(root.study(name)).sound(tell, prefix)]
+    keys = sorted({r.key for r in found if prefix})
     if not keys:
         hint = f"its studies are {', '.join(names)}" if names else "no study has been run there"
         raise StudyError(f"{prefix!r} is neither a study nor a trial in {root.path}: {hint}")
@@ -86,8 +86,7 @@ def _one_record(prefix: str, root: Root) -> Record:
         raise StudyError(
             f"{prefix!r} begins {len(keys)} trial keys ({', '.join(keys[:5])}); give more letters"
         )
-    records = [Ledger(root.study(study)).read(key) for study, key in found]
-    finished = [r for r in records if r is not None and r.status == "finished"]
+    finished = [r for r in found if r.status == "finished"]
     if not finished:
         raise StudyError(f"trial {keys[0]} did not finish, so there is nothing to analyse")
     return finished[0]
@@ -207,8 +206,13 @@ def _page(record: Record, folder: Path) -> str:
 def _present(folder: Path) -> Iterator[Shown]:
     for name in ANALYSES:
         path = folder / f"{name}.json"
-        if path.exists():
-            yield Shown.model_validate_json(path.read_text(encoding="utf-8"))
+        try:
+            shown = Shown.model_validate_json(read_regular(path))
+        except (OSError, ValueError):  # not made yet, or damaged: it is made when it is asked for
+            continue
+        files = [folder / f"{shown.name}.svg", *(folder / f"{t}.csv" for t in shown.tables)]
+        if shown.name == name and all(file.is_file() for file in files):
+            yield shown
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:

@@ -265,11 +265,11 @@ class Ledger:
             if record is not None:
                 yield record
 
-    def sound(self, tell: Callable[[str], None]) -> Iterator[Record]:
-        """All records; the others are told of and passed over."""
+    def sound(self, tell: Callable[[str], None], prefix: str = "") -> Iterator[Record]:
+        """All records whose keys begin so; misfits among them are told of and passed over."""
         for key in self.keys():
             try:
-                record = self.read(key)
+                record = self.read(key) if key.startswith(prefix) else None
             except MisfitError as error:
                 tell(str(error))
                 continue

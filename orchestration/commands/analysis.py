@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
-from orchestration.commands.consoles import out
+from orchestration.commands.consoles import err, out
 from orchestration.commands.model import DeviceOption, ThreadsOption, prepared
 from orchestration.commands.options import RootOption
 from orchestration.layout import Root
@@ -33,7 +33,7 @@ def analyse(
     )
 
     place, names = Root.at(root), chosen_analyses(what)
-    records = finished_records(trial, place)
+    records = finished_records(trial, place, warn)
     on = prepared(device, threads)
     for record in records:
         out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
@@ -42,6 +42,11 @@ def analyse(
         page = write_analyses(subject, record, names, folder, _say)
         out.print(f"analyses  {escape(str(page))}")
     return DONE
+
+
+def warn(text: str) -> None:
+    """Something that does not end the command."""
+    err.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def _say(name: str) -> None:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ def ls(
     place = Root.at(root)
     opened = _open(store, place)
     found, left = list(opened.entries()), list(opened.leftovers())
-    uses = used_by(place)
+    uses = used_by(place, _warn)
     out.print(_each(found, uses) if entries else _by_kind(found, uses), soft_wrap=False)
     out.print(f"{_count(found)}, {size(_bytes(found))}")
     damaged = [entry for entry in found if entry.damaged]
@@ -144,11 +144,19 @@ class Choice:
         )
 
 
-def used_by(root: Root) -> Uses:
-    """Which studies' records name an entry."""
+def used_by(root: Root, tell: Callable[[str], None] | None = None) -> Uses:
+    """Which studies' records name an entry.
+
+    Args:
+        tell: told of files of the ledger that are no records; what they used is then not known.
+
+    Raises:
+        MisfitError: at the first such file, where nobody is told.
+    """
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for name in root.study_names():
-        for record in Ledger(root.study(name)).records():
+        ledger = Ledger(root.study(name))
+        for record in ledger.records() if tell is None else ledger.sound(tell):
             for kind, keys in record.uses.items():
                 for key in keys:
                     found[kind, key].add(name)
@@ -167,6 +175,10 @@ def running(root: Root) -> list[str]:
 def size(number: int) -> str:
     """Bytes for people."""
     return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.2f} MB"
+
+
+def _warn(text: str) -> None:
+    err.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def _open(store: str | None, root: Root) -> Store:

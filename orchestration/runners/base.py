@@ -70,7 +70,8 @@ def hand_out(schedule: Schedule, folder: StudyFolder) -> Start | None:
 
 def left_to_run(plan: Plan, root: Root) -> list[Trial]:
     """Plan minus ledger, in the plan's order."""
-    done = set(Ledger(root.study(plan.name)).keys())
+    ledger = Ledger(root.study(plan.name))
+    done = set(ledger.keys()) - {one.path.stem for one in ledger.misfits()}
     return [trial for trial in plan.trials if trial.key not in done]
 
 
