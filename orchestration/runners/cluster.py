@@ -36,6 +36,8 @@ PATIENCE = 10.0
 """Seconds in which an address must answer."""
 GB = 1e9
 LOOPBACK = "127.0.0.1"
+FOREIGN = ("RAY_RUNTIME_ENV_HOOK", "RAY_JOB_CONFIG_JSON_ENV_VAR")
+"""How a platform, or `ray job submit`, has workers of its own cluster begin: not those of ours."""
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 AHEAD = 16
 """Trials that may wait for a place on a cluster that was joined, or as many as there is room for if
@@ -92,7 +94,7 @@ def _joined(resources: Resources) -> Generator[None]:
 
 @contextmanager
 def _started(resources: Resources) -> Generator[None]:
-    with scratch_folder() as scratch, _token_of(scratch):
+    with scratch_folder() as scratch, _token_of(scratch), _without(FOREIGN):
         try:
             _start(scratch, resources)
             yield
@@ -102,17 +104,27 @@ def _started(resources: Resources) -> Generator[None]:
 
 
 @contextmanager
-def _token_of(scratch: Scratch) -> Generator[None]:
-    """Ray and all that it starts read the token from its file, whose path they inherit; what is in
-    `runtime_env` instead stands in logs and command lines."""
-    before = {name: os.environ.pop(name, None) for name in TOKENS}
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(scratch.token)
-    AuthenticationTokenLoader.instance().reset_cache()
+def _without(names: Sequence[str]) -> Generator[None]:
+    before = {name: os.environ.pop(name, None) for name in names}
     try:
         yield
     finally:
-        del os.environ["RAY_AUTH_TOKEN_PATH"]
         os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+@contextmanager
+def _token_of(scratch: Scratch) -> Generator[None]:
+    """Ray and all that it starts read the token from its file, whose path they inherit; what is in
+    `runtime_env` instead stands in logs and command lines."""
+    try:
+        with _without(TOKENS):
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(scratch.token)
+            AuthenticationTokenLoader.instance().reset_cache()
+            try:
+                yield
+            finally:
+                del os.environ["RAY_AUTH_TOKEN_PATH"]
+    finally:
         AuthenticationTokenLoader.instance().reset_cache()
 
 

@@ -107,17 +107,19 @@ def test_what_is_wrong_is_not_kept(root: Root, looked: list[str]) -> None:
     assert len(looked) == 2
 
 
-def test_another_process_answers_what_this_one_would_and_raises_the_same(root: Root) -> None:
-    sound, elsewhere = quick(), Root.at(root.path / "elsewhere")
-    vit = {"name": "vit_small_patch14_dinov2", "stages": ["blocks.0"]}
-    with checking_beside([sound], root) as found:
-        assert dict(found()) == check(elsewhere, sound)
-    assert len(list((root.store / "checked").iterdir())) == 1
+def test_another_process_finds_what_this_one_would_and_raises_the_same(
+    root: Root, looked: list[str]
+) -> None:
+    sound = quick()
+    vit = quick(name="vit_small_patch14_dinov2", stages=["blocks.0"])
     with (
-        checking_beside([sound, quick(**vit).updated({"image.size": 100})], root) as found,
+        checking_beside([sound, vit.updated({"image.size": 100})], root) as found,
         pytest.raises(ConfigError, match="no multiple of 14"),
     ):
         found()
+    kept = check(root, sound)
+    assert looked == []
+    assert kept == check(Root.at(root.path / "elsewhere"), sound)
 
 
 def test_a_check_that_nobody_waits_for_leaves_no_process(root: Root) -> None:

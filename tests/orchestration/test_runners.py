@@ -1,6 +1,7 @@
 """Runners: the same trials give the same records wherever they run."""
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -120,11 +121,30 @@ class Wave:
 
 @pytest.fixture(scope="module")
 def connected() -> Iterator[None]:
-    """One cluster for the module: starting one takes seconds."""
+    """One cluster for the module: starting one takes seconds. What a driver below `ray job submit`,
+    or on a platform, inherits says nothing of it."""
     from orchestration.runners.ray_tune import cluster
 
-    with cluster(Resources()):
-        yield
+    with pytest.MonkeyPatch.context() as inherited:
+        inherited.setenv("RAY_RUNTIME_ENV_HOOK", "no.such.hook")
+        foreign = {"runtime_env": {"env_vars": {"PATH": "/nowhere"}}, "metadata": {}}
+        inherited.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(foreign))
+        with cluster(Resources()):
+            yield
+        assert os.environ["RAY_RUNTIME_ENV_HOOK"] == "no.such.hook"
+
+
+def test_workers_have_the_drivers_priority_and_path_and_uv_starts_none(connected) -> None:
+    import ray
+    from ray._private import ray_constants
+
+    def describe() -> tuple[int, str]:
+        return os.getpriority(os.PRIO_PROCESS, 0), os.environ["PATH"]
+
+    priority, path = ray.get(ray.remote(describe).remote())
+    assert priority == os.getpriority(os.PRIO_PROCESS, 0)
+    assert path != "/nowhere"
+    assert not ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +174,7 @@ def records(root: Root) -> list[Record]:
 
 def numbers(record: Record) -> Record:
     """A record without what two runs cannot have in common."""
-    changes: dict[str, object] = {"started": 0.0, "ended": 0.0}
+    changes: dict[str, object] = {"started": 0.0, "ended": 0.0, "spans": ()}
     if record.failure is not None:
         changes["failure"] = record.failure.model_copy(update={"traceback": ""})
     return record.model_copy(update=changes)
