@@ -139,7 +139,7 @@ class Predictor:
         foreign = [name for name in classes if name not in known]
         if foreign:
             raise ModelError(f"classes {', '.join(foreign)} were not learned; {self._known()}")
-        catalog = open_catalog(Path(data), classes)
+        catalog = open_catalog(Path(data), classes, say)
         found = {name: catalog[name] for name in known if name in catalog}
         if not found:
             raise DataError(

@@ -24,6 +24,7 @@ from orchestration.ledger import write_atomically
 from orchestration.preflight import Check
 from orchestration.study import (
     Axis,
+    ClassName,
     Grid,
     Orders,
     Plan,
@@ -50,13 +51,13 @@ class Request(Settings):
     """What a person changed of a study at the command line; None and empty leave it as it is."""
 
     data: str | None = None
-    classes: tuple[str, ...] = ()
+    classes: tuple[ClassName, ...] = ()
     profile: str | None = None
     scenario: str | None = None
-    groups: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[tuple[ClassName, ...], ...] = ()
     orders: int | None = None
-    order: tuple[tuple[str, ...], ...] = ()
-    task0: tuple[str, ...] = ()
+    order: tuple[tuple[ClassName, ...], ...] = ()
+    task0: tuple[ClassName, ...] = ()
     seeds: int | None = None
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
 
@@ -175,7 +176,7 @@ class Planning:
         self._name, self._study, self._root, self._say = name, study, root, say
         self._source = source
         self._data_root = _data_root(study, request, root, say)
-        self._catalog = open_catalog(self._data_root, study.named_classes)
+        self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
         asked = trials_asked(study, names)
         if asked > most:

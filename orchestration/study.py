@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from moleflow.config import BackboneConfig, Config
+from moleflow.data.layout import composed
 from moleflow.data.sequences import (
     Sequence,
     cut,
@@ -34,6 +35,10 @@ MOST_VALUES = 100_000
 """Of one field: more are a slip."""
 METHOD_VERSION = 2
 """Raised whenever the same settings would give other numbers; part of every key."""
+
+
+ClassName = Annotated[str, AfterValidator(composed)]
+"""As the catalog names classes, however their letters are composed."""
 
 
 class Written(Settings):
@@ -68,7 +73,7 @@ class TaskZero(Written):
     """
 
     kind: Literal["task0"] = "task0"
-    classes: tuple[str, ...] = ()
+    classes: tuple[ClassName, ...] = ()
     count: int = 0
 
 
@@ -83,7 +88,7 @@ class Orders(Written):
 
     kind: Literal["orders"] = "orders"
     count: int = 1
-    named: tuple[tuple[str, ...], ...] = ()
+    named: tuple[tuple[ClassName, ...], ...] = ()
     """These orders instead: each names every class, or every group as `a+b`."""
 
 
@@ -103,11 +108,11 @@ class Study(Written):
 
     question: str
     base: Config
-    classes: tuple[str, ...] = ()
+    classes: tuple[ClassName, ...] = ()
     """Classes to learn; empty: those of the groups, or all that the data root holds."""
     scenario: str = "1-1"
     """How an order is cut into tasks: `a-b`, or `joint` (see `moleflow.data.sequences`)."""
-    groups: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[tuple[ClassName, ...], ...] = ()
     """Explicit tasks instead of a scenario; orders then permute them."""
     axes: tuple[Axis, ...] = ()
     seeds: tuple[int, ...] = (0,)

@@ -12,6 +12,7 @@ from pathlib import Path
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import Findings, findings
 from moleflow.data.layout import Layout, first_named
+from moleflow.data.listing import is_text, shown
 from moleflow.data.opening import unusable
 from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
@@ -20,18 +21,38 @@ from moleflow.errors import DataError
 __all__ = ["ClassData", "Picture", "check_pictures", "fingerprint", "open_catalog", "open_training"]
 
 
-def open_catalog(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassData]:
+Say = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Nobody listens."""
+
+
+def open_catalog(
+    root: Path, classes: Sequence[str] = (), say: Say = silent
+) -> dict[str, ClassData]:
     """The named classes below `root` (all, if none is named), sorted by name.
+
+    `say` is told what lies there and is not taken.
 
     Raises:
         DataError: the folder, a class or one of its parts is missing, only some masks are there,
             or the folder holds classes of several layouts.
     """
     layout = recognise(root)
-    return {name: _open_class(layout, name) for name in layout.chosen(classes)}
+    catalog = {name: _open_class(layout, name) for name in layout.chosen(classes)}
+    if say is not silent:
+        for line in () if classes else layout.unreadable.values():
+            say(line)
+        for name, data in catalog.items():
+            for line in (*layout.untaken(data), *layout.remarks(data)):
+                say(f"{name}: {line}")
+    return catalog
 
 
-def open_training(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassData]:
+def open_training(
+    root: Path, classes: Sequence[str] = (), say: Say = silent
+) -> dict[str, ClassData]:
     """As `open_catalog`, but of training pictures alone: a new product has no defects yet.
 
     Raises:
@@ -39,7 +60,14 @@ def open_training(root: Path, classes: Sequence[str] = ()) -> dict[str, ClassDat
             classes of several layouts.
     """
     layout = recognise(root)
-    return {name: _open_training(layout, name) for name in layout.chosen(classes)}
+    catalog = {name: _open_training(layout, name) for name in layout.chosen(classes)}
+    if say is not silent:
+        for line in () if classes else layout.unreadable.values():
+            say(line)
+        for name, data in catalog.items():
+            for line in layout.untaken_of_training(data):
+                say(f"{name}: {line}")
+    return catalog
 
 
 def check_pictures(data: ClassData, progress: Callable[[int], None] | None = None) -> Findings:
@@ -132,4 +160,7 @@ def _complete(layout: Layout, data: ClassData, problems: Sequence[str]) -> Class
 
 
 def _missing(file: Path) -> str:
+    """Why a file cannot be taken; empty if it can."""
+    if not is_text(str(file)):
+        return f"{shown(file)}: its name is not UTF-8, so it cannot be written down; rename it"
     return unusable(file) if os.path.lexists(file) else f"{file}: is not there"

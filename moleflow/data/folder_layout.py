@@ -1,76 +1,179 @@
-"""Layouts whose folders say what a picture is: MVTec AD and MPDD, and BTAD.
+"""Layouts whose folders say what a picture is: MVTec AD and MPDD, BTAD, MVTec LOCO, MVTec AD 2.
 
 CLASS/train/GOOD/*, CLASS/test/GOOD/*, CLASS/test/DEFECT/* and, for each anomalous picture,
 CLASS/ground_truth/DEFECT/<stem>_mask.png (or <stem>.png, as in BTAD; or another suffix).
 GOOD is `good`, in BTAD `ok`. A class without any mask is allowed; it has no pixel metrics.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from moleflow.data.layout import Layout, Places
 from moleflow.data.listing import folders, images
 from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture
+from moleflow.data.strays import (
+    beside_pictures,
+    is_like,
+    loose,
+    other_folders,
+    said_of_masks,
+    said_of_unused,
+    twice,
+    unused_masks,
+)
+
+
+@dataclass(frozen=True)
+class FolderNames:
+    """What a layout calls its folders."""
+
+    title: str
+    good: str = GOOD
+    test: str = "test"
+    truth: str = "ground_truth"
+    mask_folders: bool = False
+    """Whether the masks of a picture lie in a folder called like it: one for each defect."""
+
+    @property
+    def mask(self) -> str:
+        inner = "<stem>/*.png" if self.mask_folders else "<stem>_mask.*"
+        return f"{self.truth}/<defect>/{inner}"
+
+
+MVTEC = FolderNames("MVTec layout")
+BTAD = FolderNames("BTAD", good="ok")
+LOCO = FolderNames("MVTec LOCO", mask_folders=True)
+AD2 = FolderNames("MVTec AD 2", test="test_public", truth="test_public/ground_truth")
 
 
 class FolderLayout(Layout):
     """Classes whose splits and defects are folders; normal pictures are in those called `good`."""
 
-    def __init__(self, root: Path, title: str, good: str, names: list[str]):
+    def __init__(self, root: Path, names: FolderNames, classes: dict[str, Path]):
+        """Args:
+        classes: their folders, by name.
+        """
         super().__init__(root)
-        self.title = title
-        self._good = good
+        self.title = names.title
         self._names = names
+        self._classes = classes
         self.places = Places(
-            train=f"under train/{good}",
-            test="under test",
-            test_good=f"under test/{good}",
-            test_anomalous="under test/<defect>",
+            train=f"under train/{names.good}",
+            test=f"under {names.test}",
+            test_good=f"under {names.test}/{names.good}",
+            test_anomalous=f"under {names.test}/<defect>",
             looked=f" (looked for {', '.join(SUFFIXES)})",
         )
 
     def class_names(self) -> list[str]:
-        return self._names
+        return sorted(self._classes)
 
     def read_class(self, name: str) -> ClassData:
-        folder = self.root / name
-        train = tuple(Picture(path, GOOD) for path in images(folder / "train" / self._good))
+        folder, names = self._classes[name], self._names
+        train = tuple(Picture(path, GOOD) for path in images(folder / "train" / names.good))
         test = tuple(
             picture
-            for defect in folders(folder / "test")
-            for picture in self._sorted_into(defect, folder / "ground_truth" / defect.name)
+            for defect in self._sorts(folder)
+            for picture in self._sorted_into(defect, folder / names.truth / defect.name)
         )
         return ClassData(name, train, test)
 
+    def contradictions(self, name: str) -> list[str]:
+        folder, names = self._classes[name], self._names
+        return [
+            f"{inner}: is it {names.good}? Rename it so (upper and lower case count)"
+            for split in ("train", names.test)
+            for inner in folders(folder / split)
+            if inner.name.lower() == names.good and inner.name != names.good
+        ]
+
     def mask_advice(self, picture: Picture) -> str:
+        truth = self._names.truth
         return (
-            f"Add ground_truth/{picture.defect}/{picture.path.stem}_mask.png, or remove "
-            "ground_truth to go without pixel metrics"
+            f"Add {truth}/{picture.defect}/{picture.path.stem}_mask.png, or remove "
+            f"{truth} to go without pixel metrics"
         )
 
     def problems(self, data: ClassData) -> list[str]:
-        return [*super().problems(data), *self._stray_masks(data)]
+        return [*super().problems(data), *twice(data.test), *self._stray_masks(data)]
+
+    def untaken_of_training(self, data: ClassData) -> list[str]:
+        folder, good = self._classes[data.name], self._names.good
+        return [*loose(folder / "train"), *beside_pictures(folder / "train" / good)]
+
+    def untaken(self, data: ClassData) -> list[str]:
+        folder, names = self._classes[data.name], self._names
+        truth = folder / names.truth
+        found = [
+            *self.untaken_of_training(data),
+            *loose(folder / names.test),
+            *(line for sort in self._sorts(folder) for line in beside_pictures(sort)),
+        ]
+        strays = [path for path in unused_masks(truth, data.test) if not self._is_of_good(path)]
+        if strays and data.masks:
+            found.append(said_of_masks(strays, truth, names.mask))
+        found += [
+            said_of_masks(masks, other, names.mask)
+            for other, masks in self._other_folders(folder)
+            if not data.masks and is_like(other.name, Path(names.truth).name)
+        ]
+        return found
+
+    def remarks(self, data: ClassData) -> list[str]:
+        folder, names = self._classes[data.name], self._names
+        others = [
+            *other_folders(folder / "train", (names.good,)),
+            *(
+                (other, found)
+                for other, found in self._other_folders(folder)
+                if data.masks or not is_like(other.name, Path(names.truth).name)
+            ),
+        ]
+        return [said_of_unused(other, found) for other, found in others]
+
+    def _other_folders(self, folder: Path) -> list[tuple[Path, list[Path]]]:
+        known = ("train", self._names.test, Path(self._names.truth).parts[0])
+        return list(other_folders(folder, known))
+
+    def _sorts(self, folder: Path) -> list[Path]:
+        """Folders of test pictures: one for normal ones, and for each defect."""
+        test = folder / self._names.test
+        return [path for path in folders(test) if path != folder / self._names.truth]
+
+    def _is_of_good(self, mask: Path) -> bool:
+        return mask.parent.name in (self._names.good, GOOD)
 
     def _stray_masks(self, data: ClassData) -> list[str]:
         """Masks of which none fits a picture by name would be left out without a word."""
-        defects = {picture.defect for picture in data.test if picture.anomalous}
-        ground_truth = self.root / data.name / "ground_truth"
-        masks = [path for defect in sorted(defects) for path in images(ground_truth / defect)]
-        if data.masks or not masks:
+        truth = self._classes[data.name] / self._names.truth
+        strays = [] if data.masks else unused_masks(truth, data.test)
+        if not strays or not data.test_anomalous:
             return []
-        stem = next(picture.path.stem for picture in data.test if picture.anomalous)
+        first = next(picture for picture in data.test if picture.anomalous)
+        named = f"{self._names.truth}/{first.defect}/{first.path.stem}_mask.png"
         return [
-            f"{self.where(data.name)} has masks, but none is named after its picture; the first "
-            f"is {masks[0]}. Name them like {stem}_mask.png, or remove ground_truth to go "
-            "without pixel metrics"
+            f"{self.where(data.name)} has {len(strays)} masks, but none is named after its "
+            f"picture; the first is {strays[0]}. Name them like {named.rpartition('/')[2]}, in "
+            f"{named.rpartition('/')[0]}, or remove {self._names.truth} to go without pixel metrics"
         ]
 
-    def _sorted_into(self, folder: Path, ground_truth: Path) -> list[Picture]:
-        """The pictures of one folder below test/, each with its mask."""
-        if folder.name in (self._good, GOOD):
+    def _sorted_into(self, folder: Path, truth: Path) -> list[Picture]:
+        """The pictures of one folder of test pictures, each with its masks."""
+        if folder.name in (self._names.good, GOOD):
             return [Picture(path, GOOD) for path in images(folder)]
-        masks = {path.stem: path for path in images(ground_truth)}
+        pictures = images(folder)
+        if self._names.mask_folders:
+            found = {path.name: images(path) for path in folders(truth)}
+            return [_with_masks(path, folder.name, found.get(path.stem, ())) for path in pictures]
+        masks = {path.stem: path for path in images(truth)}
         return [
             Picture(path, folder.name, masks.get(f"{path.stem}_mask") or masks.get(path.stem))
-            for path in images(folder)
+            for path in pictures
         ]
+
+
+def _with_masks(path: Path, defect: str, masks: Sequence[Path]) -> Picture:
+    first, *others = masks or (None,)
+    return Picture(path, defect, first, tuple(mask for mask in others if mask is not None))

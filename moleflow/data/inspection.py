@@ -7,6 +7,7 @@ from pathlib import Path
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import findings
 from moleflow.data.layout import Layout
+from moleflow.data.listing import is_text, shown
 from moleflow.data.pictures import ClassData
 from moleflow.data.recognition import recognise
 
@@ -36,6 +37,8 @@ class Inspection:
     root: Path
     layout: str
     classes: tuple[ClassInspection, ...]
+    remarks: tuple[str, ...] = ()
+    """Of folders that may be classes, and cannot be read."""
 
     @property
     def problems(self) -> int:
@@ -71,18 +74,27 @@ def inspect(
         else ClassInspection(name, tuple(contradictions[name]))
         for name in contradictions
     )
-    return Inspection(root, layout.title, tuple(found))
+    passed = () if classes else tuple(layout.unreadable.values())
+    return Inspection(root, layout.title, tuple(found), passed)
 
 
 def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None]) -> ClassInspection:
     seen: list[Examined] = []
+    nameless = [
+        f"{shown(file)}: its name is not UTF-8, so it cannot be written down; rename it"
+        for picture in (*data.train, *data.test)
+        for file in picture.files
+        if not is_text(str(file))
+    ]
     for picture in (*data.train, *data.test):
         seen.append(examine(picture))
         advance()
     train, test = seen[: len(data.train)], seen[len(data.train) :]
     found = findings(train, test)
     problems = [
+        *nameless,
         *layout.problems(data),
+        *layout.untaken(data),
         *_without_mask(data),
         *(problem for one in seen for problem in one.problems),
         *found.faults,
@@ -90,11 +102,11 @@ def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None])
     ]
     return ClassInspection(
         data.name,
-        tuple(problems),
+        tuple(map(shown, problems)),
         data,
         tuple(sorted({one.size for one in seen if one.size is not None})),
         tuple(sorted({one.mode for one in seen if one.mode is not None})),
-        (*found.remarks, *([found.cut_off] if found.cut_off else [])),
+        (*layout.remarks(data), *found.remarks, *([found.cut_off] if found.cut_off else [])),
     )
 
 

@@ -1,6 +1,7 @@
 """How a root folder holds its classes, and what every class must have whatever the layout."""
 
 import difflib
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Layout(ABC):
 
     def __init__(self, root: Path):
         self.root = root
+        self.unreadable: dict[str, str] = {}
+        """Folders that may be classes, and why that cannot be told."""
 
     @abstractmethod
     def class_names(self) -> list[str]:
@@ -48,14 +51,28 @@ class Layout(ABC):
     def mask_advice(self, picture: Picture) -> str:
         """What to do about an anomalous picture without a mask among others that have one."""
 
+    def untaken(self, data: ClassData) -> list[str]:
+        """Files that look as if they were meant to be taken, and are not."""
+        return self.untaken_of_training(data)
+
+    def untaken_of_training(self, data: ClassData) -> list[str]:
+        """Those of them beside the training pictures."""
+        return []
+
+    def remarks(self, data: ClassData) -> list[str]:
+        """Files that are left out on purpose."""
+        return []
+
     def chosen(self, classes: Sequence[str]) -> list[str]:
         """The given classes (all, if none is given), sorted.
 
         Raises:
             DataError: there is no such class; with close names and all there are.
         """
-        known = self.class_names()
+        known, classes = self.class_names(), [composed(name) for name in classes]
         for name in classes:
+            if name in self.unreadable and name not in known:
+                raise DataError(self.unreadable[name])
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=3)
                 hint = f"; did you mean {' or '.join(close)}?" if close else ""
@@ -126,3 +143,8 @@ def first_named(lines: list[str]) -> str:
     """The first ten lines, and how many more there are."""
     more = len(lines) - MAX_NAMED
     return "\n".join(lines[:MAX_NAMED] + ([f"and {more} more"] if more > 0 else []))
+
+
+def composed(name: str) -> str:
+    """A name in the form in which keyboards write it: some systems store `ü` as two letters."""
+    return unicodedata.normalize("NFC", name)

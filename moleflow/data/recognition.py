@@ -1,21 +1,33 @@
 """Which layout a root folder is in, told from the folders of its classes alone."""
 
+from collections.abc import Set
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from moleflow.data.folder_layout import FolderLayout
-from moleflow.data.layout import Layout
-from moleflow.data.listing import folders
+from moleflow.data.folder_layout import AD2, BTAD, LOCO, MVTEC, FolderLayout
+from moleflow.data.layout import Layout, composed
+from moleflow.data.listing import folders, is_text, shown
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout
 from moleflow.errors import DataError
 
-Kind = Literal["MVTec layout", "BTAD", "VisA"]
+LOCO_DEFECTS = ("logical_anomalies", "structural_anomalies")
+VISA = "VisA"
+FOLDERS = {names.title: names for names in (MVTEC, BTAD, LOCO, AD2)}
 
-GOOD_FOLDERS: dict[Kind, str] = {"MVTec layout": "good", "BTAD": "ok"}
+
+@dataclass
+class Found:
+    """What the folders of a root are."""
+
+    kinds: dict[Path, str] = field(default_factory=dict[Path, str])
+    """Title of the layout of each class."""
+    unreadable: dict[str, str] = field(default_factory=dict[str, str])
+    """Folders that may be classes, and why that cannot be told."""
 
 
 def recognise(root: Path) -> Layout:
-    """The layout of a data set: MVTec (also MPDD, or converted from any other), BTAD or VisA.
+    """The layout of a data set: MVTec AD (also MPDD, or converted from any other), MVTec LOCO,
+    MVTec AD 2, BTAD or VisA.
 
     Raises:
         DataError: there is no such folder, it holds no class or classes of several layouts, or
@@ -29,47 +41,103 @@ def recognise(root: Path) -> Layout:
             raise DataError(
                 f"{root}: is itself a class (it holds {sign}/); use its parent, {root.parent}"
             )
-    kinds = _kinds(root)
-    if len(set(kinds.values())) > 1:
-        raise DataError(_mixed(root, kinds))
+    found = _look(root)
+    layout = _layout(root, found)
+    layout.unreadable = found.unreadable
+    return layout
+
+
+def _layout(root: Path, found: Found) -> Layout:
+    titles = set(found.kinds.values())
+    if len(titles) > 1:
+        raise DataError(_mixed(root, found.kinds))
     listed = (root / SPLIT_CSV).is_file()
-    if "VisA" in kinds.values() and not listed:
+    if VISA in titles and not listed:
         raise DataError(
             f"{root}: holds VisA's pictures (CLASS/Data/Images) but not {SPLIT_CSV}, which says "
             "what is for training and what for testing; add it from the VisA archive"
         )
-    if "VisA" in kinds.values() or (not kinds and listed):
+    if VISA in titles or (not titles and listed):
         return VisaLayout(root)
-    if not kinds:
-        raise DataError(_no_class(root))
-    kind = next(iter(kinds.values()))
-    return FolderLayout(root, kind, GOOD_FOLDERS[kind], sorted(kinds))
+    if not titles:
+        raise DataError(_no_class(root, found))
+    return FolderLayout(root, FOLDERS[titles.pop()], _named(found))
 
 
-def _kinds(root: Path) -> dict[str, Kind]:
-    return {folder.name: kind for folder in folders(root) if (kind := _kind(folder)) is not None}
+def _named(found: Found) -> dict[str, Path]:
+    """Classes by their names, in the form in which they are typed.
 
-
-def _kind(folder: Path) -> Kind | None:
-    """What layout a class is in. One that was converted in place counts as what it became."""
-    for split in ("train", "test"):
-        good, ok = ((folder / split / name).is_dir() for name in ("good", "ok"))
-        if good and ok and split == "train":
+    Raises:
+        DataError: two names are the same when typed.
+    """
+    classes: dict[str, Path] = {}
+    for folder in found.kinds:
+        name = composed(folder.name)
+        if name in classes:
             raise DataError(
-                f"{folder}: holds train/good (MVTec layout) and train/ok (BTAD); keep one of them"
+                f"{classes[name]!s} and {folder.name!a}: both names read {name!r} (one is composed "
+                "of other characters); rename one of them"
             )
-        if good:
-            return "MVTec layout"
-        if ok:
-            return "BTAD"
-    if (folder / "train").is_dir() or (folder / "test").is_dir():
-        return "MVTec layout"
-    return "VisA" if (folder / "Data" / "Images").is_dir() else None
+        classes[name] = folder
+    return classes
 
 
-def _mixed(root: Path, kinds: dict[str, Kind]) -> str:
+def _look(root: Path) -> Found:
+    found = Found()
+    for folder in folders(root):
+        if not is_text(folder.name):
+            found.unreadable[shown(folder)] = (
+                f"{shown(folder)}: its name is not UTF-8, so it cannot be named; rename it"
+            )
+            continue
+        try:
+            content = {path.name for path in folders(folder)}
+        except DataError as error:
+            found.unreadable[composed(folder.name)] = str(error)
+            continue
+        kind = _kind(folder, content)
+        if kind is not None:
+            found.kinds[folder] = kind
+    return found
+
+
+def _kind(folder: Path, content: Set[str]) -> str | None:
+    """What layout a class is in. One that was converted in place counts as what it became.
+
+    Args:
+        content: names of its folders.
+    """
+    train = _names_in(folder / "train") if "train" in content else set[str]()
+    test = _names_in(folder / "test") if "test" in content else set[str]()
+    if {"good", "ok"} <= train:
+        raise DataError(
+            f"{folder}: holds train/good (MVTec layout) and train/ok (BTAD); keep one of them"
+        )
+    if "test_public" in content:
+        return AD2.title
+    if test.intersection(LOCO_DEFECTS):
+        return LOCO.title
+    for split in (train, test):
+        if "good" in split:
+            return MVTEC.title
+        if "ok" in split:
+            return BTAD.title
+    if {"train", "test"} & content:
+        return MVTEC.title
+    return VISA if "Data" in content and (folder / "Data" / "Images").is_dir() else None
+
+
+def _names_in(folder: Path) -> set[str]:
+    """Names of the folders in a folder; none where it may not be read, which is told later."""
+    try:
+        return {path.name for path in folders(folder)}
+    except DataError:
+        return set()
+
+
+def _mixed(root: Path, kinds: dict[Path, str]) -> str:
     groups = [
-        f"{kind}: {', '.join(name for name in sorted(kinds) if kinds[name] == kind)}"
+        f"{kind}: {', '.join(sorted(path.name for path in kinds if kinds[path] == kind))}"
         for kind in sorted(set(kinds.values()))
     ]
     return (
@@ -78,14 +146,24 @@ def _mixed(root: Path, kinds: dict[str, Kind]) -> str:
     )
 
 
-def _no_class(root: Path) -> str:
-    below = [folder for folder in folders(root) if _kinds(folder)]
+def _no_class(root: Path, found: Found) -> str:
+    below = [folder for folder in folders(root) if _holds_classes(folder)]
     remedy = (
         f"did you mean {below[0]}?"
         if below
         else "name the folder that holds the classes with --data"
     )
-    return (
-        f"{root}: holds no class (no folder with train/good, train/ok or Data/Images in it); "
-        f"{remedy}"
+    return "\n".join(
+        [
+            f"{root}: holds no class (no folder with train/good, train/ok or Data/Images in it); "
+            f"{remedy}",
+            *found.unreadable.values(),
+        ]
     )
+
+
+def _holds_classes(folder: Path) -> bool:
+    try:
+        return bool(_look(folder).kinds)
+    except DataError:
+        return False

@@ -28,8 +28,8 @@ def check(
 ) -> int:
     """Show what a data set holds, and everything that is wrong with it.
 
-    Layouts: MVTec AD and any folder like it (MPDD), BTAD, VisA. The exit code is 0 when nothing is
-    wrong, 1 when something is, 2 when the folder cannot be opened.
+    Layouts: MVTec AD and any folder like it (MPDD), MVTec LOCO, MVTec AD 2, BTAD, VisA. The exit
+    code is 0 when nothing is wrong, 1 when something is, 2 when the folder cannot be opened.
     """
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("decoding", total=None)
@@ -60,11 +60,11 @@ def _print(found: Inspection) -> None:
             out.print(Text(f"{one.name}: {_count(len(one.problems), 'problem')}", style="bold red"))
             for problem in one.problems:
                 out.print(Text(f"  {problem}"))
-    for one in found.classes:
-        for remark in one.remarks:
-            out.print(Text(f"{one.name}: {remark}"))
+    told = [f"{one.name}: {remark}" for one in found.classes for remark in one.remarks]
+    for remark in (*found.remarks, *told):
+        out.print(Text(remark))
     if not found.problems:
-        remarks = sum(len(one.remarks) for one in found.classes)
+        remarks = len(found.remarks) + len(told)
         more = f", but see the {_count(remarks, 'remark')} above" if remarks else ""
         out.print(f"nothing is wrong{more}")
 

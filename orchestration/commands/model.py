@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.data.catalog import open_training
+from moleflow.data.layout import composed
 from moleflow.data.sequences import in_scenario, task_name
 from moleflow.errors import ConfigError, DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
@@ -75,13 +76,16 @@ def train(
     from orchestration.store.store import Store
     from orchestration.training import SequenceTraining
 
+    classes = tuple(map(composed, classes))
     config = named_profile(profile).updated(absolute_weights(read_settings(settings)))
     place = Root.at(root)
     place.claim()
     if out_folder is not None:
         _refuse_existing(out_folder)
         check_writable(out_folder)
-    catalog = open_training(data.expanduser().resolve(), classes)
+    catalog = open_training(
+        data.expanduser().resolve(), classes, lambda line: err.print(escape(line))
+    )
     sequence = in_scenario(classes or tuple(catalog), scenario)
     found = {name: checked(data, place) for name, data in catalog.items()}
     for name, one in found.items():
@@ -172,6 +176,7 @@ def evaluate(
     from moleflow.predictor import load
 
     prepared(device, threads)
+    classes = tuple(map(composed, classes))
     if csv_file is not None:
         check_writable(csv_file)
     predictor = load(model, weights, device)
@@ -204,6 +209,7 @@ def learn(
     from moleflow.predictor import load
 
     prepared(device, threads)
+    classes = tuple(map(composed, classes))
     predictor = load(model, weights, device)
     check_writable(model / "model.json")
     try:

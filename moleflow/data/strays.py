@@ -1,0 +1,100 @@
+"""What lies in a class's folders and is not taken, told rather than passed over."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from moleflow.data.listing import images_below, is_picture, listed
+from moleflow.data.opening import SUFFIXES
+from moleflow.data.pictures import Picture
+
+FOREIGN = (
+    *(".gif", ".jp2", ".j2k", ".jpe", ".jfif", ".heic", ".heif", ".avif", ".jxl", ".pgm", ".ppm"),
+    *(".pnm", ".pbm", ".tga", ".psd", ".dng", ".raw", ".cr2", ".nef", ".arw", ".exr", ".hdr"),
+    *(".npy", ".npz", ".mat", ".dcm", ".svg", ".eps", ".pdf", ".ico"),
+)
+"""Suffixes of pictures that are not read."""
+LIKE_MASKS = ("gt", "mask", "masks", "label", "labels", "annotation", "annotations")
+
+
+def beside_pictures(folder: Path) -> Iterator[str]:
+    """Pictures in a folder's folders, and files of other kinds, where only pictures are read."""
+    content = listed(folder)
+    below = [path for inner, is_folder in content if is_folder for path in images_below(inner)]
+    if below:
+        yield (
+            f"{folder}: {_pictures(below)} in folders below it {_are(below)} not taken; the first "
+            f"is {below[0]}. Move them up, into {folder.name}"
+        )
+    foreign = [path for path, is_folder in content if not is_folder and _is_foreign(path)]
+    if foreign:
+        kinds = ", ".join(f"{n} {s}" for s, n in Counter(p.suffix for p in foreign).items())
+        yield (
+            f"{folder}: {len(foreign)} files of other kinds than are read ({kinds}) are not taken; "
+            f"the first is {foreign[0]}. Save them as one of {', '.join(SUFFIXES)}"
+        )
+
+
+def loose(folder: Path) -> Iterator[str]:
+    """Pictures in a folder whose folders say what its pictures are."""
+    found = [path for path, is_folder in listed(folder) if not is_folder and is_picture(path)]
+    if found:
+        yield (
+            f"{folder}: {_pictures(found)} in no folder of a kind {_are(found)} not taken; the "
+            f"first is {found[0]}"
+        )
+
+
+def unused_masks(truth: Path, test: Sequence[Picture]) -> list[Path]:
+    """Masks that belong to no picture."""
+    used = {mask for picture in test for mask in picture.masks}
+    return [path for path in images_below(truth) if path not in used]
+
+
+def said_of_masks(unused: Sequence[Path], truth: Path, expected: str) -> str:
+    """What is said of masks that belong to no picture."""
+    return (
+        f"{truth}: {len(unused)} mask{'s' * (len(unused) > 1)} belong{'s' * (len(unused) == 1)} to "
+        f"no picture and {_are(unused)} not taken; the first is {unused[0]}. Expected is {expected}"
+    )
+
+
+def other_folders(folder: Path, known: Collection[str]) -> Iterator[tuple[Path, list[Path]]]:
+    """Folders of a class that are not read, with the pictures in them."""
+    for path, is_folder in listed(folder):
+        if is_folder and path.name not in known and (found := images_below(path)):
+            yield path, found
+
+
+def is_like(name: str, truth: str) -> bool:
+    """Whether a folder's name looks as if masks were in it."""
+    plain = name.lower().replace("-", "_").replace(" ", "_").rstrip("s")
+    return plain in (truth, truth.replace("_", "")) or name.lower() in LIKE_MASKS
+
+
+def said_of_unused(folder: Path, found: Sequence[Path]) -> str:
+    return f"{folder}: {_pictures(found)} {_are(found)} not used"
+
+
+def twice(test: Sequence[Picture]) -> Iterator[str]:
+    """Masks that fit several pictures by name, so that nobody knows whose they are."""
+    owners: dict[Path, list[Path]] = {}
+    for picture in test:
+        for mask in picture.masks:
+            owners.setdefault(mask, []).append(picture.path)
+    for mask, pictures in owners.items():
+        if len(pictures) > 1:
+            names = " and ".join(path.name for path in pictures)
+            yield f"{mask}: by its name it is the mask of both {names}; rename one, and its mask"
+
+
+def _is_foreign(path: Path) -> bool:
+    return path.suffix.lower() in FOREIGN
+
+
+def _pictures(found: Sequence[Path]) -> str:
+    return f"{len(found)} picture{'s' * (len(found) > 1)}"
+
+
+def _are(found: Sequence[Path]) -> str:
+    return "are" if len(found) > 1 else "is"

@@ -1,0 +1,199 @@
+"""Laws of what is not taken: it is told, and what would make numbers wrong is refused."""
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moleflow.data.catalog import open_catalog, open_training
+from moleflow.data.inspection import inspect
+from moleflow.errors import DataError
+from orchestration.plan import Request
+
+Make = Callable[..., Path]
+NOBODY = 65534
+
+
+@pytest.fixture
+def bottle(tmp_path: Path, mvtec_class: Make) -> Path:
+    return mvtec_class(tmp_path / "data/bottle")
+
+
+def _copy(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(source, target))
+
+
+def _told(bottle: Path) -> tuple[list[str], list[str]]:
+    """What a study is told of a class, and what `data check` calls a problem."""
+    said: list[str] = []
+    open_catalog(bottle.parent, say=said.append)
+    return said, [problem for one in inspect(bottle.parent).classes for problem in one.problems]
+
+
+def _inner(bottle: Path) -> str:
+    _copy(bottle / "train/good/000.png", bottle / "train/good/more/0.png")
+    return "1 picture in folders below it is not taken; the first is"
+
+
+def _gif(bottle: Path) -> str:
+    _copy(bottle / "test/good/000.png", bottle / "test/broken/x.GIF")
+    return "1 files of other kinds than are read (1 .GIF) are not taken"
+
+
+def _loose(bottle: Path) -> str:
+    _copy(bottle / "test/good/000.png", bottle / "test/x.png")
+    return "1 picture in no folder of a kind is not taken"
+
+
+def _stray_mask(bottle: Path) -> str:
+    _copy(bottle / "ground_truth/broken/000_mask.png", bottle / "ground_truth/broken/7_mask.png")
+    return "1 mask belongs to no picture and is not taken; the first is"
+
+
+@pytest.mark.parametrize("lay", [_inner, _gif, _loose, _stray_mask])
+def test_what_looks_meant_and_is_not_taken_is_told(bottle: Path, lay: Callable[[Path], str]):
+    expected = lay(bottle)
+    said, problems = _told(bottle)
+    assert [line for line in said if expected in line] and len(said) == 1
+    assert [line for line in problems if expected in line] and len(problems) == 1
+
+
+def test_a_sound_class_is_told_nothing_of(bottle: Path):
+    (bottle / "license.txt").write_text("free")
+    (bottle / "train/good/Thumbs.db").write_text("")
+    assert _told(bottle) == ([], [])
+
+
+def test_pictures_that_are_left_out_on_purpose_are_no_problem(bottle: Path):
+    for place in ("validation/good/0.png", "train/broken/0.png", "train/broken/1.png"):
+        _copy(bottle / "test/good/000.png", bottle / place)
+    said, problems = _told(bottle)
+    assert problems == []
+    assert said == [
+        f"bottle: {bottle}/train/broken: 2 pictures are not used",
+        f"bottle: {bottle}/validation: 1 picture is not used",
+    ]
+
+
+def _folders_of_masks(truth: Path) -> None:
+    for number in range(2):
+        mask = truth / f"broken/00{number}_mask.png"
+        _copy(mask, truth / f"broken/00{number}/000.png")
+        mask.unlink()
+
+
+def _flat(truth: Path) -> None:
+    for mask in (truth / "broken").iterdir():
+        mask.rename(truth / mask.name)
+
+
+def _other_case(truth: Path) -> None:
+    (truth / "broken").rename(truth / "Broken")
+
+
+@pytest.mark.parametrize("move", [_folders_of_masks, _flat, _other_case])
+def test_masks_in_other_places_are_refused_if_none_is_taken(
+    bottle: Path, move: Callable[[Path], None]
+):
+    move(bottle / "ground_truth")
+    with pytest.raises(
+        DataError, match=r"has 2 masks, but none .*Name them like 000_mask\.png, in"
+    ):
+        open_catalog(bottle.parent)
+
+
+@pytest.mark.parametrize("name", ["Ground_Truth", "ground-truth", "masks", "GT"])
+def test_a_folder_that_may_hold_the_masks_is_told(bottle: Path, name: str):
+    (bottle / "ground_truth").rename(bottle / name)
+    _, problems = _told(bottle)
+    assert [line for line in problems if f"{bottle}/{name}: 2 masks belong to no picture" in line]
+
+
+def test_one_mask_for_two_pictures_is_refused(bottle: Path):
+    Image.fromarray(np.zeros((7, 9), np.uint8)).save(bottle / "test/broken/000.jpg")
+    with pytest.raises(DataError, match=r"000_mask\.png: by its name .* 000\.jpg and 000\.png"):
+        open_catalog(bottle.parent)
+
+
+def test_normal_pictures_in_a_folder_of_other_case_are_not_called_a_defect(bottle: Path):
+    (bottle / "test/good").rename(bottle / "test/Good")
+    with pytest.raises(DataError, match=r"test/Good: is it good\? Rename it so"):
+        open_catalog(bottle.parent)
+
+
+@pytest.fixture
+def readable(tmp_path_factory: pytest.TempPathFactory, mvtec_class: Make) -> Path:
+    """A data set that others may look into."""
+    root = tmp_path_factory.mktemp("shared")
+    for folder in (root, *list(root.parents)[:2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    for name in ("bottle", "cable"):
+        mvtec_class(root / name)
+    return root
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Callable[[], None]]:
+    """Call it to be another user, whom permissions bind."""
+    root = os.geteuid() == 0
+    yield lambda: os.seteuid(NOBODY) if root else None
+    if root:
+        os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_read_is_no_class(readable: Path, as_nobody: Callable[[], None]):
+    (readable / "cable").chmod(0)
+    as_nobody()
+    said: list[str] = []
+    assert list(open_catalog(readable, say=said.append)) == ["bottle"]
+    assert said == [
+        f"{readable}/cable: the folder may not be read (permission denied); change its permissions"
+    ]
+    with pytest.raises(DataError, match="cable: the folder may not be read"):
+        open_catalog(readable, ["cable"])
+
+
+def test_a_class_with_a_folder_that_may_not_be_read_is_refused(
+    readable: Path, as_nobody: Callable[[], None]
+):
+    (readable / "cable/train/good").chmod(0)
+    as_nobody()
+    assert list(open_catalog(readable, ["bottle"])) == ["bottle"]
+    with pytest.raises(DataError, match="cable/train/good: the folder may not be read"):
+        open_training(readable)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_a_name_is_the_same_however_its_letters_are_composed(
+    tmp_path: Path, mvtec_class: Make, form: str, typed: str
+):
+    name = "Schlüssel"
+    mvtec_class(tmp_path / unicodedata.normalize(form, name))
+    assert list(open_catalog(tmp_path, [unicodedata.normalize(typed, name)])) == [name]
+    assert Request(classes=(unicodedata.normalize(typed, name),)).classes == (name,)
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path: Path, mvtec_class: Make):
+    for form in ("NFC", "NFD"):
+        mvtec_class(tmp_path / unicodedata.normalize(form, "Schlüssel"))
+    with pytest.raises(DataError, match="both names read 'Schlüssel'"):
+        open_catalog(tmp_path)
+
+
+def test_names_that_are_no_text_are_told(bottle: Path):
+    odd = bottle.parent / b"caf\xe9".decode("utf-8", "surrogateescape")
+    shutil.copytree(bottle, odd)
+    found = inspect(bottle.parent)
+    assert [one.name for one in found.classes] == ["bottle"]
+    assert "caf\\xe9: its name is not UTF-8" in found.remarks[0]
+    shutil.copy(bottle / "train/good/000.png", bottle / "train/good" / f"{odd.name}.png")
+    with pytest.raises(DataError, match=r"caf\\xe9\.png: its name is not UTF-8"):
+        open_training(bottle.parent)
+    assert "caf\\xe9.png: its name" in inspect(bottle.parent).classes[0].problems[0]
