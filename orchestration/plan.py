@@ -8,17 +8,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
-from moleflow.data.catalog import open_catalog
 from moleflow.errors import MoleflowError, StoreError, StudyError
 from moleflow.files import read_regular
 from moleflow.profiles import profile
 from moleflow.sealed import seal, unsealed
 from moleflow.settings import Settings
-from orchestration.dataset import Checked, checked
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import write_atomically
 from orchestration.preflight import Check
@@ -37,6 +35,9 @@ from orchestration.study import (
     trials_asked,
 )
 from orchestration.study_file import study_in
+
+if TYPE_CHECKING:
+    from orchestration.dataset import Checked
 
 Say = Callable[[str], None]
 QUIET = 30.0
@@ -170,6 +171,8 @@ class Planning:
         Raises:
             DataError, StudyError, StoreError, ConfigError: before anything was started.
         """
+        from moleflow.data.catalog import open_catalog  # what only reads a plan needs no pictures
+
         root.claim()
         check_report(study)
         check_source(root.study(name), source)
@@ -193,6 +196,8 @@ class Planning:
         Raises:
             DataError, WeightsError, StudyError, StoreError, ConfigError: nothing was started.
         """
+        from orchestration.dataset import checked
+
         pictures = sum(len(data.train) + len(data.test) for data in self._catalog.values())
         self._say(
             f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
@@ -263,7 +268,7 @@ def write_plan(plan: Plan, folder: StudyFolder) -> None:
     write_atomically(folder.asked, seal(plan.model_dump_json(indent=1)))
 
 
-def _told(found: Checked, name: str, crops: bool, say: Say) -> str:
+def _told(found: "Checked", name: str, crops: bool, say: Say) -> str:
     """Says what was found in a class's files, and returns their fingerprint."""
     for line in (*found.told, *([found.cut_off] if crops and found.cut_off else [])):
         say(f"{name}: {line}")

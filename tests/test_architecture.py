@@ -95,6 +95,11 @@ def test_what_looks_at_files_alone_or_refuses_needs_nothing_heavy(tmp_path: Path
     assert not HEAVY & modules_of(*asked, "studies", "data check /none")
 
 
+def test_what_reads_a_plan_needs_no_pictures(tmp_path: Path) -> None:
+    found = modules_of(f"status none --root {tmp_path}")
+    assert not {"PIL", "jaxtyping", "moleflow.data.catalog"} & found
+
+
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     place, summary = cli.COMMANDS[name]
