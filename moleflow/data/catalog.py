@@ -1,6 +1,7 @@
 """What a data set holds, whatever its layout. Reads folders, lists and files, never tensors.
 
-Known layouts: MVTec AD and any folder like it (MPDD, converted VisA), BTAD, and VisA as published.
+Known layouts: MVTec AD and any folder like it (MPDD, converted VisA), MVTec LOCO, MVTec AD 2, BTAD,
+and VisA, Real-IAD, DAGM 2007 and KolektorSDD2 as published.
 """
 
 import hashlib

@@ -79,7 +79,7 @@ class Layout(ABC):
                 raise DataError(
                     f"{self.root}: no class '{name}'{hint} (there are: {', '.join(known)})"
                 )
-        return sorted(set(classes) or known)
+        return [name for name in known if name in (classes or known)]
 
     def problems(self, data: ClassData) -> list[str]:
         """Why a class cannot be trained and evaluated, if so: too few pictures, some masks only."""

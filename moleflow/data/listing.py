@@ -47,6 +47,14 @@ def folders(folder: Path) -> list[Path]:
     return [path for path, is_folder in listed(folder) if is_folder]
 
 
+def folder_names(folder: Path) -> set[str]:
+    """Names of the folders in a folder; none where it may not be read, which is told later."""
+    try:
+        return {path.name for path in folders(folder)}
+    except DataError:
+        return set()
+
+
 def images(folder: Path) -> list[Path]:
     """The pictures in a folder, sorted, without hidden ones; none if there is no such folder.
 

@@ -4,9 +4,12 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moleflow.data.dagm_layout import DagmLayout
 from moleflow.data.folder_layout import AD2, BTAD, LOCO, MVTEC, FolderLayout
+from moleflow.data.ksdd_layout import KsddLayout, is_ksdd
 from moleflow.data.layout import Layout, composed
-from moleflow.data.listing import folders, is_text, shown
+from moleflow.data.listing import folder_names, folders, is_text, shown
+from moleflow.data.realiad_layout import realiad
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout
 from moleflow.errors import DataError
 
@@ -27,7 +30,7 @@ class Found:
 
 def recognise(root: Path) -> Layout:
     """The layout of a data set: MVTec AD (also MPDD, or converted from any other), MVTec LOCO,
-    MVTec AD 2, BTAD or VisA.
+    MVTec AD 2, BTAD, VisA, Real-IAD, DAGM 2007 or KolektorSDD2.
 
     Raises:
         DataError: there is no such folder, it holds no class or classes of several layouts, or
@@ -36,7 +39,10 @@ def recognise(root: Path) -> Layout:
     if not root.is_dir():
         state = "is not a folder" if root.exists() else "does not exist"
         raise DataError(f"{root}: {state}; name the folder that holds the classes with --data")
-    for sign in ("train", "Data/Images"):
+    special = _special(root)
+    if special is not None:
+        return special
+    for sign in ("train", "Data/Images", "Train/Label", "Test/Label"):
         if (root / sign).is_dir():
             raise DataError(
                 f"{root}: is itself a class (it holds {sign}/); use its parent, {root.parent}"
@@ -45,6 +51,20 @@ def recognise(root: Path) -> Layout:
     layout = _layout(root, found)
     layout.unreadable = found.unreadable
     return layout
+
+
+def _special(root: Path) -> Layout | None:
+    """A layout that is told from the root folder, not from its classes'.
+
+    Raises:
+        DataError: it is one, but incomplete or in another distribution.
+    """
+    if (root / "train" / "img").is_dir() and (root / "train" / "ann").is_dir():
+        raise DataError(
+            f"{root}: holds train/img and train/ann, which is not how the authors of KolektorSDD2 "
+            "publish it; unpack their archive (train/NNNNN.png, train/NNNNN_GT.png)"
+        )
+    return KsddLayout(root) if is_ksdd(root) else realiad(root)
 
 
 def _layout(root: Path, found: Found) -> Layout:
@@ -61,7 +81,10 @@ def _layout(root: Path, found: Found) -> Layout:
         return VisaLayout(root)
     if not titles:
         raise DataError(_no_class(root, found))
-    return FolderLayout(root, FOLDERS[titles.pop()], _named(found))
+    title = titles.pop()
+    if title == DagmLayout.title:
+        return DagmLayout(root, _named(found))
+    return FolderLayout(root, FOLDERS[title], _named(found))
 
 
 def _named(found: Found) -> dict[str, Path]:
@@ -95,6 +118,11 @@ def _look(root: Path) -> Found:
         except DataError as error:
             found.unreadable[composed(folder.name)] = str(error)
             continue
+        if "train" in content and is_ksdd(folder):
+            found.unreadable[composed(folder.name)] = (
+                f"{folder}: is {KsddLayout.title}, a class by itself; name this folder with --data"
+            )
+            continue
         kind = _kind(folder, content)
         if kind is not None:
             found.kinds[folder] = kind
@@ -107,12 +135,16 @@ def _kind(folder: Path, content: Set[str]) -> str | None:
     Args:
         content: names of its folders.
     """
-    train = _names_in(folder / "train") if "train" in content else set[str]()
-    test = _names_in(folder / "test") if "test" in content else set[str]()
+    train = folder_names(folder / "train") if "train" in content else set[str]()
+    test = folder_names(folder / "test") if "test" in content else set[str]()
     if {"good", "ok"} <= train:
         raise DataError(
             f"{folder}: holds train/good (MVTec layout) and train/ok (BTAD); keep one of them"
         )
+    if {"Train", "Test"} <= content and (
+        "Label" in folder_names(folder / "Train") | folder_names(folder / "Test")
+    ):
+        return DagmLayout.title
     if "test_public" in content:
         return AD2.title
     if test.intersection(LOCO_DEFECTS):
@@ -125,14 +157,6 @@ def _kind(folder: Path, content: Set[str]) -> str | None:
     if {"train", "test"} & content:
         return MVTEC.title
     return VISA if "Data" in content and (folder / "Data" / "Images").is_dir() else None
-
-
-def _names_in(folder: Path) -> set[str]:
-    """Names of the folders in a folder; none where it may not be read, which is told later."""
-    try:
-        return {path.name for path in folders(folder)}
-    except DataError:
-        return set()
 
 
 def _mixed(root: Path, kinds: dict[Path, str]) -> str:
@@ -164,6 +188,6 @@ def _no_class(root: Path, found: Found) -> str:
 
 def _holds_classes(folder: Path) -> bool:
     try:
-        return bool(_look(folder).kinds)
+        return _special(folder) is not None or bool(_look(folder).kinds)
     except DataError:
         return False

@@ -28,8 +28,9 @@ def check(
 ) -> int:
     """Show what a data set holds, and everything that is wrong with it.
 
-    Layouts: MVTec AD and any folder like it (MPDD), MVTec LOCO, MVTec AD 2, BTAD, VisA. The exit
-    code is 0 when nothing is wrong, 1 when something is, 2 when the folder cannot be opened.
+    Layouts: MVTec AD and any folder like it (MPDD), MVTec LOCO, MVTec AD 2, BTAD, VisA, Real-IAD,
+    DAGM 2007, KolektorSDD2. The exit code is 0 when nothing is wrong, 1 when something is, 2 when
+    the folder cannot be opened.
     """
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("decoding", total=None)

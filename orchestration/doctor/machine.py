@@ -235,8 +235,8 @@ def fingerprints(data: str) -> dict[str, str]:
 
 def _appearance(data: ClassData, folder: Path) -> str:
     pictures = (*data.train, *data.test)
-    files = [p.path for p in pictures] + [p.mask for p in pictures if p.mask is not None]
-    sizes = {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
+    files = [file for picture in pictures for file in picture.files]
+    sizes = {os.path.relpath(file, folder): file.stat().st_size for file in files}
     # Chosen by a hash, so that each machine takes the same ones, from anywhere in the class.
     chosen = sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest())[:SAMPLES]
     contents = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in chosen}
