@@ -24,6 +24,7 @@ from moleflow.settings import Settings
 from orchestration.dataset import checked_fingerprint
 from orchestration.layout import Root
 from orchestration.ledger import Ledger, Record, write_atomically
+from orchestration.plain import cell, uncelled
 from orchestration.stage import features_key
 from orchestration.store.features import stored_features
 from orchestration.store.store import Store
@@ -167,7 +168,8 @@ def write_analyses(
 
 def _write(analysis: Analysis, folder: Path) -> None:
     for name, table in analysis.tables.items():
-        text = table.to_csv(index=False, lineterminator="\n")
+        plain = table.rename(columns=cell).map(cell)
+        text = plain.to_csv(index=False, lineterminator="\n")
         write_atomically(folder / f"{name}.csv", text)
     write_atomically(folder / f"{analysis.name}.svg", to_svg(analysis.figure))
     write_atomically(folder / f"{analysis.name}.png", to_png(analysis.figure))
@@ -231,12 +233,15 @@ def _table(path: Path) -> dict[str, Any]:
     shown = lines if len(lines) <= LONGEST else []
     numeric = [_is_number(column) for column in zip(*lines, strict=True)] or [False] * len(header)
     rows = [
-        [short(cell) if number else cell for cell, number in zip(line, numeric, strict=True)]
+        [
+            short(text) if number else uncelled(text)
+            for text, number in zip(line, numeric, strict=True)
+        ]
         for line in shown
     ]
     return {
         "file": path.name,
-        "header": header,
+        "header": [uncelled(name) for name in header],
         "numeric": numeric,
         "rows": rows,
         "lines": len(lines),

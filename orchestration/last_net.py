@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orchestration.hiding import safe_text
 from orchestration.layout import FORMAT_FILE, Root
+from orchestration.plain import one_line
 
 UNEXPECTED = 70
 """As in sysexits.h: neither that trials failed (1) nor that a request was refused (2)."""
@@ -32,7 +33,7 @@ def caught(error: BaseException, words: Sequence[str]) -> int:
         _say_no_more()
         return PIPE_CLOSED
     text = safe_text("".join(traceback.format_exception(error)))
-    line = safe_text(_line(error))
+    line = one_line(safe_text(_line(error)))
     with suppress(OSError):
         kept = _keep(text, words)
         sys.stderr.write(f"error: {line}\n{_remedy(error)}; the traceback is in {kept}\n")

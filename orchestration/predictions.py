@@ -22,6 +22,7 @@ from moleflow.errors import DataError
 from moleflow.predictor import Prediction, Unreadable, map_of
 from moleflow.scoring import map_size
 from orchestration.pictures import heat, overlay
+from orchestration.plain import cell, one_line, path_cell
 
 LOW_QUANTILE = 0.5
 """Share of a task's map pixels that are drawn black: half of what a camera sees is normal."""
@@ -53,14 +54,16 @@ class ScoreLines:
     def __init__(self, file: TextIO, tasks: Sequence[str]):
         self._file, self._tasks, self._writer = file, tasks, csv.writer(file)
         distances = [f"squared_distance {task}" for task in tasks]
-        self._writer.writerow(["image", "score", "task", *distances, "problem"])
+        self._writer.writerow(["image", "score", "task", *map(cell, distances), "problem"])
 
     def write(self, answer: Prediction | Unreadable) -> None:
+        image = path_cell(str(answer.image))
         if isinstance(answer, Unreadable):
-            self._writer.writerow([answer.image, "", "", *("" for _ in self._tasks), answer.reason])
+            nothing = ["" for _ in range(len(self._tasks) + 2)]
+            self._writer.writerow([image, *nothing, cell(one_line(answer.reason))])
         else:
             distances = [answer.distances.get(task, "") for task in self._tasks]
-            self._writer.writerow([answer.image, answer.score, answer.task, *distances, ""])
+            self._writer.writerow([image, answer.score, cell(answer.task), *distances, ""])
         self._file.flush()  # who ends a long run early has all that was scored
 
 
@@ -140,7 +143,7 @@ class MapFolder:
         with (self._folder / "scale.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["task", "black", "brightest"])
-            writer.writerows([task, *pair] for task, pair in ends.items())
+            writer.writerows([cell(task), *pair] for task, pair in ends.items())
 
     def close(self) -> None:
         self._patches.close()

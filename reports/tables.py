@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestration.plain import cell, one_line
 from reports.statistics import Summary
 
 DASH = "–"
@@ -84,13 +85,13 @@ def numbers(summary: Summary | None) -> dict[str, Value]:
 
 
 def to_csv(shown: Table) -> str:
-    """The table's data; a missing number is an empty field."""
+    """The table's data; a missing number is an empty field, and no text is a formula."""
     out = io.StringIO()
     fields = list(dict.fromkeys(key for line in shown.data for key in line))
-    writer = csv.DictWriter(out, fields, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(cell, fields))
     for line in shown.data:
-        writer.writerow({key: "" if line.get(key) is None else line[key] for key in fields})
+        writer.writerow(["" if line.get(key) is None else cell(line[key]) for key in fields])
     return out.getvalue()
 
 
@@ -107,7 +108,7 @@ def to_markdown(shown: Table) -> str:
 
 def to_text(shown: Table) -> str:
     """Aligned columns for a terminal."""
-    rows = [list(shown.header), *[[cell.text for cell in row] for row in shown.rows]]
+    rows = [list(shown.header), *[[one_line(part.text) for part in row] for row in shown.rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(shown.header))]
     lines = [
         "  ".join(
@@ -161,18 +162,23 @@ _LATEX = {
     "→": r"$\rightarrow$",
     "–": "--",
     "…": r"\dots{}",
+    # After the end of a row, these would be an argument of it.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
 }
 _MARKDOWN = {"&": "&amp;", "<": "&lt;", "\n": " "} | {mark: "\\" + mark for mark in "\\|*`[]"}
 
 
 def latex_text(text: str) -> str:
-    """Text with every character that LaTeX would read as a command escaped."""
-    return "".join(_LATEX.get(mark, mark) for mark in text)
+    """Text with every character that LaTeX would read as a command escaped, on one line: an empty
+    one would end the paragraph, and with it the table."""
+    return "".join(_LATEX.get(mark, mark) for mark in one_line(text))
 
 
 def markdown_text(text: str) -> str:
-    """Text that Markdown and the HTML within it leave as it is."""
-    return "".join(_MARKDOWN.get(mark, mark) for mark in text)
+    """Text that Markdown and the HTML within it leave as it is, on one line."""
+    return "".join(_MARKDOWN.get(mark, mark) for mark in one_line(text))
 
 
 def _latex_cell(cell: Cell) -> str:

@@ -2,17 +2,30 @@
 
 import os
 import sys
+from collections.abc import Iterator
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from orchestration.plain import visible
 
 
 class Terminal(Console):
-    """Where the reader of a pipe has gone, a command ends as all commands do; one that works for
+    """What stands in files is shown and never obeyed: control characters become visible signs.
+
+    Where the reader of a pipe has gone, a command ends as all commands do; one that works for
     others goes on without it (`outlive`)."""
 
     lasting = False
     lost = False
     """Whether a reader has gone."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else visible(segment.text)
+            yield segment if text == segment.text else segment._replace(text=text)
 
     def outlive(self) -> None:
         """From now on nothing is said to a reader that has gone, and no command ends by it."""

@@ -9,6 +9,7 @@ from moleflow.errors import StudyError
 from orchestration.events import Event, read_events_from
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import Ledger, MisfitError
+from orchestration.plain import one_line
 from orchestration.runners.worker import read_worker
 from orchestration.views.progress import duration
 
@@ -84,7 +85,7 @@ def event_lines(events: Iterable[Event], epochs: bool = False) -> Generator[str]
         text = _line(event)
         if text and (epochs or event.kind != "epoch"):
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(event.time))
-            yield f"{moment}  {text}"
+            yield f"{moment}  {one_line(text)}"
 
 
 def _line(event: Event) -> str:
