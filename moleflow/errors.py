@@ -31,6 +31,13 @@ class StudyError(MoleflowError):
     """A study, report or trial is not known, or cannot be run as asked."""
 
 
+class ClusterError(MoleflowError):
+    """The cluster of this machine did not start, or died; the same command may succeed."""
+
+    code = 75
+    """The exit code, as in sysexits.h: neither a request that is refused nor trials that failed."""
+
+
 class StoreError(MoleflowError):
     """The root folder cannot be written, or what it holds is damaged."""
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from moleflow.errors import MoleflowError
+from moleflow.errors import ClusterError, MoleflowError
 from orchestration.commands.consoles import Terminal, err
 
 REFUSED, INTERRUPTED = 2, 130
@@ -135,4 +135,4 @@ def _done(words: list[str]) -> int:
         from orchestration.hiding import safe_text
 
         err.print(f"[bold red]error:[/] {escape(safe_text(str(error)))}")
-        return REFUSED
+        return error.code if isinstance(error, ClusterError) else REFUSED

@@ -60,6 +60,9 @@ def write(folder: StudyFolder) -> Path:
     """
     target, ledger = folder.results, Ledger(folder)
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    # Of drivers that were killed while they wrote; only one drives a study at a time.
+    for left in target.parent.glob(f".{target.name}.*"):
+        left.unlink(missing_ok=True)
     briefs = map(ledger.read_brief, ledger.keys())
     axes = sorted({axis for brief in briefs if brief is not None for axis in brief.axes})
     schema = pa.Schema.from_pandas(tabulate((), axes), preserve_index=False)

@@ -15,7 +15,7 @@ from moleflow.files import remove
 from moleflow.settings import Settings
 from orchestration.layout import Root, StudyFolder
 from orchestration.ledger import write_atomically
-from orchestration.store.lease import LOOK, PATIENCE, Lease, Leases, active
+from orchestration.store.lease import LOOK, PATIENCE, Lease, Leases, active, sweep
 
 PERIOD = 0.5
 """Seconds between two looks for a request to stop, and for what became of it."""
@@ -62,6 +62,7 @@ def driving(
         finally:
             remove(folder.driver)
             remove(folder.stop)
+            sweep(root.leases)
             with suppress(OSError):  # not empty: something was planned
                 folder.path.rmdir()
 

@@ -16,19 +16,23 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import worker as rays_worker
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray._raylet import AuthenticationTokenLoader, setproctitle  # pyright: ignore
 from ray.util import accelerators
 
-from moleflow.errors import StudyError
+from moleflow.errors import ClusterError, StudyError
 from orchestration.hiding import HIDDEN, safe_command
 from orchestration.runners.allowance import allowed_cpus
 from orchestration.runners.base import quiet_environment
 from orchestration.runners.delivery import EXCLUDED, sources
+from orchestration.runners.lifeline import WHAT, end_session, watched
 from orchestration.runners.scratch import Scratch, scratch_folder
 from orchestration.terms import Resources
 
@@ -38,6 +42,7 @@ GB = 1e9
 LOOPBACK = "127.0.0.1"
 FOREIGN = ("RAY_RUNTIME_ENV_HOOK", "RAY_JOB_CONFIG_JSON_ENV_VAR")
 """How a platform, or `ray job submit`, has workers of its own cluster begin: not those of ours."""
+COMPILED = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 AHEAD = 16
 """Trials that may wait for a place on a cluster that was joined, or as many as there is room for if
@@ -97,10 +102,19 @@ def _started(resources: Resources) -> Generator[None]:
     with scratch_folder() as scratch, _token_of(scratch), _without(FOREIGN):
         try:
             _start(scratch, resources)
-            yield
+            with watched(_lifeline(), scratch.path):
+                yield
         finally:
             with _uninterrupted():
                 ray.shutdown()
+                end_session(scratch.path)
+
+
+def _lifeline() -> dict[str, Popen[Any]]:
+    """The processes without which the cluster is none."""
+    node: Any = rays_worker._global_node  # pyright: ignore[reportPrivateUsage]
+    found = node.all_processes
+    return {name: found[name][0].process for name in WHAT}
 
 
 @contextmanager
@@ -135,17 +149,27 @@ def _start(scratch: Scratch, resources: Resources) -> None:
     places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(place for place in places if place)
     environment = {**quiet_environment(resources), "PYTHONPATH": path}
-    ray.init(
-        address="local",
-        num_cpus=allowed_cpus(),
-        include_dashboard=False,
-        _node_ip_address=LOOPBACK,
-        _temp_dir=str(scratch.session),
-        log_to_driver=False,
-        logging_level=logging.CRITICAL,
-        # Without a folder of their own, workers import from the one that the driver is in.
-        runtime_env={"env_vars": environment, "working_dir": str(scratch.nothing)},
-    )
+    # What torch compiles is code: kept where nobody else can put any, and gone afterwards.
+    environment |= {n: str(scratch.path / n.lower()) for n in COMPILED if n not in os.environ}
+    try:
+        ray.init(
+            address="local",
+            num_cpus=allowed_cpus(),
+            include_dashboard=False,
+            _node_ip_address=LOOPBACK,
+            _temp_dir=str(scratch.session),
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            # Without a folder of their own, workers import from the one that the driver is in.
+            runtime_env={"env_vars": environment, "working_dir": str(scratch.nothing)},
+        )
+    except (Exception, SystemExit) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ClusterError(
+            f"Ray did not start on this machine ({said}); nothing was run. Run the same command "
+            "again when the machine is less busy; `moleflow doctor` looks for what is missing, and "
+            "--runner inline does without Ray"
+        ) from None
 
 
 def _join(address: str, resources: Resources) -> None:

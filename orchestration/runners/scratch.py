@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from orchestration.runners.lifeline import end_session
+
 PREFIX = "mf-"
 SESSION, TOKEN, NOTHING = "ray", "token", "empty"
 OWNER = "owner"
@@ -58,6 +60,7 @@ def scratch_folder() -> Generator[Scratch]:
     usual = Path(tempfile.gettempdir())
     place = usual if len(os.fsencode(usual)) <= SOCKET_PATH_ROOM else Path("/tmp")
     for left in _left_behind(place):
+        end_session(left)
         shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     with (folder / OWNER).open("w") as owner:

@@ -218,6 +218,15 @@ def active(folder: Path, *, patience: float = 0.0) -> list[Lease]:
     return sorted(map(_lease, claims), key=lambda lease: lease.name)
 
 
+def sweep(folder: Path) -> None:
+    """Delete leases of processes of this machine that are gone: killed ones give nothing back."""
+    for path in _files(folder):
+        with suppress(OSError):
+            seen = _look(path)
+            if seen is not None and seen.claim is not None and _is_gone(seen.claim):
+                _take_away(path, seen.claim)
+
+
 @final
 class _Observer:
     """Tells live leases from dead ones, by looking more than once."""

@@ -1,0 +1,148 @@
+"""Ray's own processes die, or do not start: that is said, nothing is left, and it has its own code."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moleflow.errors import ClusterError
+from orchestration import results
+from orchestration.layout import Root
+from orchestration.runners.lifeline import end_session, lost, watched
+from orchestration.store.lease import Leases, sweep
+from orchestration.terms import Resources
+from tests.orchestration.test_private_session import DRIVER, TOP
+from tests.processes import marked, wait_for
+
+HOLD = """
+import sys
+from pathlib import Path
+from orchestration.store.lease import Leases
+leases = Leases(Path(sys.argv[1]), "trial")
+print(leases.acquire("base/1"), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {"RAY_AUTH_TOKEN_PATH": f"{tmp_path}/mf-1/token"}
+    process = subprocess.Popen(["sleep", "600"], env=environment)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_death_is_told_with_a_remedy_and_ends_the_process_with_its_own_code(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    codes, ended = list[int](), threading.Event()
+
+    def end(code: int) -> None:
+        codes.append(code)
+        ended.set()
+
+    with watched({"raylet": sleeper}, tmp_path, end):
+        sleeper.kill()
+        assert ended.wait(10)
+    assert codes == [ClusterError.code] == [75]
+    said = capsys.readouterr().err
+    assert "raylet" in said and "signal 9" in said and "same command resumes" in said
+
+
+def test_nothing_is_said_of_processes_that_end_after_the_block(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with watched({"raylet": sleeper}, tmp_path):
+        pass
+    sleeper.kill()
+    assert capsys.readouterr().err == "" and "GCS" in lost("gcs_server", 1)
+
+
+def test_what_a_session_started_is_ended_and_others_are_not(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n")
+    end_session(tmp_path / "mf-2")
+    assert sleeper.poll() is None
+    end_session(tmp_path / "mf-1")
+    assert sleeper.wait(10) == -signal.SIGKILL
+
+
+def test_a_ray_that_does_not_start_is_said_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from orchestration.runners import cluster
+
+    def slow(**options: object) -> None:
+        raise RuntimeError("The current node timed out during startup.\nSome details.")
+
+    monkeypatch.setattr(cluster.ray, "init", slow)
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as place:
+        monkeypatch.setattr(tempfile, "tempdir", place)
+        refused = pytest.raises(ClusterError, match=r"timed out.*Run the same command again")
+        with refused, cluster.cluster(Resources()):
+            pass
+        assert list(Path(place).iterdir()) == []
+
+
+def test_leases_of_killed_processes_are_swept_and_living_ones_are_not(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == b"True\n"
+    with Leases(tmp_path, "other") as leases:
+        assert leases.acquire("base/2")
+        sweep(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
+        holder.kill()
+        holder.communicate()
+        sweep(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["base%2F2"]
+
+
+def test_halves_of_a_results_table_are_cleared_away(tmp_path: Path) -> None:
+    folder = Root.at(tmp_path).study("small")
+    folder.trials.mkdir(parents=True)
+    (folder.path / ".results.parquet.0123").write_bytes(b"PAR1")
+    results.write(folder)
+    assert [path.name for path in folder.path.glob("*results*")] == ["results.parquet"]
+    assert [path.name for path in folder.path.glob(".*")] == []
+
+
+@pytest.mark.soak
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
+def test_a_run_whose_ray_dies_says_so_and_leaves_no_process(make_plan, tmp_path: Path, name: str):
+    root = Root.at(tmp_path / "root")
+    plan, mark = make_plan(root), f"mark-{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory(prefix="mft-", dir="/tmp") as scratch:
+        driver = subprocess.Popen(
+            [sys.executable, "-P", "-c", DRIVER, str(root.path), TOP],
+            env=os.environ | {"TMPDIR": scratch, "MOLEFLOW_MARK": mark},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            wait_for(lambda: root.study("small").events(plan.trials[0].key).exists(), 120)
+            (victim,) = (
+                pid for pid in marked(mark) if name in Path(f"/proc/{pid}/comm").read_text()
+            )
+            os.kill(victim, signal.SIGKILL)
+            _, said = driver.communicate(timeout=30)
+            assert driver.returncode == ClusterError.code
+            assert "same command resumes" in said and "Traceback" not in said
+            wait_for(lambda: not marked(mark), 10)
+            assert list(Path(scratch).glob("mf-*")) == []
+        finally:
+            for process in marked(mark):
+                os.kill(process, signal.SIGKILL)
+            driver.kill()
+            driver.communicate()
