@@ -1,4 +1,4 @@
-"""Ray's own processes die, or do not start: that is said, nothing is left, and it has its own code."""
+"""Ray's own processes die, or do not start: that is said, by a code of its own; nothing is left."""
 
 import os
 import signal
