@@ -93,8 +93,8 @@ def test_closed_streams_end_no_command(closed: str) -> None:
     assert ("quickstart" in ran.stdout) == (">&-" not in closed.replace("2>&-", ""))
 
 
-def test_a_full_disk_behind_the_output_is_told() -> None:
-    ran = command("studies", shell='"$@" > /dev/full')
+def test_a_full_disk_behind_the_output_is_told(tmp_path: Path) -> None:
+    ran = command("studies", shell='"$@" > /dev/full', TMPDIR=str(tmp_path))
     assert ran.returncode == UNEXPECTED
     assert "No space left" in ran.stderr and "Traceback" not in ran.stderr
 
