@@ -93,8 +93,8 @@ def said_of_cut_off(cut: Sequence[Picture], masks: int) -> str:
         return ""
     rest = "its pixel metrics are not measured" if len(cut) == masks else "they count as normal"
     return (
-        f"image.resize=crop cuts off all that {len(cut)} of {masks} masks mark, so {rest}; the "
-        f"first is {cut[0].mask}. image.resize=squash keeps the whole picture"
+        f"with image.resize=crop all that {len(cut)} of {masks} masks mark is cut off, so {rest}; "
+        f"the first is {cut[0].mask}. image.resize=squash keeps the whole picture"
     )
 
 

@@ -87,7 +87,9 @@ def _crop_class(root: Path, *inside: bool) -> ClassData:
 def test_masks_that_a_crop_leaves_nothing_of_are_named(tmp_path: Path):
     data = _crop_class(tmp_path, True, False, False)
     found = check_pictures(data)
-    assert found.cut_off.startswith("image.resize=crop cuts off all that 2 of 3 masks mark")
+    assert found.cut_off.startswith(
+        "with image.resize=crop all that 2 of 3 masks mark is cut off, so they"
+    )
     assert f"the first is {tmp_path}/wide/ground_truth/bad/1_mask.png" in found.cut_off
     assert inspect(tmp_path).classes[0].remarks == (found.cut_off,)
 
