@@ -237,11 +237,12 @@ class ScoringConfig(Settings):
 class ComputeConfig(Settings):
     """How the flow is computed: the same mathematics in other roundings (stated tolerances)."""
 
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Format of matrix products; sums, log-determinants and the optimizer stay in float32.
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """How matrix products round their factors; all else, the optimizer too, is in float32.
 
-    `bfloat16` is faster on GPUs and on processors that multiply it (AMX, AVX512-BF16); on others it
-    is slower.
+    `tf32` (10 bits) and `bfloat16` (7 bits) are for NVIDIA GPUs from Ampere on, which multiply them
+    8 and 16 times as fast as float32 (23 bits). `bfloat16` is for processors that multiply it, too
+    (AMX, AVX512-BF16); on others it is slower. `tf32` is refused where it cannot be had.
     """
     compile: bool = False
     """Whether training steps are compiled by torch.compile; torch keeps the code in its own cache,

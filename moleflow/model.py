@@ -4,8 +4,10 @@ B images, H x W patches, D channels, C channels of raw maps. Log-densities in na
 """
 
 import math
+from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from moleflow.config import Config
 from moleflow.data.sequences import Task
@@ -69,15 +71,18 @@ class MoLEFlow:
 
     def new_bank(self, task: Task) -> Bank:
         """Add a fresh bank; on it the model equals the base (but for the adapter's alignment)."""
-        dtype = self._position.dtype
         if self.config.separate and task != self.first:
             base = Base(self.config, self.grid, self._base_stream(), self.channels)
-            self.bases[task] = base.to(self.device, dtype)
+            self.bases[task] = base.to(self.device, self._position.dtype)
+        self.banks[task] = self.fresh_bank(task)
+        return self.banks[task]
+
+    def fresh_bank(self, task: Task) -> Bank:
+        """A bank as the task begins with it, which the model does not know."""
         first = None if self.config.separate else self.banks.get(self.first)
         name = self.stream(task, "bank")
         bank = Bank(self.config, self.base_of(task), self.grid, name, first)
-        self.banks[task] = bank.to(self.device, dtype)
-        return bank
+        return bank.to(self.device, self._position.dtype)
 
     def forget(self, task: Task) -> None:
         """Drop a task whose training was not completed."""
@@ -99,7 +104,11 @@ class MoLEFlow:
 
     def encode(self, stored: Stored, task: Task) -> tuple[Patches, PerPatch]:
         """Latent z (B, H, W, D) and log|det J| (B, H, W) of the flow under a task's bank."""
-        base, bank, dim = self.base_of(task), self.banks[task], self.config.patches.dim
+        return self.encode_by(stored, self.base_of(task), self.banks[task])
+
+    def encode_by(self, stored: Stored, base: Base, bank: Bank) -> tuple[Patches, PerPatch]:
+        """As `encode`, by a base and a bank that need not be the model's."""
+        dim = self.config.patches.dim
         x = stored[..., :dim]
         if self.config.position == "sinusoidal":
             x = x + self._position
@@ -112,7 +121,13 @@ class MoLEFlow:
 
     def log_likelihood(self, stored: Stored, task: Task) -> tuple[PerPatch, PerPatch]:
         """log p of each patch under a task's bank, and the log-determinant in it."""
-        z, logdet = self.encode(stored, task)
+        return self.log_likelihood_by(stored, self.base_of(task), self.banks[task])
+
+    def log_likelihood_by(
+        self, stored: Stored, base: Base, bank: Bank
+    ) -> tuple[PerPatch, PerPatch]:
+        """As `log_likelihood`, by a base and a bank that need not be the model's."""
+        z, logdet = self.encode_by(stored, base, bank)
         return log_normal(z) + logdet, logdet
 
     def _base_stream(self) -> StreamName:
@@ -125,4 +140,22 @@ class MoLEFlow:
 
 def log_normal(z: Patches) -> PerPatch:
     """log N(z; 0, I) = -|z|^2 / 2 - (D / 2) log 2 pi, per patch."""
-    return -0.5 * (z.square().sum(dim=-1) + z.shape[-1] * math.log(2 * math.pi))
+    return _LogNormal.apply(z)  # pyright: ignore[reportReturnType]
+
+
+class _LogNormal(torch.autograd.Function):
+    """Reads z once, and has its gradient, -z, from z itself."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Patches) -> PerPatch:
+        ctx.save_for_backward(z)
+        squared = torch.linalg.vector_norm(z, dim=-1).square_()
+        return squared.add_(z.shape[-1] * math.log(2 * math.pi)).mul_(-0.5)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> Tensor:
+        (z,) = ctx.saved_tensors
+        return z * -grads[0].unsqueeze(-1)

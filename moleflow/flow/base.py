@@ -9,7 +9,6 @@ from moleflow.conditioning.context import SpatialMixer, new_gate
 from moleflow.conditioning.multiscale import MultiscaleContext
 from moleflow.config import Config
 from moleflow.flow.coupling import CouplingBlock, Updates
-from moleflow.flow.products import product_format
 from moleflow.streams import StreamName, torch_stream
 from moleflow.types import Float, Patches, PerPatch, Tensor
 
@@ -42,7 +41,7 @@ class Base(nn.Module):
                 cond_shape=(),
                 config=config.flow,
                 generator=torch_stream(*name, "block", k),
-                precision=product_format(config.compute.precision),
+                precision=config.compute.precision,
             )
 
     @property

@@ -15,7 +15,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from moleflow.config import FlowConfig
+from moleflow.flow.fused import coupled
+from moleflow.flow.products import Precision
 from moleflow.flow.subnet import LinearUpdate, Subnet
+from moleflow.kernels import launch
 from moleflow.types import Float, Int, Patches, PerPatch, Tensor
 
 Updates = Mapping[str, LinearUpdate]
@@ -99,6 +102,13 @@ def take_channels(x: Patches, index: Int[Tensor, " d"]) -> Patches:
     return x.reshape(-1, x.shape[-1]).index_select(1, index).view(x.shape)
 
 
+def _at(channels: Float[Tensor, " d"], permutations: tuple[Tensor, Tensor]) -> Tensor:
+    """A number per channel, where the permuted channels have it."""
+    taken = _Permute.apply(channels.unsqueeze(0), *permutations)
+    assert isinstance(taken, Tensor)
+    return taken.squeeze(0)
+
+
 class GlobalAffine(nn.Module):
     """Scale and offset per channel, the scale 0.1 softplus_{0.5}(raw); at birth the identity."""
 
@@ -125,7 +135,7 @@ class CouplingBlock(InvertibleModule):
         dims_c: Sequence[tuple[int, ...]],
         config: FlowConfig,
         generator: torch.Generator,
-        precision: torch.dtype | None = None,
+        precision: Precision = "float32",
     ):
         # FrEIA annotates a shape as tuple[int], but means any length.
         super().__init__(dims_in, dims_c)  # pyright: ignore[reportArgumentType]
@@ -157,6 +167,8 @@ class CouplingBlock(InvertibleModule):
         return input_dims
 
     def _forward(self, x: Patches, updates: Updates | None) -> tuple[tuple[Patches], PerPatch]:
+        if launch.usable(x):
+            return self._fused(x, updates)
         x1, x2 = x.chunk(2, dim=-1)
         x1 = x1.contiguous()  # read by two products, a convolution and two copies
         s, u = self.subnet(x1, updates, self._factors)
@@ -168,6 +180,20 @@ class CouplingBlock(InvertibleModule):
             logdet = logdet + scale.log().sum()
         z = _Permute.apply(y, self._buffer("permutation"), self._buffer("inverse_permutation"))
         assert isinstance(z, Tensor)
+        return (z,), logdet
+
+    def _fused(self, x: Patches, updates: Updates | None) -> tuple[tuple[Patches], PerPatch]:
+        subnet = self.subnet
+        nets = subnet.nets(updates, self._factors)
+        permutations = self._buffer("permutation"), self._buffer("inverse_permutation")
+        half = x.shape[-1] // 2
+        z, logdet = coupled(
+            x, nets, subnet.precision, self._limit, half, permutations, subnet.context_kernels
+        )
+        if self.affine is not None:
+            scale, offset = self.affine.scale, self.affine.offset
+            z = torch.addcmul(_at(offset, permutations), z, _at(scale, permutations))
+            logdet = logdet + scale.log().sum()
         return (z,), logdet
 
     def _inverse(self, z: Patches, updates: Updates | None) -> tuple[tuple[Patches], PerPatch]:

@@ -5,116 +5,237 @@ O outputs, R rank.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from moleflow.errors import ConfigError
 from moleflow.types import Float, Tensor
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""How factors of a product are rounded: not at all, to 10 bits inside of the GPU, to 7 bits."""
 
 
 class Layer(NamedTuple):
-    """h -> h (W + U A)^T + b. Without a low-rank part, `down` and `up` are None."""
+    """h -> factor (h (W + scale U A)^T + b + b_t); without a low-rank part, A and U are None."""
 
     weight: Float[Tensor, "o i"]
     bias: Float[Tensor, " o"]
     down: Float[Tensor, "r i"] | None = None
     """A."""
     up: Float[Tensor, "o r"] | None = None
-    """U, the task's B times its scale."""
+    """U."""
+    task_bias: Float[Tensor, " o"] | None = None
+    """b_t."""
+    scale: float = 1.0
+    factor: float = 1.0
 
     def times(self, factor: float) -> "Layer":
         """The layer whose output is `factor` times this one's: cheaper than to scale the output."""
-        if factor == 1:
-            return self
-        up = None if self.up is None else factor * self.up
-        return Layer(factor * self.weight, factor * self.bias, self.down, up)
+        return self._replace(factor=factor * self.factor)
+
+
+TENSORS = 5
+"""Fields of a layer that are tensors; they come first."""
+
+Gradients = tuple[Tensor | None, ...]
+"""Of a layer's tensors, each None where nobody asked for it."""
+
+
+class Passed(NamedTuple):
+    """What the backward pass of a net needs."""
+
+    inputs: list[Float[Tensor, "n i"]]
+    """Of each layer, in the products' number format."""
+    weights: list[Float[Tensor, "o i"]]
+    """factor (W + scale U A) of each layer, likewise."""
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Raises:
+    ConfigError: the device does not multiply like this.
+    """
+    if precision == "float32" or (precision == "bfloat16" and device.type == "cpu"):
+        return
+    if device.type == "cpu" or torch.cuda.get_device_capability(device) < (8, 0):
+        raise ConfigError(
+            f"compute.precision: {precision} needs an NVIDIA GPU of compute capability 8.0 or "
+            f"higher, and this is {device}; use --set compute.precision=float32"
+        )
+
+
+def number_format(precision: Precision, x: Tensor) -> torch.dtype:
+    """Format that factors of a product are kept in; sums are in float32 in any case."""
+    return torch.bfloat16 if precision == "bfloat16" else x.dtype
+
+
+def products(precision: Precision) -> AbstractContextManager[None]:
+    """Within this block matrix products on a GPU round their factors like this."""
+    return _tf32() if precision == "tf32" else nullcontext()
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
 
 
 def relu_net(
-    x: Float[Tensor, "*n i"], layers: Sequence[Layer], precision: torch.dtype | None = None
+    x: Float[Tensor, "*n i"], layers: Sequence[Layer], precision: Precision = "float32"
 ) -> Float[Tensor, "*n o"]:
-    """The last layer's output; ReLU follows every layer but the last.
-
-    Args:
-        precision: number format of the products' factors, which are summed in float32; None keeps
-            that of x. The result has that of x in any case.
-    """
-    flat = [tensor for layer in layers for tensor in layer]
-    y = _ReluNet.apply(x.reshape(-1, x.shape[-1]), precision or x.dtype, *flat)
+    """The last layer's output, in the format of x; ReLU follows every layer but the last."""
+    y = _ReluNet.apply(x.reshape(-1, x.shape[-1]), precision, constants(layers), *tensors(layers))
     assert isinstance(y, Tensor)
     return y.to(x.dtype).view(*x.shape[:-1], -1)
 
 
 class _ReluNet(torch.autograd.Function):
-    """W + U A is one matrix in every product, so that a low-rank update costs no pass of its own.
-
-    Only its weight gradient tells the two apart: where W is frozen, those of U and A are made from
-    thin products if these are fewer multiplications.
-    """
-
     @staticmethod
-    def forward(ctx: Any, x: Tensor, precision: torch.dtype, *flat: Tensor | None) -> Tensor:
-        layers = list(_layers(flat))
-        weights = [_merged(layer).to(precision) for layer in layers]
-        inputs = [x.to(precision)]
-        for k, (layer, weight) in enumerate(zip(layers, weights, strict=True)):
-            h = torch.addmm(layer.bias.to(precision), inputs[-1], weight.t())
-            inputs.append(h if k == len(layers) - 1 else h.relu_())
-        ctx.save_for_backward(*inputs[:-1], *weights, *flat)
-        ctx.count = len(layers)
-        return inputs[-1]
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        precision: Precision,
+        numbers: Sequence[tuple[float, float]],
+        *flat: Tensor | None,
+    ) -> Tensor:
+        y, passed = forward_pass(x, layers_of(flat, numbers), precision)
+        ctx.save_for_backward(*passed.inputs, *passed.weights, *flat)
+        ctx.precision, ctx.numbers = precision, numbers
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grads: Tensor
     ) -> tuple[Tensor | None, ...]:
-        saved, n = ctx.saved_tensors, ctx.count
-        inputs, weights, layers = saved[:n], saved[n : 2 * n], list(_layers(saved[2 * n :]))
+        saved, n = ctx.saved_tensors, len(ctx.numbers)
+        passed = Passed(list(saved[:n]), list(saved[n : 2 * n]))
+        layers = layers_of(saved[2 * n :], ctx.numbers)
         needed = ctx.needs_input_grad
-        found: list[Tensor | None] = []
-        g = grads[0]
-        for k in reversed(range(n)):
-            asked = needed[2 + 4 * k : 6 + 4 * k]
-            found = [*_layer_gradients(g, inputs[k], layers[k], asked), *found]
+        g, found = backward_pass(
+            grads[0], passed, layers, ctx.precision, needed[3:], input_too=needed[0]
+        )
+        return g, None, None, *found
+
+
+def forward_pass(
+    x: Float[Tensor, "n i"], layers: Sequence[Layer], precision: Precision
+) -> tuple[Float[Tensor, "n o"], Passed]:
+    """Output of a net in the products' number format.
+
+    W + U A is one matrix in every product, so that a low-rank update costs no pass of its own.
+    """
+    kept = number_format(precision, x)
+    weights = [_merged(layer).to(kept) for layer in layers]
+    inputs = [x.to(kept)]
+    with products(precision):
+        for layer, weight in zip(layers[:-1], weights[:-1], strict=True):
+            inputs.append(_relu_layer(inputs[-1], weight, _bias(layer).to(kept)))
+        y = torch.addmm(_bias(layers[-1]).to(kept), inputs[-1], weights[-1].t())
+    return y, Passed(inputs, weights)
+
+
+def backward_pass(
+    g: Float[Tensor, "n o"],
+    passed: Passed,
+    layers: Sequence[Layer],
+    precision: Precision,
+    asked: Sequence[bool],
+    input_too: bool,
+) -> tuple[Float[Tensor, "n i"] | None, list[Tensor | None]]:
+    """Gradients of a net's input and of its layers' tensors.
+
+    Args:
+        g: gradient of the output, in the products' number format.
+        asked: which of the layers' tensors need one.
+    """
+    found: list[Tensor | None] = []
+    with products(precision):
+        for k in reversed(range(len(layers))):
+            wanted = asked[TENSORS * k : TENSORS * (k + 1)]
+            found = [*_layer_gradients(g, passed.inputs[k], layers[k], wanted), *found]
             if k > 0:
-                g = g @ weights[k]
-                torch.ops.aten.threshold_backward.grad_input(g, inputs[k], 0, grad_input=g)
-        return g @ weights[0] if needed[0] else None, None, *found
+                g = g @ passed.weights[k]
+                h = passed.inputs[k]
+                torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
+        return g @ passed.weights[0] if input_too else None, found
 
 
-def _layers(flat: Sequence[Any]) -> Iterator[Layer]:
-    for start in range(0, len(flat), 4):
-        yield Layer(*flat[start : start + 4])
+def tensors(layers: Sequence[Layer]) -> list[Tensor | None]:
+    """All tensors of a net, for a function of autograd."""
+    return [tensor for layer in layers for tensor in layer[:TENSORS]]
+
+
+def constants(layers: Sequence[Layer]) -> list[tuple[float, float]]:
+    """All numbers of a net."""
+    return [(layer.scale, layer.factor) for layer in layers]
+
+
+def layers_of(flat: Sequence[Any], numbers: Sequence[tuple[float, float]]) -> list[Layer]:
+    """The net again that `tensors` and `constants` took apart."""
+    taken = iter(flat)
+    return [
+        Layer(next(taken), next(taken), next(taken), next(taken), next(taken), *both)
+        for both in numbers
+    ]
+
+
+def _relu_layer(
+    x: Float[Tensor, "n i"], weight: Float[Tensor, "o i"], bias: Float[Tensor, " o"]
+) -> Float[Tensor, "n o"]:
+    if x.is_cuda:  # there ReLU is part of the product
+        # pyright knows only what torch exports.
+        return torch._addmm_activation(bias, x, weight.t())  # pyright: ignore[reportPrivateImportUsage]
+    return torch.addmm(bias, x, weight.t()).relu_()
 
 
 def _merged(layer: Layer) -> Float[Tensor, "o i"]:
+    """factor (W + scale U A): one kernel, in float32."""
     if layer.down is None or layer.up is None:
-        return layer.weight
-    return torch.addmm(layer.weight, layer.up, layer.down)
+        return layer.weight if layer.factor == 1 else layer.factor * layer.weight
+    alpha = layer.factor * layer.scale
+    return torch.addmm(layer.weight, layer.up, layer.down, beta=layer.factor, alpha=alpha)
+
+
+def _bias(layer: Layer) -> Float[Tensor, " o"]:
+    bias = layer.bias if layer.task_bias is None else layer.bias + layer.task_bias
+    return bias if layer.factor == 1 else layer.factor * bias
 
 
 def _layer_gradients(
     g: Float[Tensor, "n o"], x: Float[Tensor, "n i"], layer: Layer, asked: Sequence[bool]
-) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
-    """Gradients of weight, bias, down and up, each None where nobody asked for it."""
-    exact = layer.weight.dtype
-    bias = g.sum(dim=0, dtype=exact) if asked[1] else None
+) -> Gradients:
+    """Those of weight, bias, down, up and task bias.
+
+    Only here W and U A are told apart: where W is frozen, the gradients of U and A are made from
+    thin products if these are fewer multiplications.
+    """
+    exact, factor = layer.weight.dtype, layer.factor
+    summed = _times(g.sum(dim=0, dtype=exact), factor) if asked[1] or asked[4] else None
+    biases = summed if asked[1] else None, summed if asked[4] else None
     if layer.down is None or layer.up is None or not asked[2]:
-        return (g.t() @ x).to(exact) if asked[0] else None, bias, None, None
+        weight = _times((g.t() @ x).to(exact), factor) if asked[0] else None
+        return weight, biases[0], None, None, biases[1]
     outputs, inputs = layer.weight.shape
+    scale = factor * layer.scale
     if not asked[0] and thin_is_cheaper(outputs, inputs, len(layer.down)):
         down = (g @ layer.up.to(g.dtype)).t() @ x
         up = g.t() @ (x @ layer.down.to(x.dtype).t())
-        return None, bias, down.to(exact), up.to(exact)
+        low = _times(down.to(exact), scale), _times(up.to(exact), scale)
+        return None, biases[0], *low, biases[1]
     whole = (g.t() @ x).to(exact)
-    return whole if asked[0] else None, bias, layer.up.t() @ whole, whole @ layer.down.t()
+    low = _times(layer.up.t() @ whole, scale), _times(whole @ layer.down.t(), scale)
+    return _times(whole, factor) if asked[0] else None, biases[0], *low, biases[1]
 
 
-def product_format(precision: Literal["float32", "bfloat16"]) -> torch.dtype | None:
-    """Number format of the products' factors; None, that of the patches, for `float32`."""
-    return torch.bfloat16 if precision == "bfloat16" else None
+def _times(gradient: Tensor, factor: float) -> Tensor:
+    return gradient if factor == 1 else gradient.mul_(factor)
 
 
 def thin_is_cheaper(outputs: int, inputs: int, rank: int) -> bool:

@@ -8,7 +8,7 @@ from torch import nn
 
 from moleflow.conditioning.context import depthwise
 from moleflow.config import FlowConfig
-from moleflow.flow.products import Layer, relu_net
+from moleflow.flow.products import Layer, Precision, relu_net
 from moleflow.types import Float, Patches, Tensor
 
 SLOTS = ("scale_in", "scale_out", "shift_in", "shift_out")
@@ -30,13 +30,13 @@ class Subnet(nn.Module):
         dim: int,
         config: FlowConfig,
         generator: torch.Generator,
-        precision: torch.dtype | None = None,
+        precision: Precision = "float32",
     ):
         """Args:
-        precision: number format of the matrix products; None keeps that of the patches.
+        precision: of the matrix products.
         """
         super().__init__()
-        self._precision = precision
+        self.precision: Precision = precision
         kernel = config.context_kernel
         self._context_max = config.context_max
         self.scale_in = new_linear(2 * dim if kernel else dim, 2 * dim, generator)
@@ -57,11 +57,25 @@ class Subnet(nn.Module):
         factors: tuple[float, float] = (1.0, 1.0),
     ) -> tuple[Patches, Patches]:
         """Raw log-scale s and shift u, both (B, H, W, D/2), each times its factor."""
+        scale, shift = self.nets(updates, factors)
+        s = relu_net(self._with_context(x), scale, self.precision)
+        return s, relu_net(x, shift, self.precision)
+
+    def nets(
+        self, updates: Mapping[str, LinearUpdate] | None, factors: tuple[float, float] = (1.0, 1.0)
+    ) -> tuple[list[Layer], list[Layer]]:
+        """Layers that make s from patch and context, and u from the patch."""
         scale = [self._layer("scale_in", updates), self._layer("scale_out", updates)]
         shift = [self._layer("shift_in", updates), self._layer("shift_out", updates)]
         scale[-1], shift[-1] = scale[-1].times(factors[0]), shift[-1].times(factors[1])
-        s = relu_net(self._with_context(x), scale, self._precision)
-        return s, relu_net(x, shift, self._precision)
+        return scale, shift
+
+    @property
+    def context_kernels(self) -> Float[Tensor, "h 1 k k"] | None:
+        """Kernels of the context, its weight in them; None for the plain subnet."""
+        if self.context is None or self.theta is None:
+            return None
+        return self._context_max * torch.sigmoid(self.theta) * self.context
 
     def slot(self, name: str) -> nn.Linear:
         """The base's linear layer of that name."""
@@ -74,10 +88,8 @@ class Subnet(nn.Module):
         return Layer(linear.weight, linear.bias) if updates is None else updates[name](linear)
 
     def _with_context(self, x: Patches) -> Float[Tensor, "b h w c"]:
-        if self.context is None or self.theta is None:
-            return x
-        weight = self._context_max * torch.sigmoid(self.theta)
-        return torch.cat([x, depthwise(x, weight * self.context)], dim=-1)
+        kernels = self.context_kernels
+        return x if kernels is None else torch.cat([x, depthwise(x, kernels)], dim=-1)
 
 
 def new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

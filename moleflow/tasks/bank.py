@@ -13,7 +13,6 @@ from moleflow.conditioning.whitening import (
 from moleflow.config import Config, FilmConfig
 from moleflow.flow.base import Base
 from moleflow.flow.coupling import Updates
-from moleflow.flow.products import product_format
 from moleflow.flow.subnet import SLOTS, Subnet
 from moleflow.streams import StreamName, torch_stream
 from moleflow.tasks.dia import new_dia
@@ -51,8 +50,9 @@ class Bank(nn.Module):
         )
         task_gate = config.mixer.kernel and config.mixer.gate == "task"
         self.gate = new_gate() if task_gate else None
-        precision = product_format(config.compute.precision)
-        self.dia = new_dia(grid, dim, config.dia, torch_stream(*name, "dia"), precision)
+        self.dia = new_dia(
+            grid, dim, config.dia, torch_stream(*name, "dia"), config.compute.precision
+        )
 
     def align(self, x: Patches) -> Patches:
         """Patches as the base expects them."""

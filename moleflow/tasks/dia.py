@@ -13,8 +13,10 @@ from torch import nn
 
 from moleflow.config import DiaConfig
 from moleflow.flow.coupling import couple, soft_clamp, uncouple
-from moleflow.flow.products import Layer, relu_net
+from moleflow.flow.fused import coupled
+from moleflow.flow.products import Layer, Precision, relu_net
 from moleflow.flow.subnet import new_linear
+from moleflow.kernels import launch
 from moleflow.types import Patches, PerPatch
 
 
@@ -31,13 +33,13 @@ class DiaBlock(InvertibleModule):
         config: DiaConfig,
         swap: bool,
         generator: torch.Generator,
-        precision: torch.dtype | None = None,
+        precision: Precision = "float32",
     ):
         # FrEIA annotates a shape as tuple[int], but means any length.
         super().__init__(dims_in)  # pyright: ignore[reportArgumentType]
         half = dims_in[0][-1] // 2
         self._clamp = soft_clamp(config.clamp_limit)
-        self._precision = precision
+        self._precision: Precision = precision
         self._swap = swap
         self.scale = _net(half, generator)
         self.shift = _net(half, generator)
@@ -46,6 +48,8 @@ class DiaBlock(InvertibleModule):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x_or_z: Sequence[Patches], c: Any = None, rev: bool = False, jac: bool = True
     ) -> tuple[tuple[Patches], PerPatch]:
+        if not rev and launch.usable(x_or_z[0]):
+            return self._fused(x_or_z[0])
         given, changed = x_or_z[0].chunk(2, dim=-1)
         if self._swap:
             given, changed = changed, given
@@ -55,6 +59,13 @@ class DiaBlock(InvertibleModule):
         y, logdet = (uncouple if rev else couple)(changed, s, u, self._clamp.limit)
         halves = [y, given] if self._swap else [given, y]
         return (torch.cat(halves, dim=-1),), logdet
+
+    def _fused(self, x: Patches) -> tuple[tuple[Patches], PerPatch]:
+        nets = _layers(self.scale, self._clamp.rate), _layers(self.shift, self._clamp.gain)
+        start = 0 if self._swap else x.shape[-1] // 2
+        same = torch.arange(x.shape[-1], device=x.device)
+        z, logdet = coupled(x, nets, self._precision, self._clamp.limit, start, (same, same))
+        return (z,), logdet
 
     # FrEIA annotates a shape as tuple[int], but means any length.
     def output_dims(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -80,9 +91,9 @@ def new_dia(
     dim: int,
     config: DiaConfig,
     generator: torch.Generator,
-    precision: torch.dtype | None = None,
+    precision: Precision = "float32",
 ) -> SequenceINN:
-    """N blocks, halves alternating; `precision` is the number format of matrix products."""
+    """N blocks, halves alternating; `precision` is that of the matrix products."""
     dia = SequenceINN(*grid, dim)
     for k in range(config.blocks):
         dia.append(

@@ -44,10 +44,7 @@ class LoraSlot(nn.Module):
 
     def forward(self, linear: nn.Linear) -> Layer:
         """The base's layer under this task."""
-        bias = linear.bias if self.bias is None else linear.bias + self.bias
-        if self.down is None or self.up is None:
-            return Layer(linear.weight, bias)
-        return Layer(linear.weight, bias, self.down, self.scale * self.up)
+        return Layer(linear.weight, linear.bias, self.down, self.up, self.bias, self.scale)
 
 
 def _initial_down(rank: int, inputs: int, init: str, generator: torch.Generator) -> Tensor:

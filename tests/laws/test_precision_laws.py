@@ -16,7 +16,7 @@ from moleflow.data.catalog import open_catalog
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import picture_features
 from moleflow.flow.coupling import CouplingBlock, couple, uncouple
-from moleflow.flow.products import Layer, relu_net, thin_is_cheaper
+from moleflow.flow.products import Layer, relu_net, tensors, thin_is_cheaper
 from moleflow.metrics.detection import binary_scores
 from moleflow.model import MoLEFlow
 from moleflow.scoring import image_scores
@@ -68,7 +68,7 @@ def test_a_nets_output_and_gradients_are_autograds(rank: int, frozen: bool) -> N
     assert thin_is_cheaper(8, 8, 1) and not thin_is_cheaper(8, 8, 5)
     layers = [adapted_layer(8, 8, rank, frozen), adapted_layer(8, 8, rank, frozen)]
     x = drawn(2, 3, 8).requires_grad_()
-    inputs = [x, *(t for layer in layers for t in layer if t is not None and t.requires_grad)]
+    inputs = [x, *(t for t in tensors(layers) if t is not None and t.requires_grad)]
     found, expected = relu_net(x, layers), plain_net(x, layers)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     weights = drawn(2, 3, 8)

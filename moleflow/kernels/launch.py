@@ -1,0 +1,157 @@
+"""Launching the GPU kernels of `source.py` on tensors. Triton is imported where it is used.
+
+N patches of D channels in images of H x W; h = D / 2.
+"""
+
+import importlib.util
+from functools import cache
+from typing import Any
+
+import torch
+
+from moleflow.types import Float, Int, Patches, PerPatch, Tensor
+
+COLUMNS, CHANNELS = 32, 64
+"""Patches and channels that one program convolves."""
+
+
+def usable(x: Tensor) -> bool:
+    """Whether these kernels serve: float32 on a GPU, with Triton installed."""
+    return x.is_cuda and x.dtype == torch.float32 and has_triton()
+
+
+@cache
+def has_triton() -> bool:
+    """PyTorch's builds for CUDA on Linux bring it, others do not."""
+    return importlib.util.find_spec("triton") is not None
+
+
+def couple(
+    x: Patches,
+    s: Float[Tensor, "n h"],
+    u: Float[Tensor, "n h"],
+    permutation: Int[Tensor, " d"],
+    limit: float,
+    start: int,
+) -> tuple[Patches, PerPatch]:
+    """x with the h channels from `start` on changed to x exp(limit tanh s) + u; then permuted.
+
+    Returns:
+        The result, and its log-determinant per patch.
+    """
+    source, width = _source(), x.shape[-1]
+    z, logdet = torch.empty_like(x), x.new_empty(x.shape[:-1])
+    block = _power_of_two(width)
+    source.couple_forward[(x.numel() // width,)](
+        x, s, u, permutation, z, logdet, s.stride(0), u.stride(0), limit, start, width // 2,
+        D=width, BLOCK=block, num_warps=_warps(block),
+    )  # fmt: skip
+    return z, logdet
+
+
+def couple_gradients(
+    g_z: Patches,
+    g_logdet: PerPatch,
+    x: Patches,
+    s: Float[Tensor, "n h"],
+    inverse: Int[Tensor, " d"],
+    limit: float,
+    start: int,
+) -> tuple[Patches, Float[Tensor, "n h"], Float[Tensor, "n h"]]:
+    """Gradients of x (as it passes `couple`, not through the nets), s and u."""
+    source, width = _source(), x.shape[-1]
+    g_x, g_s, g_u = torch.empty_like(x), torch.empty_like(s), torch.empty_like(s)
+    block = _power_of_two(width)
+    source.couple_backward[(x.numel() // width,)](
+        g_z.contiguous(), g_logdet.contiguous(), x, s, inverse, g_x, g_s, g_u,
+        s.stride(0), limit, start, width // 2,
+        D=width, BLOCK=block, num_warps=_warps(block),
+    )  # fmt: skip
+    return g_x, g_s, g_u
+
+
+def with_context(
+    given: Float[Tensor, "b y x h"], kernels: Float[Tensor, "h 1 k k"], dtype: torch.dtype
+) -> Float[Tensor, "b y x c"]:
+    """[given; each channel convolved with its own kernel], in this number format.
+
+    Args:
+        given: channels side by side; patches may be further apart.
+    """
+    source, (images, height, width, channels) = _source(), given.shape
+    out = given.new_empty((images, height, width, 2 * channels), dtype=dtype)
+    source.context_forward[_tiles(images, height, width, channels)](
+        given, kernels, out, given.stride(2), channels, height, width,
+        SIDE=kernels.shape[-1], BW=COLUMNS, BC=CHANNELS,
+    )  # fmt: skip
+    return out
+
+
+def add_context_gradient(
+    g_given: Float[Tensor, "b y x h"],
+    g_seen: Float[Tensor, "n c"],
+    g_other: Float[Tensor, "n h"],
+    kernels: Float[Tensor, "h 1 k k"],
+) -> None:
+    """Add to `g_given` what reaches it through `with_context`, and `g_other`."""
+    source, (images, height, width, channels) = _source(), g_given.shape
+    source.context_backward[_tiles(images, height, width, channels)](
+        g_seen, g_other, kernels, g_given, g_given.stride(2), channels, height, width,
+        SIDE=kernels.shape[-1], BW=COLUMNS, BC=CHANNELS,
+    )  # fmt: skip
+
+
+def depthwise(
+    x: Patches,
+    kernels: Float[Tensor, "d 1 k k"],
+    bias: Float[Tensor, " d"] | None,
+    transposed: bool = False,
+) -> Patches:
+    """Each channel convolved with its own kernel (or its transpose), plus a bias; zero padding."""
+    source, (images, height, width, channels) = _source(), x.shape
+    out = torch.empty_like(x)
+    source.depthwise_forward[_tiles(images, height, width, channels)](
+        x, kernels, kernels if bias is None else bias, out, channels, height, width,
+        SIDE=kernels.shape[-1], FLIP=transposed, BIAS=bias is not None, BW=COLUMNS, BC=CHANNELS,
+    )  # fmt: skip
+    return out
+
+
+def depthwise_kernel_gradient(
+    g: Float[Tensor, "b y x d"], x: Float[Tensor, "b y x d"], side: int
+) -> Float[Tensor, "d 1 k k"]:
+    """Gradient of the kernels; patches of both may be further apart than their channels.
+
+    Images are summed in their order, so that it is the same bits each time.
+    """
+    source, (images, height, width, channels) = _source(), x.shape
+    parts = x.new_empty((images, channels, 1, side, side), dtype=torch.float32)
+    grid = (images, _ceiling(channels, CHANNELS), side * side)
+    source.depthwise_weight_gradient[grid](
+        g, x, parts, g.stride(2), x.stride(2), channels, height, width,
+        SIDE=side, BW=COLUMNS, BC=CHANNELS,
+    )  # fmt: skip
+    return parts.sum(dim=0)
+
+
+@cache
+def _source() -> Any:
+    from moleflow.kernels import source
+
+    return source
+
+
+def _tiles(images: int, height: int, width: int, channels: int) -> tuple[int, int, int]:
+    return images * height, _ceiling(width, COLUMNS), _ceiling(channels, CHANNELS)
+
+
+def _ceiling(whole: int, part: int) -> int:
+    return -(-whole // part)
+
+
+def _power_of_two(size: int) -> int:
+    return 1 << (size - 1).bit_length()
+
+
+def _warps(block: int) -> int:
+    return min(8, max(1, block // 256))
