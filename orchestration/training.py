@@ -16,6 +16,7 @@ from moleflow.features.cache import ClassFeatures
 from moleflow.routing import Prototype, task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.training.stages import EpochEnd, train_task
+from moleflow.training.steps import Bench
 from orchestration.store.features import stored_features
 from orchestration.store.store import Store
 from orchestration.study import trial_key
@@ -61,10 +62,10 @@ class SequenceTraining:
         self.__dict__.pop("_backbone", None)  # its memory is wanted for training
         stage("features", time.perf_counter() - start)
         model = new_model(self.config, features, self.seed, self.sequence[0]).to(self.device)
-        prototypes: list[Prototype] = []
+        prototypes, bench = list[Prototype](), Bench()
         for task in self.sequence:
             start = time.perf_counter()
-            for end in train_task(model, task, [features[c].train.patches for c in task]):
+            for end in train_task(model, task, [features[c].train.patches for c in task], bench):
                 report(task_name(task), end)
             means = [features[c].train.means for c in task]
             prototypes.append(task_prototype(means, self.config.router))

@@ -1,7 +1,9 @@
-"""Memory of a process that trains on the CPU."""
+"""Memory of a process that trains."""
 
 import ctypes
 import platform
+
+import torch
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of glibc's mallopt(3)."""
@@ -17,3 +19,18 @@ def keep_freed_memory() -> bool:
         return False
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def device_limit(device: torch.device) -> int:
+    """Bytes of a GPU's memory that this process may take, those it holds included."""
+    number = torch.cuda.current_device() if device.index is None else device.index
+    free, total = torch.cuda.mem_get_info(number)
+    share = torch.cuda.get_per_process_memory_fraction(number)
+    return min(int(share * total), free + torch.cuda.memory_reserved(device))
+
+
+def room_for_patches(device: torch.device) -> int:
+    """Bytes that a task's patches may take on a device: half of what is not in use."""
+    if device.type == "cpu":
+        return 0
+    return (device_limit(device) - torch.cuda.memory_allocated(device)) // 2

@@ -1,23 +1,25 @@
 """Training of one task, as a generator that yields after every epoch (METHOD 5, 6)."""
 
-import bisect
-import itertools
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from moleflow.config import TrainingConfig
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import DivergedError
-from moleflow.model import MoLEFlow, Stored
+from moleflow.flow.products import check_precision
+from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import kept_frozen
-from moleflow.training.losses import tail_aware_loss
-from moleflow.training.optimizer import build_optimizer, learning_rate, set_learning_rate
-from moleflow.types import Float, Int, Tensor
+from moleflow.training.memory import room_for_patches
+from moleflow.training.optimizer import learning_rate
+from moleflow.training.patches import task_patches
+from moleflow.training.progress import BadStep
+from moleflow.training.steps import Bench
+from moleflow.types import Float, Tensor
 
 
 @dataclass(frozen=True)
@@ -35,34 +37,11 @@ class EpochEnd:
     seconds: float
 
 
-class TaskPatches:
-    """The training patches of a task's classes, gathered batch by batch: files stay mapped."""
-
-    def __init__(self, parts: Sequence[Float[Tensor, "_ h w c"]]):
-        """Args:
-        parts: stored patches of each class of the task, in its order.
-        """
-        self._parts = tuple(parts)
-        self._starts = list(itertools.accumulate((len(p) for p in parts[:-1]), initial=0))
-
-    def __len__(self) -> int:
-        return sum(len(part) for part in self._parts)
-
-    def gather(self, images: Int[Tensor, " b"]) -> Stored:
-        """The images of these numbers, in this order."""
-        if len(self._parts) == 1:
-            return self._parts[0][images]
-        owners = [bisect.bisect_right(self._starts, i) - 1 for i in images.tolist()]
-        return torch.stack(
-            [
-                self._parts[owner][i - self._starts[owner]]
-                for owner, i in zip(owners, images.tolist(), strict=True)
-            ]
-        )
-
-
 def train_task(
-    model: MoLEFlow, task: Task, parts: Sequence[Float[Tensor, "_ h w c"]]
+    model: MoLEFlow,
+    task: Task,
+    parts: Sequence[Float[Tensor, "_ h w c"]],
+    bench: Bench | None = None,
 ) -> Iterator[EpochEnd]:
     """Train a new task: the first with its base, a later one by the config's rule.
 
@@ -71,91 +50,64 @@ def train_task(
 
     Args:
         parts: stored patches of each of the task's classes, in the task's order.
+        bench: of this model, for all of its tasks; none: one for this task alone.
 
     Raises:
+        ConfigError: the device does not multiply as `compute.precision` asks.
         DivergedError: a loss or gradient is not finite.
         FrozenStateError: a frozen byte changed.
     """
+    check_precision(model.config.compute.precision, model.device)
     whole = not model.banks or model.config.separate
     frozen: dict[str, nn.Module] = {f"bank {task_name(t)}": b for t, b in model.banks.items()}
     bases = {f"base {task_name(t)}": b for t, b in model.bases.items() if model.banks}
     if model.config.freeze_base:
         frozen |= bases
-    bank = model.new_bank(task)
+    model.new_bank(task)
     base = model.base_of(task) if whole or not model.config.freeze_base else None
     with kept_frozen(frozen):
-        yield from _train(
-            model,
-            task,
-            TaskPatches(parts),
-            build_optimizer(model.config.training, bank, base),
-            warm_up=not whole,
-        )
+        yield from _train(model, task, parts, base, bench or Bench(), warm_up=not whole)
 
 
 def _train(
     model: MoLEFlow,
     task: Task,
-    patches: TaskPatches,
-    optimizer: torch.optim.Optimizer,
+    parts: Sequence[Float[Tensor, "_ h w c"]],
+    base: nn.Module | None,
+    bench: Bench,
     warm_up: bool,
 ) -> Iterator[EpochEnd]:
-    config = model.config.training
-    loss_of = _loss_of(model, task)
+    config, bank = model.config.training, model.banks[task]
+    patches = task_patches(parts, model.device, room_for_patches(model.device))
+    steps = bench.steps(model, task, base, (parts[0][:1], batch_sizes(len(patches), config)))
     order = torch_stream(*model.stream(task, "batches"))
+    steps.begin(bank)
     for epoch in range(config.epochs):
         start = time.perf_counter()
         rate = learning_rate(config, epoch, warm_up)
-        set_learning_rate(optimizer, rate)
-        total, largest = 0.0, 0.0
+        steps.optimizer.set_rate(rate)
+        steps.progress.begin_epoch()
         shuffled = torch.randperm(len(patches), generator=order)
-        for batch in shuffled.split(config.batch_size):
-            loss, norm = _step(model, loss_of, patches.gather(batch), optimizer)
-            _check_finite(task, epoch + 1, loss, norm)
-            total, largest = total + loss * len(batch), max(largest, norm)
-        mean = total / len(patches)
-        seconds = time.perf_counter() - start
-        yield EpochEnd(epoch + 1, config.epochs, mean, largest, rate, seconds)
-    optimizer.zero_grad(set_to_none=True)  # their memory is wanted elsewhere
+        for batch in patches.batches(shuffled, config.batch_size):
+            steps.run(batch)
+        numbers = steps.progress.read()
+        if numbers.bad:
+            raise _diverged(task, epoch + 1, numbers.bad)
+        mean, seconds = numbers.total / len(patches), time.perf_counter() - start
+        yield EpochEnd(epoch + 1, config.epochs, mean, numbers.grad_norm, rate, seconds)
+    steps.end(bank)
 
 
-def _loss_of(model: MoLEFlow, task: Task) -> Callable[[Stored], Tensor]:
-    """A batch's loss, compiled where the config asks for it."""
-
-    def loss(stored: Stored) -> Tensor:
-        log_p, logdet = model.log_likelihood(stored, task)
-        loss = tail_aware_loss(-log_p, logdet, model.config.loss)
-        return loss + model.banks[task].penalty()
-
-    if not model.config.compute.compile:
-        return loss
-    if torch.are_deterministic_algorithms_enabled():
-        torch.use_deterministic_algorithms(True)  # now the compiler is told too
-    return torch.compile(loss, dynamic=False)
+def batch_sizes(images: int, config: TrainingConfig) -> tuple[int, ...]:
+    """Numbers of images that a task's batches have: of the full ones, and of the last one."""
+    full = min(images, config.batch_size)
+    return (full, images % full) if images % full else (full,)
 
 
-def _step(
-    model: MoLEFlow,
-    loss_of: Callable[[Stored], Tensor],
-    stored: Stored,
-    optimizer: torch.optim.Optimizer,
-) -> tuple[float, float]:
-    config = model.config
-    optimizer.zero_grad(set_to_none=True)
-    loss = loss_of(stored.to(model.device, torch.float32))
-    loss.backward()
-    trained = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = nn.utils.clip_grad_norm_(trained, config.training.clip_norm)
-    value, norm_value = loss.item(), norm.item()
-    if math.isfinite(value) and math.isfinite(norm_value):
-        optimizer.step()
-    return value, norm_value
-
-
-def _check_finite(task: Task, epoch: int, loss: float, norm: float) -> None:
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise DivergedError(
-            f"training of {task_name(task)} diverged in epoch {epoch}: loss {loss}, "
-            f"gradient norm {norm}",
-            {"task": task_name(task), "epoch": epoch, "loss": repr(loss), "grad_norm": repr(norm)},
-        )
+def _diverged(task: Task, epoch: int, bad: BadStep) -> DivergedError:
+    name, loss, norm = task_name(task), repr(bad.loss), repr(bad.grad_norm)
+    return DivergedError(
+        f"training of {name} diverged in epoch {epoch}, step {bad.step}: loss {loss}, "
+        f"gradient norm {norm}",
+        {"task": name, "epoch": epoch, "step": bad.step, "loss": loss, "grad_norm": norm},
+    )

@@ -233,15 +233,12 @@ def prepared(device: str, threads: int | None) -> "torch.device":
         raise ConfigError(f"--threads {threads}: give a number of at least 1")
     import torch
 
+    from moleflow.device import prepare
     from moleflow.predictor import torch_device
-    from moleflow.training.memory import keep_freed_memory
 
     os.environ.update(DETERMINISTIC)
-    torch.set_num_threads(threads or min(torch.get_num_threads(), allowed_cpus()))
-    torch.set_deterministic_debug_mode("error")
-    if device == "cpu":
-        keep_freed_memory()
-    return torch_device(device)
+    chosen = threads or min(torch.get_num_threads(), allowed_cpus())
+    return prepare(torch_device(device), chosen)
 
 
 @contextmanager

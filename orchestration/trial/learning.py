@@ -10,6 +10,7 @@ from moleflow.data.sequences import task_name
 from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow
 from moleflow.training.stages import EpochEnd, train_task
+from moleflow.training.steps import Bench
 from orchestration.ledger import StageSource
 from orchestration.stage import StageKeys
 from orchestration.store.shelf import Shelf
@@ -48,6 +49,7 @@ class Learner:
         self._diary = diary
         self._features = features
         self._device = device
+        self._bench = Bench(diary.note)
         self.entries: list[Path] = []
         """Folders of the store that the tasks came from."""
 
@@ -107,7 +109,8 @@ class Learner:
     def _train(self, model: MoLEFlow, index: int) -> list[EpochEnd]:
         task = self._trial.sequence[index]
         ends: list[EpochEnd] = []
-        for end in train_task(model, task, [self._features[c].train.patches for c in task]):
+        patches = [self._features[c].train.patches for c in task]
+        for end in train_task(model, task, patches, self._bench):
             self._diary.epoch(self._keys.kind(index), index, end)
             ends.append(end)
         return ends

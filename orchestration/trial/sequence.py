@@ -15,6 +15,7 @@ import torch
 
 from moleflow.data.catalog import ClassData, fingerprint, open_catalog
 from moleflow.data.sequences import Task, task_name
+from moleflow.device import prepare
 from moleflow.errors import DataError, DeviceError, DivergedError, StoreAwayError, WeightsError
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
@@ -23,7 +24,6 @@ from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.memory import keep_freed_memory
 from orchestration.certificate import group_id, holds_on
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import WAITS, EventLog, read_events
@@ -313,22 +313,17 @@ def prepare_torch(resources: Resources) -> torch.device:
     Raises:
         DeviceError: the trial was given a GPU, and torch sees none. Never another device instead.
     """
-    torch.set_num_threads(resources.threads)
-    # As `use_deterministic_algorithms`, which imports the compiler: a second for every trial.
-    torch.set_deterministic_debug_mode("error")
     if resources.gpus_per_trial == 0 or resources.device == "cpu":
-        keep_freed_memory()
-        return torch.device("cpu")
+        return prepare(torch.device("cpu"), resources.threads)
     if not torch.cuda.is_available():
         raise DeviceError(
             f"{platform.node()}: a trial was given {resources.gpus_per_trial:g} GPUs, and torch "
             "sees none there; install a build of torch with CUDA on that node (`moleflow doctor` "
             "says more), or run on processors: --gpus-per-trial 0"
         )
-    torch.backends.cudnn.benchmark = False
     if resources.gpus_per_trial < 1:
         # torch leaves `fraction` without a type.
         torch.cuda.set_per_process_memory_fraction(  # pyright: ignore[reportUnknownMemberType]
             resources.gpus_per_trial
         )
-    return torch.device("cuda")
+    return prepare(torch.device("cuda"), resources.threads)

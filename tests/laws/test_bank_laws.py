@@ -48,7 +48,7 @@ def test_first_task_trains_base_and_bank_and_later_tasks_their_bank_alone(tiny: 
     model, first, later = new_model(tiny)
     for bank, base in ((first, model.base), (later, None)):
         optimizer = build_optimizer(tiny.training, bank, base)
-        held = [id(p) for group in optimizer.param_groups for p in group["params"]]
+        held = [id(parameter) for parameter in optimizer.parameters]
         owned = list(bank.parameters()) + (list(base.parameters()) if base else [])
         assert sorted(held) == sorted(id(p) for p in owned)
         assert len(set(held)) == len(held)

@@ -116,10 +116,10 @@ def test_divergence_is_reported_with_its_numbers(tiny: Config) -> None:
     poisoned = features(A, 16)
     poisoned[3] = torch.inf
     model = MoLEFlow(tiny, GRID, 0, A)
-    with pytest.raises(DivergedError, match=r"bottle diverged in epoch 1: loss") as caught:
+    with pytest.raises(DivergedError, match=r"bottle diverged in epoch 1, step 1: loss") as caught:
         list(train_task(model, A, [poisoned]))
     assert caught.value.numbers["epoch"] == 1
-    assert set(caught.value.numbers) == {"task", "epoch", "loss", "grad_norm"}
+    assert set(caught.value.numbers) == {"task", "epoch", "step", "loss", "grad_norm"}
 
 
 def test_no_global_generator_is_touched(tiny: Config) -> None:

@@ -13,8 +13,10 @@ from moleflow.errors import ConfigError, FrozenStateError
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
+from moleflow.training.adam import AdamW
 from moleflow.training.optimizer import build_optimizer
-from moleflow.training.stages import TaskPatches, train_task
+from moleflow.training.patches import MappedPatches
+from moleflow.training.stages import train_task
 
 GRID = (4, 4)
 A, B, C = ("bottle",), ("cable",), ("carpet",)
@@ -105,7 +107,7 @@ def test_a_task_of_two_classes_is_trained_on_both(tiny: Config) -> None:
 
 def test_patches_are_gathered_across_classes_in_the_order_asked() -> None:
     parts = [torch.arange(n).view(n, 1, 1, 1).float() + 10 * n for n in (3, 1, 4)]
-    whole, patches = torch.cat(parts), TaskPatches(parts)
+    whole, patches = torch.cat(parts), MappedPatches(parts)
     asked = torch.tensor([7, 0, 3, 2, 4])
     assert len(patches) == 8
     assert torch.equal(patches.gather(asked), whole[asked])
@@ -221,22 +223,20 @@ def test_film_starts_as_the_papers() -> None:
 def test_the_optimizer_of_every_stage_holds_exactly_what_trains(
     change: dict[str, Any], base_trains_later: bool, tiny: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[torch.optim.Optimizer] = []
+    built: list[AdamW] = []
 
-    def spy(*arguments: Any) -> torch.optim.Optimizer:
+    def spy(*arguments: Any) -> AdamW:
         built.append(build_optimizer(*arguments))
         return built[-1]
 
-    monkeypatch.setattr("moleflow.training.stages.build_optimizer", spy)
+    monkeypatch.setattr("moleflow.training.steps.build_optimizer", spy)
     config = tiny.updated({"training.dia_lr": 0.25} | change)
     model = train(config, [A, B])
     for task, optimizer, with_base in ((A, built[0], True), (B, built[1], base_trains_later)):
         owned = list(model.banks[task].parameters())
         owned += list(model.base_of(task).parameters()) if with_base else []
-        held = [p for group in optimizer.param_groups for p in group["params"]]
+        held = optimizer.parameters
         assert sorted(map(id, held)) == sorted(map(id, owned))
         dia = {id(p) for p in model.banks[task].dia.parameters()}
-        rates = {
-            id(p): group["multiple"] for group in optimizer.param_groups for p in group["params"]
-        }
+        rates = {id(p): group.multiple for group in optimizer.groups for p in group.parameters}
         assert {rates[p] for p in dia} == {0.25}
