@@ -123,7 +123,7 @@ class _Coupled(torch.autograd.Function):
         assert g_seen is not None and g_given is not None
         into, g_context = what.given(g_x), None
         if context is None:
-            into.add_(g_seen.view(into.shape)).add_(g_given.view(into.shape))
+            launch.add_both(into, g_seen, g_given)
         else:
             launch.add_context_gradient(into, g_seen, g_given, context)
             if ctx.needs_input_grad[1]:

@@ -12,6 +12,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from moleflow.errors import ConfigError
+from moleflow.kernels import launch
 from moleflow.types import Float, Tensor
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -39,6 +40,8 @@ class Layer(NamedTuple):
 
 TENSORS = 5
 """Fields of a layer that are tensors; they come first."""
+BIAS, TASK_BIAS = 1, 4
+"""Places of two of them."""
 
 Gradients = tuple[Tensor | None, ...]
 """Of a layer's tensors, each None where nobody asked for it."""
@@ -132,8 +135,9 @@ def forward_pass(
     W + U A is one matrix in every product, so that a low-rank update costs no pass of its own.
     """
     kept = number_format(precision, x)
-    weights = [_merged(layer).to(kept) for layer in layers]
     inputs = [x.to(kept)]
+    with products("tf32" if x.is_cuda and precision != "float32" else "float32"):
+        weights = [_merged(layer).to(kept) for layer in layers]
     with products(precision):
         for layer, weight in zip(layers[:-1], weights[:-1], strict=True):
             inputs.append(_relu_layer(inputs[-1], weight, _bias(layer).to(kept)))
@@ -159,12 +163,12 @@ def backward_pass(
     with products(precision):
         for k in reversed(range(len(layers))):
             wanted = asked[TENSORS * k : TENSORS * (k + 1)]
-            found = [*_layer_gradients(g, passed.inputs[k], layers[k], wanted), *found]
-            if k > 0:
+            h = None if k == len(layers) - 1 else passed.inputs[k + 1]
+            summed = _masked_sum(g, h, wanted[BIAS] or wanted[TASK_BIAS])
+            found = [*_layer_gradients(g, summed, passed.inputs[k], layers[k], wanted), *found]
+            if k > 0 or input_too:
                 g = g @ passed.weights[k]
-                h = passed.inputs[k]
-                torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
-        return g @ passed.weights[0] if input_too else None, found
+        return g if input_too else None, found
 
 
 def tensors(layers: Sequence[Layer]) -> list[Tensor | None]:
@@ -195,6 +199,17 @@ def _relu_layer(
     return torch.addmm(bias, x, weight.t()).relu_()
 
 
+def _masked_sum(
+    g: Float[Tensor, "n o"], h: Float[Tensor, "n o"] | None, wanted: bool
+) -> Float[Tensor, " o"] | None:
+    """Set g to 0 where ReLU's output h is; its sum over the patches, where that is wanted."""
+    if wanted and launch.usable(g):
+        return launch.mask_and_sum(g, h)
+    if h is not None:
+        torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
+    return g.sum(dim=0, dtype=torch.promote_types(g.dtype, torch.float32)) if wanted else None
+
+
 def _merged(layer: Layer) -> Float[Tensor, "o i"]:
     """factor (W + scale U A): one kernel, in float32."""
     if layer.down is None or layer.up is None:
@@ -209,29 +224,48 @@ def _bias(layer: Layer) -> Float[Tensor, " o"]:
 
 
 def _layer_gradients(
-    g: Float[Tensor, "n o"], x: Float[Tensor, "n i"], layer: Layer, asked: Sequence[bool]
+    g: Float[Tensor, "n o"],
+    summed: Float[Tensor, " o"] | None,
+    x: Float[Tensor, "n i"],
+    layer: Layer,
+    asked: Sequence[bool],
 ) -> Gradients:
     """Those of weight, bias, down, up and task bias.
+
+    Args:
+        summed: g's sum over the patches.
 
     Only here W and U A are told apart: where W is frozen, the gradients of U and A are made from
     thin products if these are fewer multiplications.
     """
     exact, factor = layer.weight.dtype, layer.factor
-    summed = _times(g.sum(dim=0, dtype=exact), factor) if asked[1] or asked[4] else None
-    biases = summed if asked[1] else None, summed if asked[4] else None
+    summed = None if summed is None else _times(summed, factor)
+    biases = summed if asked[BIAS] else None, summed if asked[TASK_BIAS] else None
     if layer.down is None or layer.up is None or not asked[2]:
-        weight = _times((g.t() @ x).to(exact), factor) if asked[0] else None
+        weight = _times(_product(g.t(), x, exact), factor) if asked[0] else None
         return weight, biases[0], None, None, biases[1]
     outputs, inputs = layer.weight.shape
     scale = factor * layer.scale
     if not asked[0] and thin_is_cheaper(outputs, inputs, len(layer.down)):
-        down = (g @ layer.up.to(g.dtype)).t() @ x
-        up = g.t() @ (x @ layer.down.to(x.dtype).t())
-        low = _times(down.to(exact), scale), _times(up.to(exact), scale)
-        return None, biases[0], *low, biases[1]
-    whole = (g.t() @ x).to(exact)
-    low = _times(layer.up.t() @ whole, scale), _times(whole @ layer.down.t(), scale)
+        down = _product(_scaled(g, layer.up.to(g.dtype), scale).t(), x, exact)
+        up = _product(g.t(), _scaled(x, layer.down.to(x.dtype).t(), scale), exact)
+        return None, biases[0], down, up, biases[1]
+    whole = _product(g.t(), x, exact)
+    low = _scaled(layer.up.t(), whole, scale), _scaled(whole, layer.down.t(), scale)
     return _times(whole, factor) if asked[0] else None, biases[0], *low, biases[1]
+
+
+def _product(a: Float[Tensor, "m k"], b: Float[Tensor, "k n"], exact: torch.dtype) -> Tensor:
+    """a b in this number format, in which it is summed anyway."""
+    if a.is_cuda and a.dtype != exact:
+        return torch.mm(a, b, out_dtype=exact)
+    return a @ b if a.dtype == exact else (a @ b).to(exact)
+
+
+def _scaled(a: Float[Tensor, "m k"], b: Float[Tensor, "k n"], scale: float) -> Tensor:
+    """scale a b: one kernel."""
+    ignored = a.new_empty((1, 1)).expand(a.shape[0], b.shape[1])
+    return torch.addmm(ignored, a, b, beta=0, alpha=scale)
 
 
 def _times(gradient: Tensor, factor: float) -> Tensor:

@@ -11,13 +11,19 @@ import torch
 
 from moleflow.types import Float, Int, Patches, PerPatch, Tensor
 
-COLUMNS, CHANNELS = 32, 64
-"""Patches and channels that one program convolves."""
+LINES, COLUMNS, CHANNELS = 4, 16, 32
+"""Rows and columns of patches, and channels, that one program convolves."""
+WARPS = 4
+"""Groups of 32 threads that it does so with."""
+TURNS, ROWS, WIDE = 4, 32, 64
+"""Patches, in turns of so many, and channels that one program sums."""
+OPTIONS = {"enable_fp_fusion": True}
+"""Of every kernel: products and sums may be one operation, whatever Triton's default is."""
 
 
 def usable(x: Tensor) -> bool:
-    """Whether these kernels serve: float32 on a GPU, with Triton installed."""
-    return x.is_cuda and x.dtype == torch.float32 and has_triton()
+    """Whether these kernels serve: on a GPU, not in float64, with Triton installed."""
+    return x.is_cuda and x.dtype != torch.float64 and has_triton()
 
 
 @cache
@@ -44,7 +50,7 @@ def couple(
     block = _power_of_two(width)
     source.couple_forward[(x.numel() // width,)](
         x, s, u, permutation, z, logdet, s.stride(0), u.stride(0), limit, start, width // 2,
-        D=width, BLOCK=block, num_warps=_warps(block),
+        D=width, BLOCK=block, num_warps=_warps(block), **OPTIONS,
     )  # fmt: skip
     return z, logdet
 
@@ -65,7 +71,7 @@ def couple_gradients(
     source.couple_backward[(x.numel() // width,)](
         g_z.contiguous(), g_logdet.contiguous(), x, s, inverse, g_x, g_s, g_u,
         s.stride(0), limit, start, width // 2,
-        D=width, BLOCK=block, num_warps=_warps(block),
+        D=width, BLOCK=block, num_warps=_warps(block), **OPTIONS,
     )  # fmt: skip
     return g_x, g_s, g_u
 
@@ -81,8 +87,8 @@ def with_context(
     source, (images, height, width, channels) = _source(), given.shape
     out = given.new_empty((images, height, width, 2 * channels), dtype=dtype)
     source.context_forward[_tiles(images, height, width, channels)](
-        given, kernels, out, given.stride(2), channels, height, width,
-        SIDE=kernels.shape[-1], BW=COLUMNS, BC=CHANNELS,
+        given, _by_tap(kernels), out, given.stride(2), channels, height, width,
+        SIDE=kernels.shape[-1], LINES=LINES, BW=COLUMNS, BC=CHANNELS, num_warps=WARPS, **OPTIONS,
     )  # fmt: skip
     return out
 
@@ -96,8 +102,8 @@ def add_context_gradient(
     """Add to `g_given` what reaches it through `with_context`, and `g_other`."""
     source, (images, height, width, channels) = _source(), g_given.shape
     source.context_backward[_tiles(images, height, width, channels)](
-        g_seen, g_other, kernels, g_given, g_given.stride(2), channels, height, width,
-        SIDE=kernels.shape[-1], BW=COLUMNS, BC=CHANNELS,
+        g_seen, g_other, _by_tap(kernels), g_given, g_given.stride(2), channels, height, width,
+        SIDE=kernels.shape[-1], LINES=LINES, BW=COLUMNS, BC=CHANNELS, num_warps=WARPS, **OPTIONS,
     )  # fmt: skip
 
 
@@ -111,8 +117,9 @@ def depthwise(
     source, (images, height, width, channels) = _source(), x.shape
     out = torch.empty_like(x)
     source.depthwise_forward[_tiles(images, height, width, channels)](
-        x, kernels, kernels if bias is None else bias, out, channels, height, width,
-        SIDE=kernels.shape[-1], FLIP=transposed, BIAS=bias is not None, BW=COLUMNS, BC=CHANNELS,
+        x, _by_tap(kernels), x if bias is None else bias, out, channels, height, width,
+        SIDE=kernels.shape[-1], FLIP=transposed, BIAS=bias is not None,
+        LINES=LINES, BW=COLUMNS, BC=CHANNELS, num_warps=WARPS, **OPTIONS,
     )  # fmt: skip
     return out
 
@@ -129,9 +136,38 @@ def depthwise_kernel_gradient(
     grid = (images, _ceiling(channels, CHANNELS), side * side)
     source.depthwise_weight_gradient[grid](
         g, x, parts, g.stride(2), x.stride(2), channels, height, width,
-        SIDE=side, BW=COLUMNS, BC=CHANNELS,
+        SIDE=side, BW=COLUMNS, BC=CHANNELS, **OPTIONS,
     )  # fmt: skip
     return parts.sum(dim=0)
+
+
+def mask_and_sum(g: Float[Tensor, "n o"], h: Float[Tensor, "n o"] | None) -> Float[Tensor, " o"]:
+    """Set g to 0 where h is not above 0 (if h is given), and sum it over its rows, in float32.
+
+    Blocks of rows are summed in their order, so that it is the same bits each time.
+    """
+    source, (rows, columns) = _source(), g.shape
+    parts = g.new_empty((_ceiling(rows, TURNS * ROWS), columns), dtype=torch.float32)
+    source.column_sums[(len(parts), _ceiling(columns, WIDE))](
+        g, g if h is None else h, parts, rows, columns,
+        MASK=h is not None, TIMES=TURNS, BN=ROWS, BC=WIDE, **OPTIONS,
+    )  # fmt: skip
+    return parts.sum(dim=0)
+
+
+def add_both(
+    out: Float[Tensor, "b y x h"], one: Float[Tensor, "n h"], other: Float[Tensor, "n h"]
+) -> None:
+    """out += one + other; patches of `out` may be further apart than its channels."""
+    source, (rows, columns) = _source(), one.shape
+    source.add_two[(_ceiling(rows, ROWS), _ceiling(columns, WIDE))](
+        out, one, other, rows, columns, out.stride(2), BN=ROWS, BC=WIDE, **OPTIONS
+    )
+
+
+def _by_tap(kernels: Float[Tensor, "d 1 k k"]) -> Float[Tensor, "t d"]:
+    """Weights of one tap side by side, as the kernels read them."""
+    return kernels.flatten(start_dim=1).t().contiguous()
 
 
 @cache
@@ -142,7 +178,7 @@ def _source() -> Any:
 
 
 def _tiles(images: int, height: int, width: int, channels: int) -> tuple[int, int, int]:
-    return images * height, _ceiling(width, COLUMNS), _ceiling(channels, CHANNELS)
+    return images * _ceiling(height, LINES), _ceiling(width, COLUMNS), _ceiling(channels, CHANNELS)
 
 
 def _ceiling(whole: int, part: int) -> int:

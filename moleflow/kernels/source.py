@@ -57,45 +57,87 @@ def couple_backward(
 
 @triton.jit
 def _convolved(
-    x, weight, image, y, columns, channels, x_row, C, H, W,
-    SIDE: tl.constexpr, FLIP: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
+    x, weight, first, columns, channels, x_row, C, H, W,
+    SIDE: tl.constexpr, FLIP: tl.constexpr,
+    LINES: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
-    """Each channel's own SIDE x SIDE kernel at some columns of row y; zero outside of the image."""
+    """Each channel's own SIDE x SIDE kernel at some columns of LINES rows, 2 or 4; zero padding.
+
+    What is read for one row serves its neighbours. `first` is the number of the first row among the
+    rows of all images; rows beyond an image's last come to nothing.
+    """
     mask = channels < C
-    total = tl.zeros((BW, BC), dtype=tl.float32)
-    for dy in tl.static_range(SIDE):
-        for dx in tl.static_range(SIDE):
-            tap = SIDE * SIDE - 1 - (dy * SIDE + dx) if FLIP else dy * SIDE + dx
-            yy = y + dy - SIDE // 2
-            xx = columns + dx - SIDE // 2
+    image, y = first // H, first % H
+    a = tl.zeros((BW, BC), dtype=tl.float32)
+    b = tl.zeros((BW, BC), dtype=tl.float32)
+    c = tl.zeros((BW, BC), dtype=tl.float32)
+    d = tl.zeros((BW, BC), dtype=tl.float32)
+    for dx in range(SIDE):  # not unrolled: registers are what is short
+        xx = columns + dx - SIDE // 2
+        for r in tl.static_range(SIDE + LINES - 1):
+            yy = y + r - SIDE // 2
             width = tl.where((yy >= 0) & (yy < H), W, 0)
             inside = (xx >= 0) & (xx < width)
             at = (image * H * W + yy * W + xx) * x_row
             value = tl.load(
                 x + at[:, None] + channels[None, :],
                 mask=inside[:, None] & mask[None, :], other=0.0,
-            )  # fmt: skip
-            tap_weight = tl.load(weight + channels * SIDE * SIDE + tap, mask=mask, other=0.0)
-            total += value.to(tl.float32) * tap_weight[None, :]
-    return total
+            ).to(tl.float32)  # fmt: skip
+            if r < SIDE:
+                a += value * _tap(weight, r, dx, channels, mask, C, SIDE, FLIP)
+            if r >= 1 and r < SIDE + 1:
+                b += value * _tap(weight, r - 1, dx, channels, mask, C, SIDE, FLIP)
+            if LINES == 4 and r >= 2 and r < SIDE + 2:
+                c += value * _tap(weight, r - 2, dx, channels, mask, C, SIDE, FLIP)
+            if LINES == 4 and r >= 3:
+                d += value * _tap(weight, r - 3, dx, channels, mask, C, SIDE, FLIP)
+    return a, b, c, d
+
+
+@triton.jit
+def _tap(
+    weight, dy: tl.constexpr, dx, channels, mask, C,
+    SIDE: tl.constexpr, FLIP: tl.constexpr,
+):  # fmt: skip
+    tap = SIDE * SIDE - 1 - (dy * SIDE + dx) if FLIP else dy * SIDE + dx
+    return tl.load(weight + tap * C + channels, mask=mask, other=0.0)[None, :]
+
+
+@triton.jit
+def _tile(H, LINES: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr):
+    """First row among the rows of all images, columns and channels of this program's tile."""
+    groups = (H + LINES - 1) // LINES
+    number = tl.program_id(0).to(tl.int64)
+    first = number // groups * H + number % groups * LINES
+    return (
+        first,
+        tl.program_id(1) * BW + tl.arange(0, BW),
+        tl.program_id(2) * BC + tl.arange(0, BC),
+    )
 
 
 @triton.jit
 def context_forward(
     x, weight, out, x_row, C, H, W,
-    SIDE: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
+    SIDE: tl.constexpr, LINES: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """out = [x; weight * x], a patch and its context, C channels each."""
-    line = tl.program_id(0).to(tl.int64)
-    image, y = line // H, line % H
-    columns = tl.program_id(1) * BW + tl.arange(0, BW)
-    channels = tl.program_id(2) * BC + tl.arange(0, BC)
-    mask = channels < C
-    both = (columns < W)[:, None] & mask[None, :]
-    place = image * H * W + y * W + columns
-    context = _convolved(
-        x, weight, image, y, columns, channels, x_row, C, H, W, SIDE, False, BW, BC
+    first, columns, channels = _tile(H, LINES, BW, BC)
+    a, b, c, d = _convolved(
+        x, weight, first, columns, channels, x_row, C, H, W, SIDE, False, LINES, BW, BC
     )
+    _store_context(x, out, a, first, 0, columns, channels, x_row, C, H, W)
+    _store_context(x, out, b, first, 1, columns, channels, x_row, C, H, W)
+    if LINES == 4:
+        _store_context(x, out, c, first, 2, columns, channels, x_row, C, H, W)
+        _store_context(x, out, d, first, 3, columns, channels, x_row, C, H, W)
+
+
+@triton.jit
+def _store_context(x, out, context, first, r, columns, channels, x_row, C, H, W):
+    width = tl.where(first % H + r < H, W, 0)
+    both = (columns < width)[:, None] & (channels < C)[None, :]
+    place = (first + r) * W + columns
     value = tl.load(x + (place * x_row)[:, None] + channels[None, :], mask=both, other=0.0)
     at = out + (place * 2 * C)[:, None] + channels[None, :]
     tl.store(at, value, mask=both)
@@ -103,21 +145,64 @@ def context_forward(
 
 
 @triton.jit
+def column_sums(
+    g, h, parts, N, C,
+    MASK: tl.constexpr, TIMES: tl.constexpr, BN: tl.constexpr, BC: tl.constexpr,
+):  # fmt: skip
+    """Sums of g over TIMES * BN rows each; before, where asked, g becomes 0 where h is not > 0."""
+    first = tl.program_id(0).to(tl.int64) * TIMES * BN
+    columns = tl.program_id(1) * BC + tl.arange(0, BC)
+    total = tl.zeros((BC,), dtype=tl.float32)
+    for turn in range(TIMES):
+        rows = first + turn * BN + tl.arange(0, BN)
+        both = (rows < N)[:, None] & (columns < C)[None, :]
+        at = (rows * C)[:, None] + columns[None, :]
+        value = tl.load(g + at, mask=both, other=0.0)
+        if MASK:
+            value = tl.where(tl.load(h + at, mask=both, other=0.0) > 0, value, 0.0)
+            tl.store(g + at, value, mask=both)
+        total += tl.sum(value.to(tl.float32), axis=0)
+    tl.store(parts + tl.program_id(0) * C + columns, total, mask=columns < C)
+
+
+@triton.jit
+def add_two(
+    out, one, other, N, C, out_row,
+    BN: tl.constexpr, BC: tl.constexpr,
+):  # fmt: skip
+    """out += one + other."""
+    rows = tl.program_id(0).to(tl.int64) * BN + tl.arange(0, BN)
+    columns = tl.program_id(1) * BC + tl.arange(0, BC)
+    both = (rows < N)[:, None] & (columns < C)[None, :]
+    at = (rows * C)[:, None] + columns[None, :]
+    total = tl.load(one + at, mask=both, other=0.0).to(tl.float32)
+    total += tl.load(other + at, mask=both, other=0.0).to(tl.float32)
+    place = out + (rows * out_row)[:, None] + columns[None, :]
+    tl.store(place, tl.load(place, mask=both, other=0.0) + total, mask=both)
+
+
+@triton.jit
 def context_backward(
     g, g_other, weight, g_x, x_row, C, H, W,
-    SIDE: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
+    SIDE: tl.constexpr, LINES: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """g_x += g[patch] + g_other + (the convolution's transpose of g[context])."""
-    line = tl.program_id(0).to(tl.int64)
-    image, y = line // H, line % H
-    columns = tl.program_id(1) * BW + tl.arange(0, BW)
-    channels = tl.program_id(2) * BC + tl.arange(0, BC)
-    mask = channels < C
-    both = (columns < W)[:, None] & mask[None, :]
-    place = image * H * W + y * W + columns
-    total = _convolved(
-        g + C, weight, image, y, columns, channels, 2 * C, C, H, W, SIDE, True, BW, BC
+    first, columns, channels = _tile(H, LINES, BW, BC)
+    a, b, c, d = _convolved(
+        g + C, weight, first, columns, channels, 2 * C, C, H, W, SIDE, True, LINES, BW, BC
     )
+    _add_gradients(g, g_other, g_x, a, first, 0, columns, channels, x_row, C, H, W)
+    _add_gradients(g, g_other, g_x, b, first, 1, columns, channels, x_row, C, H, W)
+    if LINES == 4:
+        _add_gradients(g, g_other, g_x, c, first, 2, columns, channels, x_row, C, H, W)
+        _add_gradients(g, g_other, g_x, d, first, 3, columns, channels, x_row, C, H, W)
+
+
+@triton.jit
+def _add_gradients(g, g_other, g_x, total, first, r, columns, channels, x_row, C, H, W):
+    width = tl.where(first % H + r < H, W, 0)
+    both = (columns < width)[:, None] & (channels < C)[None, :]
+    place = (first + r) * W + columns
     wide = (place * 2 * C)[:, None] + channels[None, :]
     total += tl.load(g + wide, mask=both, other=0.0).to(tl.float32)
     thin = (place * C)[:, None] + channels[None, :]
@@ -129,19 +214,29 @@ def context_backward(
 @triton.jit
 def depthwise_forward(
     x, weight, bias, out, C, H, W,
-    SIDE: tl.constexpr, FLIP: tl.constexpr, BIAS: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
+    SIDE: tl.constexpr, FLIP: tl.constexpr, BIAS: tl.constexpr,
+    LINES: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Each channel convolved with its own kernel, flipped for the transpose; zero padding."""
-    line = tl.program_id(0).to(tl.int64)
-    image, y = line // H, line % H
-    columns = tl.program_id(1) * BW + tl.arange(0, BW)
-    channels = tl.program_id(2) * BC + tl.arange(0, BC)
-    mask = channels < C
-    total = _convolved(x, weight, image, y, columns, channels, C, C, H, W, SIDE, FLIP, BW, BC)
+    first, columns, channels = _tile(H, LINES, BW, BC)
+    a, b, c, d = _convolved(
+        x, weight, first, columns, channels, C, C, H, W, SIDE, FLIP, LINES, BW, BC
+    )
+    added = tl.zeros((BC,), dtype=tl.float32)
     if BIAS:
-        total += tl.load(bias + channels, mask=mask, other=0.0)[None, :]
-    place = image * H * W + y * W + columns
-    both = (columns < W)[:, None] & mask[None, :]
+        added += tl.load(bias + channels, mask=channels < C, other=0.0)
+    _store_row(out, a + added[None, :], first, 0, columns, channels, C, H, W)
+    _store_row(out, b + added[None, :], first, 1, columns, channels, C, H, W)
+    if LINES == 4:
+        _store_row(out, c + added[None, :], first, 2, columns, channels, C, H, W)
+        _store_row(out, d + added[None, :], first, 3, columns, channels, C, H, W)
+
+
+@triton.jit
+def _store_row(out, total, first, r, columns, channels, C, H, W):
+    width = tl.where(first % H + r < H, W, 0)
+    both = (columns < width)[:, None] & (channels < C)[None, :]
+    place = (first + r) * W + columns
     tl.store(out + (place * C)[:, None] + channels[None, :], total, mask=both)
 
 

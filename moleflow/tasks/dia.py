@@ -41,6 +41,7 @@ class DiaBlock(InvertibleModule):
         self._clamp = soft_clamp(config.clamp_limit)
         self._precision: Precision = precision
         self._swap = swap
+        self.register_buffer("unpermuted", torch.arange(2 * half), persistent=False)
         self.scale = _net(half, generator)
         self.shift = _net(half, generator)
 
@@ -63,7 +64,7 @@ class DiaBlock(InvertibleModule):
     def _fused(self, x: Patches) -> tuple[tuple[Patches], PerPatch]:
         nets = _layers(self.scale, self._clamp.rate), _layers(self.shift, self._clamp.gain)
         start = 0 if self._swap else x.shape[-1] // 2
-        same = torch.arange(x.shape[-1], device=x.device)
+        same = self.get_buffer("unpermuted")
         z, logdet = coupled(x, nets, self._precision, self._clamp.limit, start, (same, same))
         return (z,), logdet
 

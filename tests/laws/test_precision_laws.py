@@ -16,7 +16,14 @@ from moleflow.data.catalog import open_catalog
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import picture_features
 from moleflow.flow.coupling import CouplingBlock, couple, uncouple
-from moleflow.flow.products import Layer, relu_net, tensors, thin_is_cheaper
+from moleflow.flow.products import (
+    Layer,
+    constants,
+    layers_of,
+    relu_net,
+    tensors,
+    thin_is_cheaper,
+)
 from moleflow.metrics.detection import binary_scores
 from moleflow.model import MoLEFlow
 from moleflow.scoring import image_scores
@@ -37,7 +44,7 @@ class Products(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if func is torch.ops.aten.mm.default:
+        if func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
             self.shapes.append(tuple(out.shape))
         return out
 
@@ -49,7 +56,9 @@ def drawn(*shape: int) -> torch.Tensor:
 def adapted_layer(inputs: int, outputs: int, rank: int, frozen: bool) -> Layer:
     weight, bias = drawn(outputs, inputs), drawn(outputs)
     down, up = drawn(rank, inputs).requires_grad_(), drawn(outputs, rank).requires_grad_()
-    return Layer(weight.requires_grad_(not frozen), bias.requires_grad_(not frozen), down, up)
+    task_bias = (2 * drawn(outputs)).requires_grad_()
+    base = weight.requires_grad_(not frozen), bias.requires_grad_(not frozen)
+    return Layer(*base, down, up, task_bias, scale=0.25, factor=0.5)
 
 
 def plain_net(x: torch.Tensor, layers: list[Layer]) -> torch.Tensor:
@@ -57,7 +66,9 @@ def plain_net(x: torch.Tensor, layers: list[Layer]) -> torch.Tensor:
     for k, layer in enumerate(layers):
         assert layer.down is not None and layer.up is not None
         low = F.linear(F.linear(x, layer.down), layer.up)
-        x = F.linear(x, layer.weight, layer.bias) + low
+        task_bias = 0.0 if layer.task_bias is None else layer.task_bias
+        x = F.linear(x, layer.weight, layer.bias) + layer.scale * low + task_bias
+        x = layer.factor * x
         x = F.relu(x) if k < len(layers) - 1 else x
     return x
 
@@ -79,10 +90,10 @@ def test_a_nets_output_and_gradients_are_autograds(rank: int, frozen: bool) -> N
 
 def test_gradients_of_a_net_are_finite_differences() -> None:
     layers = [adapted_layer(4, 6, 2, frozen=False), adapted_layer(6, 3, 2, frozen=False)]
-    flat = [tensor for layer in layers for tensor in layer]
+    flat = tensors(layers)
 
     def net(x: torch.Tensor, *flat: torch.Tensor) -> torch.Tensor:
-        return relu_net(x, [Layer(*flat[:4]), Layer(*flat[4:])])
+        return relu_net(x, layers_of(flat, constants(layers)))
 
     assert torch.autograd.gradcheck(net, (drawn(5, 4).requires_grad_(), *flat))
 
