@@ -4,7 +4,7 @@ BIN = .venv/bin
 # torch and torchvision come from one index in one command: mixed builds fail at import.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart test soak check bench clean
+.PHONY: quickstart test soak check bench gpu clean
 .DELETE_ON_ERROR:
 
 quickstart: .venv/.installed
@@ -28,6 +28,10 @@ bench: .venv/.installed-dev
 	$(BIN)/python tests/benchmarks/bench_train.py $(if $(REAL),--real $(REAL))
 	$(BIN)/python tests/benchmarks/bench_tracking.py
 	$(BIN)/python tests/benchmarks/bench_engine.py overhead known shared certificate
+
+# On a machine with a GPU; OUT is the folder for its JSON.
+gpu: .venv/.installed-dev
+	$(BIN)/python -m tests.gpu --out $(or $(OUT),gpu_run)
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -104,9 +104,9 @@ def take_channels(x: Patches, index: Int[Tensor, " d"]) -> Patches:
 
 def _at(channels: Float[Tensor, " d"], permutations: tuple[Tensor, Tensor]) -> Tensor:
     """A number per channel, where the permuted channels have it."""
-    taken = _Permute.apply(channels.unsqueeze(0), *permutations)
+    taken = _Permute.apply(channels.view(1, 1, 1, -1), *permutations)
     assert isinstance(taken, Tensor)
-    return taken.squeeze(0)
+    return taken.flatten()
 
 
 class GlobalAffine(nn.Module):

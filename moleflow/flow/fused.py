@@ -61,7 +61,7 @@ def coupled(
     limit: float,
     start: int,
     permutations: tuple[Int[Tensor, " d"], Int[Tensor, " d"]],
-    context: Float[Tensor, "h 1 k k"] | None = None,
+    context: Float[Tensor, "half 1 k k"] | None = None,
 ) -> tuple[Patches, PerPatch]:
     """A block's output, permuted, and its log-determinant per patch.
 
@@ -132,8 +132,8 @@ class _Coupled(torch.autograd.Function):
 
 
 def _kernel_gradient(
-    g_seen: Float[Tensor, "n c"], given: Patches, context: Float[Tensor, "h 1 k k"]
-) -> Float[Tensor, "h 1 k k"]:
+    g_seen: Float[Tensor, "n c"], given: Patches, context: Float[Tensor, "half 1 k k"]
+) -> Float[Tensor, "half 1 k k"]:
     wide = g_seen.view(*given.shape[:-1], -1)
     side, half = context.shape[-1], given.shape[-1]
     return launch.depthwise_kernel_gradient(wide[..., half:], given, side)

@@ -34,8 +34,8 @@ def has_triton() -> bool:
 
 def couple(
     x: Patches,
-    s: Float[Tensor, "n h"],
-    u: Float[Tensor, "n h"],
+    s: Float[Tensor, "n half"],
+    u: Float[Tensor, "n half"],
     permutation: Int[Tensor, " d"],
     limit: float,
     start: int,
@@ -59,11 +59,11 @@ def couple_gradients(
     g_z: Patches,
     g_logdet: PerPatch,
     x: Patches,
-    s: Float[Tensor, "n h"],
+    s: Float[Tensor, "n half"],
     inverse: Int[Tensor, " d"],
     limit: float,
     start: int,
-) -> tuple[Patches, Float[Tensor, "n h"], Float[Tensor, "n h"]]:
+) -> tuple[Patches, Float[Tensor, "n half"], Float[Tensor, "n half"]]:
     """Gradients of x (as it passes `couple`, not through the nets), s and u."""
     source, width = _source(), x.shape[-1]
     g_x, g_s, g_u = torch.empty_like(x), torch.empty_like(s), torch.empty_like(s)

@@ -9,10 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from moleflow.model import Stored
+from moleflow.training.footprint import AHEAD
 from moleflow.types import Float, Int, Tensor
-
-AHEAD = 8
-"""Batches of a block that is sent while the one before it is used."""
 
 
 class TaskPatches(ABC):
@@ -62,7 +60,10 @@ class ResidentPatches(TaskPatches):
         super().__init__(parts)
         first = parts[0]
         self._all = first.new_empty((len(self), *first.shape[1:]), device=device)
-        torch.cat([part.to(device) for part in parts], out=self._all)
+        start = 0
+        for part in parts:  # one by one: all at once would take the room twice
+            self._all[start : start + len(part)].copy_(part)
+            start += len(part)
 
     def batches(self, images: Int[Tensor, " n"], size: int) -> Iterator[Stored]:
         for numbers in images.to(self._all.device).split(size):
