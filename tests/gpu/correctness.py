@@ -146,7 +146,7 @@ def trained_task(place: Place) -> Iterator[Finding]:
     config, images = place.config("quick", small), 24
     sampled = {task: here.patches(config, task, images, (6, 6)) for task in (A, B)}
 
-    def drawn(config: object, task: Task, count: int, grid: object) -> Tensor:
+    def drawn(config: object, task: Task, count: int, *shape: object) -> Tensor:
         return sampled[task][:count]
 
     def by(where: Place, precision: str) -> list[Tensor]:

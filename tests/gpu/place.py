@@ -71,13 +71,15 @@ class Place:
         if self.cuda:
             torch.cuda.synchronize()
 
-    def patches(self, config: Config, task: Task, images: int, grid: tuple[int, int]) -> Tensor:
+    def patches(
+        self, config: Config, task: Task, images: int, grid: tuple[int, int], channels: int = 0
+    ) -> Tensor:
         """Patches about a centre of the task's own, on the CPU as stored ones are.
 
         Drawn on the device, which is a hundred times as fast: other devices draw other ones.
         """
         draws = torch.Generator(self.device).manual_seed(stream_seed("patches", task))
-        shape = (images, *grid, config.patches.dim)
+        shape = (images, *grid, config.patches.dim + channels)
         centre = torch.randn(shape[-1:], generator=draws, device=self.device)
         patches = torch.empty(shape, dtype=torch.float16)
         for few in patches.split(DRAWN):
@@ -106,7 +108,7 @@ def trained(
 
 def learn(place: Place, model: MoLEFlow, task: Task, images: int, bench: Bench) -> list[EpochEnd]:
     """Train one task on its own patches."""
-    patches = place.patches(model.config, task, images, model.grid)
+    patches = place.patches(model.config, task, images, model.grid, model.channels)
     return list(train_task(model, task, [patches], bench))
 
 
@@ -115,7 +117,7 @@ def digests(place: Place, model: MoLEFlow) -> dict[str, str]:
     found = {"base": module_digest(model.base)}
     for task, bank in model.banks.items():
         found[f"bank {task[0]}"] = module_digest(bank)
-        patches = place.patches(model.config, task, 5, model.grid)
+        patches = place.patches(model.config, task, 5, model.grid, model.channels)
         with torch.inference_mode():
             log_p, _ = model.log_likelihood(patches.to(place.device, torch.float32), task)
         found[f"likelihoods {task[0]}"] = tensors_digest([("log_p", log_p)])

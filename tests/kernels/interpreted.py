@@ -1,0 +1,74 @@
+"""Our GPU kernels by Triton's interpreter against plain PyTorch, on the processor.
+
+    TRITON_INTERPRET=1 python -m tests.kernels.interpreted CASE...
+
+Triton reads TRITON_INTERPRET when it is imported. Prints for each case what differs most, as JSON.
+"""
+
+import json
+import sys
+
+import torch
+
+from moleflow import profiles
+from moleflow.config import Config
+from moleflow.kernels import launch
+from moleflow.model import MoLEFlow
+from moleflow.training.losses import tail_aware_loss
+
+A, B = ("a",), ("b",)
+SMALL = {"patches.dim": 12, "flow.blocks": 1, "lora.rank": 2}
+CASES = {
+    "adapter": (B, {}),
+    "base": (
+        A,
+        {"flow.train_global_affine": True, "flow.clamp": "soft", "flow.context_kernel": 3},
+    ),
+    "adapter without context": (B, {"flow.context_kernel": 0, "mixer.gate": "task"}),
+    "base in bfloat16": (A, {"compute.precision": "bfloat16"}),
+}
+"""The task, and what is changed of `main`."""
+
+Result = dict[str, torch.Tensor]
+
+
+def moved_model(config: Config, grid: tuple[int, int]) -> MoLEFlow:
+    """A model in which nothing is zero or the identity."""
+    model = MoLEFlow(config, grid, 0, A)
+    draws = torch.Generator().manual_seed(1)
+    for module in (model.base, model.new_bank(A), model.new_bank(B)):
+        for parameter in module.parameters():
+            parameter.data.add_(0.2 * torch.randn(parameter.shape, generator=draws))
+    return model
+
+
+def result(case: str, kernels: bool) -> Result:
+    """Values of a step, and gradients by name."""
+    task, changes = CASES[case]
+    config, grid = profiles.main().updated(SMALL | changes), (3, 5)
+    launch.usable = lambda x: kernels
+    model = moved_model(config, grid)
+    model.base.requires_grad_(task == A)
+    stored = torch.randn(2, *grid, 12, generator=torch.Generator().manual_seed(2))
+    log_p, logdet = model.log_likelihood(stored, task)
+    bank = model.banks[task]
+    (tail_aware_loss(-log_p, logdet, config.loss) + bank.penalty()).backward()
+    named = [*model.base.named_parameters("base"), *bank.named_parameters("bank")]
+    gradients = {name: p.grad for name, p in named if p.grad is not None}
+    return {"log p": log_p.detach(), "logdet": logdet.detach(), **gradients}
+
+
+def differences(case: str) -> dict[str, float]:
+    """By name, as a share of the plain result's norm; inf where only one has it."""
+    found, wanted = result(case, kernels=True), result(case, kernels=False)
+    return {
+        name: float((found[name] - wanted[name]).norm() / (wanted[name].norm() + 1e-9))
+        if name in found and name in wanted
+        else float("inf")
+        for name in found.keys() | wanted.keys()
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps({case: differences(case) for case in sys.argv[1:] or CASES}))
