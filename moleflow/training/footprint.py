@@ -101,10 +101,15 @@ def shares(need: Footprint, memory: int) -> int:
     Patches may take half of what is left, or else they are streamed (`room_for_patches`).
     """
     for count in range(MOST_SHARES, 0, -1):
-        share = memory // count - CONTEXT
+        share = int(gpu_share(count) * memory) - CONTEXT
         if need.total <= share and 2 * need.patches <= share - need.weights:
             return count
     return 0
+
+
+def gpu_share(trials: int) -> float:
+    """GPUs of a trial of so many on one, as `--gpus-per-trial` is told: two decimals."""
+    return 100 // trials / 100
 
 
 def activations(config: Config, patches: int, base_too: bool, channels: int = 0) -> int:

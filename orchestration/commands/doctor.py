@@ -11,7 +11,13 @@ from rich.text import Text
 
 from moleflow.errors import MoleflowError
 from orchestration.commands.consoles import out
-from orchestration.commands.options import RootOption, UriOption, tracking_uri
+from orchestration.commands.options import (
+    RootOption,
+    SettingsOption,
+    UriOption,
+    read_settings,
+    tracking_uri,
+)
 from orchestration.doctor.checks import Finding, State, examine_machine
 from orchestration.layout import Root
 from orchestration.proxies import without_proxies_here
@@ -38,6 +44,10 @@ def doctor(
     full: Annotated[
         bool, Parameter(negative="", help="Compare the content of all data, not of a few files.")
     ] = False,
+    profile: Annotated[
+        str | None, Parameter(help="Tell the GPU memory that a trial of this profile needs.")
+    ] = None,
+    settings: SettingsOption = (),
 ) -> int:
     """Say whether this machine, and a cluster, can run a study, and what to do where not.
 
@@ -50,6 +60,8 @@ def doctor(
     found = list(_guarded("root", examine_machine(place, data, uri, store)))
     if address is not None:
         found += _guarded("cluster", _of_cluster(address, place, data, store, nodes, full))
+    if profile is not None or settings:
+        found += _guarded("trial", _of_trial(profile or "main", settings, data))
     out.print(_table(found), soft_wrap=False)
     problems, warnings = _count(found, "problem"), _count(found, "warning")
     out.print(f"{problems}, {warnings}")
@@ -66,6 +78,14 @@ def _of_cluster(
     with joined(address):
         yield from examine_nodes(nodes)
         yield from examine_places(root, data, store, fingerprints if full else appearance)
+
+
+def _of_trial(profile: str, settings: tuple[str, ...], data: Path | None) -> Iterator[Finding]:
+    from moleflow import profiles
+    from orchestration.doctor.needs import examine_needs
+
+    config = profiles.profile(profile).updated(read_settings(settings))
+    yield from examine_needs(profile, config, data)
 
 
 def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
