@@ -1,5 +1,12 @@
 """Setting torch up so that the same trial gives the same bits in every run."""
 
+import atexit
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
 import torch
 
 from moleflow.training.memory import keep_freed_memory
@@ -9,16 +16,19 @@ CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 reads it when it is first used."""
 
 
-def prepare(device: torch.device, threads: int | None = None) -> torch.device:
+def prepare(device: torch.device, threads: int, compiled: Path | None = None) -> torch.device:
     """Deterministic algorithms only, float32 in full, and as many threads as named.
 
     `CUBLAS` must stand in the environment before the first product on a GPU.
 
+    Args:
+        compiled: folder that kernels compiled for this GPU are kept in; none: until the process
+            ends.
+
     Returns:
         The device.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     # As `use_deterministic_algorithms`, which imports the compiler: a second for every trial.
     torch.set_deterministic_debug_mode("error")
     # Every byte of new memory is written before it is read: to fill it first is a pass for nothing.
@@ -29,4 +39,13 @@ def prepare(device: torch.device, threads: int | None = None) -> torch.device:
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # pyright: ignore
     torch.backends.cudnn.benchmark = False
+    os.environ["TRITON_CACHE_DIR"] = str(compiled or _until_the_end())
     return device
+
+
+@cache
+def _until_the_end() -> str:
+    """Triton's own folder would be in the user's home."""
+    folder = tempfile.mkdtemp(prefix="moleflow-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -18,11 +18,12 @@ from typing import TypeAlias
 
 from moleflow import errors
 from moleflow.config import BackboneConfig, Config
-from moleflow.errors import MoleflowError, WeightsError
+from moleflow.errors import ConfigError, MoleflowError, WeightsError
 from moleflow.settings import Settings
 from orchestration.layout import Root
 from orchestration.notes import keep_note, kept_note, place_of_note
 from orchestration.study import digest
+from orchestration.terms import Resources
 
 STDOUT, STDERR = 1, 2
 CHECKS_VERSION = 1
@@ -62,6 +63,18 @@ class Found(Settings):
     weights: str = ""
     error: str = ""
     message: str = ""
+
+
+def check_precision(configs: Sequence[Config], resources: Resources) -> None:
+    """Raises:
+    ConfigError: trials would run on processors, which do not multiply as a config asks.
+    """
+    on_processors = resources.gpus_per_trial == 0 or resources.device == "cpu"
+    if on_processors and any(config.compute.precision == "tf32" for config in configs):
+        raise ConfigError(
+            "compute.precision: tf32 is how GPUs multiply, and trials would run on processors; use "
+            "--gpus-per-trial 1, or --set compute.precision=float32"
+        )
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from orchestration.hiding import HIDDEN, safe_command
 from orchestration.last_net import PIPE_CLOSED
 from orchestration.layout import Root
 from orchestration.plan import MOST_TRIALS, Planning, Request, customised, load_study
-from orchestration.preflight import checking_beside, checking_here
+from orchestration.preflight import check_precision, checking_beside, checking_here
 from orchestration.proxies import without_proxies_here
 from orchestration.revision import git_revision
 from orchestration.runners.base import quiet_environment as worker_environment
@@ -169,6 +169,7 @@ def run(
                 source=str(Path(study).resolve()) if study.endswith(".py") else "",
                 most=asked.most_trials,
             )
+            check_precision(planning.configs, terms.resources)
             checking = checking_here if machines.runner == "inline" else checking_beside
             with checking(planning.configs, place) as check:
                 # Ray and MLflow are imported while another process looks at the backbones.
