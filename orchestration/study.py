@@ -33,7 +33,7 @@ from moleflow.settings import Settings
 
 MOST_VALUES = 100_000
 """Of one field: more are a slip."""
-METHOD_VERSION = 2
+METHOD_VERSION = 3
 """Raised whenever the same settings would give other numbers; part of every key."""
 
 
