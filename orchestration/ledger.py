@@ -93,7 +93,9 @@ class StageSource(Settings):
     result: str = ""
     """For a trained stage: SHA-256 of what was trained."""
     seconds: float = 0.0
-    """How long computing it took."""
+    """How long computing it took; a second in which n tasks were trained at once counts 1/n."""
+    at_once: int = 1
+    """Most tasks that its trial trained at once meanwhile."""
     device: str = ""
     threads: int = 0
     host: str = ""
@@ -161,7 +163,8 @@ class Record(Settings):
     """Keys, by kind, of everything in the store that the trial used or made."""
     seconds: dict[str, float] = Field(default_factory=dict[str, float])
     """Wall time by stage, e.g. `adapter cookie`, in all attempts of this trial: that of a stage
-    which an earlier attempt has made is in it."""
+    which an earlier attempt has made is in it. A second in which n tasks were trained at once
+    counts 1/n for each, so that stages add up to the time that passed."""
     rows: tuple[Row, ...] = ()
     hashes: dict[str, str] = Field(default_factory=dict[str, str])
     """SHA-256 of `base`, of each `bank <task>` and of each class's `scores <class>`."""

@@ -33,6 +33,10 @@ class Resources(Settings):
     memory_per_trial: NonNegative = 0.0
     """Memory of one trial in GB (10^9 bytes): trials are placed so that a node's memory suffices;
     0 places them by CPUs and GPUs alone."""
+    tasks_at_once: Annotated[int, Field(ge=0)] = 0
+    """Tasks of one trial that are trained side by side, at most, where they do not depend on each
+    other; 0: as many as pay, by the size of a step, and fit into the GPU's memory; on a processor
+    one. A witness trains one after the other in any case."""
     accelerator: str | None = None
     """Kind of node: an accelerator type that Ray knows (`A100`), or a resource that nodes declare
     (`ray start --resources '{"rtx3090": 1}'`)."""

@@ -1,7 +1,7 @@
 """One sequence trained and saved, outside of any study: what `moleflow train` does."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,11 @@ from moleflow.data.catalog import ClassData
 from moleflow.data.sequences import Task, task_name
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import ClassFeatures
-from moleflow.routing import Prototype, task_prototype
+from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
-from moleflow.training.stages import EpochEnd, train_task
-from moleflow.training.steps import Bench
+from moleflow.training.clock import SharedClock
+from moleflow.training.lanes import Bench
+from moleflow.training.stages import EpochEnd, Parts, train_tasks
 from orchestration.store.features import stored_features
 from orchestration.store.store import Store
 from orchestration.study import trial_key
@@ -46,12 +47,20 @@ class SequenceTraining:
         """Hash of all that the trained numbers depend on."""
         return trial_key(self.config, self.sequence, self.seed, self.fingerprints, self.weights)
 
-    def run(self, folder: Path, report: Report, stage: Callable[[str, float], None]) -> None:
+    def run(
+        self,
+        folder: Path,
+        report: Report,
+        stage: Callable[[str, float], None],
+        note: Callable[[str], None],
+    ) -> None:
         """Train every task and write the model.
 
         Args:
             report: called after every epoch with the task's name.
-            stage: called after every stage with its name and its wall time in seconds.
+            stage: called after every stage with its name and its wall time in seconds, of which
+                each task that was trained beside others has its share.
+            note: told what is slower than it could be.
 
         Raises:
             DivergedError: a loss or gradient is not finite; nothing is written.
@@ -62,14 +71,20 @@ class SequenceTraining:
         self.__dict__.pop("_backbone", None)  # its memory is wanted for training
         stage("features", time.perf_counter() - start)
         model = new_model(self.config, features, self.seed, self.sequence[0]).to(self.device)
-        prototypes, bench = list[Prototype](), Bench()
-        for task in self.sequence:
-            start = time.perf_counter()
-            for end in train_task(model, task, [features[c].train.patches for c in task], bench):
-                report(task_name(task), end)
-            means = [features[c].train.means for c in task]
-            prototypes.append(task_prototype(means, self.config.router))
-            stage(task_name(task), time.perf_counter() - start)
+        clock = SharedClock()
+
+        def coming() -> Iterator[tuple[Task, Parts]]:
+            for task in self.sequence:
+                clock.begin(task)
+                yield task, [features[name].train.patches for name in task]
+
+        for task, end in train_tasks(model, coming(), Bench(note)):
+            report(task_name(task), end)
+            if end.last:
+                stage(task_name(task), clock.end(task).seconds)
+        model.arrange(self.sequence)
+        means = [[features[name].train.means for name in task] for task in self.sequence]
+        prototypes = [task_prototype(one, self.config.router) for one in means]
         bits = {name: found.bits for name, found in features.items()}
         save_model(folder, model, prototypes, self.weights, self.fingerprints, bits)
 

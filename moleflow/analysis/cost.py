@@ -27,7 +27,8 @@ NOTES = (
     "Parameters: trained numbers. Bytes: what a saved sequence must hold after T tasks: parameters "
     "and buffers of bases and banks, and the router's mean and Cholesky factor of every task "
     "(float64). “separate flows” is T times one base: what a whole flow per task would take.",
-    "Seconds are wall times of the trial's stages, as recorded. Features of a class that were "
+    "Seconds are wall times of the trial's stages, as recorded; of a second in which n tasks were "
+    "trained side by side, each has 1/n. Features of a class that were "
     "already in the store were only read. A stage without a record is missing.",
 )
 MEMORY_NOTE = "Largest resident memory of the trial's process: {mebibytes:.0f} MiB (recorded)."

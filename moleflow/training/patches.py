@@ -66,7 +66,8 @@ class ResidentPatches(TaskPatches):
             start += len(part)
 
     def batches(self, images: Int[Tensor, " n"], size: int) -> Iterator[Stored]:
-        for numbers in images.to(self._all.device).split(size):
+        sent = images.pin_memory().to(self._all.device, non_blocking=True)
+        for numbers in sent.split(size):
             yield self._all.index_select(0, numbers)
 
 

@@ -36,6 +36,10 @@ class Progress:
     def __init__(self, device: torch.device):
         self.keep_on = torch.ones((), dtype=torch.bool, device=device)
         self._numbers = torch.zeros(6, dtype=torch.float64, device=device)
+        waits = device.type == "cuda"
+        self._here = torch.zeros(6, dtype=torch.float64, pin_memory=waits)
+        self._arrived = torch.cuda.Event() if waits else None
+        self._sent = False
 
     def begin_task(self) -> None:
         """Forget what came before."""
@@ -61,10 +65,31 @@ class Progress:
         bad = torch.cat([numbers[STEPS : STEPS + 1], seen])
         numbers[BAD_STEP:].copy_(torch.where(first_bad, bad, numbers[BAD_STEP:]))
 
+    def send(self) -> None:
+        """Have the numbers of all steps queued sent here, and wait for nothing."""
+        self._here.copy_(self._numbers, non_blocking=True)
+        self._sent = True
+        if self._arrived is not None:
+            self._arrived.record()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether what was sent is here."""
+        return self._arrived is None or self._arrived.query()
+
     def read(self) -> EpochNumbers:
-        """Wait for all steps queued, and read what they left."""
-        numbers = self._numbers.tolist()
+        """Wait for what was sent, or else for all steps queued, and read what they left."""
+        if not self._sent:
+            self.send()
+        self.wait()
+        self._sent = False
+        numbers = self._here.tolist()
         bad = None
         if numbers[BAD_STEP]:
             bad = BadStep(int(numbers[BAD_STEP]), numbers[BAD_LOSS], numbers[BAD_NORM])
         return EpochNumbers(numbers[TOTAL], numbers[LARGEST], bad)
+
+    def wait(self) -> None:
+        """Until what was sent is here; other threads go on meanwhile."""
+        if self._arrived is not None:
+            self._arrived.synchronize()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from moleflow.data.sequences import Task
 from moleflow.flow.base import Base
 from moleflow.model import MoLEFlow, Stored
 from moleflow.tasks.bank import Bank
@@ -15,8 +14,9 @@ from moleflow.training.optimizer import build_optimizer
 from moleflow.training.progress import Progress
 from moleflow.types import Tensor
 
-WARM_UPS = 3
-"""Steps before one is captured: kernels are compiled and chosen, and memory is found."""
+WARM_UPS, AGAIN = 3, 1
+"""Steps before one is captured: kernels are compiled and chosen, and memory is found. Fewer before
+one of another size."""
 
 
 class Steps(ABC):
@@ -65,12 +65,27 @@ class CapturedSteps(Steps):
 
     A graph knows addresses, not modules. So these steps may train a bank of their own, whose bytes
     are exchanged with those of a task's bank; tasks of equal shapes then share the graphs.
+
+    What products need besides their factors and results belongs to the stream that they were
+    captured on. So steps that are replayed side by side must be captured each on a stream of
+    their own, or they would write into each other's sums.
     """
 
-    def __init__(self, model: MoLEFlow, base: Base, bank: Bank, trained_base: nn.Module | None):
+    def __init__(
+        self,
+        model: MoLEFlow,
+        base: Base,
+        bank: Bank,
+        trained_base: nn.Module | None,
+        stream: torch.cuda.Stream | None = None,
+    ):
+        """Args:
+        stream: to capture on; none: a new one.
+        """
         super().__init__(model, base, bank, trained_base)
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Stored]] = {}
         self._pool = torch.cuda.graph_pool_handle()
+        self._stream = stream or torch.cuda.Stream(self._device)
 
     def capture(self, like: Stored, sizes: Sequence[int]) -> None:
         """Make graphs for batches of these numbers of images, where there are none yet.
@@ -81,14 +96,17 @@ class CapturedSteps(Steps):
         Raises:
             RuntimeError: something in the step cannot be captured.
         """
-        before = [parameter.detach().clone() for parameter in self.optimizer.parameters]
-        for size in sizes:
-            if size not in self._graphs:
-                batch = like.new_zeros((size, *like.shape[1:]), device=self._device)
-                self._graphs[size] = self._captured(batch), batch
-        with torch.no_grad():
-            for parameter, kept in zip(self.optimizer.parameters, before, strict=True):
-                parameter.copy_(kept)
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            before = [parameter.detach().clone() for parameter in self.optimizer.parameters]
+            for size in sizes:
+                if size not in self._graphs:
+                    batch = like.new_zeros((size, *like.shape[1:]), device=self._device)
+                    self._graphs[size] = self._captured(batch), batch
+            with torch.no_grad():
+                for parameter, kept in zip(self.optimizer.parameters, before, strict=True):
+                    parameter.copy_(kept)
+        torch.cuda.current_stream().wait_stream(self._stream)
 
     def run(self, stored: Stored) -> None:
         graph, batch = self._graphs[len(stored)]
@@ -96,74 +114,15 @@ class CapturedSteps(Steps):
         graph.replay()
 
     def _captured(self, batch: Stored) -> torch.cuda.CUDAGraph:
-        side = torch.cuda.Stream(self._device)
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UPS):
-                self._step(batch)
-        torch.cuda.current_stream().wait_stream(side)
+        for _ in range(AGAIN if self._graphs else WARM_UPS):
+            self._step(batch)
         graph = torch.cuda.CUDAGraph()
-        # Other threads (leases, samples of memory) go on asking the driver meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        # Waits until the device is idle. Other threads (leases, samples of memory) go on asking
+        # the driver meanwhile.
+        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
             self._step(batch)
         self.optimizer.zero_grad()
         return graph
-
-
-class Bench:
-    """Where a model's tasks are trained: keeps captured steps from one task to the next."""
-
-    def __init__(self, note: Callable[[str], None] = lambda text: None):
-        """Args:
-        note: told why steps are not captured on a GPU.
-        """
-        self._note = note
-        self._later: CapturedSteps | None = None
-        self._captures = True
-
-    def steps(
-        self,
-        model: MoLEFlow,
-        task: Task,
-        trained_base: nn.Module | None,
-        patches: tuple[Stored, Sequence[int]],
-    ) -> Steps:
-        """Steps for a task whose bank the model has.
-
-        Args:
-            trained_base: the base, where the task trains it.
-            patches: some of the task's, and the numbers of images that its batches have.
-        """
-        base, bank = model.base_of(task), model.banks[task]
-        if model.device.type == "cuda" and self._captures:
-            try:
-                return self._captured(model, task, trained_base, patches)
-            except RuntimeError as error:
-                self._refuse(str(error).splitlines()[0])
-        return PlainSteps(model, base, bank, trained_base)
-
-    def _captured(
-        self,
-        model: MoLEFlow,
-        task: Task,
-        trained_base: nn.Module | None,
-        patches: tuple[Stored, Sequence[int]],
-    ) -> Steps:
-        base, whole = model.base_of(task), len(model.banks) == 1 or model.config.separate
-        if model.config.compute.compile:
-            raise RuntimeError("compute.compile is on")
-        if whole:  # its base is its own, and so are the graphs
-            steps = CapturedSteps(model, base, model.banks[task], trained_base)
-        else:
-            own = self._later
-            steps = own or CapturedSteps(model, base, model.fresh_bank(task), trained_base)
-            self._later = steps
-        steps.capture(*patches)
-        return steps
-
-    def _refuse(self, why: str) -> None:
-        self._captures, self._later = False, None
-        self._note(f"training steps are not captured as CUDA graphs, and slower: {why}")
 
 
 def _copy(source: nn.Module, target: nn.Module) -> None:

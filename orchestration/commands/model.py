@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 from cyclopts import Parameter
 from rich.markup import escape
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
@@ -104,7 +104,7 @@ def train(
     _refuse_existing(folder)
     try:
         with _progress() as report:
-            training.run(folder.resolve(), report, _say_stage)
+            training.run(folder.resolve(), report, _say_stage, _say)
     except DivergedError as error:
         err.print(f"[bold red]diverged:[/] {escape(str(error))}")
         return INCOMPLETE
@@ -243,20 +243,27 @@ def prepared(device: str, threads: int | None) -> "torch.device":
 
 @contextmanager
 def _progress() -> "Generator[Callable[[str, EpochEnd], None], None, None]":
-    """A bar of the present task's epochs, where there is a terminal; else a line now and then."""
+    """A bar of epochs for each task in training, where there is a terminal; else a line now and
+    then."""
     said = time.monotonic()
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bars:
-        bar = bars.add_task("", total=None)
+        known: dict[str, TaskID] = {}
 
         def report(task: str, end: "EpochEnd") -> None:
             nonlocal said
             text = f"{escape(task)}  loss {end.loss:.4g}"
-            bars.update(bar, description=text, completed=end.epoch, total=end.epochs)
+            if task not in known:
+                known[task] = bars.add_task("", total=end.epochs)
+            bars.update(known[task], description=text, completed=end.epoch, visible=not end.last)
             if not err.is_terminal and time.monotonic() - said > QUIET:
                 said = time.monotonic()
                 err.print(f"{text}, epoch {end.epoch} of {end.epochs}")
 
         yield report
+
+
+def _say(text: str) -> None:
+    err.print(escape(text))
 
 
 def _say_stage(name: str, seconds: float) -> None:

@@ -106,6 +106,9 @@ class Machines:
     gpus_per_trial: Annotated[float, Parameter(help="GPUs of a trial; fractions share.")] = 0.0
     device: Annotated[str, Parameter(help="auto, or cpu: the processor in any case.")] = "auto"
     memory_per_trial: Annotated[float, Parameter(help="GB of memory of a trial; 0: any.")] = 0.0
+    tasks_at_once: Annotated[
+        int, Parameter(help="Tasks that a trial trains side by side on its GPU; 0: what pays.")
+    ] = 0
     accelerator: Annotated[
         str | None, Parameter(help="Kind of node, e.g. A100, or a resource that nodes declare.")
     ] = None

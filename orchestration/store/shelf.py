@@ -52,6 +52,40 @@ class Shelf:
         finally:
             self._leases.release(name)
 
+    def find(self, kind: str, key: str) -> Path | None:
+        """The folder of a result, if it is there.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        self._used.setdefault(kind, set()).add(key)
+        return self._store.find(kind, key)
+
+    def claim(self, kind: str, key: str) -> bool:
+        """Take it upon this trial to make a result, until it is put there or given up; False while
+        another one makes it, or where one has just made it."""
+        if not self._leases.acquire(f"{kind}/{key}"):
+            return False
+        if self.find(kind, key) is None:
+            return True
+        self.give_up(kind, key)
+        return False
+
+    def put(self, kind: str, key: str, make: Callable[[Path], None]) -> Path:
+        """Publish a result that was claimed, and end the claim; returns its folder.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        try:
+            return self._store.publish(kind, key, make)
+        finally:
+            self.give_up(kind, key)
+
+    def give_up(self, kind: str, key: str) -> None:
+        """End a claim; nothing happens where there is none."""
+        self._leases.release(f"{kind}/{key}")
+
     def get(self, kind: str, key: str, make: Callable[[Path], None]) -> Path:
         """The folder of a result, however long another trial needs to make it."""
         told = 0.0

@@ -4,7 +4,9 @@ import time
 from typing import Any
 
 from moleflow.data.sequences import task_name
+from moleflow.training.clock import Share, SharedClock
 from moleflow.training.stages import EpochEnd
+from orchestration.certificate import TRAINED
 from orchestration.events import EventLog
 from orchestration.ledger import StageSource
 from orchestration.stage import Stage
@@ -18,11 +20,12 @@ class Diary:
     def __init__(self, trial: Trial, events: EventLog):
         self.events = events
         self.stage = ""
-        """The present one, e.g. `adapter cookie`."""
+        """The one that has begun last, e.g. `adapter cookie`."""
         self.seconds: dict[str, float] = {}
         self.sources: dict[str, StageSource] = {}
         self._trial = trial
         self._since = time.perf_counter()
+        self._training = SharedClock()
         self._usage = Usage()
 
     def note(self, text: str) -> None:
@@ -30,15 +33,25 @@ class Diary:
         self._add(PERIOD, "note", note=text)
 
     def begin(self, stage: Stage, name: str, index: int = 0) -> None:
-        """A stage begins; `index` is that of its task."""
-        self.stage, self._since = f"{stage} {name}", time.perf_counter()
+        """A stage begins; `index` is that of its task. Tasks may be in training meanwhile: seconds
+        of other stages are not theirs."""
+        self.stage = f"{stage} {name}"
+        if stage in TRAINED:
+            self._training.begin(self.stage)
+        else:
+            self._training.stop()
+            self._since = time.perf_counter()
         tasks = len(self._trial.sequence)
         place = {"stage": stage, "name": name, "task": index, "tasks": tasks}
         self._add(PERIOD, "stage", state="started", **place)
 
     def end(self, stage: Stage, name: str, index: int = 0, source: StageSource | None = None):
         """A stage has ended; `source` says where its result comes from."""
-        taken = time.perf_counter() - self._since
+        if stage in TRAINED:
+            taken = self._training.end(f"{stage} {name}").seconds
+        else:
+            taken = time.perf_counter() - self._since
+            self._training.go_on()
         self.seconds[f"{stage} {name}"] = round(taken, 3)
         if source is not None:
             self.sources[f"{stage} {name}"] = source
@@ -54,6 +67,10 @@ class Diary:
             source="" if source is None else source.source,
             saved=0.0 if source is None or source.source != "shared" else source.seconds,
         )
+
+    def share(self, stage: Stage, name: str) -> Share:
+        """Of the time that has passed, the share of a task in training."""
+        return self._training.so_far(f"{stage} {name}")
 
     def epoch(self, stage: Stage, index: int, end: EpochEnd) -> None:
         """An epoch of a task's training has ended, now or when the stage was made."""

@@ -1,17 +1,16 @@
 """How a trial's model comes by a task: from the store, or by training it and putting it there."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from moleflow.data.sequences import task_name
+from moleflow.data.sequences import Task, task_name
+from moleflow.errors import DivergedError
 from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow
-from moleflow.training.stages import EpochEnd, train_task
-from moleflow.training.steps import Bench
-from orchestration.ledger import StageSource
+from moleflow.training.lanes import Bench
+from moleflow.training.stages import EpochEnd, Parts, train_tasks
 from orchestration.stage import StageKeys
 from orchestration.store.shelf import Shelf
 from orchestration.study import Trial
@@ -30,7 +29,7 @@ from orchestration.trial.verification import differs, drawn
 
 
 class Learner:
-    """Gives a model the tasks of a trial, one at a time."""
+    """Gives a model the tasks of a trial."""
 
     def __init__(
         self,
@@ -41,7 +40,11 @@ class Learner:
         diary: Diary,
         features: Mapping[str, ClassFeatures],
         device: torch.device,
+        at_once: int,
     ):
+        """Args:
+        at_once: most tasks that are trained side by side; 0: as many as pay.
+        """
         self._trial = trial
         self._terms = terms
         self._keys = keys
@@ -49,68 +52,113 @@ class Learner:
         self._diary = diary
         self._features = features
         self._device = device
-        self._bench = Bench(diary.note)
+        self._bench = Bench(diary.note, at_once)
+        self._learned: list[str] = []
         self.entries: list[Path] = []
         """Folders of the store that the tasks came from."""
 
-    def learn(self, model: MoLEFlow, index: int) -> StageSource | None:
-        """Give the model a task; returns where it comes from, or None while another trains it.
+    def learn(self, model: MoLEFlow, ready: Sequence[int]) -> Generator[int]:
+        """Give the model tasks that are ready to be learned: first those that the store has; then
+        others are trained, several side by side where that pays. One that another trial is training
+        is passed over. Yields each when the model has it, in the store too.
 
         Raises:
             DivergedError: a loss or gradient is not finite.
             SharingError: the lot fell on a stage from the store, and training gives another result.
         """
-        task, key, kind = (
-            self._trial.sequence[index],
-            self._keys.task(index),
-            self._keys.kind(index),
-        )
-        name = task_name(task)
-        made: TrainedStage | None = None
+        missing: list[int] = []
+        for index in ready:
+            folder = self._shelf.find(self._keys.kind(index), self._keys.task(index))
+            if folder is None:
+                missing.append(index)
+            else:
+                self._take(folder, model, index)
+                yield index
+        yield from self._train(model, missing)
+
+    def _train(self, model: MoLEFlow, missing: Sequence[int]) -> Iterator[int]:
+        places = {self._trial.sequence[index]: index for index in missing}
+        after: dict[Task, tuple[str, ...]] = {}
+        ends: dict[Task, list[EpochEnd]] = {}
+        try:
+            for task, end in train_tasks(model, self._claimed(missing, after), self._bench):
+                index = places[task]
+                self._diary.epoch(self._keys.kind(index), index, end)
+                ends.setdefault(task, []).append(end)
+                if end.last:
+                    kind = self._keys.kind(index)
+                    self._put(model, index, describe(kind, model, task, after[task], ends[task]))
+                    yield index
+        except DivergedError as error:
+            self._diary.stage = next(
+                f"{self._keys.kind(index)} {task_name(task)}"
+                for task, index in places.items()
+                if task_name(task) == error.numbers["task"]
+            )
+            raise
+        finally:
+            for index in missing:
+                self._shelf.give_up(self._keys.kind(index), self._keys.task(index))
+
+    def _claimed(
+        self, missing: Sequence[int], after: dict[Task, tuple[str, ...]]
+    ) -> Iterator[tuple[Task, Parts]]:
+        """Tasks that nobody else is training, each claimed when there is a lane for it.
+
+        Args:
+            after: filled with the names of the tasks that were learned before each.
+        """
+        for index in missing:
+            task, kind = self._trial.sequence[index], self._keys.kind(index)
+            if self._shelf.claim(kind, self._keys.task(index)):
+                self._diary.begin(kind, task_name(task), index)
+                after[task] = tuple(self._learned)
+                yield task, self._parts(task)
+
+    def _put(self, model: MoLEFlow, index: int, stage: TrainedStage) -> None:
+        """Publish what was trained."""
+        name, kind, key = task_name(stage.classes), self._keys.kind(index), self._keys.task(index)
 
         def make(folder: Path) -> None:
-            nonlocal made
-            self._diary.begin(kind, name, index)
-            start = time.perf_counter()
-            made = describe(kind, model, task, self._train(model, index))
-            write_trained(folder, made, model)
-            seconds = time.perf_counter() - start
-            origin(self._trial, self._terms, self._device, seconds).write(folder)
+            write_trained(folder, stage, model)
+            share = self._diary.share(kind, name)
+            made = origin(self._trial, self._terms, self._device, share.seconds, share.at_once)
+            made.write(folder)
 
-        folder = self._shelf.offer(kind, key, make)
-        if folder is None:
-            return None
-        self.entries.append(folder)
-        source = source_of(self._trial, kind, key, folder, made is not None)
-        stage = made or read_trained(folder)
-        verified = False
-        if made is None:
-            self._diary.begin(kind, name, index)
-            verified = self._take(folder, stage, source, model, index)
-        proof = {"after": stage.after, "result": stage.result, "verified": verified}
-        source = source.model_copy(update=proof)
-        self._diary.end(kind, name, index, source)
-        return source
+        folder = self._shelf.put(kind, key, make)
+        self._has(index, stage, folder, made=True, verified=False)
 
-    def _take(
-        self, folder: Path, stage: TrainedStage, source: StageSource, model: MoLEFlow, index: int
-    ) -> bool:
-        """Take a task from the store; returns whether it was trained again and compared."""
-        if source.source == "shared" and drawn(self._trial, source.key, self._terms.verify):
-            self._train(model, index)
-            if result_of(model, stage.classes, stage.kind) != stage.result:
-                raise differs(stage.kind, task_name(stage.classes), source.key)
-            return True
-        load_trained(folder, stage, model)
-        for epoch in stage.epochs:
-            self._diary.epoch(self._keys.kind(index), index, EpochEnd(**epoch.model_dump()))
-        return False
+    def _take(self, folder: Path, model: MoLEFlow, index: int) -> None:
+        """Take a task from the store; if the lot falls on it, it is trained again and compared."""
+        stage, kind = read_trained(folder), self._keys.kind(index)
+        self._diary.begin(kind, task_name(stage.classes), index)
+        source = source_of(self._trial, kind, self._keys.task(index), folder, False)
+        verified = source.source == "shared" and drawn(self._trial, source.key, self._terms.verify)
+        if verified:
+            self._train_again(model, index, stage)
+        else:
+            load_trained(folder, stage, model)
+            for epoch in stage.epochs:
+                self._diary.epoch(kind, index, EpochEnd(**epoch.model_dump()))
+        self._has(index, stage, folder, made=False, verified=verified)
 
-    def _train(self, model: MoLEFlow, index: int) -> list[EpochEnd]:
+    def _train_again(self, model: MoLEFlow, index: int, stage: TrainedStage) -> None:
         task = self._trial.sequence[index]
-        ends: list[EpochEnd] = []
-        patches = [self._features[c].train.patches for c in task]
-        for end in train_task(model, task, patches, self._bench):
+        for _, end in train_tasks(model, [(task, self._parts(task))], self._bench):
             self._diary.epoch(self._keys.kind(index), index, end)
-            ends.append(end)
-        return ends
+        if result_of(model, stage.classes, stage.kind) != stage.result:
+            raise differs(stage.kind, task_name(task), self._keys.task(index))
+
+    def _has(
+        self, index: int, stage: TrainedStage, folder: Path, made: bool, verified: bool
+    ) -> None:
+        """Put on record that the model has a task."""
+        name, kind = task_name(stage.classes), self._keys.kind(index)
+        source = source_of(self._trial, kind, self._keys.task(index), folder, made)
+        proof = {"after": stage.after, "result": stage.result, "verified": verified}
+        self._diary.end(kind, name, index, source.model_copy(update=proof))
+        self.entries.append(folder)
+        self._learned.append(name)
+
+    def _parts(self, task: Task) -> Parts:
+        return [self._features[name].train.patches for name in task]

@@ -20,7 +20,9 @@ class Origin(Settings):
     trial: str
     study: str
     seconds: float
-    """How long computing it took."""
+    """How long computing it took; a second in which n tasks were trained at once counts 1/n."""
+    at_once: int = 1
+    """Most tasks that the trial trained at once meanwhile."""
     device: str
     threads: int
     host: str
@@ -32,12 +34,15 @@ class Origin(Settings):
         (folder / MADE).write_text(self.model_dump_json(indent=1), encoding="utf-8")
 
 
-def origin(trial: Trial, terms: Terms, device: torch.device, seconds: float) -> Origin:
+def origin(
+    trial: Trial, terms: Terms, device: torch.device, seconds: float, at_once: int = 1
+) -> Origin:
     """Of a result that this process has just computed."""
     return Origin(
         trial=trial.key,
         study=trial.study,
         seconds=round(seconds, 3),
+        at_once=at_once,
         device=device_kind(device),
         threads=torch.get_num_threads(),
         host=platform.node(),

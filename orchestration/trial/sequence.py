@@ -7,6 +7,7 @@ most the stage in work, and trials that need the same stage share it.
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -186,31 +187,47 @@ class SequenceRun:
         return load_backbone(self.trial.config.backbone)
 
     def _learn_all(self, model: MoLEFlow) -> list[Path]:
-        """Tasks in their order; one that another trial is training is passed over while others can
-        be learned. What was learned is evaluated as soon as all tasks before it are there too.
+        """Tasks in their order, or several at once; one that another trial is training is passed
+        over while others can be learned. What was learned is evaluated as soon as all tasks before
+        it are there too.
 
         Returns:
             Folders of the store that the tasks came from.
         """
         trial = self.trial
         learner = Learner(
-            trial, self.terms, self.keys, self.shelf, self.diary, self.features, self.device
+            trial,
+            self.terms,
+            self.keys,
+            self.shelf,
+            self.diary,
+            self.features,
+            self.device,
+            self._at_once,
         )
         waiting, evaluated, told = list(range(len(trial.sequence))), 0, time.monotonic()
         while waiting:
-            learned = next((i for i in self._ready(waiting) if learner.learn(model, i)), None)
-            if learned is None:
-                if time.monotonic() - told > SIGN_OF_LIFE:
-                    self.diary.note(f"{WAITS}{task_name(trial.sequence[waiting[0]])}")
-                    told = time.monotonic()
-                time.sleep(PAUSE)
+            before = len(waiting)
+            with closing(learner.learn(model, self._ready(waiting))) as coming:
+                for learned in coming:
+                    waiting.remove(learned)
+                    self._learned(model, learned)
+                    while evaluated < len(trial.sequence) and evaluated not in waiting:
+                        self._evaluate(evaluated, trial.sequence[evaluated])
+                        evaluated += 1
+            if len(waiting) < before:
                 continue
-            waiting.remove(learned)
-            self._learned(model, learned)
-            while evaluated < len(trial.sequence) and evaluated not in waiting:
-                self._evaluate(evaluated, trial.sequence[evaluated])
-                evaluated += 1
+            if time.monotonic() - told > SIGN_OF_LIFE:
+                self.diary.note(f"{WAITS}{task_name(trial.sequence[waiting[0]])}")
+                told = time.monotonic()
+            time.sleep(PAUSE)
         return learner.entries
+
+    @property
+    def _at_once(self) -> int:
+        """Most tasks to be trained side by side. A witness trains them one after the other: what it
+        is compared with then had other company, and other tasks before it."""
+        return 1 if self.role == "witness" else self.terms.resources.tasks_at_once
 
     def _ready(self, waiting: Sequence[int]) -> Sequence[int]:
         """Tasks that can be learned now: the next, or with a frozen base all after task 0."""

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from moleflow.data.sequences import Task, task_name
+from moleflow.data.sequences import Task
 from moleflow.errors import StoreError
 from moleflow.model import MoLEFlow
 from moleflow.saved import module_tensors, saved_files
@@ -40,18 +40,24 @@ class TrainedStage(Settings):
     kind: str
     classes: tuple[str, ...]
     after: tuple[str, ...]
-    """Names of the tasks that the model had learned before, in that order."""
+    """Names of the tasks that the model had learned before its training began, in that order."""
     result: str
     """Hash of the bank, and of the base where it was trained too."""
     epochs: tuple[Epoch, ...]
 
 
-def describe(kind: str, model: MoLEFlow, task: Task, ends: Sequence[EpochEnd]) -> TrainedStage:
-    """The stage that a model's newest task is the result of."""
+def describe(
+    kind: str, model: MoLEFlow, task: Task, after: tuple[str, ...], ends: Sequence[EpochEnd]
+) -> TrainedStage:
+    """The stage that a task of the model is the result of.
+
+    Args:
+        after: names of the tasks that were learned before its training began.
+    """
     return TrainedStage(
         kind=kind,
         classes=task,
-        after=tuple(task_name(known) for known in model.banks if known != task),
+        after=after,
         result=result_of(model, task, kind),
         epochs=tuple(Epoch(**asdict(end)) for end in ends),
     )

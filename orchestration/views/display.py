@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.data.sequences import task_name
+from orchestration.certificate import TRAINED
 from orchestration.events import WAITS
 from orchestration.study import Trial
 from orchestration.views.board import Board, Node
@@ -125,7 +126,7 @@ def failure_text(one: Outline, trial: Trial, state: Running | None = None) -> st
     name = stage.partition(" ")[2]
     place = place_of(trial, name)
     where = [f"{stage} ({place})" if place else stage]
-    where += [_epoch(failure.numbers, state if state and state.name == name else None, name)]
+    where += [_epoch(failure.numbers, state, name)]
     lines = (failure.message or "no message").splitlines()
     # Where it was has just been said.
     message = lines[0].split(f"; it was in {stage}")[0] if stage else lines[0]
@@ -135,9 +136,10 @@ def failure_text(one: Outline, trial: Trial, state: Running | None = None) -> st
 
 def _epoch(known: Mapping[str, Any], state: Running | None, name: str) -> str:
     """`epoch 12 of 60, loss 0.51, grad_norm 3.2`: the last that ended, as events or record say."""
-    if state is not None and state.epochs:
-        numbers: Mapping[str, Any] = state.numbers
-        epoch, epochs = state.epoch, state.epochs
+    told = None if state is None else state.last_epoch(name)
+    numbers: Mapping[str, Any]
+    if told is not None:
+        epoch, epochs, numbers = told
     elif "epochs" in known:
         numbers = {key: v for key, v in known.items() if key not in ("epoch", "epochs")}
         epoch, epochs = int(known["epoch"]), int(known["epochs"])
@@ -249,6 +251,8 @@ def _doing(state: Running) -> Text:
     if state.waits:
         return Text(f"{WAITS}{clipped(state.waits)}", style="yellow", overflow="ellipsis")
     what = f"{state.stage} {clipped(state.name)}".strip() or "starting"
+    if state.stage in TRAINED and len(state.training) > 1:
+        what += f" +{len(state.training) - 1}"
     return Text(what, overflow="ellipsis", no_wrap=True)
 
 

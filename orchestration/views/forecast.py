@@ -105,7 +105,7 @@ def to_train(
         elif role == "shared":
             wanted = {i: key for i, key in wanted.items() if key not in known}
             known |= set(wanted.values())
-        part = state.part if state and state.training in wanted else 0.0
+        part = state.part(wanted) if state else 0.0
         found[trial.key] = sum(len(trial.sequence[i]) for i in wanted) - part
     return found
 
@@ -163,8 +163,7 @@ def _per_class(learned: Iterable[Learned]) -> float | None:
 
 def _by_epochs(running: Sequence[Running]) -> float | None:
     """The same of tasks in training, by how long the last epoch took."""
-    states = [s for s in running if s.training is not None and s.epochs and s.epoch_seconds]
-    return _mean([s.epoch_seconds * s.epochs / s.sizes[s.training or 0] for s in states])
+    return _mean([state.per_class for state in running if state.per_class])
 
 
 def _besides(state: Running, now: float) -> float:

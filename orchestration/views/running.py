@@ -1,9 +1,10 @@
 """How far a trial in work is, as its events tell."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
+from moleflow.data.sequences import task_name
 from orchestration.certificate import TRAINED
 from orchestration.events import WAITS, Event, Load
 from orchestration.study import Trial
@@ -40,8 +41,10 @@ class Running:
     epoch: int = 0
     epochs: int = 0
     epoch_seconds: float = 0.0
-    training: int | None = None
-    """Index of the task that is being learned."""
+    """Of the last epoch told: a second in which n tasks were trained counts 1/n."""
+    training: Mapping[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """By index of each task that is being learned: its epochs that have ended, and all of them (0
+    before the first has ended)."""
     waits: str = ""
     """What another trial makes that this one needs; empty: it is at work."""
     learned: Mapping[int, Learned] = field(default_factory=dict[int, Learned])
@@ -73,25 +76,37 @@ class Running:
         return [len(task) for task in self.trial.sequence]
 
     @property
+    def per_class(self) -> float:
+        """Seconds that training takes per class, by the last epoch told; 0: none is in training."""
+        index = self._place(self.name)
+        if index not in self.training or not self.epochs:
+            return 0.0
+        return self.epoch_seconds * self.epochs / self.sizes[index]
+
+    @property
     def fraction(self) -> float:
-        """Of the trial that is done: stages that have ended, and epochs of the present one."""
+        """Of the trial that is done: stages that have ended, and epochs of those in work."""
         sizes = self.sizes
-        trained = sum(sizes[i] for i in self.learned) + self.part
+        trained = sum(sizes[i] for i in self.learned) + self.part(self.training)
         scored = sum(sizes[: self.evaluated])
         done = TRAINING_SHARE * trained + (1 - TRAINING_SHARE) * scored
         return min(1.0, done / sum(sizes))
 
-    @property
-    def part(self) -> float:
-        """Classes of the task in training, times the share of its epochs that have ended."""
-        if self.training is None or self.training in self.learned:
-            return 0.0
-        return self.sizes[self.training] * self.epoch / max(1, self.epochs)
+    def part(self, tasks: Collection[int]) -> float:
+        """Classes of those of these tasks that are in training, times the share of their epochs
+        that have ended."""
+        known = {index: ends for index, ends in self.training.items() if index in tasks}
+        return sum(self.sizes[i] * done / max(1, epochs) for i, (done, epochs) in known.items())
 
-    @property
-    def numbers(self) -> Numbers:
-        """Of the last epoch, e.g. `loss`."""
-        return self.losses.get(self.name, {}).get(self.epoch, {})
+    def last_epoch(self, name: str) -> tuple[int, int, Numbers] | None:
+        """Of a task in training: the last epoch told, how many there are, its numbers, e.g.
+        `loss`; None where none was told."""
+        epoch, epochs = self.training.get(self._place(name), (0, 0))
+        return (epoch, epochs, self.losses.get(name, {}).get(epoch, {})) if epochs else None
+
+    def _place(self, name: str) -> int:
+        """Index of a task; -1 for what is none."""
+        return next((i for i, t in enumerate(self.trial.sequence) if task_name(t) == name), -1)
 
     def after(self, event: Event) -> "Running":
         """Its state after one more event; what speaks of a task that it lacks says nothing."""
@@ -106,9 +121,10 @@ class Running:
             case "stage" if event.state == "finished":
                 return now._ended(event)
             case "stage":
-                training = event.task if event.stage in TRAINED else None
-                at = replace(now, stage=event.stage, name=event.name, training=training)
-                return replace(at, epoch=0, epochs=0, waits="")
+                at = replace(now, stage=event.stage, name=event.name)
+                at = replace(at, epoch=0, epochs=0, waits="")
+                begun = {event.task: (0, 0)} if event.stage in TRAINED else {}
+                return replace(at, training={**self.training, **begun})
             case "epoch":
                 return now._trained(event)
             case "metrics":
@@ -147,6 +163,7 @@ class Running:
         return replace(
             at,
             learned={**self.learned, event.task: learned},
+            training={i: ends for i, ends in self.training.items() if i != event.task},
             trained_seconds=self.trained_seconds + event.seconds,
             losses={name: v for name, v in self.losses.items() if name != event.name},
         )
@@ -159,7 +176,7 @@ class Running:
             self,
             stage=event.stage,
             name=event.name,
-            training=event.task,
+            training={**self.training, event.task: (event.epoch, event.epochs)},
             epoch=event.epoch,
             epochs=event.epochs,
             epoch_seconds=event.seconds,

