@@ -17,9 +17,10 @@ from moleflow.saved import module_tensors
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
 from moleflow.training import stages
+from moleflow.training.lanes import Bench
 from moleflow.training.optimizer import learning_rate
 from moleflow.training.stages import batch_sizes, train_task
-from moleflow.training.steps import Bench, PlainSteps, Steps
+from moleflow.training.steps import PlainSteps, Steps
 from moleflow.types import Tensor
 from tests.gpu.findings import Check, Finding, Skipped, same
 from tests.gpu.place import A, B, C, Place, digests, learn, new_model, replaced, trained
@@ -84,7 +85,7 @@ def captured(place: Place) -> Iterator[Finding]:
 
 
 def _plain(
-    bench: Bench, model: MoLEFlow, task: Task, trained_base: nn.Module | None, patches: object
+    bench: Bench, model: MoLEFlow, task: Task, trained_base: nn.Module | None, *_: object
 ) -> Steps:
     return PlainSteps(model, model.base_of(task), model.banks[task], trained_base)
 

@@ -8,7 +8,7 @@ import torch
 from moleflow.config import Config
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.footprint import Footprint, footprint
-from moleflow.training.steps import Bench
+from moleflow.training.lanes import Bench
 from tests.gpu.findings import Check, Figure, Finding, Skipped, same
 from tests.gpu.place import A, B, C, Place, learn, new_model
 

@@ -15,8 +15,9 @@ from moleflow.config import Config
 from moleflow.data.sequences import Task
 from moleflow.flow.products import products as rounded_products
 from moleflow.training.footprint import footprint
+from moleflow.training.lanes import Bench
 from moleflow.training.stages import train_task
-from moleflow.training.steps import Bench, Steps
+from moleflow.training.steps import Steps
 from tests.gpu.findings import Figure, Finding, same
 from tests.gpu.floor import floor
 from tests.gpu.place import A, B, Place, new_model

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from moleflow.device import CUBLAS, prepare
-from moleflow.training.steps import Bench
+from moleflow.training.lanes import Bench
 from tests.gpu.place import A, B, Place, digests, learn, new_model
 
 EPOCHS = {"main": 60, "quick": 240}

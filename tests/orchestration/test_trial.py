@@ -275,9 +275,7 @@ def test_threads_are_the_trials_cpus() -> None:
 def test_a_gpu_that_is_not_there_is_told_and_never_replaced() -> None:
     with pytest.raises(DeviceError, match="torch sees none"):
         trials.prepare_torch(Resources(gpus_per_trial=0.5), Root.at("unused"))
-    chosen = trials.prepare_torch(
-        Resources(gpus_per_trial=0.5, device="cpu"), Root.at("unused")
-    )
+    chosen = trials.prepare_torch(Resources(gpus_per_trial=0.5, device="cpu"), Root.at("unused"))
     assert chosen == torch.device("cpu")
 
 
