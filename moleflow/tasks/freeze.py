@@ -1,8 +1,8 @@
-"""Proof that what is frozen stays frozen: hashes of bytes, not flags."""
+"""Proof that what is frozen stays frozen: bytes, not flags."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import nn
 
 from moleflow.errors import FrozenStateError
 from moleflow.types import Tensor
+
+WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""By bytes, the integers that a number's bits are read as."""
 
 
 def tensors_digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
@@ -24,7 +27,40 @@ def tensors_digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 def module_digest(module: nn.Module) -> str:
     """SHA-256 of a module's parameters and buffers."""
-    return tensors_digest(module.state_dict().items())
+    return tensors_digest(_tensors(module))
+
+
+class Snapshot:
+    """A copy of a module's bytes, beside them on its device: what a hash can only vouch for."""
+
+    def __init__(self, module: nn.Module):
+        self._bits = {name: _bits(tensor).clone() for name, tensor in _tensors(module)}
+
+    def equals(self, module: nn.Module) -> bool:
+        """Whether the module has the same tensors, byte for byte."""
+        now = {name: _bits(tensor) for name, tensor in _tensors(module)}
+        if {name: (b.shape, b.dtype, b.device) for name, b in now.items()} != {
+            name: (b.shape, b.dtype, b.device) for name, b in self._bits.items()
+        }:
+            return False
+        return all(torch.equal(bits, self._bits[name]) for name, bits in now.items())
+
+
+class Digests:
+    """Hashes of modules, each computed anew only when one of its bytes has changed."""
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[nn.Module, tuple[Snapshot, str]] = WeakKeyDictionary()
+
+    def of(self, module: nn.Module) -> str:
+        """`module_digest` of a module as it is now."""
+        if module in self._known:
+            snapshot, digest = self._known[module]
+            if snapshot.equals(module):
+                return digest
+        digest = module_digest(module)
+        self._known[module] = Snapshot(module), digest
+        return digest
 
 
 class Frozen:
@@ -34,7 +70,7 @@ class Frozen:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[nn.Module, str]] = {}
+        self._kept: dict[str, tuple[nn.Module, Snapshot]] = {}
         self._flags: list[tuple[nn.Parameter, bool]] = []
 
     def __enter__(self) -> "Frozen":
@@ -48,7 +84,7 @@ class Frozen:
         """Freeze these too, as they are now; those known by their names stay as they were."""
         for name in modules.keys() - self._kept.keys():
             module = modules[name]
-            self._kept[name] = module, module_digest(module)
+            self._kept[name] = module, Snapshot(module)
             self._flags += [(p, p.requires_grad) for p in module.parameters()]
             for parameter in module.parameters():
                 parameter.requires_grad_(False)
@@ -58,7 +94,7 @@ class Frozen:
         FrozenStateError: a byte of one of them changed.
         """
         changed = [
-            name for name, (module, digest) in self._kept.items() if module_digest(module) != digest
+            name for name, (module, snapshot) in self._kept.items() if not snapshot.equals(module)
         ]
         if changed:
             raise FrozenStateError(
@@ -67,19 +103,10 @@ class Frozen:
             )
 
 
-@contextmanager
-def kept_frozen(modules: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Within this block no gradient is computed for the modules, and their bytes must not change.
-
-    Raises:
-        FrozenStateError: a byte of one of them changed.
-    """
-    with Frozen() as frozen:
-        frozen.add(modules)
-        yield
-    frozen.check()
+def _tensors(module: nn.Module) -> Iterable[tuple[str, Tensor]]:
+    return module.state_dict().items()
 
 
-def all_finite(module: nn.Module) -> bool:
-    """Whether every parameter is a finite number."""
-    return all(bool(torch.isfinite(p).all()) for p in module.parameters())
+def _bits(tensor: Tensor) -> Tensor:
+    """As integers, in the tensor's shape: NaN equals itself, and 0.0 is not -0.0."""
+    return tensor.detach().view(WORDS[tensor.element_size()])

@@ -9,7 +9,7 @@ from moleflow.data.sequences import Task
 from moleflow.errors import DivergedError, FrozenStateError
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
-from moleflow.tasks.freeze import kept_frozen, module_digest
+from moleflow.tasks.freeze import Frozen, module_digest
 from moleflow.training.stages import train_task
 
 GRID = (4, 4)
@@ -54,8 +54,12 @@ def test_base_flags_are_given_back_after_a_later_task(tiny: Config) -> None:
 
 def test_a_changed_frozen_byte_is_an_error(tiny: Config) -> None:
     model = train(tiny, [A])
-    with pytest.raises(FrozenStateError, match="base"), kept_frozen({"base": model.base}):
+    with Frozen() as frozen:
+        frozen.add({"base": model.base})
+        frozen.check()
         next(model.base.parameters()).data.view(-1)[0] += 1e-7
+        with pytest.raises(FrozenStateError, match="base"):
+            frozen.check()
 
 
 def test_every_parameter_of_a_bank_moves_within_two_steps(tiny: Config) -> None:
