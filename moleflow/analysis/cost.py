@@ -151,7 +151,7 @@ def _speed_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:
 
     def pictures() -> None:
         image_scores(scores, config.scoring)
-        anomaly_maps(scores, map_size(config), config.scoring)
+        anomaly_maps(scores.to(model.device), map_size(config), config.scoring).cpu()
 
     def route() -> None:
         for prototype in subject.prototypes:

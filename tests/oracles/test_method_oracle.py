@@ -90,7 +90,7 @@ def test_maps_are_bilinear_then_gaussian() -> None:
     corners = np.stack([zoom(p, 13 / 4, order=1) for p in patches])  # zoom aligns corners
     expected = np.stack([gaussian_filter(p, 2.0) for p in corners])
     np.testing.assert_allclose(
-        anomaly_maps(torch.from_numpy(patches), 13, config), expected, atol=1e-5
+        anomaly_maps(torch.from_numpy(patches), 13, config).numpy(), expected, atol=1e-5
     )
 
 
