@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from moleflow.metrics.detection import aupro, binary_scores, detection_metrics
+from moleflow.metrics.regions import regions_of
 
 
 def _pixels(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +103,7 @@ def test_detection_metrics_equal_their_parts():
     labels = np.array([True, False, True, False])
     scores = maps.max(axis=(1, 2))
     image, pixel = binary_scores(labels, scores), binary_scores(masks.ravel(), maps.ravel())
-    assert detection_metrics(labels, scores, masks, maps, 0.2) == {
+    assert detection_metrics(labels, scores, regions_of(masks), maps, 0.2) == {
         "image_auroc": image.auroc,
         "image_ap": image.ap,
         "image_f1_max": image.f1_max,
@@ -123,5 +124,5 @@ def test_pixel_metrics_are_absent_without_masks():
 def test_metrics_leave_their_inputs_unchanged():
     masks, maps = _pixels()
     before = masks.copy(), maps.copy()
-    detection_metrics(np.arange(4) % 2 == 0, maps.max(axis=(1, 2)), masks, maps, 0.3)
+    detection_metrics(np.arange(4) % 2 == 0, maps.max(axis=(1, 2)), regions_of(masks), maps, 0.3)
     assert np.array_equal(masks, before[0]) and np.array_equal(maps, before[1])
