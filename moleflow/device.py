@@ -4,12 +4,16 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from moleflow.training.memory import keep_freed_memory
+
+Result = TypeVar("Result")
 
 CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 """Environment without which torch refuses matrix products on a GPU where it must be exact; cuBLAS
@@ -49,3 +53,25 @@ def _until_the_end() -> str:
     folder = tempfile.mkdtemp(prefix="moleflow-kernels-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def fitting(work: Callable[[int], Result], size: int) -> tuple[Result, int]:
+    """What `work` makes with batches of `size`, or of half as many until a GPU's memory is enough.
+
+    For what is not trained alone: products of other shapes may round differently in the last bits.
+
+    Returns:
+        The result, and the size of the batches that it was made with.
+
+    Raises:
+        torch.OutOfMemoryError: batches of one do not fit.
+    """
+    while True:
+        try:
+            return work(size), size
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        # Here the error, and what its frames hold, is gone.
+        size //= 2
+        torch.cuda.empty_cache()

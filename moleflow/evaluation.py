@@ -3,6 +3,8 @@
 A score is a function of (test pictures, base, bank). Base and banks are frozen after their task, so
 a score is computed once and kept under the hash of the bytes that made it; were a byte to change,
 it would be computed anew. This is why R costs T evaluations of a class and not T^2 / 2.
+
+Scores, maps and metrics are computed on the model's device; masks are read by threads meanwhile.
 """
 
 from abc import ABC, abstractmethod
@@ -13,8 +15,8 @@ import numpy as np
 import torch
 
 from moleflow.data.catalog import ClassData
-from moleflow.data.images import load_mask
 from moleflow.data.sequences import Task, task_name
+from moleflow.device import fitting
 from moleflow.errors import DivergedError
 from moleflow.features.cache import Features
 from moleflow.metrics.continual import continual_summary
@@ -22,10 +24,13 @@ from moleflow.metrics.detection import detection_metrics
 from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
-from moleflow.tasks.freeze import module_digest, tensors_digest
+from moleflow.tasks.freeze import Digests, tensors_digest
+from moleflow.truth import Truths
 from moleflow.types import Float, Int, RoutingFeatures, Tensor
 
 SCORING_BATCH = 16
+GPU_SCORING_BATCH = 64
+"""Pictures scored together; fewer where a GPU's memory is short."""
 ROUTINGS = ("routed", "oracle")
 
 
@@ -110,11 +115,13 @@ class SequenceEvaluation:
         data: Mapping[str, ClassData],
         tests: Mapping[str, Features],
         memory: EvaluationMemory | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ):
         """Args:
         data: the classes to be measured: those of the sequence, or some of them.
         tests: features of their test pictures.
         memory: none computes everything.
+        note: told when a GPU's memory is too short for a batch.
         """
         self._model = model
         self._sequence = sequence
@@ -124,7 +131,12 @@ class SequenceEvaluation:
         self._prototypes: list[Prototype] = []
         self._scores: dict[tuple[str, ...], ClassScores] = {}
         self._metrics: dict[tuple[str, ...], dict[str, float]] = {}
-        self._truth: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
+        self._truths = Truths(data, model.config)
+        self._note = note
+        on_gpu = model.device.type == "cuda"
+        self._batch = GPU_SCORING_BATCH if on_gpu else SCORING_BATCH
+        self._ahead = 1 if on_gpu else 0  # processors that train have no time for later classes
+        self.digests = Digests()
         self._routings: dict[str, Routing] = {}
         self._bytes: dict[Task, str] = {}
         self.measurements: list[Measurement] = []
@@ -140,10 +152,11 @@ class SequenceEvaluation:
             DivergedError: a score is not finite.
         """
         step = len(self._prototypes)
-        bases = {t: module_digest(b) for t, b in self._model.bases.items()}
+        self._begin(step)
+        bases = {t: self.digests.of(b) for t, b in self._model.bases.items()}
         shared = bases[self._model.first]
         self._bytes = {
-            t: bases.get(t, shared) + module_digest(b) for t, b in self._model.banks.items()
+            t: bases.get(t, shared) + self.digests.of(b) for t, b in self._model.banks.items()
         }
         new = [
             Measurement(step, j, name, metric, "step", routing, value)
@@ -172,11 +185,7 @@ class SequenceEvaluation:
 
     def maps(self, name: str, chosen: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n s s"]:
         """Anomaly maps of a class's test pictures, picture i by the bank of task chosen[i]."""
-        patches = torch.empty_like(self.scores(name, self._sequence[int(chosen[0])]).patches)
-        for t in set(chosen.tolist()):
-            which = torch.from_numpy(chosen == t)
-            patches[which] = self.scores(name, self._sequence[t]).patches[which]
-        return anomaly_maps(patches, map_size(self._model.config), self._model.config.scoring)
+        return self._maps(name, chosen).cpu().numpy()
 
     @property
     def prototypes(self) -> tuple[Prototype, ...]:
@@ -203,14 +212,13 @@ class SequenceEvaluation:
 
     def truth(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Which test pictures are anomalous (N,), and masks (N, S, S) where the class has any."""
-        if name not in self._truth:
-            data, image = self._data[name], self._model.config.image
-            labels = np.array([picture.anomalous for picture in data.test])
-            size = map_size(self._model.config)
-            masks = np.stack([load_mask(p.masks, size, image.resize) for p in data.test])
-            # Where `crop` cuts off all that is marked there is nothing to measure.
-            self._truth[name] = labels, masks if data.has_masks and masks.any() else None
-        return self._truth[name]
+        known = self._truths.of(name)
+        return known.labels, None if known.regions is None else known.regions.masks
+
+    def _begin(self, step: int) -> None:
+        """Have the masks of all classes seen, and on a GPU of the next task's, read meanwhile."""
+        near = [name for task in self._sequence[: step + self._ahead] for name in task]
+        self._truths.begin(name for name in near if name in self._data)
 
     def _measure(self, name: str, own: int) -> dict[str, dict[str, float]]:
         chosen = self.routing(name).chosen
@@ -230,13 +238,21 @@ class SequenceEvaluation:
         return self._metrics[key]
 
     def _compute_metrics(self, name: str, chosen: np.ndarray) -> dict[str, float]:
-        labels, masks = self.truth(name)
         images = np.empty(len(chosen), dtype=np.float32)
         for t in set(chosen.tolist()):
             images[chosen == t] = self.scores(name, self._sequence[t]).images[chosen == t]
         limit = self._model.config.scoring.aupro_limit
-        maps = None if masks is None else self.maps(name, chosen)
-        return detection_metrics(labels, images, masks, maps, limit)
+        known = self._truths.of(name)
+        maps = None if known.regions is None else self._maps(name, chosen)
+        return detection_metrics(known.labels, images, known.regions, maps, limit)
+
+    def _maps(self, name: str, chosen: Int[np.ndarray, " n"]) -> Float[Tensor, "n s s"]:
+        patches = torch.empty_like(self.scores(name, self._sequence[int(chosen[0])]).patches)
+        for t in set(chosen.tolist()):
+            which = torch.from_numpy(chosen == t)
+            patches[which] = self.scores(name, self._sequence[t]).patches[which]
+        config = self._model.config
+        return anomaly_maps(patches.to(self._model.device), map_size(config), config.scoring)
 
     def _compute_scores(self, name: str, task: Task) -> ClassScores:
         scoring = self._model.config.scoring
@@ -256,14 +272,21 @@ class SequenceEvaluation:
             )
         return ClassScores(patches, image_scores(patches, scoring).numpy())
 
-    @torch.inference_mode()
     def _likelihoods(self, name: str, task: Task) -> Likelihoods:
+        stored = self._tests[name].patches
+        found, size = fitting(lambda size: self._in_batches(stored, size, task), self._batch)
+        if size < self._batch:
+            self._note(f"the GPU's memory is short: pictures are scored {size} at a time")
+            self._batch = size
+        return found
+
+    @torch.inference_mode()
+    def _in_batches(self, stored: Tensor, size: int, task: Task) -> Likelihoods:
         parts: list[tuple[Tensor, Tensor]] = []
-        for stored in self._tests[name].patches.split(SCORING_BATCH):
-            batch = stored.to(self._model.device, torch.float32)
-            log_p, logdet = self._model.log_likelihood(batch, task)
-            parts.append((log_p.cpu(), logdet.cpu()))
-        return Likelihoods(*(torch.cat(both) for both in zip(*parts, strict=True)))
+        for batch in stored.split(size):
+            there = batch.to(self._model.device)  # in the stored format, which is half as long
+            parts.append(self._model.log_likelihood(there.float(), task))
+        return Likelihoods(*(torch.cat(both).cpu() for both in zip(*parts, strict=True)))
 
     def _distance(self, name: str, means: RoutingFeatures, task: int) -> Float[np.ndarray, " n"]:
         if self._model.config.router.distance == "oracle":

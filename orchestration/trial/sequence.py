@@ -24,7 +24,6 @@ from moleflow.features.cache import ClassFeatures, extract_features, open_featur
 from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
-from moleflow.tasks.freeze import module_digest
 from orchestration.certificate import group_id, holds_on
 from orchestration.dataset import checked_fingerprint
 from orchestration.events import WAITS, EventLog, read_events
@@ -141,7 +140,9 @@ class SequenceRun:
         model = new_model(trial.config, self.features, trial.seed, trial.sequence[0])
         model.to(self.device)
         tests = {name: found.test for name, found in self.features.items()}
-        self.evaluation = SequenceEvaluation(model, trial.sequence, self.data, tests, self.memory)
+        self.evaluation = SequenceEvaluation(
+            model, trial.sequence, self.data, tests, self.memory, self.diary.note
+        )
         entries = self._learn_all(model)
         self._finish(model, entries)
 
@@ -237,13 +238,15 @@ class SequenceRun:
 
     def _learned(self, model: MoLEFlow, index: int) -> None:
         """Put a learned task on record."""
+        assert self.evaluation is not None
+        digest = self.evaluation.digests.of
         task, name = self.trial.sequence[index], task_name(self.trial.sequence[index])
         bank = model.banks[task]
-        self.hashes["base"] = module_digest(model.base)
+        self.hashes["base"] = digest(model.base)
         self.parameters["base"] = sum(p.numel() for p in model.base.parameters())
         if self.trial.config.separate:
-            self.hashes[f"base {name}"] = module_digest(model.base_of(task))
-        self.hashes[f"bank {name}"] = module_digest(bank)
+            self.hashes[f"base {name}"] = digest(model.base_of(task))
+        self.hashes[f"bank {name}"] = digest(bank)
         counts = bank.parameter_counts()
         self.parameters |= {f"bank/{part}": count for part, count in counts.items()}
         self.parameters["bank"] = sum(counts.values())
