@@ -14,6 +14,8 @@ from moleflow.errors import ConfigError
 from moleflow.settings import Settings, flatten, parse
 
 Bits = Annotated[int, Field(ge=8, le=16)]
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""How factors of a product are rounded: not at all, to 10 bits inside of a GPU, to 7 bits."""
 Kernel = Annotated[int, Field(ge=0, le=31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -44,6 +46,8 @@ class BackboneConfig(Settings):
     """Stages whose maps are used, finest first: `layer2` of a CNN, `blocks.8` of a ViT."""
     random_seed: int = 0
     """Seed of untrained weights; part of the features' identity, not of the trial's seed."""
+    precision: Precision = "float32"
+    """How the backbone's products round their factors, as in `compute.precision`."""
 
 
 class PatchConfig(Settings):
@@ -237,7 +241,7 @@ class ScoringConfig(Settings):
 class ComputeConfig(Settings):
     """How the flow is computed: the same mathematics in other roundings (stated tolerances)."""
 
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """How matrix products round their factors; all else, the optimizer too, is in float32.
 
     `tf32` (10 bits) and `bfloat16` (7 bits) are for NVIDIA GPUs from Ampere on, which multiply them

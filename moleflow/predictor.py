@@ -17,7 +17,7 @@ from moleflow.data.catalog import ClassData, Picture, fingerprint, open_catalog,
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
 from moleflow.data.findings import said_of_cut_off
-from moleflow.data.images import load_picture
+from moleflow.data.images import square_pixels
 from moleflow.data.sequences import check_class_name, task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
 from moleflow.evaluation import Measurement, SequenceEvaluation
@@ -59,7 +59,7 @@ class Prediction:
 def map_of(patches: Float[np.ndarray, "h w"], config: Config) -> Float[np.ndarray, "s s"]:
     """The anomaly map of one picture's patch scores."""
     one = torch.from_numpy(patches).unsqueeze(0)
-    return anomaly_maps(one, map_size(config), config.scoring)[0]
+    return anomaly_maps(one, map_size(config), config.scoring)[0].numpy()
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class Predictor:
         answers: dict[int, Prediction | Unreadable] = {}
         for i, path in enumerate(paths):
             try:
-                pictures[i] = load_picture(path, config.image.size, config.image.resize, bits)
+                pictures[i] = square_pixels(path, config.image.size, config.image.resize, bits)
             except DataError as error:
                 answers[i] = Unreadable(path, str(error))
         if pictures:

@@ -5,7 +5,7 @@ B images, H x W patch grid, D channels, S pixels, N samples.
 Annotations are checked by beartype in the tests only (tests/conftest.py installs the hook).
 """
 
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, UInt8
 from torch import Tensor
 
 Images = Float[Tensor, "b 3 s s"]
@@ -25,4 +25,5 @@ __all__ = [
     "PerPatch",
     "RoutingFeatures",
     "Tensor",
+    "UInt8",
 ]

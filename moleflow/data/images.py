@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int32
+from jaxtyping import Bool, Float, Int32, UInt8
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
@@ -46,15 +46,26 @@ def load_picture(
     Raises:
         DataError: the file cannot be read as a picture.
     """
-    pixels = (
-        torch.from_numpy(np.array(open_square(path, size, resize, bits)))
-        .permute(2, 0, 1)
-        .float()
-        .div_(255)
-    )
-    mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
-    return pixels.sub_(mean).div_(std).contiguous()
+    return normalised(square_pixels(path, size, resize, bits).unsqueeze(0))[0]
+
+
+def square_pixels(
+    path: Path, size: int, resize: Resize, bits: int | None = FULL_DEPTH
+) -> UInt8[Tensor, "s s 3"]:
+    """`open_square` as bytes.
+
+    Raises:
+        DataError: the file cannot be read as a picture.
+    """
+    return torch.from_numpy(np.array(open_square(path, size, resize, bits)))
+
+
+def normalised(pixels: UInt8[Tensor, "b s s 3"]) -> Float[Tensor, "b 3 s s"]:
+    """Pictures with ImageNet mean and variance removed."""
+    images = pixels.permute(0, 3, 1, 2).float().div_(255)
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(3, 1, 1)
+    return images.sub_(mean).div_(std).contiguous()
 
 
 def load_mask(

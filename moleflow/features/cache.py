@@ -5,7 +5,9 @@ extracted once per (data, backbone, patch settings) and read from then on.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -14,16 +16,20 @@ from safetensors.torch import save_file
 
 from moleflow.conditioning.multiscale import raw_maps
 from moleflow.config import Config
+from moleflow.data.ahead import done_ahead
 from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
-from moleflow.data.images import load_picture
+from moleflow.data.images import normalised, square_pixels
 from moleflow.errors import ConfigError
 from moleflow.features.backbone import Backbone
 from moleflow.features.patches import patch_grid, patch_vectors
-from moleflow.types import Float, Images, Tensor
+from moleflow.flow.products import check_precision
+from moleflow.types import Float, Tensor, UInt8
 
 EXTRACTION_BATCH = 16
+GPU_EXTRACTION_BATCH = 64
+"""Pictures that go through the backbone together."""
 SPLITS = ("train", "test")
 
 
@@ -85,31 +91,38 @@ def picture_features(
     Raises:
         DataError: a picture cannot be read.
     """
+    size = GPU_EXTRACTION_BATCH if device.type == "cuda" else EXTRACTION_BATCH
     patches: list[Tensor] = []
     means: list[Tensor] = []
-    for start in range(0, len(pictures), EXTRACTION_BATCH):
-        batch = pictures[start : start + EXTRACTION_BATCH]
-        images = torch.stack(
-            [
-                load_picture(p.path, config.image.size, config.image.resize, bits or FULL_DEPTH)
-                for p in batch
-            ]
-        )
-        stored, mean = image_features(images, config, backbone, device)
-        patches.append(stored)
-        means.append(mean)
-        advance(len(batch))
+
+    def pixels_of(picture: Picture) -> UInt8[Tensor, "s s 3"]:
+        image = config.image
+        return square_pixels(picture.path, image.size, image.resize, bits or FULL_DEPTH)
+
+    decoded = done_ahead(pixels_of, pictures, 2 * size)
+    with closing(decoded):
+        while batch := list(islice(decoded, size)):
+            stored, mean = image_features(torch.stack(batch), config, backbone, device)
+            patches.append(stored)
+            means.append(mean)
+            advance(len(batch))
     return Features(torch.cat(patches), torch.cat(means))
 
 
 def image_features(
-    images: Images, config: Config, backbone: Backbone, device: torch.device
+    pixels: UInt8[Tensor, "b s s 3"], config: Config, backbone: Backbone, device: torch.device
 ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b d"]]:
     """What is kept of pictures: patch vectors in the stored format, and their mean for routing.
 
     With multi-scale context the raw maps' channels follow the D channels of a patch.
+
+    Raises:
+        ConfigError: the device does not multiply as `backbone.precision` asks, or features do not
+            fit the stored format.
     """
-    maps = backbone(images.to(device))
+    check_precision(config.backbone.precision, device, "backbone.precision")
+    there = pixels if device.type == "cpu" else pixels.pin_memory().to(device, non_blocking=True)
+    maps = backbone(normalised(there))
     vectors = patch_vectors(maps, config.patches)
     means = vectors.mean(dim=(1, 2)).cpu()
     if config.multiscale != "off":

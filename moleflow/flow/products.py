@@ -6,17 +6,15 @@ O outputs, R rank.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from moleflow.config import Precision
 from moleflow.errors import ConfigError
 from moleflow.kernels import launch
 from moleflow.types import Float, Tensor
-
-Precision = Literal["float32", "tf32", "bfloat16"]
-"""How factors of a product are rounded: not at all, to 10 bits inside of the GPU, to 7 bits."""
 
 
 class Layer(NamedTuple):
@@ -56,16 +54,18 @@ class Passed(NamedTuple):
     """factor (W + scale U A) of each layer, likewise."""
 
 
-def check_precision(precision: Precision, device: torch.device) -> None:
+def check_precision(
+    precision: Precision, device: torch.device, field: str = "compute.precision"
+) -> None:
     """Raises:
-    ConfigError: the device does not multiply like this.
+    ConfigError: the device does not multiply as the field asks.
     """
     if precision == "float32" or (precision == "bfloat16" and device.type == "cpu"):
         return
     if device.type == "cpu" or torch.cuda.get_device_capability(device) < (8, 0):
         raise ConfigError(
-            f"compute.precision: {precision} needs an NVIDIA GPU of compute capability 8.0 or "
-            f"higher, and this is {device}; use --set compute.precision=float32"
+            f"{field}: {precision} needs an NVIDIA GPU of compute capability 8.0 or "
+            f"higher, and this is {device}; use --set {field}=float32"
         )
 
 

@@ -32,6 +32,7 @@ CHANGES: dict[str, Any] = {
     "backbone.weights": None,  # tests/oracles: a file's weights are the ones used
     "backbone.stages": ["layer1", "layer3"],
     "backbone.random_seed": 1,
+    "backbone.precision": "bfloat16",
     "patches.dim": 20,
     "patches.grid": "first",
     "patches.neighbourhood": 1,
