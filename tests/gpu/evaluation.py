@@ -1,12 +1,6 @@
-"""Evaluation on a device: the numbers of the CPU, and what 15 classes of MVTec AD's sizes take.
+"""Evaluation on a device: the numbers of the CPU, and what 15 classes of MVTec AD's sizes take."""
 
-python -m tests.gpu.evaluation [--device cuda|cpu] [--tiny] [--precision P]
-"""
-
-import argparse
 import dataclasses
-import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +18,6 @@ from torch.nn import functional as F
 from moleflow import profiles
 from moleflow.config import Config, ScoringConfig
 from moleflow.data.pictures import GOOD, ClassData, Picture
-from moleflow.device import CUBLAS, prepare
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import Features, image_features
@@ -36,6 +29,8 @@ from moleflow.scoring import anomaly_maps, image_scores, patch_scores
 from moleflow.streams import numpy_stream
 from moleflow.truth import read_truth
 from moleflow.types import Tensor
+from tests.gpu.findings import Check, Figure, Finding, Skipped, within
+from tests.gpu.place import Place
 
 MVTEC_TEST = (
     *((20, 63), (58, 92), (23, 109), (28, 89), (21, 57), (40, 70), (32, 92), (22, 93)),
@@ -300,34 +295,26 @@ def discs(images: int, pixels: int, every: int = 4) -> np.ndarray:
     return masks
 
 
-def found(device: torch.device, sizes: Sizes, precision: str) -> Iterator[tuple[str, Any]]:
+def evaluation(place: Place) -> Iterator[Finding]:
     """Every check and every time, one after another."""
-    cuda = device.type == "cuda"
-    yield "maps differ", maps_differ(device, sizes)
-    yield "metrics differ", metrics_differ(device, sizes)
-    for each in ("float32", "tf32", "bfloat16") if cuda else ("float32", "bfloat16"):
-        yield f"evaluations differ {each}", evaluations_differ(device, sizes, each)
-    if cuda:
-        yield "little memory", halves_when_memory_is_short(device, sizes)
-    yield f"evaluation takes [s] {precision}", evaluation_takes(device, sizes, precision)
-    name, batch = ("wide_resnet50_2", 64) if cuda else ("resnet18", 2)
-    for each in ("float32", "tf32", "bfloat16") if cuda else ("float32", "bfloat16"):
+    device, sizes = place.device, TINY if place.tiny else Sizes()
+    for what, differ in (("maps", maps_differ), ("metrics", metrics_differ)):
+        for name, found in differ(device, sizes).items():
+            yield within(f"{what} of the same scores, {name}", found, LIMITS[what])
+    few = TINY if place.tiny else dataclasses.replace(sizes, classes=sizes.classes[:2])
+    for each in place.precisions:
+        for name, found in evaluations_differ(device, few, each).items():
+            limit = LIMITS[each] if name == "from CPU" else 0.0
+            yield within(f"metrics of an evaluation in {each}, {name}", found, limit)
+    if place.cuda:
+        said = halves_when_memory_is_short(device, few)
+        yield Check("little memory halves a batch", bool(said), "; ".join(said), "said so")
+    else:
+        yield Skipped("little memory halves a batch")
+    precision = place.precisions[-1]
+    yield Figure(f"evaluation, main, {precision}, s", evaluation_takes(device, sizes, precision))
+    name, batch = ("wide_resnet50_2", 64) if place.cuda else ("resnet18", 2)
+    for each in place.precisions:
         for last in (False, True):
             speed = extraction_takes(device, each, name, sizes.pixels, batch, last)
-            yield f"extraction {name} {each}{' channels last' if last else ''}", speed
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--precision", default="float32")
-    asked = parser.parse_args()
-    os.environ.update(CUBLAS)
-    device = prepare(torch.device(asked.device))
-    for name, value in found(device, TINY if asked.tiny else Sizes(), asked.precision):
-        print(name, json.dumps(value), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            yield Figure(f"extraction, {name}, {each}{', channels last' if last else ''}", speed)

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from moleflow.device import CUBLAS, prepare
-from tests.gpu import correctness, determinism, memory, speed
+from tests.gpu import correctness, determinism, evaluation, memory, speed, together
 from tests.gpu.findings import Check, Figure, Finding, Skipped
 from tests.gpu.place import Place
 
@@ -53,6 +53,8 @@ PARTS = (
     Part("streamed", 20, determinism.streamed),
     Part("divergence", 15, determinism.divergence),
     Part("out_of_memory", 15, memory.out_of_memory),
+    Part("evaluation", 60, evaluation.evaluation),
+    Part("together", 60, together.side_by_side),
     Part("ceilings", 10, speed.ceilings),
     Part("steps", 60, speed.steps),
     Part("memory", 30, memory.peaks),
@@ -87,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(names)}"
         )
     os.environ.update(CUBLAS)
-    device = prepare(torch.device(asked.device))
+    device = prepare(torch.device(asked.device), torch.get_num_threads())
     asked.out.mkdir(parents=True, exist_ok=True)
     place = Place(device, asked.size == "tiny", asked.out)
     about = describe(device)

@@ -16,7 +16,7 @@ from moleflow.data.sequences import Task
 from moleflow.flow.products import products as rounded_products
 from moleflow.training.footprint import footprint
 from moleflow.training.lanes import Bench
-from moleflow.training.stages import train_task
+from moleflow.training.stages import train_tasks
 from moleflow.training.steps import Steps
 from tests.gpu.findings import Figure, Finding, same
 from tests.gpu.floor import floor
@@ -140,15 +140,15 @@ def _sequence(place: Place, precision: str, shorter: bool) -> Figure:
     if place.cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    whole = within = 0.0
-    for number, images in enumerate(sizes):
-        task = (f"class {number}",)
-        patches = place.patches(config, task, images, grid)
-        place.wait()
-        start = time.perf_counter()
-        within += sum(end.seconds for end in train_task(model, task, [patches], bench))
-        place.wait()
-        whole += time.perf_counter() - start
+    tasks = [(f"class {number}",) for number in range(len(sizes))]
+    parts = [[place.patches(config, t, n, grid)] for t, n in zip(tasks, sizes, strict=True)]
+    place.wait()
+    start = time.perf_counter()
+    within = sum(
+        end.seconds for _, end in train_tasks(model, zip(tasks, parts, strict=True), bench)
+    )
+    place.wait()
+    whole = time.perf_counter() - start
     beside = whole - within
     values: dict[str, float | str] = {
         "seconds": beside + within * epochs / run,

@@ -1,6 +1,6 @@
 """Tasks trained side by side on one device: the bits of each alone, and how much faster.
 
-Needs torch and moleflow alone. `python -m tests.gpu.together` prints both.
+Needs torch and moleflow alone.
 """
 
 import time
@@ -10,21 +10,20 @@ from typing import Any
 
 import torch
 
-from moleflow import profiles
 from moleflow.config import Config
 from moleflow.data.sequences import Task
-from moleflow.device import CUBLAS, prepare
 from moleflow.model import MoLEFlow
 from moleflow.streams import stream_seed
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.lanes import Bench, independent
 from moleflow.training.stages import train_tasks
 from moleflow.types import Tensor
+from tests.gpu.findings import Check, Figure, Finding
+from tests.gpu.place import Place
 
 FIRST: Task = ("first",)
 IMAGES = (60, 35, 48, 16, 77, 52, 64, 41)
 """Of the later tasks: steps and last batches differ, two have full batches alone."""
-QUICK, MAIN = ((12, 12), "quick"), ((28, 28), "main")
 TINY: dict[str, Any] = {
     "patches.dim": 16,
     "flow.blocks": 2,
@@ -126,39 +125,32 @@ def throughput(
         }
 
 
-def main() -> int:
-    """All of it, on a GPU in full, on a processor at tiny sizes; under two minutes on an H200."""
-    cuda = torch.cuda.is_available()
-    device = prepare(torch.device("cuda" if cuda else "cpu"))
-    holds = True
-    for (grid, name), precision, epochs in (
-        (QUICK, "float32", 4),
-        (MAIN, "bfloat16", 3),
-        (MAIN, "tf32", 3),
+def side_by_side(place: Place) -> Iterator[Finding]:
+    """Bits of tasks trained together against those of each alone, and how much faster."""
+    images, at_once = (IMAGES, (8, 3)) if place.cuda else ((9, 4, 11), (3, 2))
+    for profile, precision, epochs in (("quick", "float32", 3), ("main", "bfloat16", 2)):
+        config = _settings(place, profile, precision, place.number(epochs, 2))
+        grid = place.grid(profile)
+        for law, holds in same_bits(place.device, config, grid, images, at_once[:1]):
+            yield Check(f"{profile} {precision}, {law}", holds, str(holds), "True")
+    number, pictures = place.number(8, 2), {"quick": 230, "main": 116}
+    for profile, precision, lanes, epochs in (
+        ("quick", "float32", (1, 8), 10),
+        ("main", "bfloat16", (1, 2, 4), 3),
+        ("main", "tf32", (1, 2, 4), 3),
     ):
-        if precision == "tf32" and not cuda:
-            continue
-        changes = {"compute.precision": precision, "training.epochs": epochs}
-        config = profiles.profile(name).updated(changes if cuda else TINY | changes)
-        images, at_once = (IMAGES, (8, 3)) if cuda else ((9, 4, 11), (3, 2))
-        for law, found in same_bits(device, config, grid if cuda else (2, 3), images, at_once):
-            holds &= found
-            print(f"{'ok  ' if found else 'FAIL'} {name} {precision}: {law}", flush=True)
-    number, pictures = (8, {"quick": 230, "main": 116}) if cuda else (2, {"quick": 8, "main": 6})
-    for (grid, name), precision, lanes, epochs in (
-        (QUICK, "float32", (1, 2, 4, 8), 20),
-        (MAIN, "bfloat16", (1, 2, 4), 6),
-        (MAIN, "tf32", (1, 4), 6),
-    ):
-        if precision == "tf32" and not cuda:
-            continue
-        changes = {"compute.precision": precision, "training.epochs": epochs if cuda else 3}
-        config = profiles.profile(name).updated(changes if cuda else TINY | changes)
-        shape = grid if cuda else (2, 3)
-        for row in throughput(device, config, shape, lanes, pictures[name], number):
-            told = ", ".join(f"{key} {value:.4g}" for key, value in row.items())
-            print(f"     {name} {precision}: {told}", flush=True)
-    return 0 if holds else 1
+        if precision in place.precisions:
+            config = _settings(place, profile, precision, place.number(epochs, 2))
+            taken = pictures[profile] if not place.tiny else 6
+            grid = place.grid(profile)
+            chosen = lanes if not place.tiny else lanes[:2]
+            for row in throughput(place.device, config, grid, chosen, taken, number):
+                yield Figure(f"tasks together, {profile} {precision}", row)
+
+
+def _settings(place: Place, profile: str, precision: str, epochs: int) -> Config:
+    changes = {"compute.precision": precision, "training.epochs": epochs}
+    return place.config(profile, changes | {"training.warmup_epochs": 1})
 
 
 def _wait(device: torch.device) -> None:
@@ -174,10 +166,3 @@ def _free(device: torch.device) -> None:
 
 def _peak(device: torch.device) -> float:
     return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else 0.0
-
-
-if __name__ == "__main__":
-    import os
-
-    os.environ.update(CUBLAS)  # before the first product
-    raise SystemExit(main())
