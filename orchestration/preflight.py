@@ -70,11 +70,12 @@ def check_precision(configs: Sequence[Config], resources: Resources) -> None:
     ConfigError: trials would run on processors, which do not multiply as a config asks.
     """
     on_processors = resources.gpus_per_trial == 0 or resources.device == "cpu"
-    if on_processors and any(config.compute.precision == "tf32" for config in configs):
-        raise ConfigError(
-            "compute.precision: tf32 is how GPUs multiply, and trials would run on processors; use "
-            "--gpus-per-trial 1, or --set compute.precision=float32"
-        )
+    for part in ("compute", "backbone") if on_processors else ():
+        if any(getattr(config, part).precision == "tf32" for config in configs):
+            raise ConfigError(
+                f"{part}.precision: tf32 is how GPUs multiply, and trials would run on processors; "
+                f"use --gpus-per-trial 1, or --set {part}.precision=float32"
+            )
 
 
 @contextmanager

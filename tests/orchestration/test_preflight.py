@@ -14,7 +14,8 @@ from moleflow.config import BackboneConfig, Config
 from moleflow.errors import ConfigError, WeightsError
 from orchestration import preflight
 from orchestration.layout import Root
-from orchestration.preflight import checking_beside, checking_here
+from orchestration.preflight import check_precision, checking_beside, checking_here
+from orchestration.terms import Resources
 
 LONG_AGO = 1_600_000_000
 
@@ -136,3 +137,11 @@ def test_notes_hold_plain_data(root: Root) -> None:
     (note,) = (root.store / "checked").iterdir()
     found = json.loads(note.read_text())["found"]
     assert found == {"weights": "random:0", "error": "", "message": ""}
+
+
+@pytest.mark.parametrize("field", ["compute.precision", "backbone.precision"])
+def test_tf32_is_refused_where_trials_run_on_processors(field: str) -> None:
+    config = profiles.quick().updated({field: "tf32"})
+    with pytest.raises(ConfigError, match=f"{field}: tf32 is how GPUs multiply"):
+        check_precision([config], Resources())
+    check_precision([config], Resources(gpus_per_trial=1))
