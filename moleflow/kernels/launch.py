@@ -15,7 +15,7 @@ LINES, COLUMNS, CHANNELS = 4, 16, 32
 """Rows and columns of patches, and channels, that one program convolves."""
 WARPS = 4
 """Groups of 32 threads that it does so with."""
-TURNS, ROWS, WIDE = 4, 32, 64
+TURNS, ROWS, WIDE = 4, 64, 64
 """Patches, in turns of so many, and channels that one program sums."""
 OPTIONS = {"enable_fp_fusion": True}
 """Of every kernel: products and sums may be one operation, whatever Triton's default is."""
