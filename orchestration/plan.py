@@ -132,7 +132,7 @@ def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
         return (Orders(named=request.order), *others)
     if request.orders is not None:
         axes = [axis for axis in axes if not isinstance(axis, Orders)]
-        axes.append(Orders(count=request.orders))
+        axes.append(study.orders_axis.model_copy(update={"count": request.orders, "named": ()}))
     if request.task0:
         axes = [axis for axis in axes if not isinstance(axis, TaskZero)]
         axes.insert(0, TaskZero(classes=request.task0))

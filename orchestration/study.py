@@ -81,13 +81,15 @@ class Orders(Written):
     """Axis: task orders.
 
     With a `TaskZero` axis, `count` orders of the rest for each task 0; without, `count` whole
-    orders. Where task 0 is one class or group, theirs differ as long as there are others. The
-    first order is alphabetical, groups as given. An order is cut into tasks after it was drawn;
-    orders that give the same tasks are one.
+    orders. Where task 0 is one class or group, theirs differ as long as there are others, but for
+    `each` neighbours. The first order is alphabetical, groups as given. An order is cut into tasks
+    after it was drawn; orders that give the same tasks are one.
     """
 
     kind: Literal["orders"] = "orders"
     count: int = 1
+    each: Annotated[int, Field(ge=1)] = 1
+    """Orders that have one first class, before the next first class has its turn."""
     named: tuple[tuple[ClassName, ...], ...] = ()
     """These orders instead: each names every class, or every group as `a+b`."""
 
@@ -239,7 +241,7 @@ def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
         orders = [_named(order, units) for order in study.orders_axis.named]
         return list(dict.fromkeys(cut(order, sizes) for order in orders))
     heads, count = _lanes(study, units, sizes)
-    found = draw_sequences(units, sizes, heads, count)
+    found = draw_sequences(units, sizes, heads, count, study.orders_axis.each)
     if study.task0_axis is None:
         return list(found)
     return sorted(found, key=lambda sequence: heads.index(found[sequence]))

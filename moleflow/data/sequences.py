@@ -117,7 +117,11 @@ def cut(order: tuple[Task, ...], sizes: tuple[int, ...]) -> Sequence:
 
 
 def draw_sequences(
-    units: tuple[Task, ...], sizes: tuple[int, ...], heads: tuple[Task, ...], count: int
+    units: tuple[Task, ...],
+    sizes: tuple[int, ...],
+    heads: tuple[Task, ...],
+    count: int,
+    each: int = 1,
 ) -> dict[Sequence, Task]:
     """`count` distinct sequences, or all there are, each with the head that it was drawn for.
 
@@ -128,13 +132,14 @@ def draw_sequences(
         units: what is permuted: single classes, or groups.
         sizes: units of each task.
         heads: units; none: orders of all units are drawn from one stream, with `()` as their head.
+        each: sequences of a head before the next one's turn.
     """
     lanes = {head: _orders(units, head) for head in heads or ((),)}
     most = {head: sequences_with(1 if head else len(units), sizes) for head in lanes}
     target = min(count, sequences_with(len(heads) or len(units), sizes))
     found: dict[Sequence, Task] = {}
     having: Counter[Task] = Counter()
-    for head in cycle(lanes):
+    for head in cycle(head for head in lanes for _ in range(each)):
         if len(found) == target:
             break
         if having[head] < most[head]:

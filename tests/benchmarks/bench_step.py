@@ -1,4 +1,4 @@
-"""One training step of a later task against its own matrix products, at two sizes.
+"""One training step of a later task against its own matrix products, and its optimizer's share.
 
     python tests/benchmarks/bench_step.py [--rounds N] [--threads N]
 
@@ -20,27 +20,29 @@ from moleflow.config import Config
 from moleflow.flow.products import thin_is_cheaper
 from moleflow.model import MoLEFlow
 from moleflow.tasks.bank import Bank
-from moleflow.training import stages
 from moleflow.training.memory import keep_freed_memory
-from moleflow.training.optimizer import build_optimizer
+from moleflow.training.steps import PlainSteps
+from search_spaces.quickstart import STUDY
 
 GRID, BATCH = (28, 28), 16
 FIRST, LATER = ("first",), ("later",)
-TARGET = 1.3
+TARGET, SHARE = 1.3, 0.05
 Shape = tuple[int, int, int]
 """Rows, summed index, columns of one product."""
 
 
-def new_step(config: Config) -> tuple[MoLEFlow, Callable[[], object]]:
-    """A model with a frozen base, and one step of its second task."""
-    model = MoLEFlow(config, GRID, 0, FIRST)
+def new_step(
+    config: Config, grid: tuple[int, int] = GRID
+) -> tuple[MoLEFlow, PlainSteps, torch.Tensor]:
+    """A model with a frozen base, steps of its second task, and a batch for them."""
+    model = MoLEFlow(config, grid, 0, FIRST)
     model.new_bank(FIRST)
-    optimizer = build_optimizer(config.training, model.new_bank(LATER), None)
+    steps = PlainSteps(model, model.base, model.new_bank(LATER), None)
+    steps.optimizer.set_rate(config.training.lr)
     model.base.requires_grad_(False)
     draws = torch.Generator().manual_seed(0)
-    stored = torch.randn(BATCH, *GRID, config.patches.dim, generator=draws).half()
-    loss_of = stages._loss_of(model, LATER)
-    return model, lambda: stages._step(model, loss_of, stored, optimizer)
+    stored = torch.randn(BATCH, *grid, config.patches.dim, generator=draws).half()
+    return model, steps, stored
 
 
 def product_shapes(model: MoLEFlow, bank: Bank) -> Iterator[Shape]:
@@ -90,16 +92,36 @@ def products_alone(shapes: list[Shape], dtype: torch.dtype) -> Callable[[], obje
 def measure(dim: int, precision: str, rounds: int) -> tuple[str, float, str, str]:
     """One row of the table."""
     config = profiles.main().updated({"patches.dim": dim, "compute.precision": precision})
-    model, step = new_step(config)
+    model, steps, stored = new_step(config)
     shapes = list(product_shapes(model, model.banks[LATER]))
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    times = fastest({"step": step, "products": products_alone(shapes, dtype)}, rounds)
+    sides = {"step": lambda: steps.run(stored), "products": products_alone(shapes, dtype)}
+    times = fastest(sides, rounds)
     work = 2e-9 * sum(rows * summed * columns for rows, summed, columns in shapes)
     rate = f"{work / times['products']:.0f} GFLOP/s"
     ratio = times["step"] / times["products"]
     target = f"<= {TARGET}" if (dim, precision) == (768, "float32") else "-"
     case = f"step D {dim} {precision} (products {times['products']:.3f} s, {rate})"
     return case, times["step"], f"{ratio:.2f}", target
+
+
+def optimizer_share(
+    name: str, config: Config, grid: tuple[int, int], rounds: int
+) -> tuple[str, float, str, str]:
+    """One row of the table: clipping and the optimizer's own step, against the whole step."""
+    _, steps, stored = new_step(config, grid)
+    steps.run(stored)
+    gradients = [parameter.grad for parameter in steps.optimizer.parameters]
+
+    def move() -> None:
+        for parameter, gradient in zip(steps.optimizer.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        steps.optimizer.clip()
+        steps.optimizer.step(steps.progress.keep_on)
+
+    times = fastest({"step": lambda: steps.run(stored), "optimizer": move}, 20 * rounds, warm=5)
+    share = times["optimizer"] / times["step"]
+    return f"optimizer in a step, {name}", times["step"], f"{share:.3f}", f"<= {SHARE}"
 
 
 def main() -> None:
@@ -112,7 +134,14 @@ def main() -> None:
     fast = has_bfloat16_units()
     print(f"{platform.machine()}, {arguments.threads} threads, bfloat16 units: {fast}")
     cases = [(768, "float32"), (256, "float32"), (256, "bfloat16")]
-    print_table([measure(dim, precision, arguments.rounds) for dim, precision in cases])
+    rows = [measure(dim, precision, arguments.rounds) for dim, precision in cases]
+    for name, config, grid in (
+        ("quickstart", STUDY.base, (8, 8)),
+        ("quick", profiles.quick(), (12, 12)),
+        ("D 256", profiles.main().updated({"patches.dim": 256}), GRID),
+    ):
+        rows.append(optimizer_share(name, config, grid, arguments.rounds))
+    print_table(rows)
 
 
 def has_bfloat16_units() -> bool:

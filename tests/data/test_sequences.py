@@ -176,6 +176,13 @@ def test_more_sequences_keep_the_first_ones() -> None:
         assert many[:3] == few
 
 
+def test_a_head_can_have_several_sequences_before_the_next_ones_turn() -> None:
+    every = units(4)
+    for count in (1, 2, 5):
+        drawn = draw_sequences(every, (1, 1, 1, 1), every, count, each=2)
+        assert list(drawn.values()) == [every[k // 2] for k in range(count)]
+
+
 def test_sequences_are_read_without_torch() -> None:
     code = "import sys, moleflow.data.sequences; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -290,8 +290,10 @@ def test_the_study_of_orders_can_tell_task_0_from_the_order_after_it() -> None:
     assert len(firsts) >= 2 and min(firsts.values()) >= 2
     readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
     (example,) = re.findall(r"moleflow run task_order [^\n]*--orders (\d+)", readme)
-    few = customised(study, Request(orders=int(example)))
-    assert min(Counter(sequence[0] for sequence in sequences(few, CLASSES)).values()) >= 2
+    for count in (2, int(example)):
+        few = sequences(customised(study, Request(orders=count)), CLASSES)
+        assert len(few) == count
+        assert min(Counter(sequence[0] for sequence in few).values()) >= 2
 
 
 def test_orders_are_numbered_by_task_0_then_by_the_rest() -> None:
