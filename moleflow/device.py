@@ -5,8 +5,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -20,14 +18,10 @@ CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 reads it when it is first used."""
 
 
-def prepare(device: torch.device, threads: int, compiled: Path | None = None) -> torch.device:
+def prepare(device: torch.device, threads: int) -> torch.device:
     """Deterministic algorithms only, float32 in full, and as many threads as named.
 
     `CUBLAS` must stand in the environment before the first product on a GPU.
-
-    Args:
-        compiled: folder that kernels compiled for this GPU are kept in; none: until the process
-            ends.
 
     Returns:
         The device.
@@ -43,16 +37,17 @@ def prepare(device: torch.device, threads: int, compiled: Path | None = None) ->
     torch.backends.cuda.matmul.fp32_precision = "ieee"
     torch.backends.cudnn.conv.fp32_precision = "ieee"  # pyright: ignore
     torch.backends.cudnn.benchmark = False
-    os.environ["TRITON_CACHE_DIR"] = str(compiled or _until_the_end())
+    _keep_kernels()
     return device
 
 
-@cache
-def _until_the_end() -> str:
-    """Triton's own folder would be in the user's home."""
-    folder = tempfile.mkdtemp(prefix="moleflow-kernels-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def _keep_kernels() -> None:
+    """Kernels that Triton compiles are code, so they are kept where only their owner can write: in
+    the folder that the environment names, or in one that goes with this process."""
+    if "TRITON_CACHE_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="moleflow-kernels-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["TRITON_CACHE_DIR"] = folder
 
 
 def fitting(work: Callable[[int], Result], size: int) -> tuple[Result, int]:

@@ -69,11 +69,6 @@ class Root:
         return self.path / "cache"
 
     @property
-    def kernels(self) -> Path:
-        """Kernels that were compiled for the GPUs of this root's trials; may be deleted."""
-        return self.path / "cache" / "kernels"
-
-    @property
     def crashes(self) -> Path:
         """Tracebacks of commands that ended by a defect."""
         return self.path / "crashes"

@@ -93,7 +93,7 @@ class SequenceRun:
         self.folder = self.root.study(self.trial.study)
         self.events = EventLog(self.folder.events(self.trial.key))
         self.diary = Diary(self.trial, self.events)
-        self.device = prepare_torch(self.terms.resources, self.root)
+        self.device = prepare_torch(self.terms.resources)
         self.role: Role = self._role()
         self.keys = StageKeys(
             self.trial,
@@ -327,11 +327,8 @@ class SequenceRun:
         )
 
 
-def prepare_torch(resources: Resources, root: Root) -> torch.device:
+def prepare_torch(resources: Resources) -> torch.device:
     """Threads equal to the trial's CPUs, deterministic algorithms, its share of a GPU's memory.
-
-    Args:
-        root: where kernels compiled for a GPU are kept.
 
     Raises:
         DeviceError: the trial was given a GPU, and torch sees none. Never another device instead.
@@ -349,4 +346,4 @@ def prepare_torch(resources: Resources, root: Root) -> torch.device:
         torch.cuda.set_per_process_memory_fraction(  # pyright: ignore[reportUnknownMemberType]
             resources.gpus_per_trial
         )
-    return prepare(torch.device("cuda"), resources.threads, root.kernels)
+    return prepare(torch.device("cuda"), resources.threads)

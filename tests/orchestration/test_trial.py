@@ -267,15 +267,15 @@ def test_weights_that_changed_since_the_plan_are_refused(
 
 
 def test_threads_are_the_trials_cpus() -> None:
-    trials.prepare_torch(Resources(cpus_per_trial=2.0), Root.at("unused"))
+    trials.prepare_torch(Resources(cpus_per_trial=2.0))
     assert torch.get_num_threads() == 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU")
 def test_a_gpu_that_is_not_there_is_told_and_never_replaced() -> None:
     with pytest.raises(DeviceError, match="torch sees none"):
-        trials.prepare_torch(Resources(gpus_per_trial=0.5), Root.at("unused"))
-    chosen = trials.prepare_torch(Resources(gpus_per_trial=0.5, device="cpu"), Root.at("unused"))
+        trials.prepare_torch(Resources(gpus_per_trial=0.5))
+    chosen = trials.prepare_torch(Resources(gpus_per_trial=0.5, device="cpu"))
     assert chosen == torch.device("cpu")
 
 
@@ -297,10 +297,9 @@ def test_what_only_some_trials_need_is_not_imported_by_all():
     """Most trials of a study take features and tasks from others, and would wait for imports."""
     code = """
 import sys, torch
-from orchestration.layout import Root
 from orchestration.trial.sequence import prepare_torch
 from orchestration.terms import Resources
-prepare_torch(Resources(), Root.at("unused"))
+prepare_torch(Resources())
 assert torch.are_deterministic_algorithms_enabled()
 assert not torch.is_deterministic_algorithms_warn_only_enabled()
 assert not {"timm", "torchvision", "sklearn", "torch._dynamo"} & set(sys.modules)
