@@ -66,8 +66,9 @@ class ResidentPatches(TaskPatches):
             start += len(part)
 
     def batches(self, images: Int[Tensor, " n"], size: int) -> Iterator[Stored]:
-        sent = images.pin_memory().to(self._all.device, non_blocking=True)
-        for numbers in sent.split(size):
+        if self._all.is_cuda:  # nobody waits for the numbers to arrive
+            images = images.pin_memory().to(self._all.device, non_blocking=True)
+        for numbers in images.split(size):
             yield self._all.index_select(0, numbers)
 
 

@@ -20,6 +20,7 @@ from orchestration.study import Plan
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import Exporter, sync
+from orchestration.tracking.owner import owner_of
 from tests.orchestration.stores import (
     Server,
     begin_trial,
@@ -216,7 +217,8 @@ def test_a_run_that_was_made_after_all_is_taken_away_again(root: Root, plan: Pla
     found = client.get_experiment_by_name(plan.name)
     assert found is not None
     for tag, value in (("trial", plan.trials[0].key), ("study", plan.name)):
-        client.create_run(found.experiment_id, tags={f"moleflow.{tag}": value})
+        tags = owner_of(root).tags | {f"moleflow.{tag}": value}
+        client.create_run(found.experiment_id, tags=tags)
     assert sync(plan, root.study(plan.name), tracker(root, server.uri), no_warning)
     check_all_there(server.uri, plan)
 
