@@ -12,7 +12,7 @@ from orchestration.runners.base import quiet_environment as worker_environment
 from orchestration.terms import Resources
 from orchestration.tracking.base import quiet_environment as tracking_environment
 
-pytestmark = [pytest.mark.real, pytest.mark.cluster]
+pytestmark = [pytest.mark.real, pytest.mark.cluster, pytest.mark.soak]
 CLASSES = ("hazelnut", "cookie", "ball_screw")
 ORDERS = ("hazelnut,cookie,ball_screw", "cookie,hazelnut,ball_screw")
 

@@ -72,12 +72,14 @@ def aftermath(tmp_path_factory) -> Iterator[Aftermath]:
 
 
 @pytest.mark.cluster
+@pytest.mark.soak
 def test_a_stopped_process_is_ended_and_its_trial_tried_again(aftermath: Aftermath):
     record = aftermath.records[0]
     assert (record.status, record.attempts) == ("finished", 2)
 
 
 @pytest.mark.cluster
+@pytest.mark.soak
 def test_a_trial_that_hangs_always_is_recorded_with_limit_stage_epoch_and_loss(
     aftermath: Aftermath,
 ):
@@ -94,6 +96,7 @@ def test_a_trial_that_hangs_always_is_recorded_with_limit_stage_epoch_and_loss(
 
 
 @pytest.mark.cluster
+@pytest.mark.soak
 def test_what_ended_a_trial_stands_beside_its_record(aftermath: Aftermath):
     record = aftermath.records[1]
     assert record.failure is not None
@@ -102,6 +105,7 @@ def test_what_ended_a_trial_stands_beside_its_record(aftermath: Aftermath):
 
 
 @pytest.mark.cluster
+@pytest.mark.soak
 def test_a_trial_longer_than_the_wall_limit_has_failed_at_its_first_attempt(aftermath: Aftermath):
     record = aftermath.records[2]
     assert record.failure is not None

@@ -183,6 +183,7 @@ def address() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@pytest.mark.soak
 def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
     ran = subprocess.run(
         [sys.executable, "-c", DRIVER, str(root.path), address],

@@ -266,7 +266,10 @@ def test_more_than_any_node_has_is_refused_before_anything_starts(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("way", ["interrupt", "terminate", "stop"])
+@pytest.mark.parametrize(
+    "way",
+    ["interrupt", *(pytest.param(way, marks=pytest.mark.soak) for way in ("terminate", "stop"))],
+)
 def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, way: str):
     here = str(Path(__file__).resolve().parents[2])
     mark = f"mark-{uuid.uuid4().hex}"
