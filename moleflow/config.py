@@ -19,6 +19,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 Kernel = Annotated[int, Field(ge=0, le=31)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Limit = Annotated[float, Field(ge=1e-3, le=1e3)]
+"""Of a log-scale; its inverse, too, is a factor of matrix products."""
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(gt=0)]
 
@@ -140,7 +142,7 @@ class FlowConfig(Settings):
     """Coupling blocks M."""
     clamp: Literal["freia", "soft"] = "freia"
     """`freia`: c tanh(0.1 s), shift times 0.1; `soft`: c tanh(s / c)."""
-    clamp_limit: Positive = 1.9
+    clamp_limit: Limit = 1.9
     """Limit c of the log-scale."""
     context_kernel: Kernel = 5
     """Side of the context convolution of a subnet; odd; 0 gives the plain subnet."""
@@ -157,7 +159,7 @@ class LoraConfig(Settings):
 
     rank: Count = 64
     """Rank r."""
-    alpha: Annotated[float, Field(gt=0)] | Literal["r"] = 1.0
+    alpha: Annotated[float, Field(gt=0, le=1e6)] | Literal["r"] = 1.0
     """The update is scaled by alpha / r; `r` makes that 1."""
     init: Literal["xavier", "normal"] = "xavier"
     """How A begins: Xavier-uniform, or N(0, 1/r). B begins at zero."""
@@ -168,7 +170,7 @@ class DiaConfig(Settings):
 
     blocks: Annotated[int, Field(ge=0, le=32)] = 2
     """Affine coupling blocks N; 0 switches the adapter off."""
-    clamp_limit: Positive = 1.9
+    clamp_limit: Limit = 1.9
     """Limit c of c tanh(s / c)."""
 
 

@@ -158,7 +158,7 @@ def plain(data: ClassData, config: Config, backbone: Backbone) -> Outcome:
     net = PlainBackbone(backbone._model.state_dict(), config.patches.dim)
     paths = [picture.path for picture in data.train]
     loss = train(flow, net, paths, torch_stream(*model.stream(LATER, "batches")))
-    test = picture_features(data.test, config, backbone, torch.device("cpu"))
+    test = picture_features(data.test, config, backbone, torch.device("cpu"), bits=None)
     with torch.inference_mode():
         return loss, -flow(test.patches)[0]
 

@@ -251,7 +251,7 @@ def test_real_classes_score_alike_in_bfloat16(name: str, tiny: Config, real_data
     data = open_catalog(real_data / "data")[name]
     backbone = load_backbone(config.backbone)
     train, test = (
-        picture_features(pictures, config, backbone, torch.device("cpu")).patches
+        picture_features(pictures, config, backbone, torch.device("cpu"), bits=None).patches
         for pictures in (data.train, data.test)
     )
     found = []

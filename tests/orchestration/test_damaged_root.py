@@ -86,8 +86,9 @@ def test_a_root_of_which_nothing_is_left_whole_gives_the_same_numbers(
     records = [file for file in files if re.fullmatch(r"studies/\w+/trials/\w+\.json", str(file))]
     entries = [file for file in files if file.match("store/*/*/*/manifest.json")]
     assert records and entries
-    assert all(file.name in said for file in records)
-    assert damage is exchanged or all(file.parts[-2] in said for file in entries)
+    if damage is not exchanged:  # each with its brother in turn: two of them are where they were
+        assert all(file.name in said for file in records)
+        assert all(file.parts[-2] in said for file in entries)
     assert call("store", "verify", "--root", whole.root.path)[0] == 0
 
 
