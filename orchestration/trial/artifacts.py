@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,7 +34,11 @@ def write_artifacts(
     Args:
         bits: that values of a class's 16-bit pictures use.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)  # of an earlier attempt, or what a fault has left in their places
+    else:
+        folder.unlink(missing_ok=True)
+    folder.mkdir(parents=True)
     config = json.dumps(trial.config.model_dump(mode="json"), indent=1)
     (folder / "config.json").write_text(config, encoding="utf-8")
     write_r_matrices(folder / "r_matrices.csv", evaluation.measurements, trial.sequence)

@@ -89,7 +89,7 @@ def test_a_root_of_which_nothing_is_left_whole_gives_the_same_numbers(
     if damage is not exchanged:  # each with its brother in turn: two of them are where they were
         assert all(file.name in said for file in records)
         assert all(file.parts[-2] in said for file in entries)
-    assert call("store", "verify", "--root", whole.root.path)[0] == 0
+        assert call("store", "verify", "--root", whole.root.path)[0] == 0
 
 
 def test_a_root_that_nothing_tells_the_format_of_is_refused_by_the_name_of_its_file(
