@@ -102,7 +102,7 @@ class AdamW:
         for cell in self._cells:
             part = slice(cell.start, cell.stop)
             rate = self._rates[cell.group]
-            decay = self._decay(cell, old[part], direction[part])
+            decay = self._project(cell, old[part], direction[part])
             shaped = new[part] if cell.shape is None else new[part].view(cell.shape)
             shaped.mul_(1 - rate * self._weight_decay * decay)
             new[part].sub_(direction[part] * (rate / correction))
@@ -119,10 +119,14 @@ class AdamW:
         scale = (1 - BETA2**self._steps).sqrt()
         return self._mean / (self._square.sqrt() / scale).add_(EPSILON), 1 - BETA1**self._steps
 
-    def _decay(
+    def _project(
         self, cell: Cell, parameters: Float[Tensor, " n"], direction: Float[Tensor, " n"]
     ) -> Float[Tensor, "k 1 1"] | float:
-        """Share of the weight decay that a cell's tensors get."""
+        """Take out of `direction` what a cell's tensors do not move along.
+
+        Returns:
+            Share of the weight decay that they get.
+        """
         return 1.0
 
 
@@ -133,7 +137,7 @@ class AdamP(AdamW):
     loses the part along the weights, and it decays less.
     """
 
-    def _decay(
+    def _project(
         self, cell: Cell, parameters: Float[Tensor, " n"], direction: Float[Tensor, " n"]
     ) -> Float[Tensor, "k 1 1"] | float:
         if cell.shape is None:

@@ -23,7 +23,7 @@ def test_only_projected_parameters_move_unlike_adamws(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: each case is what its name says."""
-    monkeypatch.setattr(AdamP, "_decay", AdamW._decay)
+    monkeypatch.setattr(AdamP, "_project", AdamW._project)
     found = difference(CPU, torch.float64, case, 20)
     assert found <= 1e-12 if case == "not projected" else found > 1e-4
 
