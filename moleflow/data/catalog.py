@@ -6,7 +6,7 @@ and VisA, Real-IAD, DAGM 2007 and KolektorSDD2 as published.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +43,9 @@ def open_catalog(
     layout = recognise(root)
     catalog = {name: _open_class(layout, name) for name in layout.chosen(classes)}
     if say is not silent:
-        for line in () if classes else layout.unreadable.values():
-            say(line)
+        _tell(layout, classes, say)
         for name, data in catalog.items():
-            for line in (*layout.untaken(data), *layout.remarks(data)):
-                say(f"{name}: {line}")
+            _tell_of(name, (*layout.untaken(data), *layout.remarks(data)), say)
     return catalog
 
 
@@ -63,12 +61,21 @@ def open_training(
     layout = recognise(root)
     catalog = {name: _open_training(layout, name) for name in layout.chosen(classes)}
     if say is not silent:
-        for line in () if classes else layout.unreadable.values():
-            say(line)
+        _tell(layout, classes, say)
         for name, data in catalog.items():
-            for line in layout.untaken_of_training(data):
-                say(f"{name}: {line}")
+            _tell_of(name, layout.untaken_of_training(data), say)
     return catalog
+
+
+def _tell(layout: Layout, classes: Sequence[str], say: Say) -> None:
+    """Which folders may not be read, where no classes were named."""
+    for line in () if classes else layout.unreadable.values():
+        say(line)
+
+
+def _tell_of(name: str, lines: Iterable[str], say: Say) -> None:
+    for line in lines:
+        say(f"{name}: {line}")
 
 
 def check_pictures(data: ClassData, progress: Callable[[int], None] | None = None) -> Findings:
