@@ -94,7 +94,8 @@ def _joined(resources: Resources) -> Generator[None]:
         _join(resources.address, resources)
         yield
     finally:
-        _leave()
+        with _uninterrupted():
+            _leave()
 
 
 @contextmanager
@@ -351,8 +352,7 @@ def _leave() -> None:
     gc.collect()
     gc.disable()
     try:
-        with _uninterrupted():
-            ray.shutdown()
+        ray.shutdown()
     finally:
         if collects:
             gc.enable()
