@@ -26,7 +26,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class ImageConfig(Settings):
-    """From a file to a square tensor (METHOD 1.1)."""
+    """From a file to a square tensor (docs/method.md, 1.1)."""
 
     size: Count = 224
     """Side S of the square that images and masks are resized to, in pixels."""
@@ -38,7 +38,7 @@ class ImageConfig(Settings):
 
 
 class BackboneConfig(Settings):
-    """The frozen feature extractor (METHOD 1.2)."""
+    """The frozen feature extractor (docs/method.md, 1.2)."""
 
     name: str = "wide_resnet50_2"
     """Name of a timm model."""
@@ -53,7 +53,7 @@ class BackboneConfig(Settings):
 
 
 class PatchConfig(Settings):
-    """From backbone maps to one vector per patch (PatchCore; METHOD 1.3)."""
+    """From backbone maps to one vector per patch (docs/method.md, 1.3)."""
 
     dim: Count = 768
     """Channels D of a patch vector; divisible by 4."""
@@ -66,14 +66,14 @@ class PatchConfig(Settings):
 
 
 class MultiscaleConfig(Settings):
-    """Multi-scale context: DWConv(Linear([pool(first), last])) of raw maps (METHOD 1.6)."""
+    """Multi-scale context, DWConv(Linear(raw maps)) (docs/method.md, 1.6)."""
 
     kernel: Annotated[int, Field(ge=1, le=31)] = 5
     """Side of the depth-wise convolution; odd."""
 
 
 class WhiteningConfig(Settings):
-    """Whitening adapter, WA: LayerNorm, then a bounded scale and shift per task (METHOD 2)."""
+    """Whitening adapter, WA: LayerNorm, bounded scale and shift (docs/method.md, 2.1)."""
 
     kind: Literal["whitening"] = "whitening"
     """Which adapter this is."""
@@ -97,7 +97,7 @@ class WhiteningConfig(Settings):
 
 
 class FilmConfig(Settings):
-    """FiLM adapter of 003: LayerNorm with affine, scale and shift, gated MLP (METHOD 2)."""
+    """FiLM adapter: LayerNorm with affine, scale and shift, gated MLP (docs/method.md, 2.2)."""
 
     kind: Literal["film"] = "film"
     """Which adapter this is."""
@@ -127,7 +127,7 @@ Adapter = Annotated[
 
 
 class MixerConfig(Settings):
-    """Spatial context mixer, SCM: a gated depth-wise convolution before the flow (METHOD 2)."""
+    """Spatial context mixer, SCM: a gated depth-wise convolution (docs/method.md, 2.3)."""
 
     kernel: Kernel = 3
     """Side of the convolution; odd; 0 switches the mixer off."""
@@ -136,7 +136,7 @@ class MixerConfig(Settings):
 
 
 class FlowConfig(Settings):
-    """The base flow (METHOD 3)."""
+    """The base flow (docs/method.md, 3)."""
 
     blocks: Annotated[int, Field(ge=0, le=64)] = 6
     """Coupling blocks M."""
@@ -155,7 +155,7 @@ class FlowConfig(Settings):
 
 
 class LoraConfig(Settings):
-    """Low-rank update of every linear layer of every subnet (METHOD 3)."""
+    """Low-rank update of every linear layer of every subnet (docs/method.md, 3.4)."""
 
     rank: Count = 64
     """Rank r."""
@@ -166,7 +166,7 @@ class LoraConfig(Settings):
 
 
 class DiaConfig(Settings):
-    """Deep invertible adapter of a task, after the base (METHOD 4)."""
+    """Deep invertible adapter of a task, after the base (docs/method.md, 4)."""
 
     blocks: Annotated[int, Field(ge=0, le=32)] = 2
     """Affine coupling blocks N; 0 switches the adapter off."""
@@ -175,7 +175,7 @@ class DiaConfig(Settings):
 
 
 class LossConfig(Settings):
-    """Tail-aware loss (METHOD 6)."""
+    """Tail-aware loss (docs/method.md, 6.2)."""
 
     tail_weight: Fraction = 0.7
     """Weight lambda of the hardest patches against the mean over all patches."""
@@ -186,7 +186,7 @@ class LossConfig(Settings):
 
 
 class TrainingConfig(Settings):
-    """Optimisation of one task (METHOD 6)."""
+    """Optimisation of one task (docs/method.md, 6.3)."""
 
     optimizer: Literal["adamp", "adamw"] = "adamp"
     """AdamP, or AdamW where asked for."""
@@ -209,7 +209,7 @@ class TrainingConfig(Settings):
 
 
 class RouterConfig(Settings):
-    """Which task an image belongs to (METHOD 7)."""
+    """Which task an image belongs to (docs/method.md, 7)."""
 
     distance: Literal["mahalanobis", "euclidean", "oracle"] = "mahalanobis"
     """Distance of an image's mean feature to a task's; `oracle` is told the task."""
@@ -220,7 +220,10 @@ class RouterConfig(Settings):
 
 
 class ScoringConfig(Settings):
-    """From patch log-likelihoods to maps and image scores (METHOD 8). Changes never retrain."""
+    """From patch log-likelihoods to maps, scores and metrics; changes never retrain.
+
+    Source: docs/method.md, 8.
+    """
 
     aggregation: Literal["top_k", "mean", "max", "quantile"] = "top_k"
     """How patch scores make an image score."""
@@ -233,7 +236,7 @@ class ScoringConfig(Settings):
     align_corners: bool = False
     """How the patch grid is laid over the image when maps are enlarged."""
     logdet: Literal["patch", "image_mean"] = "patch"
-    """Whether a patch's score holds its own log-determinant, or the mean over its image (003)."""
+    """Whether a patch's score holds its own log-determinant, or the mean over its image."""
     size: Count | Literal["image"] = "image"
     """Side of maps and masks in pixels; `image` is `image.size`."""
     aupro_limit: Annotated[float, Field(gt=0, le=1)] = 0.3
@@ -241,7 +244,7 @@ class ScoringConfig(Settings):
 
 
 class ComputeConfig(Settings):
-    """How the flow is computed: the same mathematics in other roundings (stated tolerances)."""
+    """How the flow is computed: the same mathematics in other roundings (docs/method.md, 12)."""
 
     precision: Precision = "float32"
     """How matrix products round their factors; all else, the optimizer too, is in float32.
@@ -262,9 +265,9 @@ class Config(Settings):
     backbone: BackboneConfig = BackboneConfig()
     patches: PatchConfig = PatchConfig()
     position: Literal["sinusoidal", "none"] = "sinusoidal"
-    """Two-dimensional position code added to the patches (METHOD 1.5)."""
+    """Two-dimensional position code added to the patches (docs/method.md, 1.5)."""
     multiscale: MultiscaleConfig | Literal["off"] = "off"
-    """Context from the backbone's raw maps, trained with the base (002, 3.3.3)."""
+    """Context from the backbone's raw maps, trained with the base."""
     adapter: Adapter = WhiteningConfig()
     """What aligns a task's features with the base: `whitening`, `film` or `none`."""
     mixer: MixerConfig = MixerConfig()

@@ -1,4 +1,4 @@
-"""The whole model on one page: a base, and one bank per task (METHOD 1.5 to 5).
+"""The whole model on one page: a base, and one bank per task (docs/method.md, 1.5 to 5).
 
 B images, H x W patches, D channels, C channels of raw maps. Log-densities in nats.
 """

@@ -1,4 +1,4 @@
-"""Named settings, each a complete `Config` (METHOD 9)."""
+"""Named settings, each a complete `Config` (docs/method.md, 9)."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ from moleflow.errors import ConfigError
 
 
 def main() -> Config:
-    """The full-size model of 004's ablations: 6 blocks, 2 DIA blocks, rank 64, D 768, 28 x 28."""
+    """The full-size model of Ablation Study: 6 blocks, 2 DIA blocks, rank 64, D 768, 28 x 28."""
     return Config()
 
 
 def method_v1_6() -> Config:
-    """The model of 002: 14 x 14 patches, multi-scale context, 8 blocks, LoRA scaled by 1."""
+    """The model of Method Outline: 14 x 14 patches, multi-scale context, 8 blocks, LoRA times 1."""
     return main().updated(
         {
             "patches.grid": "last",
@@ -34,7 +34,7 @@ def method_v1_6() -> Config:
 
 
 def framework_v3() -> Config:
-    """The model of 003: DINOv2 blocks as they are, FiLM, plain subnets, mean loss, no DIA."""
+    """The model of Framework: DINOv2 blocks as they are, FiLM, plain subnets, mean loss, no DIA."""
     return main().updated(
         {
             "image.size": 518,

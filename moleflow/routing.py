@@ -1,4 +1,4 @@
-"""Which task an image belongs to: the nearest task in feature space (METHOD 7; 002, 3.6)."""
+"""Which task an image belongs to: the nearest task in feature space (docs/method.md, 7)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

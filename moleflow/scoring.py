@@ -1,4 +1,4 @@
-"""From patch scores to image scores and anomaly maps (METHOD 8). Nothing here is trained."""
+"""From patch scores to image scores and anomaly maps (docs/method.md, 8.1). Nothing is trained."""
 
 from typing import assert_never
 
@@ -14,7 +14,7 @@ MAPS_AT_ONCE = 64
 
 
 def patch_scores(log_p: PerPatch, logdet: PerPatch, config: ScoringConfig) -> PerPatch:
-    """-log p of each patch; with `image_mean` (003) its log-determinant is its image's mean one."""
+    """-log p of each patch; with `image_mean` its log-determinant is its image's mean one."""
     if config.logdet == "patch":
         return -log_p
     return -(log_p - logdet + logdet.mean(dim=(1, 2), keepdim=True))

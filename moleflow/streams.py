@@ -1,7 +1,7 @@
 """Random streams with names. Nothing in this project draws from a global generator.
 
 A stream is derived from its name alone, e.g. `(seed, "bank", "bottle", "batches")`, so that what
-one consumer draws never shifts what another one gets (METHOD section 5).
+one consumer draws never shifts what another one gets (docs/method.md, 5.3).
 """
 
 import hashlib

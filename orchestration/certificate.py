@@ -1,4 +1,4 @@
-"""Order invariance, shown before it is used (DESIGN: order-invariance certificate).
+"""Order invariance, shown before it is used (docs/design.md: order invariance).
 
 With a frozen base a task's bank depends on task 0, seed and config, not on the tasks before it.
 Trials whose stages have the same keys in other orders make a *group*. Two of its orders are trained

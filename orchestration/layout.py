@@ -1,4 +1,4 @@
-"""Where things lie below the root folder (DESIGN: root folder). Only place to know these names."""
+"""Where things lie below the root folder (docs/design.md: root folder). Knows their names."""
 
 import json
 from contextlib import suppress

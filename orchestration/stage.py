@@ -1,4 +1,4 @@
-"""What a stage's result depends on, and nothing else: its key (DESIGN, vocabulary).
+"""What a stage's result depends on, and nothing else: its key (docs/design.md: keys).
 
 Imports no torch: a plan knows all keys of a study, and so what trials share, before anything runs.
 """

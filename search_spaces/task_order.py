@@ -1,11 +1,11 @@
 """How much do results depend on the order in which the classes are learned?
 
 Every order is trained in full for every seed. With a frozen base only the first class can matter
-(METHOD section 5), so two questions are kept apart: every two orders have one first class and
+(docs/method.md, 5.3), so two questions are kept apart: every two orders have one first class and
 differ in the rest, which the report compares to the bit and in points.
 
-Published (002, task order): 5 orders x 3 seeds within 0.55 points of pixel AP, without a test of
-equivalence. Costs orders x seeds sequences; those that share a first class share most.
+Published (Method Outline, task order): 5 orders x 3 seeds within 0.55 points of pixel AP, without a
+test of equivalence. Costs orders x seeds sequences; those that share a first class share most.
 
     moleflow run task_order --data DIR --profile main --orders 4 --seeds 3
 """

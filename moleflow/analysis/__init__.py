@@ -1,4 +1,7 @@
-"""Analyses of a finished sequence: each a function that gives tables and a figure (METHOD 11)."""
+"""Analyses of a finished sequence: each a function that gives tables and a figure.
+
+Source: docs/method.md, 11.
+"""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
-"""Small and textured anomalies: does detection depend on area and texture? (METHOD 11)
+"""Small and textured anomalies: does detection depend on area and texture? (docs/method.md, 11)
 
-Source: 002, failure cases 3 (area below 0.5 %) and 4 (textured background).
+Source: Method Outline, failure cases 3 (area below 0.5 %) and 4 (textured background).
 """
 
 import math
@@ -31,7 +31,7 @@ from moleflow.metrics.detection import binary_scores
 from moleflow.types import Tensor
 
 SMALL = 0.005
-"""Area share below which 002 calls an anomaly very small."""
+"""Area share below which Method Outline calls an anomaly very small."""
 DETECTED = 0.95
 """A picture counts as detected if it beats this share of its class's good pictures."""
 QUANTILES = 4

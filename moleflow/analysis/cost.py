@@ -1,4 +1,7 @@
-"""What a sequence costs: parameters, memory, training time, time per picture (METHOD 11)."""
+"""What a sequence costs: parameters, memory, training time, time per picture.
+
+Source: docs/method.md, 11.
+"""
 
 import math
 import time

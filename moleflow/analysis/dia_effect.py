@@ -1,6 +1,6 @@
-"""What the deep invertible adapter does to the latent space (METHOD 11).
+"""What the deep invertible adapter does to the latent space (docs/method.md, 11).
 
-Source: 002, 3.4.3.1, which does not define its shares.
+Source: Method Outline 3.4.3.1, which does not define its shares.
 """
 
 import math
@@ -29,7 +29,7 @@ PATCHES_PER_CHANNEL = 10
 """Patches per channel below which a D x D least-squares map would fit noise."""
 POINTS = 600
 PICTURED = 3
-"""Tasks whose latents are drawn: first, middle, last, as 002 proposes."""
+"""Tasks whose latents are drawn: first, middle, last, as Method Outline proposes."""
 CIRCLE = 2.4477
 """Radius that holds 95 % of a two-dimensional standard normal."""
 STATISTICS = ("mean_norm", "sd", "absolute_skewness", "kurtosis")
@@ -68,14 +68,15 @@ NOTES = (
     "Δz = (S − 1)·(z_before − mean) [scale] + mean Δz [shift] + r [residual]. The three are "
     "orthogonal over the patches, and a share is the part's sum of squares over that of Δz: they "
     "sum to 1. The mean of z_before is taken out of the scale term; with it, scale and shift would "
-    "overlap and their shares would depend on where zero is. 002 gives shares of ‖Δz‖ (38, 31, "
-    "31 %) without saying how three norms were made to sum to 100 %, so its numbers cannot be "
-    "compared with these.",
+    "overlap and their shares would depend on where zero is. Method Outline gives shares of ‖Δz‖ "
+    "(38, 31, 31 %) without saying how three norms were made to sum to 100 %, so its numbers "
+    "cannot be compared with these.",
     "The residual is what no per-channel affine map explains. It is not all non-linear: it also "
-    "holds linear mixing between channels, which 002 counts as non-linear. residual_linear_mixing "
-    "is the part that one D × D linear map of z_before explains in addition, residual_nonlinear "
-    f"the rest; both are missing below {PATCHES_PER_CHANNEL} patches per channel, where such a map "
-    "would fit noise (at that limit it still takes up to a tenth of what is pure noise).",
+    "holds linear mixing between channels, which Method Outline counts as non-linear. "
+    "residual_linear_mixing is the part that one D × D linear map of z_before explains in "
+    f"addition, residual_nonlinear the rest; both are missing below {PATCHES_PER_CHANNEL} "
+    "patches per channel, where such a map would fit noise (at that limit it still takes up to a "
+    "tenth of what is pure noise).",
     "scale_deviation is the root mean square of S − 1 over channels, offset_norm is ‖m‖₂; "
     "displacement is the root mean square of ‖Δz‖ over patches.",
     f"Pictures: z on the two axes along which z_before varies most, up to {POINTS} patches drawn "

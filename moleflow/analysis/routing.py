@@ -1,6 +1,6 @@
-"""Which task the router takes a picture for, how clearly, and what its mistakes cost (METHOD 11).
+"""Which task the router takes a picture for, how clearly, and what its mistakes cost.
 
-Source: 002, failure case 1 (feature overlap between tasks).
+Source: docs/method.md, 11; Method Outline, failure case 1 (feature overlap between tasks).
 """
 
 import itertools
@@ -50,7 +50,8 @@ NOTES = (
     "-1 and 1. With one task there is no wrong one (missing).",
     "Cosine of task prototypes μ (mean routing feature of the training pictures): raw, and with "
     "the mean of all prototypes taken out. Features after a ReLU are all positive, so raw cosines "
-    "are high for any two tasks; 002 (carpet and grid 0.72) does not say which it gives.",
+    "are high for any two tasks; Method Outline (carpet and grid 0.72) does not say which it "
+    "gives.",
     "loss: metric under the true task minus metric under the routed one, in points of 1. It can be "
     "negative: a wrong bank may happen to score better.",
     "accuracy: Wilson’s 95 % interval; it treats pictures as independent.",

@@ -1,6 +1,6 @@
-"""Distribution shift against adaptation: do far tasks need larger updates? (METHOD 11)
+"""Distribution shift against adaptation: do far tasks need larger updates? (docs/method.md, 11)
 
-Source: 000, experiment 4, which leaves the measures open.
+Source: Mechanistic Analysis, experiment 4, which leaves the measures open.
 """
 
 import itertools

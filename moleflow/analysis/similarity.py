@@ -1,6 +1,6 @@
-"""Whether the updates of different tasks point the same way, against chance (METHOD 11).
+"""Whether the updates of different tasks point the same way, against chance (docs/method.md, 11).
 
-Source: 000, experiment 2, which names CKA of the B factors, and no chance level.
+Source: Mechanistic Analysis, experiment 2, which names CKA of the B factors, and no chance level.
 """
 
 import itertools

@@ -1,6 +1,6 @@
-"""Spectrum of the adaptation: how many directions a task's weights move in (METHOD 11).
+"""Spectrum of the adaptation: how many directions a task's weights move in (docs/method.md, 11).
 
-Source: 000, experiment 1; 001, experiments 1 and 2.
+Source: Mechanistic Analysis, experiment 1; SVD Analysis, experiments 1 and 2.
 """
 
 import itertools
@@ -42,7 +42,7 @@ from moleflow.streams import numpy_stream
 
 SHARES = (0.90, 0.95, 0.99)
 SIXTY_FOUR = 64
-"""The rank at which 001 reports energy."""
+"""The rank at which SVD Analysis reports energy."""
 LAYER_COLUMNS = (
     "task",
     "block",
@@ -78,8 +78,8 @@ NOTES = (
     "from the thin factors. Energy of the first k is Σσ²(first k) / Σσ²; the effective rank at "
     "p % is the smallest k that reaches it. An update that is all zeros has none (missing).",
     "The rank of ΔW cannot exceed r. “Energy at r = 100 %” is therefore true by construction, "
-    "whatever was learned; it is in the table as a check and proves nothing, although 001 lists it "
-    "as a finding.",
+    "whatever was learned; it is in the table as a check and proves nothing, although SVD Analysis "
+    "lists it as a finding.",
     "“random_effective_rank_95” is that of BA with Gaussian B and A of the same shapes (one seeded "
     "draw): what a low effective rank has to be compared with, since r is the limit for both.",
     "A small effective rank says where the energy of the update lies. Whether a smaller r would do "
@@ -89,8 +89,9 @@ NOTES = (
 PAIR_NOTE = (
     "Pairs: W_i − W_j of the layers' effective weights (base plus ΔW) of two flows that were "
     "trained on two tasks from one initialisation. relative_change is ‖W_i − W_j‖ divided by the "
-    "mean of ‖W_i‖ and ‖W_j‖ (001 does not define its own). Energy at k is 1 by construction where "
-    "k reaches the smaller side of the layer. random_effective_rank_95: a Gaussian matrix."
+    "mean of ‖W_i‖ and ‖W_j‖ (SVD Analysis does not define its own). Energy at k is 1 by "
+    "construction where k reaches the smaller side of the layer. random_effective_rank_95: a "
+    "Gaussian matrix."
 )
 ONE_BASE_NOTE = (
     "W_i − W_j of independently trained flows is missing: in this trial all tasks share one base. "
@@ -149,7 +150,7 @@ def _value_rows(subject: Subject, found: dict[Task, list[Update]]) -> Iterator[t
 
 
 def _by_task(layers: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the layers of a task, as 001 reports them."""
+    """Mean and standard deviation over the layers of a task, as SVD Analysis reports them."""
     columns = [f"effective_rank_{round(100 * share)}" for share in SHARES]
     columns += ["energy_at_rank [share]", "relative_norm [share]"]
     groups = layers.groupby("task", sort=False)

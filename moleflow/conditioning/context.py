@@ -1,6 +1,6 @@
 """Spatial context mixer, SCM: a gated depth-wise convolution before the flow.
 
-Source: METHOD 2; 002, 3.3.2.
+Source: docs/method.md, 2.3; Method Outline 3.3.2.
 """
 
 from typing import Any

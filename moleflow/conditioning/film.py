@@ -1,4 +1,4 @@
-"""FiLM adapter: LayerNorm with affine, scale and shift, and a gated MLP (METHOD 2; 003, 2.5)."""
+"""FiLM adapter: LayerNorm with affine, scale and shift, and a gated MLP (docs/method.md, 2.2)."""
 
 import torch
 from torch import nn
@@ -16,8 +16,8 @@ LAST_LAYER_STD = 0.01
 class Film(Adapter):
     """f = gamma LayerNorm(x) + beta; y = f + sigmoid(g) MLP(f); in all k x + (1 - k) y.
 
-    The MLP sees the modulated patch, as in 003's code. k is `identity_share`: 0.9 for task 0 by
-    default, 0 for later tasks.
+    The MLP sees the modulated patch, as in the code of Framework 2.5. k is `identity_share`: 0.9
+    for task 0 by default, 0 for later tasks.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Film(Adapter):
         return y if self._identity_share == 0 else torch.lerp(y, x, self._identity_share)
 
     def penalty(self) -> Float[Tensor, ""]:
-        """None: 003 has no pull to the identity."""
+        """None: Framework has no pull to the identity."""
         return self.gate.new_zeros(())
 
 

@@ -1,6 +1,6 @@
 """Multi-scale context: what coarse and fine maps say about a patch, added to it.
 
-Source: METHOD 1.6; 002, 3.3.3.
+Source: docs/method.md, 1.6; Method Outline 3.3.3.
 """
 
 import torch
@@ -35,7 +35,7 @@ class MultiscaleContext(nn.Module):
 def raw_maps(maps: list[Tensor], grid: tuple[int, int]) -> Float[Tensor, "b h w c"]:
     """The finest and the coarsest stage's maps on the patch grid, one behind the other.
 
-    A finer map is average-pooled (002), a coarser one enlarged bilinearly.
+    A finer map is average-pooled (Method Outline), a coarser one enlarged bilinearly.
     """
     ends = maps[:1] if len(maps) == 1 else [maps[0], maps[-1]]
     return torch.cat([_on_grid(stage, grid) for stage in ends], dim=1).permute(0, 2, 3, 1)

@@ -1,6 +1,6 @@
 """Whitening adapter, WA: LayerNorm, then a bounded scale and shift of the task.
 
-Source: METHOD 2; 002, 3.3.1.
+Source: docs/method.md, 2.1; Method Outline 3.3.1.
 """
 
 import math

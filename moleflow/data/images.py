@@ -1,4 +1,4 @@
-"""From a file to a square tensor or mask (METHOD 1.1). Pictures and masks share one geometry."""
+"""From a file to a square tensor or mask (docs/method.md, 1.1), pictures and masks alike."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Sequences of tasks: how classes are cut into tasks, and which orders of them are drawn.
 
-A task is keyed by its classes, never by their order (METHOD section 5), so they are sorted by name
-inside it; two orders of classes may therefore be one sequence. Imports no torch.
+A task is keyed by its classes, never by their order (docs/method.md, 5.1), so they are sorted by
+name inside it; two orders of classes may therefore be one sequence. Imports no torch.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Frozen backbones: any timm model that gives feature maps (METHOD 1.2).
+"""Frozen backbones: any timm model that gives feature maps (docs/method.md, 1.2).
 
 timm is imported where it is used: with torchvision it takes as long as torch, and a trial whose
 features are in the store needs neither.

@@ -1,7 +1,7 @@
 """Features of one class on disk, memory-mapped, so that all trials of a node share one copy.
 
-Features are constants: the backbone is frozen and there is no augmentation (METHOD 1). They are
-extracted once per (data, backbone, patch settings) and read from then on.
+Features are constants: the backbone is frozen and there is no augmentation (docs/method.md, 1).
+They are extracted once per (data, backbone, patch settings) and read from then on.
 """
 
 from collections.abc import Callable, Sequence

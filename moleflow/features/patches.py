@@ -1,4 +1,4 @@
-"""From backbone maps to one vector per patch, as PatchCore does (METHOD 1.3)."""
+"""From backbone maps to one vector per patch, as PatchCore does (docs/method.md, 1.3)."""
 
 import torch
 from torch.nn import functional as F

@@ -1,4 +1,4 @@
-"""Two-dimensional sinusoidal position code (METHOD 1.5; paper 003, section 2.2)."""
+"""Two-dimensional sinusoidal position code (docs/method.md, 1.5)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The coupling block of the base flow, as a FrEIA module (METHOD 3).
+"""The coupling block of the base flow, as a FrEIA module (docs/method.md, 3.1).
 
 Where FrEIA 0.2's AllInOneBlock sums the log-determinant over the grid and permutes with a dense
 matrix drawn from NumPy's global generator, this block gives it per patch and permutes by index.

@@ -1,4 +1,4 @@
-"""Context subnet of a coupling block (METHOD 3; 002, 3.4.1)."""
+"""Context subnet of a coupling block (docs/method.md, 3.3; Method Outline 3.4.1)."""
 
 import math
 from collections.abc import Callable, Mapping

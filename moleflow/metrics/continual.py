@@ -1,4 +1,4 @@
-"""What a sequence of tasks does to earlier ones (METHOD 8).
+"""What a sequence of tasks does to earlier ones (docs/method.md, 8.3).
 
 R[i, j] is a metric of class j after step i; own(j) is the step at which class j was learned, and
 `last` the final one. R is read from own(j) on; entries before it (NaN) do not exist yet. T steps,

@@ -1,6 +1,6 @@
 """How well scores tell anomalous from normal, exactly: every distinct score is a threshold.
 
-n images of h x w pixels; k distinct scores (METHOD 8). One sort serves AUROC, AP, F1-max and AUPRO.
+n images of h x w pixels; k distinct scores (docs/method.md, 8.2). One sort serves all metrics.
 Equal scores fall under one threshold together, as in scikit-learn. All is computed where the scores
 are; counts and overlaps are integers, whose sums are the same on every device.
 """

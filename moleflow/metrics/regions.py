@@ -1,4 +1,4 @@
-"""Regions of masks: what AUPRO weighs alike, whatever their areas (METHOD 8)."""
+"""Regions of masks: what AUPRO weighs alike, whatever their areas (docs/method.md, 8.2)."""
 
 from dataclasses import dataclass
 

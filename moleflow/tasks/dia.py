@@ -1,6 +1,6 @@
 """Deep invertible adapter, DIA: a task's own affine coupling blocks after the base.
 
-Source: METHOD 4; 002, 3.4.3.
+Source: docs/method.md, 4; Method Outline 3.4.3.
 """
 
 from collections.abc import Sequence

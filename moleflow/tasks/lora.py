@@ -1,4 +1,4 @@
-"""A task's low-rank update of one linear layer of the base (METHOD 3; 002, 3.4.1)."""
+"""A task's low-rank update of one linear layer of the base (docs/method.md, 3.4)."""
 
 import math
 

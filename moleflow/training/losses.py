@@ -1,4 +1,7 @@
-"""Tail-aware negative log-likelihood with a log-determinant penalty (METHOD 6; 002, 3.5.2)."""
+"""Tail-aware negative log-likelihood with a log-determinant penalty.
+
+Source: docs/method.md, 6.2; Method Outline 3.5.2.
+"""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Optimizer and learning-rate schedule of one task (METHOD 6)."""
+"""Optimizer and learning-rate schedule of one task (docs/method.md, 6.3)."""
 
 import math
 

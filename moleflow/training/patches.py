@@ -1,4 +1,4 @@
-"""A task's training patches, batch by batch on the device that computes (METHOD 5)."""
+"""A task's training patches, batch by batch on the device that computes."""
 
 import bisect
 import itertools

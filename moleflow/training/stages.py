@@ -1,4 +1,4 @@
-"""Training of tasks, as a generator that yields after every epoch of each (METHOD 5, 6)."""
+"""Training of tasks: a generator that yields after every epoch (docs/method.md, 5 and 6)."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass

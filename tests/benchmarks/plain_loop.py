@@ -1,4 +1,4 @@
-"""The reference loop: what one writes first, straight from METHOD, for bench_train.py.
+"""The reference loop: what one writes first, straight from docs/method.md, for bench_train.py.
 
 PNG files are read and the backbone is run in every epoch; a low-rank update is two thin products
 beside the frozen one; all else is left to autograd. B images, H x W patches, D channels.

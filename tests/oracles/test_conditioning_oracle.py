@@ -16,7 +16,7 @@ from moleflow.streams import numpy_stream, torch_stream
 
 
 def test_multi_scale_context_is_002s() -> None:
-    """DWConv_k(W_proj [Pool(L2), L3] + b), position by position (002, 3.3.3)."""
+    """DWConv_k(W_proj [Pool(L2), L3] + b), position by position (Method Outline 3.3.3)."""
     draws = torch_stream("multi-scale")
     fine = torch.randn(2, 3, 8, 8, generator=draws, dtype=torch.float64)
     coarse = torch.randn(2, 5, 4, 4, generator=draws, dtype=torch.float64)
@@ -81,7 +81,7 @@ def test_statistics_of_a_task_are_those_of_all_its_classes_at_once() -> None:
 
 @pytest.mark.parametrize("kind", ["patch", "image_mean"])
 def test_patch_scores_are_the_plain_ones(kind: str) -> None:
-    """-log p(z) - logdet, the log-determinant its own or its image's mean (003, 4)."""
+    """-log p(z) - logdet, the log-determinant its own or its image's mean (Framework 4)."""
     log_normal, logdet = numpy_stream("scores").normal(size=(2, 3, 4, 5))
     config = ScoringConfig.model_validate({"logdet": kind})
     found = patch_scores(torch.from_numpy(log_normal + logdet), torch.from_numpy(logdet), config)

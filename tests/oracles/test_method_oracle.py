@@ -1,4 +1,4 @@
-"""Loss, schedule, router and score against a plain reference written from METHOD 6 to 8."""
+"""Loss, schedule, router and score against a plain reference, after docs/method.md, 6 to 8."""
 
 import math
 

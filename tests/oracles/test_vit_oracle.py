@@ -60,7 +60,7 @@ def test_maps_are_the_blocks_tokens_without_their_prefix(
 
 
 def test_patches_of_a_vit_are_the_mean_over_its_blocks() -> None:
-    """Neighbourhood 1 and D equal to the width leave the tokens as they are (003, 2.1)."""
+    """Neighbourhood 1 and D equal to the width leave the tokens as they are (Framework 2.1)."""
     images = torch.randn(2, 3, 48, 80, generator=torch_stream("images"))
     maps = load_backbone(PLAIN)(images)
     patches = patch_vectors(maps, PatchConfig(dim=192, neighbourhood=1))
