@@ -8,13 +8,11 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TextIO
 
-PACKAGES = ("moleflow", "orchestration", "search_spaces", "reports")
-HOME = Path(__file__).resolve().parent.parent
+from moleflow_start.packages import hiding
+
 REFUSED, INTERRUPTED = 2, 130
 
 
@@ -49,7 +47,7 @@ def _nowhere() -> TextIO:
 
 
 def _thread_died(died: threading.ExceptHookArgs) -> None:
-    from orchestration.last_net import caught
+    from orchestration.commands.last_net import caught
 
     if died.exc_value is not None:
         caught(died.exc_value, sys.argv[1:])
@@ -64,16 +62,3 @@ def refuse_hidden_packages() -> None:
             file=sys.stderr,
         )
         sys.exit(REFUSED)
-
-
-def hiding(path: Sequence[str]) -> Iterator[tuple[str, str, Path]]:
-    """What stands before our packages on an import path: name, its module, and ours."""
-    for name in PACKAGES:
-        spec, ours = PathFinder.find_spec(name, list(path)), HOME / name
-        # A folder without `__init__.py` hides nothing: its spec has no origin.
-        if spec is None or spec.origin is None or not (ours / "__init__.py").is_file():
-            continue
-        found = Path(spec.origin)
-        found = found.parent if found.name == "__init__.py" else found
-        if found.resolve() != ours.resolve():
-            yield name, str(found), ours

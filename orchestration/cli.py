@@ -107,7 +107,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        from orchestration.last_net import caught
+        from orchestration.commands.last_net import caught
 
         code = caught(error, words)
     sys.exit(code)

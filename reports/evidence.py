@@ -7,10 +7,10 @@ from sys import intern
 
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger, MisfitError, Record
-from orchestration.plan import plan_of
-from orchestration.study import Plan, Trial, order_numbers
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger, MisfitError, Record
+from orchestration.records.plans import plan_of
+from orchestration.studies.study import Plan, Trial, order_numbers
 
 METRICS = {
     "image_auroc": "Image AUROC",

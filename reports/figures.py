@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.data.sequences import task_name
 from moleflow.house_style import FAINT, INK, MARKERS, PALETTE, SCALE, STYLE
-from orchestration.ledger import Record
+from orchestration.records.ledger import Record
 from reports.evidence import METRICS, Evidence, Setting
 from reports.performance import file_name, observations, r_entries
 from reports.routing import Confusion

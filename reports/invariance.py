@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
-from orchestration.ledger import Record
+from orchestration.records.ledger import Record
 from reports.evidence import Setting
 from reports.performance import file_name
 from reports.tables import Table, Value, table

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from orchestration.ledger import Record
+from orchestration.records.ledger import Record
 from reports.evidence import METRICS, Evidence, Setting, classes_of, task_zeros
 from reports.statistics import Observation, Summary, summarise
 from reports.tables import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
-from orchestration.ledger import ClassSummary, Span
+from orchestration.records.ledger import ClassSummary, Span
 from reports.evidence import Evidence
 from reports.tables import DASH, Table, Value, table
 

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestration.ledger import write_atomically
+from orchestration.records.files import write_atomically
 from reports.figures import Figure
 from reports.tables import Table, markdown_text, to_csv, to_latex, to_markdown
 

@@ -6,7 +6,7 @@ Works from the study's plan and ledger alone: a report can be made anew at any t
 import textwrap
 from dataclasses import dataclass
 
-from orchestration.layout import StudyFolder
+from orchestration.records.layout import StudyFolder
 from reports import figures, invariance, performance, provenance, routing, sensitivity
 from reports.evidence import METRICS, Evidence, Setting, load
 from reports.figures import Figure

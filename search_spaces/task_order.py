@@ -11,7 +11,7 @@ test of equivalence. Costs orders x seeds sequences; those that share a first cl
 """
 
 from moleflow import profiles
-from orchestration.study import Orders, Study
+from orchestration.studies.study import Orders, Study
 
 STUDY = Study(
     question="How much do results depend on the order in which the classes are learned?",

@@ -17,7 +17,7 @@ import torch  # noqa: E402
 from moleflow import profiles  # noqa: E402
 from moleflow.config import Config  # noqa: E402
 from orchestration.runners import base as runners  # noqa: E402
-from orchestration.terms import Resources  # noqa: E402
+from orchestration.studies.terms import Resources  # noqa: E402
 from orchestration.tracking import base as tracking  # noqa: E402
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from moleflow import profiles
-from orchestration.ledger import Record
+from orchestration.records.ledger import Record
 
 
 def record(key: str = "trial", **changes: Any) -> Record:

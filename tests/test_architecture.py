@@ -27,7 +27,7 @@ def modules_after(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     "statement",
     [
-        "import search_spaces.task_order, search_spaces.quickstart, orchestration.study",
+        "import search_spaces.task_order, search_spaces.quickstart, orchestration.studies.study",
         "import orchestration.cli",
         "import reports.task_order",
     ],
@@ -55,9 +55,12 @@ def test_two_files_import_mlflow() -> None:
     assert [*importing("mlflow")] == files
 
 
-def test_only_runners_import_ray_and_one_of_them_tune() -> None:
+def test_only_cluster_and_runners_import_ray_and_one_file_tune() -> None:
     found = importing("ray")
-    assert {Path(name).parent.as_posix() for name in found} == {"orchestration/runners"}
+    assert {Path(name).parent.as_posix() for name in found} == {
+        "orchestration/cluster",
+        "orchestration/runners",
+    }
     tune = {name for name, lines in found.items() if "tune" in lines}
     assert tune == {"orchestration/runners/ray_tune.py"}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from orchestration import cli
+from orchestration.cluster.environment import quiet_environment as worker_environment
 from orchestration.commands.run import FINISHED
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record
-from orchestration.runners.base import quiet_environment as worker_environment
-from orchestration.terms import Resources
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger, Record
+from orchestration.studies.terms import Resources
 from orchestration.tracking.base import quiet_environment as tracking_environment
 
 pytestmark = [pytest.mark.real, pytest.mark.cluster, pytest.mark.soak]

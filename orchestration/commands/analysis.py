@@ -9,7 +9,7 @@ from rich.markup import escape
 from orchestration.commands.consoles import err, out
 from orchestration.commands.model import DeviceOption, ThreadsOption, prepared
 from orchestration.commands.options import RootOption
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 
 DONE = 0
 
@@ -25,7 +25,7 @@ def analyse(
     threads: ThreadsOption = None,
 ) -> int:
     """Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area."""
-    from orchestration.analysis import (
+    from orchestration.models.analysis import (
         chosen_analyses,
         finished_records,
         subject_of,

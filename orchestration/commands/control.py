@@ -8,11 +8,11 @@ from cyclopts import Parameter
 from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption
 from orchestration.driver.driving import request_stop
-from orchestration.events import read_events
-from orchestration.layout import Root
-from orchestration.plan import read_plan
+from orchestration.records.events import read_events
+from orchestration.records.layout import Root
+from orchestration.records.plans import read_plan
 from orchestration.runners.base import left_to_run
-from orchestration.study import check_name
+from orchestration.studies.study import check_name
 from orchestration.views.logs import event_lines, find_trial, follow, head, printed
 
 DONE = 0

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.errors import MoleflowError
+from orchestration.cluster.environment import quiet_environment as worker_environment
+from orchestration.cluster.proxies import without_proxies_here
 from orchestration.commands.consoles import out
 from orchestration.commands.options import (
     RootOption,
@@ -19,10 +21,8 @@ from orchestration.commands.options import (
     tracking_uri,
 )
 from orchestration.doctor.checks import Finding, State, examine_machine
-from orchestration.layout import Root
-from orchestration.proxies import without_proxies_here
-from orchestration.runners.base import quiet_environment as worker_environment
-from orchestration.terms import Resources
+from orchestration.records.layout import Root
+from orchestration.studies.terms import Resources
 from orchestration.tracking.base import quiet_environment as tracking_environment
 
 SOUND, UNSOUND = 0, 1
@@ -71,9 +71,9 @@ def doctor(
 def _of_cluster(
     address: str, root: Root, data: Path | None, store: str | None, nodes: int, full: bool
 ) -> Iterator[Finding]:
+    from orchestration.cluster.nodes import joined
     from orchestration.doctor.cluster import examine_nodes, examine_places
     from orchestration.doctor.machine import appearance, fingerprints
-    from orchestration.runners.nodes import joined
 
     with joined(address):
         yield from examine_nodes(nodes)

@@ -23,6 +23,8 @@ from moleflow.data.sequences import in_scenario, task_name
 from moleflow.errors import ConfigError, DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
 from moleflow.profiles import profile as named_profile
+from orchestration.cluster.allowance import allowed_cpus
+from orchestration.cluster.environment import DETERMINISTIC
 from orchestration.commands.consoles import err, out
 from orchestration.commands.options import (
     ClassesOption,
@@ -31,11 +33,9 @@ from orchestration.commands.options import (
     SettingsOption,
     read_settings,
 )
-from orchestration.dataset import checked
-from orchestration.layout import Root
-from orchestration.plan import absolute_weights
-from orchestration.runners.allowance import allowed_cpus
-from orchestration.runners.base import DETERMINISTIC
+from orchestration.records.dataset import checked
+from orchestration.records.layout import Root
+from orchestration.studies.overrides import absolute_weights
 from orchestration.views.progress import QUIET
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def train(
     threads: ThreadsOption = None,
 ) -> int:
     """Train one sequence of classes, in the order named, and save the model."""
+    from orchestration.models.training import SequenceTraining
     from orchestration.store.store import Store
-    from orchestration.training import SequenceTraining
 
     classes = tuple(map(composed, classes))
     config = named_profile(profile).updated(absolute_weights(read_settings(settings)))
@@ -134,7 +134,7 @@ def predict(
     The exit code is 0 when every picture was scored, 1 when some could not be read.
     """
     from moleflow.predictor import Unreadable, load
-    from orchestration.predictions import MapFolder, ScoreLines, pictures_in
+    from orchestration.models.predictions import MapFolder, ScoreLines, pictures_in
 
     prepared(device, threads)
     pictures = pictures_in(images)

@@ -8,8 +8,8 @@ from rich.markup import escape
 from moleflow.errors import StudyError
 from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption
-from orchestration.layout import Root
-from orchestration.plan import read_plan
+from orchestration.records.layout import Root
+from orchestration.records.plans import read_plan
 
 
 def report(study: str, *, root: RootOption = Path("runs")) -> int:

@@ -12,7 +12,10 @@ from rich.markup import escape
 
 from moleflow.profiles import PROFILES
 from moleflow.settings import parse
+from orchestration.cluster.environment import quiet_environment as worker_environment
+from orchestration.cluster.proxies import without_proxies_here
 from orchestration.commands.consoles import err, out
+from orchestration.commands.last_net import PIPE_CLOSED
 from orchestration.commands.options import (
     ClassesOption,
     RootOption,
@@ -27,21 +30,20 @@ from orchestration.driver import adoption
 from orchestration.driver.driving import driving
 from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
+from orchestration.driver.planning import MOST_TRIALS, Planning
+from orchestration.driver.preflight import check_precision, checking_beside, checking_here
 from orchestration.driver.retry import check_retry, retry
-from orchestration.driver.schedule import Schedule
 from orchestration.driver.session import Session, check_runner, new_runner
-from orchestration.driver.sharing import sharing
 from orchestration.hiding import HIDDEN, safe_command
-from orchestration.last_net import PIPE_CLOSED
-from orchestration.layout import Root
-from orchestration.plan import MOST_TRIALS, Planning, Request, customised, load_study
-from orchestration.preflight import check_precision, checking_beside, checking_here
-from orchestration.proxies import without_proxies_here
-from orchestration.revision import git_revision
-from orchestration.runners.base import quiet_environment as worker_environment
+from orchestration.records.layout import Root
+from orchestration.records.revision import git_revision
+from orchestration.sharing.saving import sharing
+from orchestration.sharing.schedule import Schedule
 from orchestration.store.address import check_protocol
-from orchestration.study import Plan
-from orchestration.terms import Resources, Terms
+from orchestration.studies.catalog import load_study
+from orchestration.studies.overrides import Request, customised
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking.base import quiet_environment as tracking_environment
 
 FINISHED, SOME_FAILED = 0, 1

@@ -18,8 +18,8 @@ from rich.text import Text
 from moleflow.errors import StudyError
 from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption
-from orchestration.layout import Root
-from orchestration.ledger import Ledger
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
 from orchestration.store.entry import Entry
 from orchestration.store.lease import PATIENCE, active
 from orchestration.store.store import Store, open_store

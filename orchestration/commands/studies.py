@@ -6,14 +6,14 @@ from rich.markup import escape
 
 from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 
 DONE = 0
 
 
 def status(study: str, *, root: RootOption = Path("runs")) -> int:
     """Show what of a study is done, from the ledger alone."""
-    from orchestration.plan import read_plan
+    from orchestration.records.plans import read_plan
     from orchestration.views.status import status_table
 
     place = Root.at(root)
@@ -23,7 +23,7 @@ def status(study: str, *, root: RootOption = Path("runs")) -> int:
 
 def studies() -> int:
     """List the studies that come with the package."""
-    from orchestration.plan import known_studies, load_study
+    from orchestration.studies.catalog import known_studies, load_study
 
     for name in known_studies():
         _, study = load_study(name)

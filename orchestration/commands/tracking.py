@@ -17,12 +17,12 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from moleflow.errors import StoreError, StudyError
+from orchestration.cluster.proxies import ask_here, without_proxies_here
 from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.hiding import safe_text, safe_uri, without
-from orchestration.layout import Root
-from orchestration.plan import read_plan
-from orchestration.proxies import ask_here, without_proxies_here
+from orchestration.records.layout import Root
+from orchestration.records.plans import read_plan
 from orchestration.tracking.address import default_uri, is_server
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync as send_all

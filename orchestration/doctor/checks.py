@@ -23,10 +23,10 @@ from packaging.requirements import Requirement
 
 from moleflow.data.catalog import open_catalog
 from moleflow.errors import DataError, StoreError
+from orchestration.cluster.allowance import allowed_cpus
 from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_folder, leave_note
 from orchestration.hiding import safe_uri
-from orchestration.layout import Root
-from orchestration.runners.allowance import allowed_cpus
+from orchestration.records.layout import Root
 from orchestration.store.address import parts_of
 from orchestration.store.store import open_store
 

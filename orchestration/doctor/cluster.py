@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from moleflow.errors import DataError, StoreError, StudyError
+from orchestration.cluster.nodes import PATIENCE, Answer, Node, on_every_node, wait_for_nodes
 from orchestration.doctor.checks import Finding, folder_of, present
 from orchestration.doctor.machine import (
     SAMPLES,
@@ -29,8 +30,7 @@ from orchestration.doctor.machine import (
     look,
     versions,
 )
-from orchestration.layout import Root
-from orchestration.runners.nodes import PATIENCE, Answer, Node, on_every_node, wait_for_nodes
+from orchestration.records.layout import Root
 from orchestration.store.store import open_store
 
 LATE = 5.0

@@ -26,8 +26,8 @@ from moleflow.data.pictures import ClassData
 from moleflow.errors import DataError, StoreError
 from moleflow.files import replace_file
 from moleflow.settings import Settings
-from orchestration.layout import Root
-from orchestration.study import digest
+from orchestration.records.layout import Root
+from orchestration.studies.study import digest
 
 VERSIONS = ("moleflow", "ray", "torch", "torchvision", "timm", "numpy")
 """What must be the same on all machines of a study."""
@@ -133,7 +133,7 @@ def describe_torch() -> Torch:
     """Imports torch."""
     import torch
 
-    from orchestration.provenance import device_kind
+    from orchestration.records.provenance import device_kind
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from moleflow.errors import StoreError
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger, MisfitError, Record
-from orchestration.study import Plan, Trial
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Ledger, MisfitError, Record
+from orchestration.studies.study import Plan, Trial
 
 
 def adopt(plan: Plan, root: Root, tell: Callable[[str], None] = lambda text: None) -> list[Record]:

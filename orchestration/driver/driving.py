@@ -13,8 +13,8 @@ from types import FrameType
 from moleflow.errors import StudyError
 from moleflow.files import remove
 from moleflow.settings import Settings
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import write_atomically
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import Root, StudyFolder
 from orchestration.store.lease import LOOK, PATIENCE, Lease, Leases, active, sweep
 
 PERIOD = 0.5

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestration.certificate import TRAINED
-from orchestration.driver.sharing import Held, nothing
-from orchestration.layout import Root
-from orchestration.stage import StageKeys
+from orchestration.records.layout import Root
+from orchestration.sharing.certificate import TRAINED
+from orchestration.sharing.keys import StageKeys
+from orchestration.sharing.saving import Held, nothing
 from orchestration.store.entry import MANIFEST
 from orchestration.store.store import folder_of
-from orchestration.study import Trial
-from orchestration.terms import Terms
+from orchestration.studies.study import Trial
+from orchestration.studies.terms import Terms
 
 MADE = "made.json"
 

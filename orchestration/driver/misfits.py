@@ -4,8 +4,8 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from moleflow.errors import StoreError
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger
 
 
 def set_misfits_aside(folder: StudyFolder, warn: Callable[[str], None]) -> int:

@@ -1,9 +1,9 @@
 """`--retry`: trials that failed or diverged are run again; what they left is kept."""
 
 from moleflow.errors import StoreError, StudyError
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger
-from orchestration.study import Plan
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger
+from orchestration.studies.study import Plan
 
 RETRIED = ("failed", "diverged")
 

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from moleflow.errors import StudyError
-from orchestration.driver.schedule import Schedule
 from orchestration.hiding import safe_text
-from orchestration.layout import Root
-from orchestration.ledger import Ledger
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
 from orchestration.runners.base import Runner
-from orchestration.study import Plan
-from orchestration.terms import Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Terms
 from orchestration.tracking import address
 from orchestration.tracking.base import Tracker
 from orchestration.tracking.exporter import Exporter, keep_report
@@ -63,7 +63,7 @@ class Session:
             stack.enter_context(Exporter(plan, folder, tracker, self.warn))
             stack.enter_context(progress(plan, folder, self._out, self.warn))
             runner.run(plan, schedule)
-        from orchestration import results  # pandas, which MLflow has imported by now
+        from orchestration.records import results  # pandas, which MLflow has imported by now
 
         results.write(folder)
         for found in schedule.failed_certificates:

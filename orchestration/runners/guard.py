@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-from orchestration.layout import StudyFolder
-from orchestration.ledger import write_atomically
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import StudyFolder
 from orchestration.runners.base import whereabouts
-from orchestration.terms import Resources
+from orchestration.studies.terms import Resources
 
 HUNG = "HungTrialError"
 """Kind of the failure of a trial that was ended by the guard."""

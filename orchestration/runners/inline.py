@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from moleflow.files import room_for_file
-from orchestration.driver.schedule import Schedule
 from orchestration.hiding import safe_text
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Failure, Ledger
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.worker import attempt_line
 from orchestration.runners.base import (
     Runner,
     TrialFunction,
@@ -20,9 +20,9 @@ from orchestration.runners.base import (
     last_of,
     run_trial,
 )
-from orchestration.runners.worker import attempt_line
-from orchestration.study import Plan, Trial
-from orchestration.terms import Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Terms
 
 
 class InlineRunner(Runner):

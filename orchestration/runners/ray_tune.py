@@ -28,11 +28,13 @@ from ray.exceptions import RayTaskError
 from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
+from orchestration.cluster.joining import Room, cluster, share_of_a_node
 from orchestration.doctor.cluster import check_nodes
-from orchestration.driver.schedule import Schedule
 from orchestration.hiding import safe_text
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Failure, Ledger, write_atomically
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.worker import announce, asked_trial, output_kept
 from orchestration.runners.base import (
     Runner,
     TrialFunction,
@@ -41,11 +43,10 @@ from orchestration.runners.base import (
     last_of,
     run_trial,
 )
-from orchestration.runners.cluster import Room, cluster, share_of_a_node
 from orchestration.runners.guard import HUNG, Guard, Limit
-from orchestration.runners.worker import announce, asked_trial, output_kept
-from orchestration.study import Plan, Trial
-from orchestration.terms import Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Terms
 
 __all__ = ["RayTuneRunner", "cluster"]
 

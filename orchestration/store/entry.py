@@ -27,7 +27,7 @@ CHUNK = 4 * 2**20
 """Bytes read at a time."""
 
 NOTES = "checked"
-"""A folder beside the kinds that holds no entries (`orchestration.dataset`)."""
+"""A folder beside the kinds that holds no entries (`orchestration.records.dataset`)."""
 DAY = 86400.0
 """Seconds after which what a writer wrote aside counts as left behind."""
 

@@ -9,8 +9,8 @@ from moleflow.config import Config
 from moleflow.data.catalog import ClassData
 from moleflow.features.backbone import Backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
-from orchestration.provenance import device_kind
-from orchestration.stage import features_key
+from orchestration.records.provenance import device_kind
+from orchestration.sharing.keys import features_key
 from orchestration.store.store import Store
 
 

@@ -24,7 +24,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from moleflow.settings import Settings
-from orchestration.study import digest
+from orchestration.studies.study import digest
 
 PERIOD = 1.0
 """Seconds between two renewals."""

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from safetensors import SafetensorError
 
 from moleflow.errors import StoreError
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.store.address import parts_of
 from orchestration.store.entry import (
     DAY,

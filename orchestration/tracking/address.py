@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from moleflow.errors import StudyError
 from orchestration.hiding import safe_uri
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https")

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from moleflow.errors import MoleflowError
-from orchestration.events import Event
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Record
-from orchestration.study import Plan, Trial
+from orchestration.records.events import Event
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Record
+from orchestration.studies.study import Plan, Trial
 
 
 class TrackingError(MoleflowError):

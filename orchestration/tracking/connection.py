@@ -16,7 +16,7 @@ from requests.exceptions import RequestException, RetryError, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.hiding import safe_uri, without
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.tracking.address import check_uri, is_server, sqlite_uri
 from orchestration.tracking.base import TrackerAway, TrackerRefused, TrackingError
 from orchestration.tracking.database import ask, check_can_be_made, make_once, sqlite_file

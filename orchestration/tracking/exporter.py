@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
-from orchestration.layout import StudyFolder
-from orchestration.study import Plan
+from orchestration.records.layout import StudyFolder
+from orchestration.records.watch import Follower, News, Warn, Watcher
+from orchestration.studies.study import Plan
 from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused
 from orchestration.tracking.sender import Sender
-from orchestration.watch import Follower, News, Warn, Watcher
 
 PERIOD = 2.0
 """Seconds between two batches: a call per batch is what a store is slow at."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestration.layout import StudyFolder
+from orchestration.records.layout import StudyFolder
 
 
 def report_files(folder: StudyFolder) -> list[tuple[Path, str | None]]:

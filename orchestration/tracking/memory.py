@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestration.events import Event
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Record
-from orchestration.study import Plan, Trial
+from orchestration.records.events import Event
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Record
+from orchestration.studies.study import Plan, Trial
 from orchestration.tracking.base import Tracker, study_status
 
 Point = tuple[str, int, float, float]

@@ -19,10 +19,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 from moleflow.errors import StoreError
-from orchestration.events import Event
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Record
-from orchestration.study import Plan, Trial, order_numbers
+from orchestration.records.events import Event
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Record
+from orchestration.studies.study import Plan, Trial, order_numbers
 from orchestration.tracking import places, saved_view
 from orchestration.tracking.address import (
     check_uri,
@@ -31,12 +31,7 @@ from orchestration.tracking.address import (
     safe_uri,
     store_options,
 )
-from orchestration.tracking.base import (
-    Tracker,
-    TrackerAway,
-    TrackerRefused,
-    study_status,
-)
+from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused, study_status
 from orchestration.tracking.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
 from orchestration.tracking.connection import connected, translated
 from orchestration.tracking.database import PATIENCE

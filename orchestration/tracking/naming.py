@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
-from orchestration.ledger import Record
-from orchestration.study import Plan, Trial, digest, order_numbers
+from orchestration.records.ledger import Record
+from orchestration.studies.study import Plan, Trial, digest, order_numbers
 
 LONGEST_PART = 100
 """Letters of a part of a metric's name: a task of many classes has a long one."""

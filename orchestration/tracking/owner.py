@@ -10,7 +10,7 @@ from typing import final
 
 from moleflow.errors import StoreError
 from moleflow.files import read_regular
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.tracking.database import make_once
 
 OWNER, PLACE, USER = "moleflow.owner", "moleflow.root", "mlflow.user"

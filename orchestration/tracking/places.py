@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Select, column, create_engine, select, table, update
 
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.tracking.owner import OWNER, Owner
 
 RUNS = table("runs", column("run_uuid"), column("experiment_id"), column("artifact_uri"))

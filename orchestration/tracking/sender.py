@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 
 from moleflow.errors import StoreError
-from orchestration.events import read_events_from
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger, Record
-from orchestration.study import Plan, Trial
+from orchestration.records.events import read_events_from
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger, Record
+from orchestration.records.watch import News, Warn
+from orchestration.studies.study import Plan, Trial
 from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused, TrackingError
 from orchestration.tracking.naming import trial_of
-from orchestration.watch import News, Warn
 
 
 class Sender:

@@ -15,8 +15,8 @@ from moleflow.data.images import open_square
 from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.saved import Depths
-from orchestration.pictures import heat
-from orchestration.study import Trial
+from orchestration.studies.study import Trial
+from orchestration.trial.pictures import heat
 
 TILE, GAP, HEADER = 128, 4, 22
 PICTURES_PER_CLASS = 6

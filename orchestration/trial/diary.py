@@ -6,11 +6,11 @@ from typing import Any
 from moleflow.data.sequences import task_name
 from moleflow.training.clock import Share, SharedClock
 from moleflow.training.stages import EpochEnd
-from orchestration.certificate import TRAINED
-from orchestration.events import EventLog
-from orchestration.ledger import StageSource
-from orchestration.stage import Stage
-from orchestration.study import Trial
+from orchestration.records.events import EventLog
+from orchestration.records.ledger import StageSource
+from orchestration.sharing.certificate import TRAINED
+from orchestration.sharing.keys import Stage
+from orchestration.studies.study import Trial
 from orchestration.trial.usage import PERIOD, SHORTEST, Usage
 
 

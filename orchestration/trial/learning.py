@@ -11,10 +11,10 @@ from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow
 from moleflow.training.lanes import Bench
 from moleflow.training.stages import EpochEnd, Parts, train_tasks
-from orchestration.stage import StageKeys
+from orchestration.sharing.keys import StageKeys
 from orchestration.store.shelf import Shelf
-from orchestration.study import Trial
-from orchestration.terms import Terms
+from orchestration.studies.study import Trial
+from orchestration.studies.terms import Terms
 from orchestration.trial.diary import Diary
 from orchestration.trial.origin import origin, source_of
 from orchestration.trial.trained import (

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from moleflow.settings import Settings
-from orchestration.ledger import StageSource
-from orchestration.provenance import device_kind, versions
-from orchestration.study import Trial
-from orchestration.terms import Terms
+from orchestration.records.ledger import StageSource
+from orchestration.records.provenance import device_kind, versions
+from orchestration.studies.study import Trial
+from orchestration.studies.terms import Terms
 
 MADE = "made.json"
 

@@ -9,8 +9,8 @@ from moleflow.data.sequences import task_name
 from moleflow.errors import MoleflowError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from orchestration.hiding import safe_text
-from orchestration.ledger import ClassSummary, Failure, RoutingCounts, Row
-from orchestration.study import Trial
+from orchestration.records.ledger import ClassSummary, Failure, RoutingCounts, Row
+from orchestration.studies.study import Trial
 
 
 def class_summary(data: ClassData, fingerprint: str) -> ClassSummary:

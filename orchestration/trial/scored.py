@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load, save
 
 from moleflow.evaluation import EvaluationMemory, Likelihoods
-from orchestration.stage import StageKeys
+from orchestration.sharing.keys import StageKeys
 from orchestration.store.shelf import Shelf
-from orchestration.study import digest
+from orchestration.studies.study import digest
 from orchestration.trial.verification import differs, drawn
 
 SCORES, METRICS = "scores.safetensors", "metrics.json"

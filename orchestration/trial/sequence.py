@@ -24,19 +24,19 @@ from moleflow.features.cache import ClassFeatures, extract_features, open_featur
 from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
-from orchestration.certificate import group_id, holds_on
-from orchestration.dataset import checked_fingerprint
-from orchestration.events import WAITS, EventLog, read_events
-from orchestration.history import all_seconds, before_last_attempt
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record, RoutingCounts, Span, Status
-from orchestration.provenance import device_kind, peak_memory, versions
-from orchestration.stage import StageKeys
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.events import WAITS, EventLog, read_events
+from orchestration.records.history import all_seconds, before_last_attempt
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger, Record, RoutingCounts, Span, Status
+from orchestration.records.provenance import device_kind, peak_memory, versions
+from orchestration.sharing.certificate import group_id, holds_on
+from orchestration.sharing.keys import StageKeys
 from orchestration.store.lease import Leases
 from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
 from orchestration.store.store import open_store
-from orchestration.study import Trial
-from orchestration.terms import Resources, Role, Terms
+from orchestration.studies.study import Trial
+from orchestration.studies.terms import Resources, Role, Terms
 from orchestration.trial.artifacts import write_artifacts
 from orchestration.trial.diary import Diary
 from orchestration.trial.learning import Learner

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from orchestration.events import Load
+from orchestration.records.events import Load
 
 PERIOD = 10.0
 """Seconds between two samples of a trial that is in the middle of a stage."""

@@ -6,14 +6,14 @@ from functools import cached_property
 from itertools import chain
 from math import fsum
 
-from orchestration.certificate import Certificate, Keys, keys_of
-from orchestration.events import Load
-from orchestration.study import Plan
-from orchestration.terms import Role
+from orchestration.records.events import Load
+from orchestration.records.watch import News
+from orchestration.sharing.certificate import Certificate, Keys, keys_of
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Role
 from orchestration.views.forecast import pace, roles, time_left
 from orchestration.views.outline import Learned, Outline, outline
 from orchestration.views.running import Running
-from orchestration.watch import News
 
 HOUR = 3600.0
 

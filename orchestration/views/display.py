@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.data.sequences import task_name
-from orchestration.certificate import TRAINED
-from orchestration.events import WAITS
-from orchestration.study import Trial
+from orchestration.records.events import WAITS
+from orchestration.sharing.certificate import TRAINED
+from orchestration.studies.study import Trial
 from orchestration.views.board import Board, Node
 from orchestration.views.outline import Outline
 from orchestration.views.running import Running

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from orchestration.certificate import Certificate, Group, Keys
-from orchestration.study import Plan, Trial
-from orchestration.terms import Role
+from orchestration.sharing.certificate import Certificate, Group, Keys
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Role
 from orchestration.views.outline import Learned, Outline
 from orchestration.views.running import Running
 

@@ -6,11 +6,11 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from moleflow.errors import StudyError
-from orchestration.events import Event, read_events_from
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger, MisfitError
 from orchestration.plain import one_line
-from orchestration.runners.worker import read_worker
+from orchestration.records.events import Event, read_events_from
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Ledger, MisfitError
+from orchestration.records.worker import read_worker
 from orchestration.views.progress import duration
 
 PERIOD = 0.5

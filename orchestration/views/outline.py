@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass, field
 
 from moleflow.data.sequences import task_name
-from orchestration.certificate import TRAINED
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Failure, Ledger, Record, Status
-from orchestration.terms import Role
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Failure, Ledger, Record, Status
+from orchestration.sharing.certificate import TRAINED
+from orchestration.studies.terms import Role
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from rich.live import Live
 from rich.text import Text
 
 from moleflow.errors import StoreError
-from orchestration import certificate
-from orchestration.events import WAITS, Event
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Record
-from orchestration.study import Plan, Trial
+from orchestration.records.events import WAITS, Event
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Record
+from orchestration.records.watch import PERIOD, Follower, News, Warn
+from orchestration.sharing import certificate
+from orchestration.studies.study import Plan, Trial
 from orchestration.views.board import Board
 from orchestration.views.display import (
     NODES,
@@ -31,7 +32,6 @@ from orchestration.views.display import (
 )
 from orchestration.views.outline import Outline, outline, read_outline
 from orchestration.views.running import Running
-from orchestration.watch import PERIOD, Follower, News, Warn
 
 HEADS = 7
 """Lines of a live table besides rows and headlines: summary, bar, pause, heads, rest, last line."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from moleflow.data.sequences import task_name
-from orchestration.certificate import TRAINED
-from orchestration.events import WAITS, Event, Load
-from orchestration.study import Trial
-from orchestration.terms import Role
+from orchestration.records.events import WAITS, Event, Load
+from orchestration.sharing.certificate import TRAINED
+from orchestration.studies.study import Trial
+from orchestration.studies.terms import Role
 from orchestration.views.outline import Learned
 
 TRAINING_SHARE = 0.95

@@ -13,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.errors import StoreError
-from orchestration import certificate
-from orchestration.events import read_events
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger
+from orchestration.records.events import read_events
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Ledger
+from orchestration.records.watch import News
+from orchestration.sharing import certificate
 from orchestration.store.lease import PATIENCE, Lease, active
-from orchestration.study import Plan, Trial, varying_axes
-from orchestration.terms import Role
+from orchestration.studies.study import Plan, Trial, varying_axes
+from orchestration.studies.terms import Role
 from orchestration.views.board import Board
 from orchestration.views.display import (
     METRIC_HEADS,
@@ -37,7 +38,6 @@ from orchestration.views.display import (
 )
 from orchestration.views.outline import Outline, read_outline
 from orchestration.views.running import Running
-from orchestration.watch import News
 
 LEASES = 10
 """Most leases that are listed."""

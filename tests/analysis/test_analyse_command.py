@@ -11,14 +11,14 @@ import pytest
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
-from orchestration.analysis import chosen_analyses, finished_records, short
 from orchestration.commands.analysis import analyse
-from orchestration.dataset import checked_fingerprint
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record
-from orchestration.plan import write_plan
-from orchestration.study import Orders, Study, expand
-from orchestration.terms import Terms
+from orchestration.models.analysis import chosen_analyses, finished_records, short
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger, Record
+from orchestration.records.plans import write_plan
+from orchestration.studies.study import Orders, Study, expand
+from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
 
 CLASSES = ("<b>nut", "bolt")

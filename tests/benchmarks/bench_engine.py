@@ -21,17 +21,17 @@ from moleflow import profiles
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
-from orchestration.dataset import checked_fingerprint
-from orchestration.driver.schedule import Schedule
 from orchestration.driver.session import Session
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
-from orchestration.plan import plan_of, write_plan
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.plans import plan_of, write_plan
 from orchestration.runners import base
 from orchestration.runners.base import describe_failure
-from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
-from orchestration.terms import Resources, Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking import base as tracking
 
 WORKERS = 2

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from orchestration import results
-from orchestration.driver.schedule import Schedule
-from orchestration.layout import Root
-from orchestration.ledger import Ledger
-from orchestration.study import Trial
-from orchestration.watch import Watcher
+from orchestration.records import results
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
+from orchestration.records.watch import Watcher
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Trial
 from reports.evidence import load
 from tests.reports.conftest import Lab
 

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from moleflow.config import Config
-from orchestration.events import EventLog
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
-from orchestration.plan import write_plan
+from orchestration.records.events import EventLog
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.plans import write_plan
 from orchestration.runners.base import describe_failure
-from orchestration.study import Grid, Orders, Plan, Study, Trial, expand
+from orchestration.studies.study import Grid, Orders, Plan, Study, Trial, expand
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.saved_view import study_pages

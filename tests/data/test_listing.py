@@ -8,7 +8,7 @@ import pytest
 from moleflow.data.catalog import open_catalog, open_training
 from moleflow.data.listing import folders, images, images_below
 from moleflow.errors import DataError
-from orchestration.predictions import pictures_in
+from orchestration.models.predictions import pictures_in
 
 Make = Callable[..., Path]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from moleflow.data.catalog import open_catalog, open_training
 from moleflow.data.inspection import inspect
 from moleflow.errors import DataError
-from orchestration.plan import Request
+from orchestration.studies.overrides import Request
 
 Make = Callable[..., Path]
 NOBODY = 65534

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 
 from moleflow.data.synthetic import make_synthetic
-from orchestration import results
-from orchestration.events import Event, read_events
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger, Record
+from orchestration.records import results
+from orchestration.records.events import Event, read_events
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Ledger, Record
 
 STUDY = '''
 """Four trials of three classes: two orders with one task 0, two seeds."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.ledger import Record
+from orchestration.records.ledger import Record
 from tests.orchestration.stores import served
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]

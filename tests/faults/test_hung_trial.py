@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
-from orchestration.driver.schedule import Schedule
-from orchestration.events import EventLog
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record
-from orchestration.runners.base import describe_failure, quiet_environment
+from orchestration.cluster.environment import quiet_environment
+from orchestration.records.events import EventLog
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger, Record
+from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard, Limit
-from orchestration.study import Study, Trial, expand
-from orchestration.terms import Resources, Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Study, Trial, expand
+from orchestration.studies.terms import Resources, Terms
 
 STALL, WALL = 5.0, 12.0
 KEY = "0123456789abcdef"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.layout import Root
-from orchestration.study import Plan
+from orchestration.records.layout import Root
+from orchestration.studies.study import Plan
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import Exporter, sync

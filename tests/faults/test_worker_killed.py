@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import pytest
 
 from moleflow.config import Config
-from orchestration.driver.schedule import Schedule
-from orchestration.events import EventLog
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record
-from orchestration.runners.base import describe_failure, quiet_environment
-from orchestration.study import Plan, Study, Trial, expand
-from orchestration.terms import Resources, Terms
+from orchestration.cluster.environment import quiet_environment
+from orchestration.records.events import EventLog
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger, Record
+from orchestration.runners.base import describe_failure
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan, Study, Trial, expand
+from orchestration.studies.terms import Resources, Terms
 
 pytestmark = pytest.mark.cluster
 RETRIES = 1

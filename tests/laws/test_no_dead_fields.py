@@ -21,8 +21,8 @@ from moleflow.saved import new_model
 from moleflow.streams import numpy_stream
 from moleflow.tasks.freeze import module_digest, tensors_digest
 from moleflow.training.stages import train_task
-from orchestration.stage import StageKeys
-from orchestration.study import Trial
+from orchestration.sharing.keys import StageKeys
+from orchestration.studies.study import Trial
 
 CHANGES: dict[str, Any] = {
     "image.size": 48,

@@ -14,7 +14,7 @@ import moleflow
 from moleflow.config import Config
 from moleflow.predictor import Prediction, Unreadable
 from orchestration import cli
-from orchestration.predictions import MapFolder, Scale, ScoreLines
+from orchestration.models.predictions import MapFolder, Scale, ScoreLines
 
 Moleflow = Callable[..., int]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from moleflow.config import Config
-from orchestration.layout import Root
-from orchestration.plan import write_plan
-from orchestration.study import Orders, Plan, Study, expand
+from orchestration.records.layout import Root
+from orchestration.records.plans import write_plan
+from orchestration.studies.study import Orders, Plan, Study, expand
 
 
 @pytest.fixture(scope="session", autouse=True)

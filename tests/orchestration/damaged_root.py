@@ -13,8 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from orchestration import cli
-from orchestration.layout import Root
-from orchestration.ledger import Ledger
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
 
 STUDY = "task_order"
 SMALL = (

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.config import Config
-from orchestration.events import EventLog
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
-from orchestration.plan import write_plan
+from orchestration.records.events import EventLog
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.plans import write_plan
 from orchestration.runners.base import describe_failure
-from orchestration.study import Orders, Plan, Study, Trial, expand
+from orchestration.studies.study import Orders, Plan, Study, Trial, expand
 from tests.processes import wait_for
 
 PATIENCE = 60

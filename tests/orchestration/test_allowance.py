@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.runners.allowance import allowed_cpus
+from orchestration.cluster.allowance import allowed_cpus
 
-ASK = "from orchestration.runners.allowance import allowed_cpus; print(allowed_cpus())"
+ASK = "from orchestration.cluster.allowance import allowed_cpus; print(allowed_cpus())"
 HERE = len(os.sched_getaffinity(0))
 V1 = Path("/sys/fs/cgroup/cpu")
 

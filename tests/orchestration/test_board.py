@@ -3,15 +3,15 @@
 import pytest
 from rich.console import Console
 
-from orchestration.events import Event, EventLog, Load, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Failure
+from orchestration.records.events import Event, EventLog, Load, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure
+from orchestration.records.watch import News
 from orchestration.runners.base import describe_failure
-from orchestration.study import Plan
+from orchestration.studies.study import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
 from orchestration.views.progress import table
-from orchestration.watch import News
 from tests.orchestration.trial_files import finished, learn, orders_of
 
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from moleflow.data.synthetic import make_synthetic
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from tests.processes import marked, wait_for
 
 TOP = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.layout import Root
-from orchestration.ledger import Ledger
-from orchestration.runners.delivery import PACKAGES, sources
-from orchestration.study import Plan
+from orchestration.cluster.delivery import PACKAGES, sources
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
+from orchestration.studies.study import Plan
 from tests.local_cluster import TOP, LocalCluster, local_cluster
 
 DRIVER = """

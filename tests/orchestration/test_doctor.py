@@ -14,7 +14,7 @@ from orchestration.doctor import checks as doctor
 from orchestration.doctor import machine
 from orchestration.doctor.checks import Finding, examine_machine
 from orchestration.doctor.machine import Gpu, Machine, Torch
-from orchestration.layout import ROOT_FORMAT, Root
+from orchestration.records.layout import ROOT_FORMAT, Root
 
 GB = 10**9
 H200 = Gpu(name="NVIDIA H200", memory=141 * GB, kind="cuda:sm_90")
@@ -119,8 +119,8 @@ def test_a_store_is_written_and_read_back_and_left_empty(tmp_path: Path):
 
 
 def test_every_way_in_which_nodes_differ_is_told_with_the_node():
+    from orchestration.cluster.nodes import Answer, Node
     from orchestration.doctor import cluster
-    from orchestration.runners.nodes import Answer, Node
 
     old = replace(NODE, versions={"python": "3.11.7", "torch": "2.6.0"})
     small = replace(NODE, torch=TORCH.model_copy(update={"gpus": ()}), scratch=0.01)

@@ -13,9 +13,9 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.commands.control import stop
 from orchestration.driver.driving import Driver, StopRequest, driver_of, driving, request_stop
-from orchestration.layout import Root
-from orchestration.ledger import write_atomically
-from orchestration.plan import read_plan
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import Root
+from orchestration.records.plans import read_plan
 
 TOP = str(Path(__file__).resolve().parents[2])
 SCRIPT = """

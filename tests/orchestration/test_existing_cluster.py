@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import StudyError
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
-from orchestration.study import Plan, Trial
-from orchestration.terms import Resources, Terms
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Resources, Terms
 from tests.local_cluster import LocalCluster, local_cluster
 
 pytestmark = pytest.mark.cluster
@@ -146,7 +146,7 @@ def test_another_version_of_ray_or_python_is_named(running: LocalCluster, change
 
 
 def test_an_address_where_nobody_is_is_refused_at_once(root: Root):
-    from orchestration.runners.cluster import cluster
+    from orchestration.cluster.joining import cluster
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -162,7 +162,7 @@ def test_an_address_where_nobody_is_is_refused_at_once(root: Root):
 
 @pytest.mark.parametrize("address", ["nonsense", "ray://127.0.0.1:10001", "127.0.0.1:", ":6379"])
 def test_what_is_no_address_is_refused(address: str):
-    from orchestration.runners.cluster import cluster
+    from orchestration.cluster.joining import cluster
 
     with (
         pytest.raises(StudyError, match="give HOST:PORT of a cluster's head node"),

@@ -2,14 +2,14 @@
 
 import pytest
 
-from orchestration.certificate import group_id, keys_of
-from orchestration.events import Event, EventLog, read_events
-from orchestration.layout import Root
-from orchestration.study import Plan
+from orchestration.records.events import Event, EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.records.watch import News
+from orchestration.sharing.certificate import group_id, keys_of
+from orchestration.studies.study import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
 from orchestration.views.running import Running
-from orchestration.watch import News
 from tests.orchestration.trial_files import finished, learn, orders_of, run_task, start
 
 

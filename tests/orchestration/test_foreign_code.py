@@ -9,8 +9,8 @@ import pytest
 from moleflow.config import Config
 from orchestration import cli
 from orchestration.doctor.checks import examine_machine
-from orchestration.layout import Root
-from orchestration.preflight import checking_beside
+from orchestration.driver.preflight import checking_beside
+from orchestration.records.layout import Root
 from tests.bait import lay_bait
 
 

@@ -9,15 +9,15 @@ from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from orchestration import cli
-from orchestration.dataset import checked_fingerprint
-from orchestration.events import Event, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record
-from orchestration.study import Study, expand
-from orchestration.terms import Terms
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.events import Event, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger, Record
+from orchestration.records.watch import News
+from orchestration.studies.study import Study, expand
+from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
 from orchestration.views.progress import Board, Running, table
-from orchestration.watch import News
 
 CLASSES = ("capsule", "fabric", "wood")
 

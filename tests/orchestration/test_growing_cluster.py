@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.driver.schedule import Schedule
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard
-from orchestration.study import Plan, Trial
-from orchestration.terms import Resources, Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Resources, Terms
 from tests.processes import marked, wait_for
 
 pytestmark = pytest.mark.cluster
@@ -200,7 +200,8 @@ def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
 
 
 def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: pytest.MonkeyPatch):
-    from orchestration.runners import cluster, ray_tune
+    from orchestration.cluster import joining as cluster
+    from orchestration.runners import ray_tune
 
     said: list[str] = []
     folder = root.study("small")
@@ -222,7 +223,7 @@ def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: 
 def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    from orchestration.runners import cluster
+    from orchestration.cluster import joining as cluster
 
     nodes: list[cluster.Node] = []
     monkeypatch.setattr(cluster, "alive_nodes", lambda: nodes)
@@ -237,7 +238,7 @@ def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
 
 
 def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.MonkeyPatch):
-    from orchestration.runners import cluster
+    from orchestration.cluster import joining as cluster
 
     monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 2.0}])
     assert cluster.Room(Resources(), {"CPU": 1.0})() == 2
@@ -249,7 +250,7 @@ def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.Mon
 def test_a_kind_of_node_that_may_come_has_the_name_that_ray_gives_it(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ):
-    from orchestration.runners import cluster
+    from orchestration.cluster import joining as cluster
 
     monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 0.0}])
     asked = Resources(address="auto", accelerator=kind, autoscaling=True)

@@ -7,7 +7,7 @@ import pytest
 
 from orchestration.commands import run
 from orchestration.hiding import HIDDEN, safe_command, safe_text, safe_uri, without
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.store.filesystem import _split  # pyright: ignore[reportPrivateUsage]
 from orchestration.tracking.address import check_uri, store_options
 from orchestration.trial.recording import failure_of

@@ -2,9 +2,9 @@
 
 import pytest
 
-from orchestration.events import Event
-from orchestration.history import all_seconds, before_last_attempt, history
-from orchestration.ledger import Span, StageSource
+from orchestration.records.events import Event
+from orchestration.records.history import all_seconds, before_last_attempt, history
+from orchestration.records.ledger import Span, StageSource
 from orchestration.views.outline import outline
 from tests.records import record
 

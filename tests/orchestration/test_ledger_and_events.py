@@ -9,9 +9,9 @@ import pytest
 
 from moleflow.sealed import seal
 from orchestration.driver.misfits import set_misfits_aside
-from orchestration.events import EventLog, read_events, read_events_from
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger, MisfitError
+from orchestration.records.events import EventLog, read_events, read_events_from
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger, MisfitError
 from tests.records import record
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import ClusterError
-from orchestration import results
-from orchestration.layout import Root
-from orchestration.runners.lifeline import end_session, lost, watched
+from orchestration.cluster.lifeline import end_session, lost, watched
+from orchestration.records import results
+from orchestration.records.layout import Root
 from orchestration.store.lease import Leases, sweep
-from orchestration.terms import Resources
+from orchestration.studies.terms import Resources
 from tests.orchestration.test_private_session import DRIVER, TOP
 from tests.processes import marked, wait_for
 
@@ -115,7 +115,7 @@ def test_what_a_session_started_is_ended_and_others_are_not(
 def test_a_ray_that_does_not_start_is_said_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from orchestration.runners import cluster
+    from orchestration.cluster import joining as cluster
 
     def slow(**options: object) -> None:
         raise RuntimeError("The current node timed out during startup.\nSome details.")

@@ -13,15 +13,15 @@ import pytest
 
 from moleflow.errors import StudyError
 from orchestration.commands.control import logs
-from orchestration.driver.schedule import Schedule
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.worker import announce
 from orchestration.runners.base import describe_failure
 from orchestration.runners.inline import InlineRunner
-from orchestration.runners.worker import announce
-from orchestration.study import Plan, Trial
-from orchestration.terms import Resources, Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Resources, Terms
 from orchestration.views.logs import event_lines, find_trial, follow, head
 
 TOP = str(Path(__file__).resolve().parents[2])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from moleflow.settings import Settings
-from orchestration.layout import Root
-from orchestration.notes import keep_note, kept_note, place_of_note
+from orchestration.records.layout import Root
+from orchestration.records.notes import keep_note, kept_note, place_of_note
 
 
 class Found(Settings):

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from moleflow.predictor import Unreadable
 from orchestration.commands.consoles import Terminal
-from orchestration.events import Event
+from orchestration.models.predictions import ScoreLines
 from orchestration.plain import cell, one_line, path_cell, uncelled, visible
-from orchestration.predictions import ScoreLines
+from orchestration.records.events import Event
 from orchestration.views.logs import event_lines
 from reports.tables import latex_text, table, to_csv, to_latex, to_markdown, to_text
 

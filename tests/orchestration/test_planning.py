@@ -8,9 +8,11 @@ from moleflow import profiles
 from moleflow.data.synthetic import make_synthetic
 from moleflow.errors import StudyError
 from orchestration.commands.options import read_settings
-from orchestration.layout import Root
-from orchestration.plan import Planning, Request, check_report, check_source, write_plan
-from orchestration.study import Orders, Plan, Study
+from orchestration.driver.planning import Planning, check_report, check_source
+from orchestration.records.layout import Root
+from orchestration.records.plans import write_plan
+from orchestration.studies.overrides import Request
+from orchestration.studies.study import Orders, Plan, Study
 
 STUDY = Study(question="?", base=profiles.quick(), axes=(Orders(count=2),))
 

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from moleflow import profiles
 from moleflow.config import BackboneConfig, Config
 from moleflow.errors import ConfigError, WeightsError
-from orchestration import preflight
-from orchestration.layout import Root
-from orchestration.preflight import check_precision, checking_beside, checking_here
-from orchestration.terms import Resources
+from orchestration.driver import preflight
+from orchestration.driver.preflight import check_precision, checking_beside, checking_here
+from orchestration.records.layout import Root
+from orchestration.studies.terms import Resources
 
 LONG_AGO = 1_600_000_000
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.study import Plan, Trial
-from orchestration.terms import Terms
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Terms
 from tests.bait import lay_bait
 from tests.processes import marked, wait_for
 

@@ -8,7 +8,7 @@ from urllib.request import getproxies_environment, proxy_bypass_environment
 import pytest
 import requests
 
-from orchestration.proxies import ask_here, without_proxies_here
+from orchestration.cluster.proxies import ask_here, without_proxies_here
 
 DEAD = "http://127.0.0.1:9"
 

@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from moleflow.errors import StoreError
 from moleflow.sealed import seal
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.store.filesystem import FileSystem
 from orchestration.store.store import Store, open_store
 

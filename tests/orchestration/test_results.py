@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from moleflow.errors import StoreError
-from orchestration import results
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Ledger, Record, Row, Status
+from orchestration.records import results
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Ledger, Record, Row, Status
 from tests.records import record as new_record
 
 

@@ -10,12 +10,13 @@ from moleflow.errors import StoreError, StudyError
 from moleflow.sealed import unsealed
 from orchestration.driver.adoption import adopt
 from orchestration.driver.retry import check_retry, retry
-from orchestration.driver.schedule import Schedule
-from orchestration.layout import ROOT_FORMAT, Root
-from orchestration.ledger import Failure, Ledger, Record, write_atomically
-from orchestration.plan import read_plan, write_plan
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import ROOT_FORMAT, Root
+from orchestration.records.ledger import Failure, Ledger, Record
+from orchestration.records.plans import read_plan, write_plan
 from orchestration.runners.base import describe_failure
-from orchestration.study import Orders, Plan, Study, expand
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Orders, Plan, Study, expand
 
 
 def planned(name: str, root: Root, orders: int = 2) -> Plan:

@@ -19,15 +19,15 @@ import pytest
 from moleflow.errors import ConfigError, StoreError, StudyError
 from moleflow.settings import parse
 from orchestration.driver.driving import request_stop
-from orchestration.driver.schedule import Schedule
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record, Row
-from orchestration.plan import plan_of
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger, Record, Row
+from orchestration.records.plans import plan_of
 from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
-from orchestration.study import Plan, Trial
-from orchestration.terms import Resources, Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan, Trial
+from orchestration.studies.terms import Resources, Terms
 from tests.processes import marked, wait_for
 
 DRIVER = """

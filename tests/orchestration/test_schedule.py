@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from moleflow.config import Config
-from orchestration.certificate import keys_of
 from orchestration.driver.holdings import holdings
-from orchestration.driver.schedule import Schedule, Start
-from orchestration.driver.sharing import sharing
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import Failure, Ledger, StageSource
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Failure, Ledger, StageSource
 from orchestration.runners.base import describe_failure
-from orchestration.stage import StageKeys
+from orchestration.sharing.certificate import keys_of
+from orchestration.sharing.keys import StageKeys
+from orchestration.sharing.saving import sharing
+from orchestration.sharing.schedule import Schedule, Start
 from orchestration.store.store import Store
-from orchestration.study import Axis, Grid, Orders, Plan, Study, TaskZero, expand
-from orchestration.terms import Resources, Terms
+from orchestration.studies.study import Axis, Grid, Orders, Plan, Study, TaskZero, expand
+from orchestration.studies.terms import Resources, Terms
 
 CLASSES = ("a", "b", "c", "d")
 Plans = Callable[..., Plan]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.runners import scratch
-from orchestration.runners.scratch import scratch_folder
+from orchestration.cluster import scratch
+from orchestration.cluster.scratch import scratch_folder
 
 HOLD = """
 import sys, time

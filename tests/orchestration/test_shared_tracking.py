@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from orchestration.commands.tracking import _find_artifacts  # pyright: ignore[reportPrivateUsage]
-from orchestration.events import read_events
-from orchestration.layout import Root
+from orchestration.records.events import read_events
+from orchestration.records.layout import Root
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.base import TrackerRefused
 from orchestration.tracking.exporter import sync

@@ -16,17 +16,17 @@ from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.training.lanes import Bench
-from orchestration.certificate import certify, compare, group_id, keys_of, write
-from orchestration.dataset import checked_fingerprint
-from orchestration.events import read_events
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record
-from orchestration.provenance import device_kind
-from orchestration.stage import StageKeys
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.events import read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger, Record
+from orchestration.records.provenance import device_kind
+from orchestration.sharing.certificate import certify, compare, group_id, keys_of, write
+from orchestration.sharing.keys import StageKeys
 from orchestration.store.lease import Leases
 from orchestration.store.store import Store
-from orchestration.study import Grid, Orders, Plan, Study, TaskZero, Trial, expand
-from orchestration.terms import Role, Terms
+from orchestration.studies.study import Grid, Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.terms import Role, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 from orchestration.trial.trained import read_trained

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from moleflow.config import Config
-from orchestration.stage import StageKeys
-from orchestration.study import Trial
+from orchestration.sharing.keys import StageKeys
+from orchestration.studies.study import Trial
 
 ORDER = (("a",), ("b",), ("c",))
 

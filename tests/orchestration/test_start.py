@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import moleflow_start
+from moleflow_start import packages
 from orchestration import cli
-from orchestration.last_net import PIPE_CLOSED, UNEXPECTED
-from orchestration.layout import Root
+from orchestration.commands.last_net import PIPE_CLOSED, UNEXPECTED
+from orchestration.records.layout import Root
 
 START = "import moleflow_start; moleflow_start.main()"
 
@@ -104,7 +104,7 @@ def test_an_encoding_that_lacks_a_letter_ends_no_command(tmp_path: Path) -> None
     assert ran.returncode == 2 and "Schl\\xfcssel\\u2192" in ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("name", moleflow_start.PACKAGES)
+@pytest.mark.parametrize("name", packages.PACKAGES)
 @pytest.mark.parametrize("kind", ["{}.py", "{}/__init__.py"])
 def test_a_module_that_hides_a_package_of_ours_is_named_at_the_start(
     name: str, kind: str, tmp_path: Path
@@ -112,7 +112,7 @@ def test_a_module_that_hides_a_package_of_ours_is_named_at_the_start(
     culprit = tmp_path / kind.format(name)
     culprit.parent.mkdir(exist_ok=True)
     culprit.write_text("")
-    (found,) = moleflow_start.hiding([str(tmp_path), *sys.path])
+    (found,) = packages.hiding([str(tmp_path), *sys.path])
     assert found[:2] == (name, str(tmp_path / kind.format(name).removesuffix("/__init__.py")))
 
 
@@ -126,7 +126,7 @@ def test_a_command_does_not_begin_with_such_a_module(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
-    assert list(moleflow_start.hiding([str(tmp_path), *sys.path])) == []
+    assert list(packages.hiding([str(tmp_path), *sys.path])) == []
 
 
 @pytest.mark.parametrize(

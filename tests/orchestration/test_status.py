@@ -11,21 +11,14 @@ import pytest
 from rich.console import Console
 
 from moleflow.config import Config
-from orchestration.certificate import Certificate, group_id, write
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.ledger import (
-    Failure,
-    Ledger,
-    Record,
-    Row,
-    StageSource,
-    without_rows,
-    write_atomically,
-)
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSource, without_rows
 from orchestration.runners.base import describe_failure
+from orchestration.sharing.certificate import Certificate, group_id, write
 from orchestration.store.lease import Leases
-from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.study import Orders, Plan, Study, TaskZero, Trial, expand
 from orchestration.views import status
 from orchestration.views.outline import outline, read_outline
 from orchestration.views.status import standing, status_table

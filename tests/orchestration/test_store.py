@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from moleflow.errors import DataError, StoreError
 from moleflow.sealed import seal
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.store.store import Store, open_store
 
 DAMAGES = ["truncated", "flipped", "missing", "no manifest", "no text", "no manifest's text"]

@@ -9,8 +9,9 @@ import pytest
 
 from moleflow.errors import StudyError
 from orchestration.commands.store import app, used_by
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, write_atomically
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
 from orchestration.store.lease import Leases
 from orchestration.store.store import Store
 from tests.records import record as new_record

@@ -12,8 +12,9 @@ import pytest
 from moleflow import profiles
 from moleflow.config import BackboneConfig
 from moleflow.errors import ConfigError, StudyError
-from orchestration.plan import Request, customised, known_studies, load_study
-from orchestration.study import (
+from orchestration.studies.catalog import known_studies, load_study
+from orchestration.studies.overrides import Request, customised
+from orchestration.studies.study import (
     Grid,
     Orders,
     Plan,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import StudyError
-from orchestration.plan import load_study
-from orchestration.study import Plan, Study
+from orchestration.studies.catalog import load_study
+from orchestration.studies.study import Plan, Study
 
 HEAD = """
 from moleflow import profiles

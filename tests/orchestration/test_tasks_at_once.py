@@ -12,15 +12,15 @@ from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
 from moleflow.training.lanes import Bench
-from orchestration.certificate import certify
-from orchestration.dataset import checked_fingerprint
-from orchestration.events import Event, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.events import Event, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger, Record
+from orchestration.sharing.certificate import certify
 from orchestration.store.lease import active
 from orchestration.store.store import Store
-from orchestration.study import Orders, Study, TaskZero, Trial, expand
-from orchestration.terms import Resources, Role, Terms
+from orchestration.studies.study import Orders, Study, TaskZero, Trial, expand
+from orchestration.studies.terms import Resources, Role, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 from orchestration.views.display import failure_text

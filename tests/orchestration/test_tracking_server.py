@@ -19,11 +19,11 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StudyError
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Failure
-from orchestration.plan import write_plan
-from orchestration.study import Grid, Plan, Study, expand, order_numbers
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure
+from orchestration.records.plans import write_plan
+from orchestration.studies.study import Grid, Plan, Study, expand, order_numbers
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.naming import run_name

@@ -19,12 +19,12 @@ from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.lanes import Bench
-from orchestration.dataset import checked_fingerprint
-from orchestration.events import read_events
-from orchestration.layout import Root
-from orchestration.ledger import Ledger, Record
-from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
-from orchestration.terms import Resources, Terms
+from orchestration.records.dataset import checked_fingerprint
+from orchestration.records.events import read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger, Record
+from orchestration.studies.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.terms import Resources, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 

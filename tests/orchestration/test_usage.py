@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.study import Plan
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.studies.study import Plan
 from orchestration.trial import diary as diaries
 from orchestration.trial.diary import Diary
 from orchestration.trial.usage import Usage, host_memory, own_memory

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestration.events import EventLog, read_events
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger
+from orchestration.records.events import EventLog, read_events
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.watch import Follower, News, Watcher
 from orchestration.runners.base import describe_failure
-from orchestration.study import Plan
-from orchestration.watch import Follower, News, Watcher
+from orchestration.studies.study import Plan
 
 
 def no_warning(text: str) -> None:

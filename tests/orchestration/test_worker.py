@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from orchestration.layout import Root
-from orchestration.ledger import write_atomically
-from orchestration.runners import worker
-from orchestration.study import Plan
+from orchestration.records import worker
+from orchestration.records.files import write_atomically
+from orchestration.records.layout import Root
+from orchestration.studies.study import Plan
 
 
 def test_a_root_folder_that_is_mounted_late_is_waited_for(plan: Plan, root: Root):

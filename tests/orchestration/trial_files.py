@@ -3,12 +3,12 @@
 import time
 
 from moleflow.config import Config
-from orchestration.events import EventLog
-from orchestration.layout import Root
-from orchestration.ledger import Failure, Ledger, Record, Row, StageSource
+from orchestration.records.events import EventLog
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSource
 from orchestration.runners.base import describe_failure
-from orchestration.study import Orders, Plan, Study, TaskZero, Trial, expand
-from orchestration.terms import Role
+from orchestration.studies.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.terms import Role
 
 
 def start(root: Root, trial: Trial, note: str = "") -> EventLog:

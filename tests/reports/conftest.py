@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
-from orchestration.layout import Root, StudyFolder
-from orchestration.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
-from orchestration.plan import write_plan
-from orchestration.study import Axis, Orders, Plan, Study, TaskZero, Trial, expand, grid_points
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
+from orchestration.records.plans import write_plan
+from orchestration.studies.study import (
+    Axis,
+    Orders,
+    Plan,
+    Study,
+    TaskZero,
+    Trial,
+    expand,
+    grid_points,
+)
 
 METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
 Law = Callable[[Trial, str, str, int], float]

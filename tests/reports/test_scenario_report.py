@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from orchestration.layout import StudyFolder
+from orchestration.records.layout import StudyFolder
 from reports.evidence import short_names
 from reports.task_order import write
 

@@ -1,6 +1,6 @@
 """What trials took from each other shows nothing, and is said; only work of their own counts."""
 
-from orchestration.ledger import Ledger, Record, StageSource
+from orchestration.records.ledger import Ledger, Record, StageSource
 from reports import invariance
 from reports.evidence import load
 from reports.provenance import facts, notices

@@ -11,9 +11,9 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
-from orchestration.layout import StudyFolder
-from orchestration.ledger import Ledger, Span
-from orchestration.study import Grid, Trial
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger, Span
+from orchestration.studies.study import Grid, Trial
 from reports.evidence import load
 from reports.provenance import SYNTHETIC, UNTRAINED, facts
 from reports.render import Report

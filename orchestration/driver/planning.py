@@ -1,0 +1,158 @@
+"""From what is asked at the command line to a plan of trials, refused early if it cannot work."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moleflow.errors import MoleflowError, StudyError
+from orchestration.driver.preflight import Check
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.plans import plan_of, write_plan
+from orchestration.studies.catalog import known_studies
+from orchestration.studies.overrides import Request
+from orchestration.studies.study import Plan, Study, expand, grid_points, sequences, trials_asked
+
+if TYPE_CHECKING:
+    from orchestration.records.dataset import Checked
+
+Say = Callable[[str], None]
+QUIET = 30.0
+"""Seconds of checking after which it is said how far that is."""
+MOST_TRIALS = 10_000
+"""Of a study, unless it is asked for: more are usually a slip, and planning them takes minutes."""
+
+
+class Planning:
+    """From a study to a plan, in two steps, so that the second one's checks can run together."""
+
+    def __init__(
+        self,
+        name: str,
+        study: Study,
+        request: Request,
+        root: Root,
+        say: Say,
+        *,
+        source: str = "",
+        most: int = MOST_TRIALS,
+    ):
+        """Refuse what needs no look into a picture.
+
+        Args:
+            source: the study's file; empty for one that comes with the package.
+            most: trials that the study may have.
+
+        Raises:
+            DataError, StudyError, StoreError, ConfigError: before anything was started.
+        """
+        from moleflow.data.catalog import open_catalog  # what only reads a plan needs no pictures
+
+        root.claim()
+        check_report(study)
+        check_source(root.study(name), source)
+        self._name, self._study, self._root, self._say = name, study, root, say
+        self._source = source
+        self._data_root = _data_root(study, request, root, say)
+        self._catalog = open_catalog(self._data_root, study.named_classes, say)
+        names = study.named_classes or tuple(self._catalog)
+        asked = trials_asked(study, names)
+        if asked > most:
+            raise StudyError(
+                f"study {name} asks for {asked} trials, which is more than {most}: ask for fewer "
+                f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
+            )
+        sequences(study, names)
+        self.configs = [config for _, config in grid_points(study)]
+
+    def finish(self, check: Check) -> Plan:
+        """Check every picture, hear what was found of the backbones, and write `study.json`.
+
+        Raises:
+            DataError, WeightsError, StudyError, StoreError, ConfigError: nothing was started.
+        """
+        from orchestration.records.dataset import checked
+
+        pictures = sum(len(data.train) + len(data.test) for data in self._catalog.values())
+        self._say(
+            f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
+        )
+        crops = any(config.image.resize == "crop" for config in self.configs)
+        fingerprints: dict[str, str] = {}
+        said = time.monotonic()
+        for class_name, data in self._catalog.items():
+            found = checked(data, self._root)
+            fingerprints[class_name] = _told(found, class_name, crops, self._say)
+            if time.monotonic() - said > QUIET:
+                said = time.monotonic()
+                self._say(f"checked {len(fingerprints)} of {len(self._catalog)} classes")
+        backbones = dict.fromkeys(config.backbone.name for config in self.configs)
+        self._say(f"checking the backbone {', '.join(backbones)}")
+        weights = check()
+        plan = expand(
+            self._name, self._study, str(self._data_root), fingerprints, weights, self._source
+        )
+        write_plan(plan, self._root.study(self._name))
+        return plan
+
+
+def check_report(study: Study) -> None:
+    """Whether the report that is to be written at the end can be.
+
+    Raises:
+        StudyError: none of that name is installed.
+    """
+    known = {entry.name: entry for entry in entry_points(group="moleflow.reports")}
+    if study.report not in known:
+        raise StudyError(
+            f"the study asks for report {study.report!r}, and installed are "
+            f"{', '.join(known) or 'none'}; mend its field report, or install moleflow anew"
+        )
+
+
+def check_source(folder: StudyFolder, source: str) -> None:
+    """One name is one study: another file's would mix its trials with those that are there.
+
+    Raises:
+        StudyError: the folder is that of another file, which is still there.
+    """
+    try:
+        before = plan_of(folder).source
+    except MoleflowError:  # none yet, or damaged: it is written anew
+        return
+    builtin = folder.name in known_studies()
+    another = Path(before).is_file() if before else builtin
+    if another and before != source and not (source and before and _same(before, source)):
+        raise StudyError(
+            f"study {folder.name} of this root folder is {before or 'the one of the package'}, and "
+            f"this is {source or 'the one of the package'}; give the file another name, or choose "
+            "another --root"
+        )
+
+
+def _same(one: str, other: str) -> bool:
+    with suppress(OSError):
+        return Path(one).samefile(other)
+    return False
+
+
+def _told(found: "Checked", name: str, crops: bool, say: Say) -> str:
+    """Says what was found in a class's files, and returns their fingerprint."""
+    for line in (*found.told, *([found.cut_off] if crops and found.cut_off else [])):
+        say(f"{name}: {line}")
+    return found.fingerprint
+
+
+def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
+    if request.data is not None:
+        return Path(request.data).expanduser().resolve()
+    if study.data == "synthetic":
+        from moleflow.data.synthetic import make_synthetic  # scipy takes longer than the rest
+
+        say("making synthetic pictures")
+        return make_synthetic(root.path / "synthetic")
+    raise StudyError(
+        "this study needs pictures: name the folder that holds the classes with --data DIR"
+    )

@@ -1,0 +1,105 @@
+"""One sequence trained and saved, outside of any study: what `moleflow train` does."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from moleflow.config import Config
+from moleflow.data.catalog import ClassData
+from moleflow.data.sequences import Task, task_name
+from moleflow.features.backbone import Backbone, load_backbone, weights_identity
+from moleflow.features.cache import ClassFeatures
+from moleflow.routing import task_prototype
+from moleflow.saved import new_model, save_model
+from moleflow.training.clock import SharedClock
+from moleflow.training.lanes import Bench
+from moleflow.training.stages import EpochEnd, Parts, train_tasks
+from orchestration.store.features import stored_features
+from orchestration.store.store import Store
+from orchestration.studies.study import trial_key
+
+Report = Callable[[str, EpochEnd], None]
+
+
+@dataclass(frozen=True)
+class SequenceTraining:
+    """What is to be trained."""
+
+    config: Config
+    sequence: tuple[Task, ...]
+    seed: int
+    data: Mapping[str, ClassData]
+    fingerprints: Mapping[str, str]
+    store: Store
+    device: torch.device
+
+    @cached_property
+    def weights(self) -> str:
+        """Identity of the backbone's weights."""
+        return weights_identity(self.config.backbone)
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the trained numbers depend on."""
+        return trial_key(self.config, self.sequence, self.seed, self.fingerprints, self.weights)
+
+    def run(
+        self,
+        folder: Path,
+        report: Report,
+        stage: Callable[[str, float], None],
+        note: Callable[[str], None],
+    ) -> None:
+        """Train every task and write the model.
+
+        Args:
+            report: called after every epoch with the task's name.
+            stage: called after every stage with its name and its wall time in seconds, of which
+                each task that was trained beside others has its share.
+            note: told what is slower than it could be.
+
+        Raises:
+            DivergedError: a loss or gradient is not finite; nothing is written.
+            StoreError: the folder cannot be written.
+        """
+        start = time.perf_counter()
+        features = {name: self._features(name) for name in self.data}
+        self.__dict__.pop("_backbone", None)  # its memory is wanted for training
+        stage("features", time.perf_counter() - start)
+        model = new_model(self.config, features, self.seed, self.sequence[0]).to(self.device)
+        clock = SharedClock()
+
+        def coming() -> Iterator[tuple[Task, Parts]]:
+            for task in self.sequence:
+                clock.begin(task)
+                yield task, [features[name].train.patches for name in task]
+
+        for task, end in train_tasks(model, coming(), Bench(note)):
+            report(task_name(task), end)
+            if end.last:
+                stage(task_name(task), clock.end(task).seconds)
+        model.arrange(self.sequence)
+        means = [[features[name].train.means for name in task] for task in self.sequence]
+        prototypes = [task_prototype(one, self.config.router) for one in means]
+        bits = {name: found.bits for name, found in features.items()}
+        save_model(folder, model, prototypes, self.weights, self.fingerprints, bits)
+
+    def _features(self, name: str) -> ClassFeatures:
+        return stored_features(
+            self.store,
+            self.config,
+            self.data[name],
+            self.fingerprints[name],
+            self.weights,
+            self.device,
+            lambda: self._backbone,
+        )
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        """Loaded once, and only if some class has no features yet."""
+        return load_backbone(self.config.backbone)

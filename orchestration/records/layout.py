@@ -1,0 +1,208 @@
+"""Where things lie below the root folder (docs/design.md: root folder). Knows their names."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from moleflow.errors import StoreError
+from moleflow.files import read_regular, replace_file
+from moleflow.sealed import unsealed
+
+ROOT_FORMAT = 3
+"""Raised whenever what lies below a root folder changes its form."""
+FORMAT_FILE = "root.json"
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder that the user names with --root; always absolute. Nothing is written outside."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: str | Path) -> "Root":
+        return cls(Path(path).expanduser().resolve())
+
+    def check_format(self) -> None:
+        """Raises:
+        StoreError: the folder was written by a version of moleflow that keeps things otherwise.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise StoreError(f"--root {self.path}: is no folder; name another one")
+        found = _format_of(self.path)
+        if found not in (None, ROOT_FORMAT):
+            raise StoreError(
+                f"--root {self.path}: is of format {found}, this moleflow reads {ROOT_FORMAT}; "
+                "choose another --root, or go on with the version that wrote it (nothing in it "
+                "was changed)"
+            )
+
+    def claim(self) -> None:
+        """Make the folder, and say in it which format it has.
+
+        Raises:
+            StoreError: another format, or the folder cannot be made or written.
+        """
+        self.check_format()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            replace_file(self.path / FORMAT_FILE, f'{{"format": {ROOT_FORMAT}}}\n'.encode())
+        except OSError as error:
+            raise StoreError(
+                f"--root {self.path}: cannot be written ({error.strerror}); choose another folder"
+            ) from None
+
+    @property
+    def store(self) -> Path:
+        """Results of stages, shared by all studies."""
+        return self.path / "store"
+
+    @property
+    def leases(self) -> Path:
+        """Claims of trials on stages, and of drivers on studies (`orchestration.store.lease`)."""
+        return self.path / "leases"
+
+    @property
+    def cache(self) -> Path:
+        """Copies of entries of a store that is not a folder."""
+        return self.path / "cache"
+
+    @property
+    def crashes(self) -> Path:
+        """Tracebacks of commands that ended by a defect."""
+        return self.path / "crashes"
+
+    @property
+    def owner(self) -> Path:
+        """Whose the runs are that it makes in a tracking store (`orchestration.tracking.owner`)."""
+        return self.path / "owner"
+
+    @property
+    def mlflow_db(self) -> Path:
+        return self.path / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.path / "mlartifacts"
+
+    @property
+    def models(self) -> Path:
+        """Sequences trained outside of a study, by key."""
+        return self.path / "models"
+
+    def study(self, name: str) -> "StudyFolder":
+        return StudyFolder(self.path / "studies" / name)
+
+    def study_names(self) -> list[str]:
+        """Studies of which something is on disk."""
+        return sorted(file.parent.name for file in (self.path / "studies").glob("*/study.json"))
+
+
+def _format_of(path: Path) -> object:
+    """None for a folder that holds nothing of ours; 1 is what had no file to say so.
+
+    The file only says what the plans of studies show too: where it is damaged, they tell.
+    """
+    plans = list((path / "studies").glob("*/study.json"))
+    try:
+        return json.loads(read_regular(path / FORMAT_FILE, most=1000))["format"]
+    except FileNotFoundError:
+        unknown = 1 if plans else None
+    except (OSError, ValueError, KeyError, TypeError):
+        unknown = f"unknown ({FORMAT_FILE} cannot be read)" if plans else None
+    return ROOT_FORMAT if any(map(_is_sealed, plans)) else unknown
+
+
+def _is_sealed(plan: Path) -> bool:
+    """Whether it was written by a version that seals plans, as those of before did not."""
+    with suppress(OSError, ValueError):
+        return bool(unsealed(read_regular(plan)))
+    return False
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """`studies/<study>/` of a root folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def asked(self) -> Path:
+        """What was asked, resolved (`orchestration.studies.study.Plan` as JSON)."""
+        return self.path / "study.json"
+
+    @property
+    def results(self) -> Path:
+        """The tidy table of all numbers."""
+        return self.path / "results.parquet"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def driver(self) -> Path:
+        """Which process drives this study, while one does."""
+        return self.path / "driver.json"
+
+    @property
+    def stop(self) -> Path:
+        """Asks the driver of this study to end it."""
+        return self.path / "stop"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials"
+
+    @property
+    def certificates(self) -> Path:
+        """What was compared to show that orders cannot matter (`sharing.certificate`)."""
+        return self.path / "certificates"
+
+    @property
+    def misfits(self) -> Path:
+        """What stood in the place of a record and was none."""
+        return self.path / "misfits"
+
+    def record(self, key: str) -> Path:
+        """The ledger's immutable record of a finished trial."""
+        return self.trials / f"{key}.json"
+
+    def trial(self, key: str) -> Path:
+        """What a trial writes beside its record: events and artifacts."""
+        return self.trials / key
+
+    def asked_of(self, key: str) -> Path:
+        """The trial itself (`studies.study.Trial` as JSON), for the worker that runs it."""
+        return self.trial(key) / "trial.json"
+
+    def worker(self, key: str) -> Path:
+        """Which process runs the trial's present attempt, or ran its last one."""
+        return self.trial(key) / "worker.json"
+
+    def verdict(self, key: str) -> Path:
+        """Why the driver ended a worker of this trial."""
+        return self.trial(key) / "ended.txt"
+
+    def log(self, key: str) -> Path:
+        """What the trial's processes printed and logged, attempt after attempt."""
+        return self.trial(key) / "log.txt"
+
+    def events(self, key: str) -> Path:
+        return self.trial(key) / "events.jsonl"
+
+    def model(self, key: str) -> Path:
+        """The trained sequence of a finished trial (`moleflow.saved`)."""
+        return self.trial(key) / "model"
+
+    def analyses(self, key: str) -> Path:
+        """Tables, figures and page of a finished trial's analyses."""
+        return self.path / "analyses" / key
+
+    def artifacts(self, key: str) -> Path:
+        return self.trial(key) / "artifacts"

@@ -1,0 +1,177 @@
+"""What a stage's result depends on, and nothing else: its key (docs/design.md: keys).
+
+Imports no torch: a plan knows all keys of a study, and so what trials share, before anything runs.
+"""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
+from typing import Any, Literal
+
+from moleflow.config import Config
+from orchestration.studies.study import METHOD_VERSION, Trial, digest
+
+Stage = Literal["features", "base", "adapter", "evaluation"]
+Kind = Literal["features", "base", "adapter", "scores", "metrics"]
+"""What the store holds: an evaluation is scores of a class under a bank, and metrics of scores."""
+
+ELSEWHERE = ("image", "backbone", "patches", "router", "scoring")
+"""Parts of a config that training does not see but through the features."""
+LATER_TASKS_ONLY = (("freeze_base",), ("training", "warmup_epochs"), ("adapter", "init"))
+"""Fields that leave the training of task 0 as it is."""
+
+
+def features_key(
+    config: Config, fingerprint: str, weights: str, device: str, apart: str = ""
+) -> str:
+    """Key of the features of one class: its pictures, and how they are turned into patches.
+
+    Args:
+        fingerprint: of the class's files.
+        weights: identity of the backbone's weights (`moleflow.features.backbone.weights_identity`).
+        device: kind of device the backbone runs on; another kind rounds differently.
+        apart: see `StageKeys`.
+    """
+    backbone = config.backbone.model_dump(mode="json") | {"weights": weights}
+    return digest(
+        {
+            "method": METHOD_VERSION,
+            "software": _software("torch", "timm", "pillow"),
+            "stage": "features",
+            "data": fingerprint,
+            "image": config.image.model_dump(mode="json"),
+            "backbone": backbone,
+            "patches": config.patches.model_dump(mode="json"),
+            "raw maps": config.multiscale != "off",
+            "device": device,
+            "apart": apart,
+        }
+    )
+
+
+def task_keys(trial: Trial) -> tuple[str, ...]:
+    """Keys of a trial's tasks on no machine in particular: what is trained is the same where they
+    are."""
+    keys = StageKeys(trial, device="", threads=0)
+    return tuple(keys.task(index) for index in range(len(trial.sequence)))
+
+
+@dataclass(frozen=True)
+class StageKeys:
+    """Keys of all stages of one trial on one kind of machine."""
+
+    trial: Trial
+    device: str
+    """Kind of device, e.g. `cpu:avx512` or `cuda:sm_90`."""
+    threads: int
+    """Threads that a trial on a CPU computes with: sums over patches split among them."""
+    apart: str = ""
+    """A trial's key, where its training must not be taken from another trial, nor given to one."""
+    features_apart: bool = False
+    """Whether features too are the trial's own."""
+
+    def features(self, name: str) -> str:
+        """Of the features of a class."""
+        return self._features[name]
+
+    @cached_property
+    def _features(self) -> dict[str, str]:
+        trial, apart = self.trial, self.apart if self.features_apart else ""
+        prints, weights = trial.fingerprints, trial.weights
+        return {
+            name: features_key(trial.config, prints[name], weights, self.device, apart)
+            for name in trial.classes
+        }
+
+    def kind(self, index: int) -> Literal["base", "adapter"]:
+        """What is trained with a task: a base and its bank, or a bank."""
+        return "base" if index == 0 or self.trial.config.separate else "adapter"
+
+    def task(self, index: int) -> str:
+        """Of the training of a task: its base where it has one, else the base that it stands on,
+        its features, settings, seed and classes. Not its place in the order, unless the base goes
+        on training or streams are named by place."""
+        return self._tasks[index]
+
+    @cached_property
+    def _tasks(self) -> tuple[str, ...]:
+        config, found = self.trial.config, list[str]()
+        settings = {kind: training_settings(config, kind) for kind in ("base", "adapter")}
+        for index, task in enumerate(self.trial.sequence):
+            kind = self.kind(index)
+            tree: dict[str, Any] = {
+                "method": METHOD_VERSION,
+                "software": _software("torch", "FrEIA", "adamp"),
+                "stage": kind,
+                "config": settings[kind],
+                "seed": self.trial.seed,
+                "classes": task,
+                "features": [self.features(name) for name in task],
+                "machine": self._machine,
+                "apart": self.apart,
+            }
+            if kind == "adapter":
+                tree["parent"] = found[0 if config.freeze_base else index - 1]
+            if config.seeding == "positional":
+                tree["place"] = index
+            found.append(digest(tree))
+        return tuple(found)
+
+    def scores(self, name: str, bank: int, step: int) -> str:
+        """Of the patch scores of a class under the bank of task `bank`, after `step` tasks.
+
+        A frozen base is in the bank's key; one that goes on training is that of the last task.
+        """
+        moving = not self.trial.config.freeze_base
+        return digest(
+            {
+                "stage": "scores",
+                "features": self.features(name),
+                "bank": self.task(bank),
+                "base": self.task(step - 1) if moving else "",
+                "machine": self._machine,
+            }
+        )
+
+    def metrics(self, scores: tuple[str, ...], name: str, chosen: str) -> str:
+        """Of the metrics of a class.
+
+        Args:
+            scores: keys of the scores that pictures take theirs from, by task.
+            chosen: which picture takes them from which.
+        """
+        config = self.trial.config
+        return digest(
+            {
+                "stage": "metrics",
+                "software": _software("numpy", "scipy", "scikit-learn"),
+                "scores": scores,
+                "chosen": chosen,
+                "data": self.trial.fingerprints[name],
+                "image": config.image.model_dump(mode="json"),
+                "scoring": config.scoring.model_dump(mode="json"),
+            }
+        )
+
+    @property
+    def _machine(self) -> dict[str, Any]:
+        # A GPU's sums do not depend on the threads that feed it.
+        return {"device": self.device, "threads": 0 if "cuda" in self.device else self.threads}
+
+
+def training_settings(config: Config, kind: Literal["base", "adapter"]) -> dict[str, Any]:
+    """The part of a config that training sees."""
+    tree = {k: v for k, v in config.model_dump(mode="json").items() if k not in ELSEWHERE}
+    for path in LATER_TASKS_ONLY if kind == "base" else ():
+        branch: Any = tree
+        for name in path[:-1]:
+            branch = branch[name]
+        if path[-1] in branch:
+            del branch[path[-1]]
+    return tree
+
+
+@cache
+def _software(*packages: str) -> dict[str, str]:
+    """Versions that a result's bits may depend on; builds of one version (`+cu126`) differ too."""
+    return {name: version(name) for name in packages}
