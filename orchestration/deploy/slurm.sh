@@ -4,7 +4,7 @@
 #     sbatch slurm.sh            and, after the time limit or a failure, the same again: it resumes
 #
 # Tried: the whole script with a real Ray head, worker and study, where `srun` and `scontrol` were
-# stand-ins that run commands on one machine (tests/orchestration/test_cluster_files.py).
+# stand-ins that run commands on one machine (tests/orchestration/cluster/test_cluster_files.py).
 # Not tried: on a Slurm installation.
 #
 # Change: the #SBATCH lines, the four settings below, and the options of `moleflow run`.

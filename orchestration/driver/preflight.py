@@ -34,7 +34,7 @@ HERE = """
 import json, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.path[:] = json.loads(sys.argv[1])
-from orchestration.preflight import answer
+from orchestration.driver.preflight import answer
 answer(sys.argv[2])
 """
 """Ctrl-C reaches the whole process group: whoever asked ends this process."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from moleflow_start import packages
 from moleflow.errors import StudyError
 from moleflow.settings import explained
+from moleflow_start import packages
 from orchestration.studies.study import Study
 
 MODULE = "moleflow_study_file"

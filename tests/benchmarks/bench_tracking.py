@@ -29,7 +29,7 @@ from orchestration.studies.study import Plan, Trial
 from orchestration.tracking.base import Tracker, quiet_environment
 from orchestration.tracking.exporter import Exporter
 from orchestration.tracking.memory import MemoryTracker
-from tests.orchestration.stores import contents, end_trial, served, small_plan
+from tests.orchestration.tracking.stores import contents, end_trial, served, small_plan
 
 TRIALS, TASK_EPOCHS, METRICS = 8, 60, 7
 CLASSES = tuple(f"class{number:02}" for number in range(15))

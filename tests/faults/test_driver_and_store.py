@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from orchestration.records.ledger import Record
-from tests.orchestration.stores import served
+from tests.orchestration.tracking.stores import served
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 Check = Callable[[Any], None]

@@ -21,7 +21,7 @@ from orchestration.tracking.address import default_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import Exporter, sync
 from orchestration.tracking.owner import owner_of
-from tests.orchestration.stores import (
+from tests.orchestration.tracking.stores import (
     Server,
     begin_trial,
     contents,
@@ -242,9 +242,9 @@ def test_a_locked_database_holds_up_no_study_and_gets_all_later(root: Root, plan
 
 DRIVER = """
 import sys, time
-from orchestration.layout import Root
-from orchestration.plan import plan_of
-from orchestration.study import Plan
+from orchestration.records.layout import Root
+from orchestration.records.plans import plan_of
+from orchestration.studies.study import Plan
 from orchestration.tracking.exporter import Exporter
 from orchestration.tracking.mlflow import MlflowTracker
 root = Root.at(sys.argv[1])

@@ -22,7 +22,7 @@ from moleflow.data.synthetic import make_synthetic
 from orchestration.doctor import machine
 from tests.processes import marked, wait_for
 
-TOP = Path(__file__).resolve().parents[2]
+TOP = Path(__file__).resolve().parents[3]
 PAGE = TOP / "docs" / "cluster.md"
 BIN = Path(sys.executable).parent
 TINY = (
@@ -140,9 +140,9 @@ from dataclasses import asdict
 from pathlib import Path
 from moleflow.errors import StudyError
 from orchestration.doctor.cluster import check_nodes, examine_places
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.doctor.machine import fingerprints, look
-from orchestration.runners.nodes import joined, on_every_node, wait_for_nodes
+from orchestration.cluster.nodes import joined, on_every_node, wait_for_nodes
 
 def told(call, *arguments):
     try:
@@ -232,7 +232,7 @@ JOIN = """
 import sys, ray
 ray.__version__ = sys.argv[2] or ray.__version__
 from moleflow.errors import StudyError
-from orchestration.runners.nodes import joined
+from orchestration.cluster.nodes import joined
 try:
     with joined(sys.argv[1]):
         print("joined")

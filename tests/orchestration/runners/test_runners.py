@@ -34,13 +34,13 @@ DRIVER = """
 import sys
 from pathlib import Path
 from orchestration.driver.driving import driving
-from orchestration.layout import Root
-from orchestration.plan import plan_of
+from orchestration.records.layout import Root
+from orchestration.records.plans import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.driver.schedule import Schedule
-from orchestration.study import Plan
-from orchestration.terms import Terms
-from tests.orchestration.test_runners import endless
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Terms
+from tests.orchestration.runners.test_runners import endless
 
 root = Root.at(sys.argv[1])
 plan = plan_of(root.study("small"))
@@ -271,7 +271,7 @@ def test_more_than_any_node_has_is_refused_before_anything_starts(
     ["interrupt", *(pytest.param(way, marks=pytest.mark.soak) for way in ("terminate", "stop"))],
 )
 def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, way: str):
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).resolve().parents[3])
     mark = f"mark-{uuid.uuid4().hex}"
     environment = {**os.environ, "PYTHONPATH": here, "MOLEFLOW_MARK": mark}
     # Sockets lie below it, so its path must be short.

@@ -14,7 +14,7 @@ from orchestration.tracking.address import default_uri
 from orchestration.tracking.base import TrackerRefused
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.owner import OWNER, PLACE, owner_of
-from tests.orchestration.stores import (
+from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,
     small_plan,

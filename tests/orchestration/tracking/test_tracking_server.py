@@ -28,7 +28,7 @@ from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.naming import run_name
 from tests.bait import lay_bait
-from tests.orchestration.stores import (
+from tests.orchestration.tracking.stores import (
     answers,
     begin_trial,
     contents,

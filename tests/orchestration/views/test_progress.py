@@ -15,7 +15,7 @@ from orchestration.views import progress as shown
 from orchestration.views.display import duration, summary
 from orchestration.views.progress import LiveProgress, PlainProgress, progress
 from orchestration.views.running import Running
-from tests.orchestration.trial_files import end, run_task, start
+from tests.orchestration.views.trial_files import end, run_task, start
 from tests.processes import wait_for
 
 

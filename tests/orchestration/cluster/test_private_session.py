@@ -24,20 +24,20 @@ from tests.bait import lay_bait
 from tests.processes import marked, wait_for
 
 pytestmark = pytest.mark.cluster
-TOP = str(Path(__file__).resolve().parents[2])
+TOP = str(Path(__file__).resolve().parents[3])
 NOBODY = 65534
 
 DRIVER = """
 import os, sys
 sys.path[:] = [sys.argv[2], *sys.path[1:]]
-from orchestration.layout import Root
-from orchestration.runners.base import quiet_environment
-from orchestration.terms import Resources, Terms
+from orchestration.records.layout import Root
+from orchestration.cluster.environment import quiet_environment
+from orchestration.studies.terms import Resources, Terms
 os.environ.update(quiet_environment(Resources()))
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.driver.schedule import Schedule
-from orchestration.plan import plan_of
-from tests.orchestration.test_private_session import tells_and_waits
+from orchestration.sharing.schedule import Schedule
+from orchestration.records.plans import plan_of
+from tests.orchestration.cluster.test_private_session import tells_and_waits
 
 root = Root.at(sys.argv[1])
 plan = plan_of(root.study("small"))

@@ -12,7 +12,7 @@ from orchestration.studies.study import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
 from orchestration.views.progress import table
-from tests.orchestration.trial_files import finished, learn, orders_of
+from tests.orchestration.views.trial_files import finished, learn, orders_of
 
 
 def test_tasks_are_counted_as_trained_shared_and_derived(root: Root):

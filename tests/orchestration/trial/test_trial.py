@@ -298,10 +298,10 @@ def test_what_only_some_trials_need_is_not_imported_by_all():
     code = """
 import sys, torch
 from orchestration.trial.sequence import prepare_torch
-from orchestration.terms import Resources
+from orchestration.studies.terms import Resources
 prepare_torch(Resources())
 assert torch.are_deterministic_algorithms_enabled()
 assert not torch.is_deterministic_algorithms_warn_only_enabled()
 assert not {"timm", "torchvision", "sklearn", "torch._dynamo"} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

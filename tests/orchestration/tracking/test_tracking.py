@@ -28,7 +28,7 @@ from orchestration.tracking.naming import (
     trial_params,
 )
 from orchestration.tracking.saved_view import saved_view, varied
-from tests.orchestration.stores import (
+from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,
     small_plan,

@@ -17,13 +17,13 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
 
-TOP = str(Path(__file__).resolve().parents[2])
+TOP = str(Path(__file__).resolve().parents[3])
 SCRIPT = """
 import signal
 import sys
 import time
 from orchestration.driver.driving import driving
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 
 if sys.argv[2] == "deaf":
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -198,7 +198,7 @@ def test_entries_can_be_listed_verified_and_removed(on: Open, uri: str) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.store.store import open_store
 def make(folder):
     for number in range(1000):
@@ -285,7 +285,7 @@ def test_copies_of_two_stores_never_mix(tmp_path: Path) -> None:
 PROCESSES = """
 import multiprocessing, sys
 from pathlib import Path
-from orchestration.layout import Root
+from orchestration.records.layout import Root
 from orchestration.store.store import open_store
 
 def make(folder):
@@ -311,6 +311,6 @@ def test_processes_with_a_remote_store_end_cleanly(s3: str, tmp_path: Path) -> N
     script = tmp_path / "processes.py"
     script.write_text(PROCESSES)
     command = [sys.executable, str(script), s3, str(tmp_path / "node")]
-    here = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    here = {"PYTHONPATH": str(Path(__file__).parents[3])}
     ran = subprocess.run(command, env=os.environ | here, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -17,14 +17,14 @@ from tests.local_cluster import TOP, LocalCluster, local_cluster
 DRIVER = """
 import sys
 import time
-from orchestration.layout import Root
-from orchestration.plan import plan_of
-from orchestration.ledger import Failure, Ledger
+from orchestration.records.layout import Root
+from orchestration.records.plans import plan_of
+from orchestration.records.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.driver.schedule import Schedule
-from orchestration.study import Plan
-from orchestration.terms import Resources, Terms
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Resources, Terms
 
 
 def where(trial, root, terms):

@@ -14,7 +14,7 @@ from orchestration.cluster.scratch import scratch_folder
 
 HOLD = """
 import sys, time
-from orchestration.runners.scratch import scratch_folder
+from orchestration.cluster.scratch import scratch_folder
 with scratch_folder() as folder:
     print(folder.path, flush=True)
     time.sleep(600)

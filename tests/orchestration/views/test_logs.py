@@ -24,14 +24,14 @@ from orchestration.studies.study import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from orchestration.views.logs import event_lines, find_trial, follow, head
 
-TOP = str(Path(__file__).resolve().parents[2])
+TOP = str(Path(__file__).resolve().parents[3])
 WORKER = """
 import ctypes
 import os
 import sys
 import time
 from pathlib import Path
-from orchestration.runners.worker import output_kept
+from orchestration.records.worker import output_kept
 
 with output_kept(Path(sys.argv[1])):
     {body}

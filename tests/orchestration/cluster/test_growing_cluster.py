@@ -24,7 +24,7 @@ from orchestration.studies.terms import Resources, Terms
 from tests.processes import marked, wait_for
 
 pytestmark = pytest.mark.cluster
-TOP = Path(__file__).resolve().parents[2]
+TOP = Path(__file__).resolve().parents[3]
 MOST = 3
 """Nodes that the autoscaler may start."""
 COMMANDS = (
@@ -56,13 +56,13 @@ sys.stdin.readline()
 
 DRIVER = """
 import sys
-from orchestration.layout import Root
-from orchestration.plan import plan_of
+from orchestration.records.layout import Root
+from orchestration.records.plans import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.driver.schedule import Schedule
-from orchestration.study import Plan
-from orchestration.terms import Resources, Terms
-from tests.orchestration.test_growing_cluster import meet
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Resources, Terms
+from tests.orchestration.cluster.test_growing_cluster import meet
 
 root = Root.at(sys.argv[1])
 plan = plan_of(root.study("small"))

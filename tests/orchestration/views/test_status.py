@@ -263,4 +263,4 @@ def test_a_record_read_in_brief_parses_its_final_rows_alone(root: Root, orders: 
 def test_the_views_import_no_torch():
     modules = "sys, orchestration.views.status, orchestration.views.progress"
     code = f"import {modules}; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

@@ -10,7 +10,7 @@ from orchestration.studies.study import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
 from orchestration.views.running import Running
-from tests.orchestration.trial_files import finished, learn, orders_of, run_task, start
+from tests.orchestration.views.trial_files import finished, learn, orders_of, run_task, start
 
 
 def test_fraction_never_falls_within_an_attempt(root: Root, plan: Plan):

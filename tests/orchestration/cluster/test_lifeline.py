@@ -18,7 +18,7 @@ from orchestration.records import results
 from orchestration.records.layout import Root
 from orchestration.store.lease import Leases, sweep
 from orchestration.studies.terms import Resources
-from tests.orchestration.test_private_session import DRIVER, TOP
+from tests.orchestration.cluster.test_private_session import DRIVER, TOP
 from tests.processes import marked, wait_for
 
 HOLD = """
@@ -33,11 +33,11 @@ sys.stdin.read()
 
 LEAVE = """
 import gc, os, threading, time
-from orchestration.runners.base import quiet_environment
-from orchestration.terms import Resources
+from orchestration.cluster.environment import quiet_environment
+from orchestration.studies.terms import Resources
 os.environ.update(quiet_environment(Resources()))
 import ray
-from orchestration.runners.cluster import cluster
+from orchestration.cluster.joining import cluster
 
 def collect():
     time.sleep(0.03)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestration.damaged_root import (
+from tests.orchestration.records.damaged_root import (
     DAMAGES,
     STUDY,
     Study,

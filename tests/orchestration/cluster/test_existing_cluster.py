@@ -19,17 +19,17 @@ from orchestration.studies.terms import Resources, Terms
 from tests.local_cluster import LocalCluster, local_cluster
 
 pytestmark = pytest.mark.cluster
-TOP = str(Path(__file__).resolve().parents[2])
+TOP = str(Path(__file__).resolve().parents[3])
 
 DRIVER = """
 import sys
-from orchestration.layout import Root
-from orchestration.plan import plan_of
+from orchestration.records.layout import Root
+from orchestration.records.plans import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
-from orchestration.driver.schedule import Schedule
-from orchestration.study import Plan
-from orchestration.terms import Resources, Terms
-from tests.orchestration.test_existing_cluster import where
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.study import Plan
+from orchestration.studies.terms import Resources, Terms
+from tests.orchestration.cluster.test_existing_cluster import where
 
 root = Root.at(sys.argv[1])
 plan = plan_of(root.study("small"))
@@ -40,8 +40,8 @@ RayTuneRunner(root, terms).run(plan, Schedule(plan, root.study("small")), where)
 OTHER_VERSION = """
 import sys
 import ray
-from orchestration.runners.cluster import cluster
-from orchestration.terms import Resources
+from orchestration.cluster.joining import cluster
+from orchestration.studies.terms import Resources
 
 {change}
 with cluster(Resources(address=sys.argv[1])):

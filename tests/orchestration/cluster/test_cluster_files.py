@@ -20,7 +20,7 @@ from moleflow.data.synthetic import make_synthetic
 from orchestration.records.layout import Root
 from tests.processes import marked, wait_for
 
-TOP = Path(__file__).resolve().parents[2]
+TOP = Path(__file__).resolve().parents[3]
 FILES = TOP / "orchestration" / "cluster"
 BIN = Path(sys.executable).parent
 

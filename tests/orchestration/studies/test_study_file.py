@@ -11,7 +11,7 @@ from orchestration.studies.study import Plan, Study
 
 HEAD = """
 from moleflow import profiles
-from orchestration.study import Grid, Study, TaskZero
+from orchestration.studies.study import Grid, Study, TaskZero
 base = {"question": "q", "base": profiles.quick()}
 """
 
