@@ -16,7 +16,7 @@ import torch  # noqa: E402
 
 from moleflow import profiles  # noqa: E402
 from moleflow.config import Config  # noqa: E402
-from orchestration.runners import base as runners  # noqa: E402
+from orchestration.cluster.environment import quiet_environment  # noqa: E402
 from orchestration.studies.terms import Resources  # noqa: E402
 from orchestration.tracking import base as tracking  # noqa: E402
 
@@ -71,7 +71,7 @@ def quiet_libraries() -> Iterator[None]:
     """What the CLI does before it imports Ray and MLflow; and a token for clusters that tests start
     in processes of their own."""
     assert "ray" not in sys.modules, "a test file imports Ray before its environment is set"
-    added = runners.quiet_environment(Resources()) | tracking.quiet_environment()
+    added = quiet_environment(Resources()) | tracking.quiet_environment()
     added |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)

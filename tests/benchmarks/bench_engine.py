@@ -21,13 +21,13 @@ from moleflow import profiles
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
+from orchestration.cluster.environment import quiet_environment
 from orchestration.driver.session import Session
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import plan_of, write_plan
-from orchestration.runners import base
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
@@ -274,7 +274,7 @@ def main() -> None:
     import os
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    os.environ.update(base.quiet_environment(Resources()) | tracking.quiet_environment())
+    os.environ.update(quiet_environment(Resources()) | tracking.quiet_environment())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; none: all")
     parser.add_argument("--trials", nargs=2, type=int, default=(50, 300), help="of `overhead`")
