@@ -28,6 +28,7 @@ from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import plan_of, write_plan
+from orchestration.runners import base
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
