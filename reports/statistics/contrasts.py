@@ -1,0 +1,213 @@
+"""Verdicts on a variant against its baseline, from values paired by seed."""
+# pyright: reportMissingTypeStubs=false
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from scipy import special
+
+from reports.statistics.planning import Noise, further_seeds
+from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL
+
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
+
+ALPHA = 0.05
+"""Largest rate of false *better* or *worse*, and of false *equivalent*."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Variant minus baseline over n seeds, in the unit of the values; more counts as better."""
+
+    n: int
+    difference: float
+    """Mean over seeds of variant − baseline."""
+    sd: float | None
+    """Of the differences (n − 1); None for one seed. For differences that are all equal, see
+    `contrast`."""
+    interval: tuple[float, float] | None
+    """95 % t-interval of the difference, for this contrast alone; None for one seed."""
+    p: float | None
+    """Two-sided, of "no difference": paired t-test. None for one seed."""
+    p_equivalence: float | None
+    """Of "the difference is at least the margin": the larger of two one-sided tests (TOST)."""
+    margin: float
+    verdict: Verdict
+    identical: bool
+    """The same numbers with every seed: nothing was seen to differ."""
+    p_holm: float | None = None
+    """`p` adjusted for the other contrasts of its table, by `holm`; it then makes the verdict."""
+    p_equivalence_holm: float | None = None
+    level: float = ALPHA
+    """That `p` must reach; in a table, the share that is left for those not decided."""
+    level_equivalence: float = ALPHA
+
+    @cached_property
+    def seeds_to_decide(self) -> int | None:
+        """How many more seeds than these would most likely (80 %) give a verdict.
+
+        Of all seeds together, were the difference and the noise those seen here. Seeds that are
+        added because a verdict failed are a second look, which has a false-positive rate of its
+        own: plan the number, then look once. None where there is a verdict, where one seed shows
+        no noise, and where 10,000 seeds would not do.
+        """
+        if self.verdict != "undecided" or not self.sd or self.n < 2:
+            return None
+        noise = Noise(self.difference, self.sd, self.margin, self.level, self.level_equivalence)
+        return further_seeds(noise, self.n)
+
+    def minutes_to_decide(self, minutes_per_seed: float) -> float | None:
+        """What `seeds_to_decide` cost.
+
+        Args:
+            minutes_per_seed: of one seed's trials that are still missing, baseline and variant.
+        """
+        seeds = self.seeds_to_decide
+        return None if seeds is None else seeds * minutes_per_seed
+
+
+def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float) -> Contrast:
+    """Whether a variant is better or worse than its baseline, or as good.
+
+    Paired t-test of the differences d by seed, and two one-sided t-tests (TOST: Schuirmann 1987)
+    of |E d| ≥ margin, both at 5 %. *equivalent*: the 90 % interval lies inside ±margin; this comes
+    first, so a difference that is real but smaller than what matters is *equivalent*. *better*,
+    *worse*: the 95 % interval lies on one side of zero. *undecided*: neither; no verdict on the
+    variant, but on the number of seeds. The rates hold for differences that are independent and
+    roughly normal.
+
+    Differences that all equal one number c ≠ 0 show no noise, which is no proof that there is none:
+    numbers of a coarse grid (AUROC of tens of images) agree by chance. The grid is at most the
+    smallest gap g between any two of the values; the t-tests then use the deviation of rounding
+    to it: g/√12 for "no difference" (exchangeable values differ by c with probability ¼ at most,
+    three times in a row in less than 4 % of cases), the largest possible, g/2, for equivalence.
+    Where every pair is the same bits, the interval is (0, 0), and from three seeds on the verdict
+    *equivalent* says that none showed a difference (`identical`); on a grid as coarse as the margin
+    that can be chance, too.
+
+    Args:
+        baseline: one value per seed.
+        variant: the same seeds in the same order. Where less is better, negate both.
+        margin: largest difference that does not matter, in the unit of the values; with 0 nothing
+            is ever equivalent.
+
+    Raises:
+        ValueError: no values, unequal numbers of values, one that is not finite, or a margin that
+            is negative or not finite.
+    """
+    _checked(baseline, variant, margin)
+    n = len(baseline)
+    d = [float(v) - float(b) for b, v in zip(baseline, variant, strict=True)]
+    mean = math.fsum(d) / n
+    if n == 1:
+        return Contrast(1, mean, None, None, None, None, margin, "undecided", False)
+    sd = math.sqrt(math.fsum((x - mean) * (x - mean) for x in d) / (n - 1))
+    if not math.isfinite(sd):
+        raise ValueError(
+            "the differences are too large for float64; are these values of one metric?"
+        )
+    sd_equivalence = sd
+    values = [*map(float, baseline), *map(float, variant)]
+    rounding = NOISE * max(map(abs, values))
+    if sd <= rounding:
+        if abs(mean) <= rounding:
+            known = margin > 0 and n >= SEEDS_FOR_INTERVAL
+            verdict = "equivalent" if known else "undecided"
+            equivalence = 0.0 if known else 1.0
+            return Contrast(n, mean, 0.0, (mean, mean), 1.0, equivalence, margin, verdict, True)
+        gap = _smallest_gap(values, rounding)
+        sd, sd_equivalence = gap / math.sqrt(12), gap / 2
+    error = sd / math.sqrt(n)
+    half = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) * error
+    p = 2 * float(special.stdtr(n - 1, -abs(mean) / error))
+    room = (margin - abs(mean)) / (sd_equivalence / math.sqrt(n))
+    equivalence = float(special.stdtr(n - 1, -room)) if margin > 0 else 1.0
+    verdict = _verdict(mean, p, equivalence)
+    interval = (mean - half, mean + half)
+    return Contrast(n, mean, sd, interval, p, equivalence, margin, verdict, False)
+
+
+def holm(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """The same contrasts as one table: p-values and verdicts that hold for all of them together.
+
+    Holm's step-down method (1979), once over the p-values of "no difference" and once over those
+    of "not equivalent": with probability 95 % no *better* or *worse* of the table is false, and
+    with probability 95 % no *equivalent* is. Two families, since these are two promises to the
+    reader; of one contrast only one of the two hypotheses can be true. `p` and intervals
+    stay those of one contrast. Contrasts of one seed have no p-value and take no part.
+
+    Raises:
+        ValueError: a contrast was adjusted before.
+    """
+    if any(c.p_holm is not None for c in contrasts):
+        raise ValueError("contrasts are adjusted already; give holm() those of contrast()")
+    tested = [i for i, c in enumerate(contrasts) if c.p is not None]
+    differences = adjusted([contrasts[i].p or 0.0 for i in tested])
+    equivalences = adjusted([contrasts[i].p_equivalence or 0.0 for i in tested])
+    table = list(contrasts)
+    level = ALPHA / max(1, sum(p > ALPHA for p in differences))
+    level_equivalence = ALPHA / max(1, sum(p > ALPHA for p in equivalences))
+    for i, p, equivalence in zip(tested, differences, equivalences, strict=True):
+        table[i] = replace(
+            contrasts[i],
+            p_holm=p,
+            p_equivalence_holm=equivalence,
+            verdict=_verdict(contrasts[i].difference, p, equivalence),
+            level=level,
+            level_equivalence=level_equivalence,
+        )
+    return tuple(table)
+
+
+def adjusted(p_values: Sequence[float]) -> list[float]:
+    """Holm's p-values (1979): at most α where the step-down method rejects at α for all together.
+
+    Raises:
+        ValueError: one is not in [0, 1].
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"p-values {list(p_values)}; each must be in [0, 1]")
+    m = len(p_values)
+    largest = 0.0
+    found = [0.0] * m
+    for rank, i in enumerate(sorted(range(m), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (m - rank) * p_values[i]))
+        found[i] = largest
+    return found
+
+
+def _verdict(difference: float, p: float, p_equivalence: float) -> Verdict:
+    if p_equivalence <= ALPHA:
+        return "equivalent"
+    if p > ALPHA:
+        return "undecided"
+    return "better" if difference > 0 else "worse"
+
+
+def _smallest_gap(values: list[float], rounding: float) -> float:
+    ordered = sorted(values)
+    gaps = [high - low for low, high in itertools.pairwise(ordered)]
+    return min((gap for gap in gaps if gap > rounding), default=rounding)
+
+
+def _checked(baseline: Sequence[float], variant: Sequence[float], margin: float) -> None:
+    if len(baseline) != len(variant):
+        raise ValueError(
+            f"{len(baseline)} values of the baseline and {len(variant)} of the variant; give those "
+            "of the same seeds, in the same order"
+        )
+    if not len(baseline):
+        raise ValueError("no values; a contrast needs one seed at least, and two for a verdict")
+    for name, values in (("baseline", baseline), ("variant", variant)):
+        for i, value in enumerate(values):
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"{name}[{i}] is {value}; leave the seeds out whose trials have no value (they "
+                    "diverged or were stopped), in both, and say how many"
+                )
+    if not (math.isfinite(margin) and margin >= 0):
+        raise ValueError(f"margin {margin}; give a finite number, 0 or more")
