@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from moleflow.conditioning.whitening import EPSILON, Adapter
 from moleflow.config import FilmConfig
-from moleflow.flow.subnet import new_linear
+from moleflow.layers.linear import new_linear
 from moleflow.types import Float, Patches, Tensor
 
 SMALLEST_HIDDEN = 128

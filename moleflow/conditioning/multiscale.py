@@ -5,10 +5,9 @@ Source: docs/method.md, 1.6; Method Outline 3.3.3.
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from moleflow.conditioning.context import depthwise
-from moleflow.flow.subnet import new_linear
+from moleflow.layers.depthwise import depthwise
+from moleflow.layers.linear import new_linear
 from moleflow.types import Float, Patches, Tensor
 
 
@@ -30,20 +29,3 @@ class MultiscaleContext(nn.Module):
 
     def forward(self, maps: Float[Tensor, "b h w c"]) -> Patches:
         return depthwise(self.project(maps), self.weight, self.bias)
-
-
-def raw_maps(maps: list[Tensor], grid: tuple[int, int]) -> Float[Tensor, "b h w c"]:
-    """The finest and the coarsest stage's maps on the patch grid, one behind the other.
-
-    A finer map is average-pooled (Method Outline), a coarser one enlarged bilinearly.
-    """
-    ends = maps[:1] if len(maps) == 1 else [maps[0], maps[-1]]
-    return torch.cat([_on_grid(stage, grid) for stage in ends], dim=1).permute(0, 2, 3, 1)
-
-
-def _on_grid(stage: Float[Tensor, "b c h w"], grid: tuple[int, int]) -> Tensor:
-    if stage.shape[-2] > grid[0]:
-        return F.adaptive_avg_pool2d(stage, grid)
-    if stage.shape[-2:] == grid:
-        return stage
-    return F.interpolate(stage, size=grid, mode="bilinear", align_corners=False)

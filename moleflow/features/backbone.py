@@ -19,7 +19,7 @@ from torch import nn
 
 from moleflow.config import BackboneConfig, Precision
 from moleflow.errors import ConfigError, WeightsError
-from moleflow.flow.products import products
+from moleflow.layers.precision import products
 from moleflow.streams import stream_seed
 from moleflow.types import Float, Tensor
 

@@ -14,7 +14,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from moleflow.conditioning.multiscale import raw_maps
 from moleflow.config import Config
 from moleflow.data.ahead import done_ahead
 from moleflow.data.catalog import ClassData, Picture
@@ -23,8 +22,8 @@ from moleflow.data.depth import class_depth
 from moleflow.data.images import normalised, square_pixels
 from moleflow.errors import ConfigError
 from moleflow.features.backbone import Backbone
-from moleflow.features.patches import patch_grid, patch_vectors
-from moleflow.flow.products import check_precision
+from moleflow.features.patches import patch_grid, patch_vectors, raw_maps
+from moleflow.layers.precision import check_precision
 from moleflow.types import Float, Tensor, UInt8
 
 EXTRACTION_BATCH = 16

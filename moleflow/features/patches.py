@@ -1,4 +1,7 @@
-"""From backbone maps to one vector per patch, as PatchCore does (docs/method.md, 1.3)."""
+"""From backbone maps to what is kept of a patch: its vector, as PatchCore makes it, and raw maps.
+
+Source: docs/method.md, 1.3 and 1.6.
+"""
 
 import torch
 from torch.nn import functional as F
@@ -33,8 +36,25 @@ def patch_grid(maps: list[Tensor], config: PatchConfig) -> tuple[int, int]:
     return height, width
 
 
+def raw_maps(maps: list[Tensor], grid: tuple[int, int]) -> Float[Tensor, "b h w c"]:
+    """The finest and the coarsest stage's maps on the patch grid, one behind the other.
+
+    A finer map is average-pooled (Method Outline), a coarser one enlarged bilinearly.
+    """
+    ends = maps[:1] if len(maps) == 1 else [maps[0], maps[-1]]
+    return torch.cat([_on_grid(stage, grid) for stage in ends], dim=1).permute(0, 2, 3, 1)
+
+
 def _pooled(stage: Float[Tensor, "b c h w"], side: int, dim: int) -> Float[Tensor, "b d h w"]:
     height, width = stage.shape[-2:]
     gathered = F.unfold(stage, kernel_size=side, padding=side // 2)  # (B, C * side^2, h * w)
     pooled = F.adaptive_avg_pool1d(gathered.transpose(1, 2), dim)  # (B, h * w, D)
     return pooled.transpose(1, 2).unflatten(-1, (height, width))
+
+
+def _on_grid(stage: Float[Tensor, "b c h w"], grid: tuple[int, int]) -> Tensor:
+    if stage.shape[-2] > grid[0]:
+        return F.adaptive_avg_pool2d(stage, grid)
+    if stage.shape[-2:] == grid:
+        return stage
+    return F.interpolate(stage, size=grid, mode="bilinear", align_corners=False)

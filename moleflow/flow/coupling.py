@@ -14,9 +14,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from moleflow.config import FlowConfig
+from moleflow.config import FlowConfig, Precision
 from moleflow.flow.fused import coupled
-from moleflow.flow.products import Precision
 from moleflow.flow.subnet import LinearUpdate, Subnet
 from moleflow.kernels import launch
 from moleflow.types import Float, Int, Patches, PerPatch, Tensor

@@ -13,19 +13,19 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from moleflow.flow.products import (
+from moleflow.config import Precision
+from moleflow.kernels import launch
+from moleflow.layers.precision import number_format
+from moleflow.layers.products import (
     TENSORS,
     Layer,
     Passed,
-    Precision,
     backward_pass,
     constants,
     forward_pass,
     layers_of,
-    number_format,
     tensors,
 )
-from moleflow.kernels import launch
 from moleflow.types import Float, Int, Patches, PerPatch, Tensor
 
 Nets = tuple[Sequence[Layer], Sequence[Layer]]

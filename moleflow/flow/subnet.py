@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from moleflow.conditioning.context import depthwise
-from moleflow.config import FlowConfig
-from moleflow.flow.products import Layer, Precision, relu_net
+from moleflow.config import FlowConfig, Precision
+from moleflow.layers.depthwise import depthwise
+from moleflow.layers.linear import new_linear
+from moleflow.layers.products import Layer, relu_net
 from moleflow.types import Float, Patches, Tensor
 
 SLOTS = ("scale_in", "scale_out", "shift_in", "shift_out")
@@ -90,14 +91,3 @@ class Subnet(nn.Module):
     def _with_context(self, x: Patches) -> Float[Tensor, "b h w c"]:
         kernels = self.context_kernels
         return x if kernels is None else torch.cat([x, depthwise(x, kernels)], dim=-1)
-
-
-def new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """torch's usual linear layer, U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from a named stream."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    assert isinstance(layer, nn.Linear)
-    bound = 1 / math.sqrt(inputs)
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.uniform_(-bound, bound, generator=generator)
-    return layer

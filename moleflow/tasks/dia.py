@@ -11,12 +11,12 @@ from FrEIA.framework import SequenceINN
 from FrEIA.modules import InvertibleModule
 from torch import nn
 
-from moleflow.config import DiaConfig
+from moleflow.config import DiaConfig, Precision
 from moleflow.flow.coupling import couple, soft_clamp, uncouple
 from moleflow.flow.fused import coupled
-from moleflow.flow.products import Layer, Precision, relu_net
-from moleflow.flow.subnet import new_linear
 from moleflow.kernels import launch
+from moleflow.layers.linear import new_linear
+from moleflow.layers.products import Layer, relu_net
 from moleflow.types import Patches, PerPatch
 
 

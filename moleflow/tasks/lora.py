@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from moleflow.config import LoraConfig
-from moleflow.flow.products import Layer
+from moleflow.layers.products import Layer
 from moleflow.types import Float, Tensor
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from moleflow.data.sequences import Task
+from moleflow.device import device_limit
 from moleflow.model import MoLEFlow, Stored
-from moleflow.training.memory import device_limit
 from moleflow.training.steps import CapturedSteps, PlainSteps, Steps
 
 MANY, FEW, SMALL = 8, 4, 2**22

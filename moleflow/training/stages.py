@@ -9,14 +9,14 @@ from torch import nn
 
 from moleflow.config import TrainingConfig
 from moleflow.data.sequences import Task, task_name
+from moleflow.device import room_for_patches
 from moleflow.errors import DivergedError
-from moleflow.flow.products import check_precision
+from moleflow.layers.precision import check_precision
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import Frozen
 from moleflow.training.clock import SharedClock
 from moleflow.training.lanes import Bench, Lane, independent
-from moleflow.training.memory import room_for_patches
 from moleflow.training.optimizer import learning_rate
 from moleflow.training.patches import task_patches
 from moleflow.training.progress import BadStep, Progress

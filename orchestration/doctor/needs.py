@@ -118,9 +118,8 @@ def look_at_patches(config: str) -> PatchShape:
     """
     import torch
 
-    from moleflow.conditioning.multiscale import raw_maps
     from moleflow.features.backbone import load_backbone
-    from moleflow.features.patches import patch_grid
+    from moleflow.features.patches import patch_grid, raw_maps
 
     chosen = parse(Config, json.loads(config))
     untrained = chosen.backbone.model_copy(update={"weights": "random"})

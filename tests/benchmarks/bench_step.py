@@ -17,10 +17,10 @@ from torch import nn
 
 from moleflow import profiles
 from moleflow.config import Config
-from moleflow.flow.products import thin_is_cheaper
+from moleflow.device import keep_freed_memory
+from moleflow.layers.products import thin_is_cheaper
 from moleflow.model import MoLEFlow
 from moleflow.tasks.bank import Bank
-from moleflow.training.memory import keep_freed_memory
 from moleflow.training.steps import PlainSteps
 from search_spaces.quickstart import STUDY
 

@@ -13,7 +13,7 @@ import torch
 
 from moleflow.config import Config
 from moleflow.data.sequences import Task
-from moleflow.flow.products import products as rounded_products
+from moleflow.layers.precision import products as rounded_products
 from moleflow.training.footprint import footprint
 from moleflow.training.lanes import Bench
 from moleflow.training.stages import train_tasks

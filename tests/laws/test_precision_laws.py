@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from moleflow.conditioning.context import SpatialMixer, depthwise
+from moleflow.conditioning.context import SpatialMixer
 from moleflow.config import Config, FlowConfig
 from moleflow.data.catalog import open_catalog
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import picture_features
 from moleflow.flow.coupling import CouplingBlock, couple, uncouple
-from moleflow.flow.products import (
+from moleflow.layers.depthwise import depthwise
+from moleflow.layers.products import (
     Layer,
     constants,
     layers_of,

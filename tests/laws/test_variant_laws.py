@@ -175,7 +175,7 @@ def test_a_stage_that_changes_frozen_bytes_fails(
         list(train_task(model, B, [features(B, tiny)]))
 
 
-def test_film_is_003s(tiny: Config) -> None:
+def test_film_is_that_of_framework(tiny: Config) -> None:
     config = tiny.updated({"adapter": "film", "adapter.gate": 0.3})
     model = new_model(config, A)
     first, later = model.new_bank(A).adapter, model.new_bank(B).adapter

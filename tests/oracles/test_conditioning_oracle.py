@@ -6,16 +6,17 @@ import torch
 from sklearn.covariance import LedoitWolf
 from torch.nn import functional as F
 
-from moleflow.conditioning.multiscale import MultiscaleContext, raw_maps
+from moleflow.conditioning.multiscale import MultiscaleContext
 from moleflow.config import Config, RouterConfig, ScoringConfig
 from moleflow.errors import DataError
+from moleflow.features.patches import raw_maps
 from moleflow.model import MoLEFlow
 from moleflow.routing import new_prototype, task_prototype
 from moleflow.scoring import patch_scores
 from moleflow.streams import numpy_stream, torch_stream
 
 
-def test_multi_scale_context_is_002s() -> None:
+def test_multi_scale_context_is_that_of_method_outline() -> None:
     """DWConv_k(W_proj [Pool(L2), L3] + b), position by position (Method Outline 3.3.3)."""
     draws = torch_stream("multi-scale")
     fine = torch.randn(2, 3, 8, 8, generator=draws, dtype=torch.float64)

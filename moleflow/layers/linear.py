@@ -1,0 +1,17 @@
+"""Linear layers that begin as PyTorch's do, from named streams (docs/method.md, 3.3)."""
+
+import math
+
+import torch
+from torch import nn
+
+
+def new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """torch's usual linear layer, U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from a named stream."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    assert isinstance(layer, nn.Linear)
+    bound = 1 / math.sqrt(inputs)
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
