@@ -31,7 +31,6 @@ from moleflow.types import Float, Int, RoutingFeatures, Tensor
 SCORING_BATCH = 16
 GPU_SCORING_BATCH = 64
 """Pictures scored together; fewer where a GPU's memory is short."""
-ROUTINGS = ("routed", "oracle")
 
 
 @dataclass(frozen=True)

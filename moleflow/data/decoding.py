@@ -26,15 +26,6 @@ ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MODE_NAMES = {"1": "1-bit", "L": "grey", "P": "palette", "LA": "grey+alpha", "PA": "palette+alpha"}
 
 
-def decode_picture(path: Path, bits: int | None = FULL_DEPTH) -> Image.Image:
-    """All pixels of a picture as 8-bit RGB.
-
-    Raises:
-        DataError: as `open_pixels` and `eight_bit`.
-    """
-    return eight_bit(open_pixels(path), path, bits).convert("RGB")
-
-
 @dataclass(frozen=True)
 class Mask:
     """What a mask marks as anomalous, and whether its edges are grey, so that a half had to be

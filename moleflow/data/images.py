@@ -38,17 +38,6 @@ def open_square(
     return square.convert("RGB")  # after it was made small: grey is a quarter of RGB
 
 
-def load_picture(
-    path: Path, size: int, resize: Resize, bits: int | None = FULL_DEPTH
-) -> Float[Tensor, "3 s s"]:
-    """`open_square` as a tensor, with ImageNet mean and variance removed.
-
-    Raises:
-        DataError: the file cannot be read as a picture.
-    """
-    return normalised(square_pixels(path, size, resize, bits).unsqueeze(0))[0]
-
-
 def square_pixels(
     path: Path, size: int, resize: Resize, bits: int | None = FULL_DEPTH
 ) -> UInt8[Tensor, "s s 3"]:
@@ -71,7 +60,7 @@ def normalised(pixels: UInt8[Tensor, "b s s 3"]) -> Float[Tensor, "b 3 s s"]:
 def load_mask(
     mask: Path | Sequence[Path] | None, size: int, resize: Resize
 ) -> Bool[np.ndarray, "s s"]:
-    """A mask, or several of one picture, laid out as `load_picture` lays out the picture.
+    """A mask, or several of one picture, laid out as `open_square` lays out the picture.
 
     Resized to the nearest pixel; of a marked region that would vanish, every cell with a marked
     pixel counts. Without a file nothing is anomalous.

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int32, Integer
+from jaxtyping import Bool, Float, Int32, Int64, Integer
 from torch import Tensor
 
 from moleflow.metrics.regions import Regions, regions_of
-from moleflow.metrics.running import positions, running_sum, sorted_keys
 
 Scores = Float[np.ndarray | Tensor, "..."]
 
@@ -114,8 +113,8 @@ def _ranking(tags: Integer[Tensor, "..."], scores: Scores) -> Ranking:
     tags = tags.to(scores.device)
     sort = _sorted_wide if scores.dtype == torch.float64 else _sorted_single
     sorted_tags, last_of_tie = sort(tags.flatten(), scores.flatten())
-    ends = positions(last_of_tie)
-    true_positives = running_sum(sorted_tags != 0).index_select(0, ends)
+    ends = _positions(last_of_tie)
+    true_positives = _running_sum(sorted_tags != 0).index_select(0, ends)
     false_positives = ends + 1 - true_positives
     if not len(ends) or int(true_positives[-1]) == 0 or int(false_positives[-1]) == 0:
         raise ValueError("labels are all of one kind; both normal and anomalous are needed")
@@ -133,7 +132,7 @@ def _sorted_single(
     bits = (scores.float() + 0).view(torch.int32)
     # Positive scores rise in their bits as in value; negative ones are turned round, then all.
     rising = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    keys = sorted_keys((~rising).long().bitwise_left_shift_(32).bitwise_or_(tags))
+    keys = _sorted_keys((~rising).long().bitwise_left_shift_(32).bitwise_or_(tags))
     return keys.int(), _last_of_tie(keys >> 32)
 
 
@@ -175,7 +174,7 @@ def _aupro(ranking: Ranking, regions: Regions, fpr_limit: float) -> float:
     kept = slice(0, inside + 1)  # and the first threshold beyond the limit
     ends = ranking.ends[kept]
     tags = ranking.tags[: int(ends[-1]) + 1]
-    covered = running_sum(_shares(regions.areas).to(tags.device).index_select(0, tags))
+    covered = _running_sum(_shares(regions.areas).to(tags.device).index_select(0, tags))
     overlap = covered.index_select(0, ends).double() / WHOLE
     last = _at_limit(rate[kept], overlap, inside, fpr_limit)
     x = torch.cat([rate.new_zeros(1), rate[:inside], rate.new_full((1,), fpr_limit)])
@@ -200,3 +199,29 @@ def _at_limit(
     x0, y0 = (float(rate[inside - 1]), float(overlap[inside - 1])) if inside else (0.0, 0.0)
     x1, y1 = float(rate[inside]), float(overlap[inside])
     return y0 + (fpr_limit - x0) / (x1 - x0) * (y1 - y0)
+
+
+# Steps of a ranking for which NumPy is faster than torch on a processor: by 2 to 20 times.
+# Deterministic on a GPU, too: sums of integers, and sorts of keys that hold all there is.
+
+
+def _sorted_keys(keys: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
+    """Rising; may be sorted in place."""
+    if keys.is_cuda:
+        return keys.sort().values
+    keys.numpy().sort()
+    return keys
+
+
+def _running_sum(counts: Bool[Tensor, " n"] | Integer[Tensor, " n"]) -> Int64[Tensor, " n"]:
+    """Sum of each and all before it."""
+    if counts.is_cuda:
+        return counts.cumsum(0, dtype=torch.int64)
+    return torch.from_numpy(np.cumsum(counts.numpy(), dtype=np.int64))
+
+
+def _positions(flags: Bool[Tensor, " n"]) -> Int64[Tensor, " k"]:
+    """Where a flag is set."""
+    if flags.is_cuda:
+        return flags.nonzero().squeeze(1)
+    return torch.from_numpy(np.flatnonzero(flags.numpy()))

@@ -10,8 +10,9 @@ from PIL import Image
 
 from moleflow.config import Config, ImageConfig
 from moleflow.data.catalog import ClassData, check_pictures, open_catalog
-from moleflow.data.decoding import decode_picture
+from moleflow.data.decoding import eight_bit
 from moleflow.data.depth import class_depth, depth_of
+from moleflow.data.opening import open_pixels
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
 
@@ -58,13 +59,14 @@ def test_8_bit_pictures_have_no_range_to_be_told(tmp_path: Path):
 def test_the_highest_bits_that_are_used_are_kept(tmp_path: Path, bits: int):
     path = tmp_path / "x.png"
     Image.fromarray(_noise(0).astype(np.uint16) << (bits - 8)).save(path)
-    assert np.array_equal(np.asarray(decode_picture(path, bits))[..., 1], _noise(0))
+    assert np.array_equal(np.asarray(eight_bit(open_pixels(path), path, bits)), _noise(0))
 
 
 def test_values_above_the_range_are_white(tmp_path: Path):
     path = tmp_path / "x.png"
     Image.fromarray(np.array([[0, 4095, 4096, 65535]], np.uint16)).save(path)
-    assert np.asarray(decode_picture(path, 12))[0, :, 0].tolist() == [0, 255, 255, 255]
+    seen = np.asarray(eight_bit(open_pixels(path), path, 12))
+    assert seen.tolist() == [[0, 255, 255, 255]]
 
 
 def _features(data: ClassData, config: Config, folder: Path) -> ClassFeatures:

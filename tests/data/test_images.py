@@ -7,15 +7,25 @@ import pytest
 import torch
 from PIL import Image
 
-from moleflow.data.images import IMAGENET_MEAN, IMAGENET_STD, load_mask, load_picture
+from moleflow.data.images import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    load_mask,
+    normalised,
+    square_pixels,
+)
 from moleflow.errors import DataError
 
 RED, GREY = (200, 40, 60), (120, 120, 120)
 
 
+def _normalised(path: Path, size: int, resize: str = "squash") -> torch.Tensor:
+    return normalised(square_pixels(path, size, resize).unsqueeze(0))[0]
+
+
 def _bytes_of(path: Path, size: int = 8, resize: str = "squash") -> np.ndarray:
     """The loaded picture back in 0..255, (size, size, 3)."""
-    picture = load_picture(path, size, resize)
+    picture = _normalised(path, size, resize)
     mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
     return ((picture.permute(1, 2, 0) * std + mean) * 255).numpy()
 
@@ -83,18 +93,18 @@ def test_pixels_without_a_known_range_are_refused(tmp_path: Path):
     path = tmp_path / "picture.tif"
     Image.fromarray(np.ones((8, 8), np.float32)).save(path)
     with pytest.raises(DataError, match="32-bit"):
-        load_picture(path, 8, "squash")
+        square_pixels(path, 8, "squash")
 
 
 def test_a_missing_picture_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"gone\.png"):
-        load_picture(tmp_path / "gone.png", 8, "squash")
+        square_pixels(tmp_path / "gone.png", 8, "squash")
 
 
 def test_a_picture_is_float32_and_normalised(tmp_path: Path):
     path = tmp_path / "picture.png"
     Image.new("RGB", (10, 6), RED).save(path)
-    picture = load_picture(path, 4, "squash")
+    picture = _normalised(path, 4)
     assert picture.shape == (3, 4, 4) and picture.dtype == torch.float32
     expected = (torch.tensor(RED) / 255 - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)
     torch.testing.assert_close(picture[:, 0, 0], expected)

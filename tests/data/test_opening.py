@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from moleflow.data.catalog import open_catalog
-from moleflow.data.decoding import decode_mask, decode_picture
+from moleflow.data.decoding import decode_mask, eight_bit
 from moleflow.data.opening import MOST_PIXELS, open_pixels
 from moleflow.errors import DataError
 
@@ -91,7 +91,7 @@ def test_only_the_promised_formats_are_tried_whatever_the_name(tmp_path: Path, c
 def test_every_promised_format_is_read_whatever_the_name(tmp_path: Path, form: str):
     path = tmp_path / "x.png"
     Image.new("RGB", (8, 8), (90, 90, 90)).save(path, form)
-    assert abs(np.asarray(decode_picture(path)).astype(int) - 90).max() <= 1
+    assert abs(np.asarray(eight_bit(open_pixels(path), path)).astype(int) - 90).max() <= 1
 
 
 def _pipe(path: Path) -> None:
