@@ -14,9 +14,6 @@ import torch
 
 Result = TypeVar("Result")
 
-CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-"""Environment without which torch refuses matrix products on a GPU where it must be exact; cuBLAS
-reads it when it is first used."""
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of glibc's mallopt(3)."""
 
@@ -24,7 +21,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 def prepare(device: torch.device, threads: int) -> torch.device:
     """Deterministic algorithms only, float32 in full, and as many threads as named.
 
-    `CUBLAS` must stand in the environment before the first product on a GPU.
+    CUBLAS_WORKSPACE_CONFIG must be `:4096:8` in the environment before the first product on a GPU:
+    torch refuses others, and cuBLAS reads it when it is first used.
 
     Returns:
         The device.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 install_import_hook("moleflow", "beartype.beartype")
@@ -19,6 +20,10 @@ from moleflow.config import Config  # noqa: E402
 from orchestration.cluster.environment import quiet_environment  # noqa: E402
 from orchestration.studies.terms import Resources  # noqa: E402
 from orchestration.tracking import base as tracking  # noqa: E402
+
+# How long an example takes says how busy the machine is, not whether a law holds.
+settings.register_profile("laws", deadline=None)
+settings.load_profile("laws")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,7 +25,8 @@ from typing import Any
 
 import torch
 
-from moleflow.device import CUBLAS, prepare
+from moleflow.device import prepare
+from orchestration.cluster.environment import DETERMINISTIC
 from tests.gpu import correctness, determinism, evaluation, memory, speed, together
 from tests.gpu.findings import Check, Figure, Finding, Skipped
 from tests.gpu.place import Place
@@ -88,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise SystemExit(
             f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(names)}"
         )
-    os.environ.update(CUBLAS)
+    os.environ.update(DETERMINISTIC)
     device = prepare(torch.device(asked.device), torch.get_num_threads())
     asked.out.mkdir(parents=True, exist_ok=True)
     place = Place(device, asked.size == "tiny", asked.out)

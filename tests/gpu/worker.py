@@ -11,15 +11,16 @@ from typing import Any
 
 import torch
 
-from moleflow.device import CUBLAS, prepare
+from moleflow.device import prepare
 from moleflow.training.lanes import Bench
+from orchestration.cluster.environment import DETERMINISTIC
 from tests.gpu.place import A, B, Place, digests, learn, new_model
 
 EPOCHS = {"main": 60, "quick": 240}
 
 
 def main(device: str, size: str, out: str) -> None:
-    os.environ.update(CUBLAS)
+    os.environ.update(DETERMINISTIC)
     place = Place(prepare(torch.device(device), 1), size == "tiny", Path(out))
     if place.cuda:
         torch.ones(1, device=place.device)
