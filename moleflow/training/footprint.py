@@ -19,7 +19,8 @@ SCORED = 16
 REAL = 4
 """Bytes of a number in float32."""
 WORKSPACES = 96 * 2**20
-"""Of cuBLAS: 32 MiB (CUBLAS_WORKSPACE_CONFIG) for each stream: the usual, a capture's, its warm-up's."""
+"""Of cuBLAS, 32 MiB for each stream as `device.prepare` wants it: the usual, a capture's, its
+warm-up's."""
 CONTEXT = 700 * 2**20
 """What a process holds on a GPU before torch counts anything: CUDA's context and kernels."""
 MOST_SHARES = 10
