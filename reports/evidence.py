@@ -10,7 +10,7 @@ from moleflow.data.sequences import task_name
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
-from orchestration.studies.study import Plan, Trial, order_numbers
+from orchestration.studies.expansion import Plan, Trial, order_numbers
 
 METRICS = {
     "image_auroc": "Image AUROC",

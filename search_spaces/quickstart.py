@@ -8,7 +8,8 @@ An untrained network's features vary less than the position code, which would dr
 """
 
 from moleflow import profiles
-from orchestration.studies.study import Orders, Study, TaskZero
+from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.study import Study
 
 STUDY = Study(
     question="Does everything work on this machine, from pictures to a task-order report?",

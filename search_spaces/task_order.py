@@ -11,7 +11,8 @@ test of equivalence. Costs orders x seeds sequences; those that share a first cl
 """
 
 from moleflow import profiles
-from orchestration.studies.study import Orders, Study
+from orchestration.studies.axes import Orders
+from orchestration.studies.study import Study
 
 STUDY = Study(
     question="How much do results depend on the order in which the classes are learned?",

@@ -41,8 +41,8 @@ from orchestration.sharing.saving import sharing
 from orchestration.sharing.schedule import Schedule
 from orchestration.store.address import check_protocol
 from orchestration.studies.catalog import load_study
+from orchestration.studies.expansion import Plan
 from orchestration.studies.overrides import Request, customised
-from orchestration.studies.study import Plan
 from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking.base import quiet_environment as tracking_environment
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from moleflow.errors import StoreError
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 
 
 def adopt(plan: Plan, root: Root, tell: Callable[[str], None] = lambda text: None) -> list[Record]:

@@ -10,7 +10,7 @@ from orchestration.sharing.keys import StageKeys
 from orchestration.sharing.saving import Held, nothing
 from orchestration.store.entry import MANIFEST
 from orchestration.store.store import folder_of
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Terms
 
 MADE = "made.json"

@@ -12,8 +12,10 @@ from orchestration.driver.preflight import Check
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.plans import plan_of, write_plan
 from orchestration.studies.catalog import known_studies
+from orchestration.studies.expansion import Plan, expand, grid_points, trials_asked
+from orchestration.studies.orders import sequences
 from orchestration.studies.overrides import Request
-from orchestration.studies.study import Plan, Study, expand, grid_points, sequences, trials_asked
+from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
     from orchestration.records.dataset import Checked

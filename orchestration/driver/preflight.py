@@ -22,7 +22,7 @@ from moleflow.errors import ConfigError, MoleflowError, WeightsError
 from moleflow.settings import Settings
 from orchestration.records.layout import Root
 from orchestration.records.notes import keep_note, kept_note, place_of_note
-from orchestration.studies.study import digest
+from orchestration.studies.keys import digest
 from orchestration.studies.terms import Resources
 
 STDOUT, STDERR = 1, 2

@@ -3,7 +3,7 @@
 from moleflow.errors import StoreError, StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 
 RETRIED = ("failed", "diverged")
 

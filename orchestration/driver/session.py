@@ -14,7 +14,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
 from orchestration.runners.base import Runner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Terms
 from orchestration.tracking import address
 from orchestration.tracking.base import Tracker

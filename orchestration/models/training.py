@@ -20,7 +20,7 @@ from moleflow.training.lanes import Bench
 from moleflow.training.stages import EpochEnd, Parts, train_tasks
 from orchestration.store.features import stored_features
 from orchestration.store.store import Store
-from orchestration.studies.study import trial_key
+from orchestration.studies.keys import trial_key
 
 Report = Callable[[str, EpochEnd], None]
 

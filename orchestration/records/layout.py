@@ -133,7 +133,7 @@ class StudyFolder:
 
     @property
     def asked(self) -> Path:
-        """What was asked, resolved (`orchestration.studies.study.Plan` as JSON)."""
+        """What was asked, resolved (`orchestration.studies.expansion.Plan` as JSON)."""
         return self.path / "study.json"
 
     @property
@@ -178,7 +178,7 @@ class StudyFolder:
         return self.trials / key
 
     def asked_of(self, key: str) -> Path:
-        """The trial itself (`studies.study.Trial` as JSON), for the worker that runs it."""
+        """The trial itself (`studies.expansion.Trial` as JSON), for the worker that runs it."""
         return self.trial(key) / "trial.json"
 
     def worker(self, key: str) -> Path:

@@ -9,7 +9,8 @@ from moleflow.files import read_regular
 from moleflow.sealed import seal, unsealed
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root, StudyFolder
-from orchestration.studies.study import Plan, check_name
+from orchestration.studies.expansion import Plan
+from orchestration.studies.study import check_name
 
 if TYPE_CHECKING:
     pass

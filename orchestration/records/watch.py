@@ -16,7 +16,7 @@ from moleflow.errors import StoreError
 from orchestration.records.events import Event, read_events_from
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 
 PERIOD = 0.5
 """Seconds between two looks."""

@@ -17,7 +17,7 @@ from moleflow.settings import Settings
 from orchestration.hiding import safe_text
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 
 STDOUT, STDERR = 1, 2
 MOUNTING = 60.0

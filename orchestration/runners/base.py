@@ -10,7 +10,7 @@ from orchestration.records.history import history
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.sharing.schedule import Schedule, Start
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 
 TrialFunction = Callable[[Trial, Root, Terms], str]

@@ -21,7 +21,7 @@ from orchestration.runners.base import (
     run_trial,
 )
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms
 
 

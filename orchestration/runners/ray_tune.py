@@ -45,7 +45,7 @@ from orchestration.runners.base import (
 )
 from orchestration.runners.guard import HUNG, Guard, Limit
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms
 
 __all__ = ["RayTuneRunner", "cluster"]

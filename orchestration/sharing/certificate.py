@@ -19,7 +19,8 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record, StageSource
 from orchestration.sharing.keys import task_keys
-from orchestration.studies.study import Plan, Trial, digest
+from orchestration.studies.expansion import Plan, Trial
+from orchestration.studies.keys import digest
 
 TRAINED = ("base", "adapter")
 

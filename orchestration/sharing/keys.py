@@ -9,7 +9,8 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from moleflow.config import Config
-from orchestration.studies.study import METHOD_VERSION, Trial, digest
+from orchestration.studies.expansion import Trial
+from orchestration.studies.keys import METHOD_VERSION, digest
 
 Stage = Literal["features", "base", "adapter", "evaluation"]
 Kind = Literal["features", "base", "adapter", "scores", "metrics"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestration.sharing.certificate import Certificate, Group, Keys
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 
 Held: TypeAlias = Callable[[Trial, str], frozenset[str]]
 """Of a trial's tasks, those whose result lies in the store, by their keys on no machine. The text

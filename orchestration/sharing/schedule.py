@@ -7,7 +7,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
 from orchestration.sharing import certificate
 from orchestration.sharing.certificate import Certificate, Group, certify_with, keys_of
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Role
 
 

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moleflow.errors import StudyError
-from orchestration.studies.study import (
-    Study,
-    check_name,
-)
+from orchestration.studies.study import Study, check_name
 from orchestration.studies.study_file import study_in
 
 if TYPE_CHECKING:

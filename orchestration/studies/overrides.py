@@ -9,7 +9,8 @@ from pydantic import Field
 from moleflow.errors import StudyError
 from moleflow.profiles import profile
 from moleflow.settings import Settings
-from orchestration.studies.study import Axis, ClassName, Grid, Orders, Study, TaskZero
+from orchestration.studies.axes import Axis, ClassName, Grid, Orders, TaskZero
+from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
     pass

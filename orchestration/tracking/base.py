@@ -7,7 +7,7 @@ from moleflow.errors import MoleflowError
 from orchestration.records.events import Event
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 
 
 class TrackingError(MoleflowError):

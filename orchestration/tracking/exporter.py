@@ -7,7 +7,7 @@ from typing import Self
 
 from orchestration.records.layout import StudyFolder
 from orchestration.records.watch import Follower, News, Warn, Watcher
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused
 from orchestration.tracking.sender import Sender
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from orchestration.records.events import Event
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.base import Tracker, study_status
 
 Point = tuple[str, int, float, float]

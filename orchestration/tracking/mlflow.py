@@ -22,7 +22,7 @@ from moleflow.errors import StoreError
 from orchestration.records.events import Event
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
-from orchestration.studies.study import Plan, Trial, order_numbers
+from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.tracking import places, saved_view
 from orchestration.tracking.address import (
     check_uri,

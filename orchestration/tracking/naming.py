@@ -9,7 +9,8 @@ from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
 from orchestration.records.ledger import Record
-from orchestration.studies.study import Plan, Trial, digest, order_numbers
+from orchestration.studies.expansion import Plan, Trial, order_numbers
+from orchestration.studies.keys import digest
 
 LONGEST_PART = 100
 """Letters of a part of a metric's name: a task of many classes has a long one."""

@@ -8,7 +8,7 @@ import json
 from urllib.request import Request
 
 from orchestration.cluster.proxies import ask_here
-from orchestration.studies.study import Plan, varying_axes
+from orchestration.studies.expansion import Plan, varying_axes
 from orchestration.tracking.naming import metric_name, short_axes
 from orchestration.tracking.owner import OWNER
 

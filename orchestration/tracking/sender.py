@@ -9,7 +9,7 @@ from orchestration.records.events import read_events_from
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.watch import News, Warn
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused, TrackingError
 from orchestration.tracking.naming import trial_of
 

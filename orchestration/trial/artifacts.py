@@ -15,7 +15,7 @@ from moleflow.data.images import open_square
 from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from moleflow.saved import Depths
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from orchestration.trial.pictures import heat
 
 TILE, GAP, HEADER = 128, 4, 22

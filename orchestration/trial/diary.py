@@ -10,7 +10,7 @@ from orchestration.records.events import EventLog
 from orchestration.records.ledger import StageSource
 from orchestration.sharing.certificate import TRAINED
 from orchestration.sharing.keys import Stage
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from orchestration.trial.usage import PERIOD, SHORTEST, Usage
 
 

@@ -13,7 +13,7 @@ from moleflow.training.lanes import Bench
 from moleflow.training.stages import EpochEnd, Parts, train_tasks
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.shelf import Shelf
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Terms
 from orchestration.trial.diary import Diary
 from orchestration.trial.origin import origin, source_of

@@ -8,7 +8,7 @@ import torch
 from moleflow.settings import Settings
 from orchestration.records.ledger import StageSource
 from orchestration.records.provenance import device_kind, versions
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Terms
 
 MADE = "made.json"

@@ -10,7 +10,7 @@ from moleflow.errors import MoleflowError
 from moleflow.evaluation import Measurement, SequenceEvaluation
 from orchestration.hiding import safe_text
 from orchestration.records.ledger import ClassSummary, Failure, RoutingCounts, Row
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 
 
 def class_summary(data: ClassData, fingerprint: str) -> ClassSummary:

@@ -35,7 +35,7 @@ from orchestration.sharing.keys import StageKeys
 from orchestration.store.lease import Leases
 from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
 from orchestration.store.store import open_store
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Resources, Role, Terms
 from orchestration.trial.artifacts import write_artifacts
 from orchestration.trial.diary import Diary

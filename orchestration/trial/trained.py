@@ -18,7 +18,7 @@ from moleflow.settings import Settings
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.stages import EpochEnd
 from orchestration.store.entry import manifest_in
-from orchestration.studies.study import digest
+from orchestration.studies.keys import digest
 
 DESCRIPTION, BANK, BASE = "stage.json", "bank.safetensors", "base.safetensors"
 

@@ -2,7 +2,7 @@
 
 from moleflow.errors import SharingError
 from moleflow.streams import numpy_stream
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 
 
 def drawn(trial: Trial, key: str, share: float) -> bool:

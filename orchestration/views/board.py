@@ -9,7 +9,7 @@ from math import fsum
 from orchestration.records.events import Load
 from orchestration.records.watch import News
 from orchestration.sharing.certificate import Certificate, Keys, keys_of
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Role
 from orchestration.views.forecast import pace, roles, time_left
 from orchestration.views.outline import Learned, Outline, outline

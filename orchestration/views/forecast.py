@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from orchestration.sharing.certificate import Certificate, Group, Keys
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Role
 from orchestration.views.outline import Learned, Outline
 from orchestration.views.running import Running

@@ -15,7 +15,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.records.watch import PERIOD, Follower, News, Warn
 from orchestration.sharing import certificate
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.views.board import Board
 from orchestration.views.display import (
     NODES,

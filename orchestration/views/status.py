@@ -19,7 +19,7 @@ from orchestration.records.ledger import Ledger
 from orchestration.records.watch import News
 from orchestration.sharing import certificate
 from orchestration.store.lease import PATIENCE, Lease, active
-from orchestration.studies.study import Plan, Trial, varying_axes
+from orchestration.studies.expansion import Plan, Trial, varying_axes
 from orchestration.studies.terms import Role
 from orchestration.views.board import Board
 from orchestration.views.display import (

@@ -17,7 +17,9 @@ from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.plans import write_plan
-from orchestration.studies.study import Orders, Study, expand
+from orchestration.studies.axes import Orders
+from orchestration.studies.expansion import expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
 

@@ -31,7 +31,9 @@ from orchestration.records.plans import plan_of, write_plan
 from orchestration.runners import base
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Axis, Grid, Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking import base as tracking
 

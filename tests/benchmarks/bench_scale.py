@@ -20,7 +20,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
 from orchestration.records.watch import Watcher
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 from reports.evidence import load
 from tests.reports.conftest import Lab
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from orchestration.records.events import EventLog
 from orchestration.records.layout import Root
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.base import Tracker, quiet_environment
 from orchestration.tracking.exporter import Exporter
 from orchestration.tracking.memory import MemoryTracker

@@ -19,7 +19,9 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import write_plan
 from orchestration.runners.base import describe_failure
-from orchestration.studies.study import Grid, Orders, Plan, Study, Trial, expand
+from orchestration.studies.axes import Grid, Orders
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.saved_view import study_pages

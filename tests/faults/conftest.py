@@ -24,7 +24,8 @@ STUDY = '''
 """Four trials of three classes: two orders with one task 0, two seeds."""
 
 from moleflow import profiles
-from orchestration.studies.study import Orders, Study, TaskZero
+from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.study import Study
 
 STUDY = Study(
     question="What is left when something dies?",

@@ -18,7 +18,8 @@ from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard, Limit
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Study, Trial, expand
+from orchestration.studies.expansion import Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 
 STALL, WALL = 5.0, 12.0

@@ -21,7 +21,8 @@ from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.worker import Worker, read_worker
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Study, Trial, expand
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from tests.local_cluster import local_cluster
 from tests.processes import wait_for

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.records.layout import Root
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import Exporter, sync
@@ -244,7 +244,7 @@ DRIVER = """
 import sys, time
 from orchestration.records.layout import Root
 from orchestration.records.plans import plan_of
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.tracking.exporter import Exporter
 from orchestration.tracking.mlflow import MlflowTracker
 root = Root.at(sys.argv[1])

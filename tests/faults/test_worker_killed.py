@@ -17,7 +17,8 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Study, Trial, expand
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 
 pytestmark = pytest.mark.cluster

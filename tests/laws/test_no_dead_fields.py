@@ -22,7 +22,7 @@ from moleflow.streams import numpy_stream
 from moleflow.tasks.freeze import module_digest, tensors_digest
 from moleflow.training.stages import train_task
 from orchestration.sharing.keys import StageKeys
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 
 CHANGES: dict[str, Any] = {
     "image.size": 48,

@@ -7,7 +7,9 @@ import pytest
 from moleflow.config import Config
 from orchestration.records.layout import Root
 from orchestration.records.plans import write_plan
-from orchestration.studies.study import Orders, Plan, Study, expand
+from orchestration.studies.axes import Orders
+from orchestration.studies.expansion import Plan, expand
+from orchestration.studies.study import Study
 
 
 @pytest.fixture(scope="session", autouse=True)

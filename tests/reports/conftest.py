@@ -10,16 +10,9 @@ from moleflow.config import Config
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
 from orchestration.records.plans import write_plan
-from orchestration.studies.study import (
-    Axis,
-    Orders,
-    Plan,
-    Study,
-    TaskZero,
-    Trial,
-    expand,
-    grid_points,
-)
+from orchestration.studies.axes import Axis, Orders, TaskZero
+from orchestration.studies.expansion import Plan, Trial, expand, grid_points
+from orchestration.studies.study import Study
 
 METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
 Law = Callable[[Trial, str, str, int], float]

@@ -13,7 +13,8 @@ from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Span
-from orchestration.studies.study import Grid, Trial
+from orchestration.studies.axes import Grid
+from orchestration.studies.expansion import Trial
 from reports.evidence import load
 from reports.provenance import SYNTHETIC, UNTRAINED, facts
 from reports.render import Report

@@ -11,7 +11,7 @@ import pytest
 from orchestration.cluster.delivery import PACKAGES, sources
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from tests.local_cluster import TOP, LocalCluster, local_cluster
 
 DRIVER = """
@@ -23,7 +23,7 @@ from orchestration.records.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Resources, Terms
 
 

@@ -14,7 +14,7 @@ from moleflow.errors import StudyError
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from tests.local_cluster import LocalCluster, local_cluster
 
@@ -27,7 +27,7 @@ from orchestration.records.layout import Root
 from orchestration.records.plans import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Resources, Terms
 from tests.orchestration.cluster.test_existing_cluster import where
 

@@ -19,7 +19,7 @@ from orchestration.records.ledger import Failure, Ledger
 from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from tests.processes import marked, wait_for
 
@@ -60,7 +60,7 @@ from orchestration.records.layout import Root
 from orchestration.records.plans import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Resources, Terms
 from tests.orchestration.cluster.test_growing_cluster import meet
 

@@ -18,7 +18,7 @@ import pytest
 
 from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms
 from tests.bait import lay_bait
 from tests.processes import marked, wait_for

@@ -11,8 +11,10 @@ from orchestration.commands.options import read_settings
 from orchestration.driver.planning import Planning, check_report, check_source
 from orchestration.records.layout import Root
 from orchestration.records.plans import write_plan
+from orchestration.studies.axes import Orders
+from orchestration.studies.expansion import Plan
 from orchestration.studies.overrides import Request
-from orchestration.studies.study import Orders, Plan, Study
+from orchestration.studies.study import Study
 
 STUDY = Study(question="?", base=profiles.quick(), axes=(Orders(count=2),))
 

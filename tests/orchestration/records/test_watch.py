@@ -10,7 +10,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.watch import Follower, News, Watcher
 from orchestration.runners.base import describe_failure
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 
 
 def no_warning(text: str) -> None:

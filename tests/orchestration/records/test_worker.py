@@ -7,7 +7,7 @@ import pytest
 from orchestration.records import worker
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 
 
 def test_a_root_folder_that_is_mounted_late_is_waited_for(plan: Plan, root: Root):

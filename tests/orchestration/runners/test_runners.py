@@ -26,7 +26,7 @@ from orchestration.records.plans import plan_of
 from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from tests.processes import marked, wait_for
 
@@ -38,7 +38,7 @@ from orchestration.records.layout import Root
 from orchestration.records.plans import plan_of
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Terms
 from tests.orchestration.runners.test_runners import endless
 

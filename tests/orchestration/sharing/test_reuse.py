@@ -16,7 +16,9 @@ from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.plans import read_plan, write_plan
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Orders, Plan, Study, expand
+from orchestration.studies.axes import Orders
+from orchestration.studies.expansion import Plan, expand
+from orchestration.studies.study import Study
 
 
 def planned(name: str, root: Root, orders: int = 2) -> Plan:

@@ -17,7 +17,9 @@ from orchestration.sharing.keys import StageKeys
 from orchestration.sharing.saving import sharing
 from orchestration.sharing.schedule import Schedule, Start
 from orchestration.store.store import Store
-from orchestration.studies.study import Axis, Grid, Orders, Plan, Study, TaskZero, expand
+from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
+from orchestration.studies.expansion import Plan, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 
 CLASSES = ("a", "b", "c", "d")

@@ -25,7 +25,9 @@ from orchestration.sharing.certificate import certify, compare, group_id, keys_o
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.lease import Leases
 from orchestration.store.store import Store
-from orchestration.studies.study import Grid, Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.axes import Grid, Orders, TaskZero
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Role, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials

@@ -9,7 +9,7 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.sharing.keys import StageKeys
-from orchestration.studies.study import Trial
+from orchestration.studies.expansion import Trial
 
 ORDER = (("a",), ("b",), ("c",))
 

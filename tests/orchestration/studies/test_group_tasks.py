@@ -14,7 +14,8 @@ from orchestration.records.events import Event, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.watch import News
-from orchestration.studies.study import Study, expand
+from orchestration.studies.expansion import expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
 from orchestration.views.progress import Board, Running, table

@@ -12,20 +12,13 @@ import pytest
 from moleflow import profiles
 from moleflow.config import BackboneConfig
 from moleflow.errors import ConfigError, StudyError
+from orchestration.studies.axes import Grid, Orders, TaskZero
 from orchestration.studies.catalog import known_studies, load_study
+from orchestration.studies.expansion import Plan, expand, order_numbers, trials_asked
+from orchestration.studies.keys import trial_key
+from orchestration.studies.orders import sequences
 from orchestration.studies.overrides import Request, customised
-from orchestration.studies.study import (
-    Grid,
-    Orders,
-    Plan,
-    Study,
-    TaskZero,
-    expand,
-    order_numbers,
-    sequences,
-    trial_key,
-    trials_asked,
-)
+from orchestration.studies.study import Study
 
 CLASSES = ("a", "b", "c", "d")
 PRINTS = {name: f"print of {name}" for name in CLASSES}

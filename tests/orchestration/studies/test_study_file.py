@@ -7,11 +7,13 @@ import pytest
 
 from moleflow.errors import StudyError
 from orchestration.studies.catalog import load_study
-from orchestration.studies.study import Plan, Study
+from orchestration.studies.expansion import Plan
+from orchestration.studies.study import Study
 
 HEAD = """
 from moleflow import profiles
-from orchestration.studies.study import Grid, Study, TaskZero
+from orchestration.studies.axes import Grid, TaskZero
+from orchestration.studies.study import Study
 base = {"question": "q", "base": profiles.quick()}
 """
 
@@ -79,7 +81,7 @@ def test_a_study_may_define_classes_with_annotations_that_are_text(tmp_path: Pat
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("STUDY = Study(**base, sedes=(1,))", ["line 5", "Study.sedes", "did you mean seeds?"]),
+        ("STUDY = Study(**base, sedes=(1,))", ["line 6", "Study.sedes", "did you mean seeds?"]),
         ("STUDY = Study(**base, seeds=3)", ["Study.seeds", "3", "write a list"]),
         ("STUDY = Study(**base, seeds=[0.5])", ["Study.seeds.0", "0.5"]),
         ("STUDY = Study(base=profiles.quick())", ["Study.question", "is needed"]),
@@ -90,14 +92,14 @@ def test_a_study_may_define_classes_with_annotations_that_are_text(tmp_path: Pat
         ("STUDY = Study(**base, axes=[3])", ["Study.axes.0", "3"]),
         (
             'STUDY = Study(question="q", base=profiles.quick().updated({"training.epoch": 2}))',
-            ["line 5", "training.epoch", "training.epochs"],
+            ["line 6", "training.epoch", "training.epochs"],
         ),
         ("STUDY = Study(**base, seeds=range(10**12))", ["1000000000000", "at most"]),
         ('STUDIE = Study(question="q", base=profiles.quick())', ["defines no STUDY"]),
-        ("STUDY = Study(", ["line 5", "never closed"]),
-        ("import nothing_of_that_name", ["line 5", "nothing_of_that_name"]),
-        ("1 / 0", ["line 5", "ZeroDivisionError"]),
-        ("raise SystemExit", ["line 5", "SystemExit"]),
+        ("STUDY = Study(", ["line 6", "never closed"]),
+        ("import nothing_of_that_name", ["line 6", "nothing_of_that_name"]),
+        ("1 / 0", ["line 6", "ZeroDivisionError"]),
+        ("raise SystemExit", ["line 6", "SystemExit"]),
     ],
 )
 def test_a_slip_is_one_message_that_names_file_field_value_and_remedy(

@@ -20,7 +20,9 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import write_plan
 from orchestration.runners.base import describe_failure
-from orchestration.studies.study import Orders, Plan, Study, Trial, expand
+from orchestration.studies.axes import Orders
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from tests.processes import wait_for
 
 PATIENCE = 60

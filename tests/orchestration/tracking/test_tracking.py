@@ -13,7 +13,8 @@ from moleflow.errors import StudyError
 from orchestration.commands.options import tracking_uri
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
-from orchestration.studies.study import Grid, Orders, Plan, order_numbers
+from orchestration.studies.axes import Grid, Orders
+from orchestration.studies.expansion import Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.base import TrackerAway, TrackerRefused
 from orchestration.tracking.batches import TAG_LENGTH, batches

@@ -23,7 +23,9 @@ from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
 from orchestration.records.plans import write_plan
-from orchestration.studies.study import Grid, Plan, Study, expand, order_numbers
+from orchestration.studies.axes import Grid
+from orchestration.studies.expansion import Plan, expand, order_numbers
+from orchestration.studies.study import Study
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.naming import run_name

@@ -19,7 +19,9 @@ from orchestration.records.ledger import Ledger, Record
 from orchestration.sharing.certificate import certify
 from orchestration.store.lease import active
 from orchestration.store.store import Store
-from orchestration.studies.study import Orders, Study, TaskZero, Trial, expand
+from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.expansion import Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Role, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials

@@ -23,7 +23,9 @@ from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
-from orchestration.studies.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials

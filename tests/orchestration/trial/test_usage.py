@@ -10,7 +10,7 @@ import torch
 
 from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.trial import diary as diaries
 from orchestration.trial.diary import Diary
 from orchestration.trial.usage import Usage, host_memory, own_memory

@@ -8,7 +8,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
 from orchestration.records.watch import News
 from orchestration.runners.base import describe_failure
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
 from orchestration.views.progress import table

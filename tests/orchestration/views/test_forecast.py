@@ -6,7 +6,7 @@ from orchestration.records.events import Event, EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.watch import News
 from orchestration.sharing.certificate import group_id, keys_of
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
 from orchestration.views.running import Running

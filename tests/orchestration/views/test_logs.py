@@ -20,7 +20,7 @@ from orchestration.records.worker import announce
 from orchestration.runners.base import describe_failure
 from orchestration.runners.inline import InlineRunner
 from orchestration.sharing.schedule import Schedule
-from orchestration.studies.study import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from orchestration.views.logs import event_lines, find_trial, follow, head
 

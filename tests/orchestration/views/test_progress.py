@@ -10,7 +10,7 @@ from moleflow.data.sequences import task_name
 from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
-from orchestration.studies.study import Plan
+from orchestration.studies.expansion import Plan
 from orchestration.views import progress as shown
 from orchestration.views.display import duration, summary
 from orchestration.views.progress import LiveProgress, PlainProgress, progress

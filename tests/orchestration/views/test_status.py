@@ -18,7 +18,9 @@ from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSour
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.certificate import Certificate, group_id, write
 from orchestration.store.lease import Leases
-from orchestration.studies.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.views import status
 from orchestration.views.outline import outline, read_outline
 from orchestration.views.status import standing, status_table

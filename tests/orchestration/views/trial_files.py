@@ -7,7 +7,9 @@ from orchestration.records.events import EventLog
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSource
 from orchestration.runners.base import describe_failure
-from orchestration.studies.study import Orders, Plan, Study, TaskZero, Trial, expand
+from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.study import Study
 from orchestration.studies.terms import Role
 
 
