@@ -126,6 +126,13 @@ def test_sections_that_the_code_cites_are_there() -> None:
     assert not [(name, section) for name, section in cited if section not in numbers]
 
 
+def test_parts_of_the_design_that_the_code_cites_are_there() -> None:
+    parts = [heading.lower() for heading in headings("docs/design.md")]
+    cited = [(n, p) for n, c in sources() for p in re.findall(r"docs/design\.md: ([\w ]+)\)", c)]
+    assert len(cited) >= 3
+    assert not [(name, part) for name, part in cited if part not in parts]
+
+
 def test_the_code_cites_no_document_that_is_not_here() -> None:
     here = Path(__file__).name
     wrong = re.compile(r"\b(?:METHOD|DESIGN)\b|\(00\d[,:)]|(?<![.\d])00[0-4](?:'s|, \d)")
