@@ -3,8 +3,40 @@
 Knows nothing of ledgers or pages. Values are fractions of 1 unless said otherwise; more is better.
 """
 
+from reports.statistics.aggregates import (
+    Aggregate,
+    Profile,
+    interquartile_mean,
+    mean,
+    performance_profile,
+    probability_of_improvement,
+    seed_bootstrap,
+    stratified_bootstrap,
+)
 from reports.statistics.contrasts import ALPHA, Contrast, Verdict, adjusted, contrast, holm
+from reports.statistics.doubt import Doubt, doubt
+from reports.statistics.images import (
+    Auroc,
+    Resampled,
+    auroc,
+    bootstrap_covariance,
+    bootstrap_images,
+    delong_covariance,
+    image_counts,
+    newcombe,
+    paired,
+    weighted_ap,
+    weighted_auroc,
+)
+from reports.statistics.pixels import (
+    PixelCounts,
+    pixel_counts,
+    weighted_aupro,
+    weighted_pixel_ap,
+    weighted_pixel_auroc,
+)
 from reports.statistics.planning import POWER
+from reports.statistics.ranks import Ranks, friedman
 from reports.statistics.shares import Component, Decomposition, Observation, decompose
 from reports.statistics.spreads import Disparity, Spread, order_disparity, spread
 from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL, Summary, summarise
@@ -14,19 +46,47 @@ __all__ = [
     "NOISE",
     "POWER",
     "SEEDS_FOR_INTERVAL",
+    "Aggregate",
+    "Auroc",
     "Component",
     "Contrast",
     "Decomposition",
     "Disparity",
+    "Doubt",
     "Observation",
+    "PixelCounts",
+    "Profile",
+    "Ranks",
+    "Resampled",
     "Spread",
     "Summary",
     "Verdict",
     "adjusted",
+    "auroc",
+    "bootstrap_covariance",
+    "bootstrap_images",
     "contrast",
     "decompose",
+    "delong_covariance",
+    "doubt",
+    "friedman",
     "holm",
+    "image_counts",
+    "interquartile_mean",
+    "mean",
+    "newcombe",
     "order_disparity",
+    "paired",
+    "performance_profile",
+    "pixel_counts",
+    "probability_of_improvement",
+    "seed_bootstrap",
     "spread",
+    "stratified_bootstrap",
     "summarise",
+    "weighted_ap",
+    "weighted_aupro",
+    "weighted_auroc",
+    "weighted_pixel_ap",
+    "weighted_pixel_auroc",
 ]

@@ -1,0 +1,85 @@
+"""Seeds and test images, two sources of doubt, together for the mean over classes.
+
+S seeds, C classes.
+"""
+# pyright: reportMissingTypeStubs=false
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from reports.statistics.checks import Numbers, numbers
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Of a mean over classes and seeds."""
+
+    mean: float
+    seeds: float | None
+    """Variance of the mean from the choice of seeds; None for one seed."""
+    images: float
+    """Variance of the mean from the choice of test images, which all seeds share: no further seed
+    takes it away."""
+    images_negative: bool
+    """The estimate of `images` was negative, within its own doubt, and was taken for 0."""
+    interval: tuple[float, float]
+    """95 %, for other seeds and other images of the same classes; for one seed, of that seed."""
+    df: float
+    """Of the interval's t-distribution (Satterthwaite)."""
+
+
+def doubt(
+    values: Numbers, covariances: Sequence[Float[np.ndarray, "s s"]], images: Sequence[int]
+) -> Doubt:
+    """Both sources for a mean over classes, or for a difference of two such means.
+
+    The model: value of seed s and class c = m_c + a_s + b_sc + e_c + f_sc. The test images of a
+    class are drawn once; e_c is what they do to all seeds alike, f_sc what they do to one seed, and
+    a_s, b_sc are the seed's. Classes are fixed: the mean is of these classes. Then
+
+        variance of the mean = variance of the seeds' means / S + Σ_c Var(e_c) / C²,
+
+    the first with a, b and f in it. Var(e_c) is the mean covariance over images between seeds (off
+    the diagonal); with one seed it is that seed's variance, with f in it.
+
+    Args:
+        values: [S, C].
+        covariances: per class, of the S seeds' values over samples of images: `delong_covariance`,
+            `bootstrap_covariance`, or `paired` of one of them for differences.
+        images: per class, the number of images of its smaller kind.
+
+    Raises:
+        ValueError: shapes do not fit, or a value is not finite.
+    """
+    table = numbers(values, "values", 2)
+    s, c = table.shape
+    if not len(covariances) == len(images) == c or any(v.shape != (s, s) for v in covariances):
+        raise ValueError(
+            f"values are of {s} seeds and {c} classes; give a {s} × {s} covariance each"
+        )
+    shared = [_shared(v) / c**2 for v in covariances]
+    raw = math.fsum(shared)
+    from_images = max(0.0, raw)
+    means = table.mean(axis=1)
+    from_seeds = float(means.var(ddof=1)) / s if s > 1 else None
+    parts = [(part, size - 1) for part, size in zip(shared, images, strict=True)]
+    if from_seeds is not None:
+        parts.append((from_seeds, s - 1))
+    total = from_images + (from_seeds or 0.0)
+    below = math.fsum(part * part / max(1, df) for part, df in parts)
+    df = max(1.0, total * total / below) if below > 0 else math.inf
+    half = float(special.stdtrit(min(df, 1e6), 0.975)) * math.sqrt(total)
+    mean = float(table.mean())
+    return Doubt(mean, from_seeds, from_images, raw < 0, (mean - half, mean + half), df)
+
+
+def _shared(covariance: Float[np.ndarray, "s s"]) -> float:
+    s = len(covariance)
+    if s == 1:
+        return float(covariance[0, 0])
+    return float(covariance.sum() - np.trace(covariance)) / (s * (s - 1))
