@@ -1,7 +1,5 @@
 """`studies/<study>/study.json`: what was asked, resolved; written by a driver, read by all."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import ValidationError
 
 from moleflow.errors import StoreError, StudyError
@@ -11,9 +9,6 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.studies.expansion import Plan
 from orchestration.studies.study import check_name
-
-if TYPE_CHECKING:
-    pass
 
 
 def read_plan(name: str, root: Root) -> Plan:

@@ -4,14 +4,10 @@ import difflib
 import importlib
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from moleflow.errors import StudyError
 from orchestration.studies.study import Study, check_name
 from orchestration.studies.study_file import study_in
-
-if TYPE_CHECKING:
-    pass
 
 
 def known_studies() -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -11,10 +11,6 @@ from moleflow.profiles import profile
 from moleflow.settings import Settings
 from orchestration.studies.axes import Axis, ClassName, Grid, Orders, TaskZero
 from orchestration.studies.study import Study
-
-if TYPE_CHECKING:
-    pass
-
 
 MOST_COUNT = 1_000_000
 """Of orders or seeds."""
