@@ -1,7 +1,7 @@
 """The command line: each command is in `commands/`, and imported when it is asked for.
 
-The environment is read and set in these files and nowhere below, but for the variables by which Ray
-is told where its token is (`runners/cluster.py`).
+The environment is read in these files and set here and in `driver/drive.py`, and nowhere else, but
+for the variables by which Ray is told where its token is (`cluster/joining.py`).
 """
 
 import os

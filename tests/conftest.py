@@ -49,7 +49,7 @@ def real_data() -> Path:
     return Path(named)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> Config:
     """Every part of the method, as small as it goes."""
     return profiles.main().updated(

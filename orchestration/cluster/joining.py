@@ -145,7 +145,11 @@ def _token_of(scratch: Scratch) -> Generator[None]:
 
 def _start(scratch: Scratch, resources: Resources) -> None:
     open_to_others = ray_constants.ENABLE_RAY_CLUSTER or not is_token_auth_enabled()
-    assert not open_to_others, "Ray was imported before `quiet_environment` was set"
+    if open_to_others:
+        raise StudyError(
+            "Ray was imported before this study could say that nobody else may use its cluster; "
+            "call run before `import ray`, or name a cluster that runs with address"
+        )
     # Workers of this machine import what the driver imports, from where it lies.
     places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(place for place in places if place)

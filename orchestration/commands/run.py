@@ -1,8 +1,6 @@
 """`moleflow run`: from what is asked at the command line to a finished study."""
 
-import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +10,6 @@ from rich.markup import escape
 
 from moleflow.profiles import PROFILES
 from moleflow.settings import parse
-from orchestration.cluster.environment import quiet_environment as worker_environment
-from orchestration.cluster.proxies import without_proxies_here
 from orchestration.commands.consoles import err, out
 from orchestration.commands.last_net import PIPE_CLOSED
 from orchestration.commands.options import (
@@ -25,33 +21,23 @@ from orchestration.commands.options import (
     read_settings,
     tracking_uri,
 )
-from orchestration.commands.report import write_report
-from orchestration.driver import adoption
-from orchestration.driver.driving import driving
-from orchestration.driver.holdings import holdings
-from orchestration.driver.misfits import set_misfits_aside
-from orchestration.driver.planning import MOST_TRIALS, Planning
-from orchestration.driver.preflight import check_precision, checking_beside, checking_here
-from orchestration.driver.retry import check_retry, retry
-from orchestration.driver.session import Session, check_runner, new_runner
+from orchestration.driver.drive import Choices, Question, drive
+from orchestration.driver.planning import MOST_TRIALS
+from orchestration.driver.session import Session
 from orchestration.hiding import HIDDEN, safe_command
 from orchestration.records.layout import Root
 from orchestration.records.revision import git_revision
-from orchestration.sharing.saving import sharing
-from orchestration.sharing.schedule import Schedule
-from orchestration.store.address import check_protocol
+from orchestration.store.address import absolute_store
 from orchestration.studies.catalog import load_study
-from orchestration.studies.expansion import Plan
 from orchestration.studies.overrides import Request, customised
 from orchestration.studies.terms import Resources, Terms
-from orchestration.tracking.base import quiet_environment as tracking_environment
 
 FINISHED, SOME_FAILED = 0, 1
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Asked:
+class Changes:
     """What is changed of the study."""
 
     data: Annotated[str | None, Parameter(help="Folder of the classes; see `data check`.")] = None
@@ -125,7 +111,7 @@ class Machines:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Keeping:
+class Storage:
     """Where results live, and what is taken from them."""
 
     root: RootOption = Path("runs")
@@ -148,77 +134,44 @@ class Keeping:
 def run(
     study: Annotated[str, Parameter(help="Name of a study, or path of a .py file with STUDY.")],
     *,
-    asked: Asked = Asked(),
+    changes: Changes = Changes(),
     machines: Machines = Machines(),
-    keeping: Keeping = Keeping(),
+    storage: Storage = Storage(),
 ) -> int:
     """Run a study: plan it, run every trial that has no record yet, track and report it."""
     out.outlive()  # a study of days does not end because nobody reads its log any more
     name, found = load_study(study)
-    request, place, terms = asked.request(), Root.at(keeping.root), _terms(machines, keeping)
-    check_retry(keeping.retry)
-    os.environ.update(tracking_environment() | worker_environment(terms.resources))
-    os.environ.update(without_proxies_here(os.environ))
-    session = Session(place, tracking_uri(keeping.mlflow_uri), out, err)
-    check_runner(machines.runner)
-    wanted = customised(found, request)
-    place.claim()
+    request, place, terms = changes.request(), Root.at(storage.root), _terms(machines, storage)
+    session = Session(place, tracking_uri(storage.mlflow_uri), out, err, _command_line())
+    question = Question(
+        name=name,
+        study=customised(found, request),
+        data=request.data,
+        source=str(Path(study).resolve()) if study.endswith(".py") else "",
+    )
     try:
-        with driving(name, place, _command_line(), session.warn):
-            planning = Planning(
-                name,
-                wanted,
-                request,
-                place,
-                _say,
-                source=str(Path(study).resolve()) if study.endswith(".py") else "",
-                most=asked.most_trials,
-            )
-            check_precision(planning.configs, terms.resources)
-            checking = checking_here if machines.runner == "inline" else checking_beside
-            with checking(planning.configs, place) as check:
-                # Ray and MLflow are imported while another process looks at the backbones.
-                runner = new_runner(machines.runner, place, terms, session.warn)
-                tracker = session.tracker()
-                plan = planning.finish(check)
-            set_misfits_aside(place.study(name), session.warn)
-            schedule = _prepared(plan, place, keeping, terms, session.warn)
-            finished = session.run(plan, runner, schedule, tracker)
+        finished = drive(question, session, terms, _choices(changes, machines, storage))
     except KeyboardInterrupt:
         err.print(f"interrupted; resume with: {escape(_command_line())}{_hidden()}")
         raise
-    write_report(name, place)
-    session.keep_report(plan, tracker)
-    out.print(f"MLflow    {escape(session.ui_command())}")
     if out.lost:
         return PIPE_CLOSED
     return FINISHED if finished else SOME_FAILED
 
 
-def _prepared(
-    plan: Plan, place: Root, keeping: Keeping, terms: Terms, warn: Callable[[str], None]
-) -> Schedule:
-    """What is left to run, after what other studies know and what is to be run again."""
-    folder = place.study(plan.name)
-    again = retry(plan, folder, keeping.retry)
-    if again:
-        out.print(f"{len(again)} trials that {' or '.join(keeping.retry)} run again")
-    if keeping.sharing:
-        adopted = adoption.adopt(plan, place, warn)
-        if adopted:
-            out.print(f"{len(adopted)} trials were finished by other studies of this root")
-    schedule = Schedule(plan, folder, sharing=keeping.sharing)
-    if keeping.sharing:
-        left = {trial.key for trial in schedule.left}
-        done = {trial.key for trial in plan.trials} - left
-        held = holdings(place, terms)
-        said = sharing(schedule.keys, done, schedule.certificates, held).sentence
-        if said:
-            out.print(said)
-    return schedule
+def _choices(changes: Changes, machines: Machines, storage: Storage) -> Choices:
+    return parse(
+        Choices,
+        {
+            "runner": machines.runner,
+            "sharing": storage.sharing,
+            "retry": storage.retry,
+            "most_trials": changes.most_trials,
+        },
+    )
 
 
-def _terms(machines: Machines, keeping: Keeping) -> Terms:
+def _terms(machines: Machines, storage: Storage) -> Terms:
     """Raises:
     ConfigError: a number does not fit.
     """
@@ -226,25 +179,11 @@ def _terms(machines: Machines, keeping: Keeping) -> Terms:
         Terms,
         {
             "resources": {name: getattr(machines, name) for name in Resources.model_fields},
-            "verify": keeping.verify_sharing,
-            "store": absolute_store(keeping.store),
+            "verify": storage.verify_sharing,
+            "store": absolute_store(storage.store),
             "revision": git_revision(),
         },
     )
-
-
-def absolute_store(store: str | None) -> str | None:
-    """Trials run in other folders, so a relative path would point elsewhere there."""
-    if store is None:
-        return None
-    if "://" in store:
-        check_protocol(store)
-        return store
-    return str(Path(store).expanduser().resolve())
-
-
-def _say(text: str) -> None:
-    out.print(escape(text))
 
 
 def _command_line() -> str:

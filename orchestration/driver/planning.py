@@ -14,7 +14,6 @@ from orchestration.records.plans import plan_of, write_plan
 from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, grid_points, trials_asked
 from orchestration.studies.orders import sequences
-from orchestration.studies.overrides import Request
 from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Planning:
         self,
         name: str,
         study: Study,
-        request: Request,
+        data: str | None,
         root: Root,
         say: Say,
         *,
@@ -44,6 +43,7 @@ class Planning:
         """Refuse what needs no look into a picture.
 
         Args:
+            data: folder of the classes; None where the study makes its own pictures.
             source: the study's file; empty for one that comes with the package.
             most: trials that the study may have.
 
@@ -57,7 +57,7 @@ class Planning:
         check_source(root.study(name), source)
         self._name, self._study, self._root, self._say = name, study, root, say
         self._source = source
-        self._data_root = _data_root(study, request, root, say)
+        self._data_root = _data_root(study, data, root, say)
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
         asked = trials_asked(study, names)
@@ -147,9 +147,9 @@ def _told(found: "Checked", name: str, crops: bool, say: Say) -> str:
     return found.fingerprint
 
 
-def _data_root(study: Study, request: Request, root: Root, say: Say) -> Path:
-    if request.data is not None:
-        return Path(request.data).expanduser().resolve()
+def _data_root(study: Study, data: str | None, root: Root, say: Say) -> Path:
+    if data is not None:
+        return Path(data).expanduser().resolve()
     if study.data == "synthetic":
         from moleflow.data.synthetic import make_synthetic  # scipy takes longer than the rest
 

@@ -31,13 +31,19 @@ RUNNERS = {
 
 
 class Session:
-    """What the commands of the command line do with a study in a root folder.
+    """A root folder, a tracking store, and who is told: where a study is driven.
 
     Ray and MLflow are imported when they are used: `status` and `report` need neither.
     """
 
-    def __init__(self, root: Root, mlflow_uri: str | None, out: Console, err: Console):
-        self._root = root
+    def __init__(
+        self, root: Root, mlflow_uri: str | None, out: Console, err: Console, command: str
+    ):
+        """Args:
+        command: what drives the study, for others to read (without secrets).
+        """
+        self.root = root
+        self.command = command
         self._uri = mlflow_uri
         self._out = out
         self._err = err
@@ -51,11 +57,11 @@ class Session:
         """
         from orchestration.tracking.mlflow import MlflowTracker
 
-        return MlflowTracker(self._root, self._uri)
+        return MlflowTracker(self.root, self._uri)
 
     def run(self, plan: Plan, runner: Runner, schedule: Schedule, tracker: Tracker) -> bool:
         """Run what the schedule holds; returns whether every trial of the plan has finished."""
-        folder = self._root.study(plan.name)
+        folder = self.root.study(plan.name)
         if len(schedule.left) < len(plan.trials):
             known = len(plan.trials) - len(schedule.left)
             self._out.print(f"{known} of {len(plan.trials)} trials are in the ledger already")
@@ -80,11 +86,14 @@ class Session:
 
     def keep_report(self, plan: Plan, tracker: Tracker) -> None:
         """Put the study's report and table of results beside its run in the tracking store."""
-        keep_report(plan, self._root.study(plan.name), tracker, self.warn)
+        keep_report(plan, self.root.study(plan.name), tracker, self.warn)
 
     def ui_command(self) -> str:
         """The command that shows the tracked runs."""
-        return address.ui_command(self._uri, self._root)
+        return address.ui_command(self._uri, self.root)
+
+    def say(self, text: str) -> None:
+        self._out.print(escape(text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Something that does not end the study; told once, whoever finds it."""

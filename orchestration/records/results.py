@@ -18,6 +18,7 @@ from moleflow.errors import StoreError
 from moleflow.files import put_in_place
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
+from orchestration.studies.keys import digest
 
 BEFORE = {"study": "string", "trial": "string", "status": "string"}
 AFTER = {
@@ -33,6 +34,8 @@ AFTER = {
     "value": "float64",
 }
 """Columns before and after the axes, with their types. Fractions of 1, never percent."""
+LEDGER = b"moleflow.ledger"
+"""In the table's file: the state of the ledger that it was made of."""
 CHUNK = 50
 """Records in memory at a time; one of 15 tasks takes some 3 MB."""
 
@@ -63,9 +66,10 @@ def write(folder: StudyFolder) -> Path:
     # Of drivers that were killed while they wrote; only one drives a study at a time.
     for left in target.parent.glob(f".{target.name}.*"):
         left.unlink(missing_ok=True)
-    briefs = map(ledger.read_brief, ledger.keys())
-    axes = sorted({axis for brief in briefs if brief is not None for axis in brief.axes})
+    briefs = _briefs(ledger)
+    axes = _axes(briefs)
     schema = pa.Schema.from_pandas(tabulate((), axes), preserve_index=False)
+    schema = schema.with_metadata({**(schema.metadata or {}), LEDGER: _state(briefs)})
     records = ledger.records()
     try:
         with pq.ParquetWriter(aside, schema) as writer:
@@ -96,6 +100,39 @@ def read(folder: StudyFolder) -> pd.DataFrame:
         return pd.read_parquet(folder.results, engine="pyarrow")
     except (OSError, ValueError) as error:
         raise StoreError(f"{folder.results}: not a results table ({error}); {remedy}") from None
+
+
+def current(folder: StudyFolder) -> pd.DataFrame:
+    """The table of the ledger as it is now: the one that was written, where it is that, else made
+    from the records. Nothing is written.
+
+    Raises:
+        StoreError: a record, or the table, is damaged.
+    """
+    ledger = Ledger(folder)
+    briefs = _briefs(ledger)
+    if folder.results.exists():
+        try:
+            metadata = pq.read_schema(folder.results).metadata or {}
+        except (OSError, pa.ArrowInvalid):  # it is derived
+            metadata = {}
+        if metadata.get(LEDGER) == _state(briefs):
+            return read(folder)
+    return tabulate(ledger.records(), _axes(briefs))
+
+
+def _briefs(ledger: Ledger) -> list[Record]:
+    found = map(ledger.read_brief, ledger.keys())
+    return [brief for brief in found if brief is not None]
+
+
+def _axes(briefs: Iterable[Record]) -> list[str]:
+    return sorted({axis for brief in briefs for axis in brief.axes})
+
+
+def _state(briefs: Iterable[Record]) -> bytes:
+    """Tells a ledger from what it was before."""
+    return digest([[brief.key, brief.status, brief.ended] for brief in briefs]).encode()
 
 
 def _lines(record: Record, axes: Sequence[str]) -> Iterable[tuple[object, ...]]:

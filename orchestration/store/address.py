@@ -3,6 +3,7 @@
 # fsspec comes without type stubs.
 # pyright: reportMissingTypeStubs=false
 
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from moleflow.errors import StoreError
@@ -46,3 +47,18 @@ def check_protocol(uri: str) -> None:
             f"--store {safe_uri(uri)}: no protocol {scheme!r}; write a folder, or e.g. "
             "s3://bucket/prefix"
         )
+
+
+def absolute_store(store: str | None) -> str | None:
+    """A store as trials name it: they run in other folders, where a relative path would point
+    elsewhere.
+
+    Raises:
+        StoreError: as `check_protocol`.
+    """
+    if store is None:
+        return None
+    if "://" in store:
+        check_protocol(store)
+        return store
+    return str(Path(store).expanduser().resolve())

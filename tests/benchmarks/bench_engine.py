@@ -250,7 +250,7 @@ def drive(plan: Plan, root: Root, function: base.TrialFunction, terms: Terms) ->
             super().run(plan, schedule, function)
 
     silent = Console(file=open("/dev/null", "w"))  # noqa: SIM115, PTH123 - for this process's life
-    session = Session(root, None, silent, Console(stderr=True))
+    session = Session(root, None, silent, Console(stderr=True), "bench")
     schedule = Schedule(plan, root.study(plan.name))
     if not session.run(plan, Bench(root, terms), schedule, session.tracker()):
         raise AssertionError("a trial did not finish")

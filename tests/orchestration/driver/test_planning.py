@@ -76,8 +76,8 @@ def test_a_slip_of_many_trials_is_refused_and_says_how_many(root: Root, data: st
     request = Request(data=data)
     many = STUDY.model_copy(update={"seeds": tuple(range(6000))})
     with pytest.raises(StudyError, match=r"12000 trials.*--most-trials 12000"):
-        Planning("mine", many, request, root, print)
-    Planning("mine", many, request, root, print, most=12000)
+        Planning("mine", many, request.data, root, print)
+    Planning("mine", many, request.data, root, print, most=12000)
 
 
 def test_a_report_that_is_not_there_is_refused_before_any_trial() -> None:

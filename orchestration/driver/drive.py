@@ -1,0 +1,129 @@
+"""From a study to its finished trials, results and report: what `moleflow run` and `run` do."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from moleflow.settings import Settings
+from orchestration.cluster.environment import quiet_environment as worker_environment
+from orchestration.cluster.proxies import without_proxies_here
+from orchestration.driver import adoption
+from orchestration.driver.driving import driving
+from orchestration.driver.holdings import holdings
+from orchestration.driver.misfits import set_misfits_aside
+from orchestration.driver.planning import MOST_TRIALS, Planning
+from orchestration.driver.preflight import check_precision, checking_beside, checking_here
+from orchestration.driver.reporting import write_report
+from orchestration.driver.retry import check_retry, retry
+from orchestration.driver.session import Session, check_runner, new_runner
+from orchestration.sharing.saving import sharing
+from orchestration.sharing.schedule import Schedule
+from orchestration.studies.expansion import Plan
+from orchestration.studies.study import Study
+from orchestration.studies.terms import Resources, Terms
+from orchestration.tracking.base import quiet_environment as tracking_environment
+
+
+@dataclass(frozen=True)
+class Question:
+    """A study as it is to be driven: its name in the root folder, and where its pictures are."""
+
+    name: str
+    study: Study
+    data: str | None = None
+    """Folder of the classes; None for a study that makes its own pictures."""
+    source: str = ""
+    """The study's file; empty for one that comes with the package, or from Python."""
+
+
+class Choices(Settings):
+    """How trials are started; none of it moves a number."""
+
+    runner: str = "ray_tune"
+    sharing: bool = True
+    """Whether trials take trained stages from each other."""
+    retry: tuple[str, ...] = ()
+    """Trials of these statuses run again: failed, diverged."""
+    most_trials: Annotated[int, Field(ge=1)] = MOST_TRIALS
+
+
+def drive(question: Question, session: Session, terms: Terms, choices: Choices) -> bool:
+    """Plan a study, run every trial that has no record yet, track and report it.
+
+    Returns:
+        Whether every trial of the plan has finished.
+
+    Raises:
+        MoleflowError: what was asked cannot work; before anything was started.
+        KeyboardInterrupt: interrupted; the same call resumes.
+    """
+    check_retry(choices.retry)
+    check_runner(choices.runner)
+    root, name = session.root, question.name
+    root.claim()
+    with _environment(terms.resources):
+        with driving(name, root, session.command, session.warn):
+            planning = Planning(
+                name,
+                question.study,
+                question.data,
+                root,
+                session.say,
+                source=question.source,
+                most=choices.most_trials,
+            )
+            check_precision(planning.configs, terms.resources)
+            checking = checking_here if choices.runner == "inline" else checking_beside
+            with checking(planning.configs, root) as check:
+                # Ray and MLflow are imported while another process looks at the backbones.
+                runner = new_runner(choices.runner, root, terms, session.warn)
+                tracker = session.tracker()
+                plan = planning.finish(check)
+            set_misfits_aside(root.study(name), session.warn)
+            schedule = _scheduled(plan, session, terms, choices)
+            finished = session.run(plan, runner, schedule, tracker)
+        written = write_report(name, root)
+        session.say(written.headline)
+        session.say(f"report    {written.html}")
+        session.keep_report(plan, tracker)
+        session.say(f"MLflow    {session.ui_command()}")
+    return finished
+
+
+def _scheduled(plan: Plan, session: Session, terms: Terms, choices: Choices) -> Schedule:
+    """What is left to run, after what other studies know and what is to be run again."""
+    root, folder = session.root, session.root.study(plan.name)
+    again = retry(plan, folder, choices.retry)
+    if again:
+        session.say(f"{len(again)} trials that {' or '.join(choices.retry)} run again")
+    if choices.sharing:
+        adopted = adoption.adopt(plan, root, session.warn)
+        if adopted:
+            session.say(f"{len(adopted)} trials were finished by other studies of this root")
+    schedule = Schedule(plan, folder, sharing=choices.sharing)
+    if choices.sharing:
+        left = {trial.key for trial in schedule.left}
+        done = {trial.key for trial in plan.trials} - left
+        held = holdings(root, terms)
+        said = sharing(schedule.keys, done, schedule.certificates, held).sentence
+        if said:
+            session.say(said)
+    return schedule
+
+
+@contextmanager
+def _environment(resources: Resources) -> Generator[None]:
+    """What Ray, MLflow and every process that is started must find; as before afterwards."""
+    before = dict(os.environ)
+    os.environ.update(tracking_environment() | worker_environment(resources))
+    os.environ.update(without_proxies_here(os.environ))
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
