@@ -72,6 +72,10 @@ COMMANDS = {
         "orchestration.commands.analysis:analyse",
         "Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area.",
     ),
+    "audit": (
+        "orchestration.commands.audit:audit",
+        "Recompute statistical claims from what is printed, and say which cannot be true.",
+    ),
     "data": ("orchestration.commands.data:app", "Look into data sets."),
     "store": (
         "orchestration.commands.store:app",
