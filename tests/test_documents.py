@@ -5,6 +5,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -12,6 +13,10 @@ from pydantic import BaseModel
 from moleflow import profiles
 from moleflow.config import FilmConfig, LoraConfig, MultiscaleConfig, WhiteningConfig
 from moleflow.model import MoLEFlow
+from orchestration.studies.axes import Axis
+from orchestration.studies.orders import sequences
+from orchestration.studies.study import Study
+from orchestration.studies.study_file import study_in
 
 TOP = Path(__file__).resolve().parent.parent
 FOLDERS = (
@@ -193,3 +198,29 @@ def test_parameters_of_a_profile_are_those_of_the_document(
     parts = [counts[part] for part in ("lora", "task_bias", "adapter", "dia")]
     found = [int(cell.strip("*").replace(",", "")) for cell in cells("10", f"`{profile}`")]
     assert found == [*parts, sum(counts.values()), base]
+
+
+def studies_of(document: str) -> list[str]:
+    """Python in its fences that defines a study."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", (TOP / document).read_text(), re.M | re.DOTALL)
+    return [block for block in blocks if "STUDY = " in block]
+
+
+def test_studies_that_the_document_shows_can_be_asked(tmp_path: Path) -> None:
+    found = studies_of("docs/studies.md")
+    assert found
+    for code in found:
+        (tmp_path / "shown.py").write_text(code)
+        study = study_in(tmp_path / "shown.py")
+        assert sequences(study, ("a", "b", "c", "d"))
+
+
+def test_fields_of_studies_and_axes_are_explained() -> None:
+    rows = [line for line in text_of("docs/studies.md").splitlines() if line.startswith("|")]
+    first = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert first >= set(Study.model_fields)
+    axes = {kind.__name__: kind for kind in get_args(get_args(Axis)[0])}
+    assert first >= set(axes)
+    for name, kind in axes.items():
+        row = next(row for row in rows if row.startswith(f"| `{name}`"))
+        assert set(re.findall(r"`(\w+)`", row)) >= set(kind.model_fields) - {"kind"}, name
