@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
 from orchestration.records.ledger import Record
+from orchestration.sharing.roles import order_free, trained
 from reports.evidence import Setting
 from reports.performance import file_name
 from reports.tables import Table, Value, table
@@ -87,7 +88,7 @@ class Invariance:
 def compare(records: Sequence[Record]) -> Invariance:
     """Compare the recorded SHA-256 of finished trials with different orders."""
     groups: dict[tuple[str, ...], list[Record]] = {}
-    free = [record for record in records if _order_free(record)]
+    free = [record for record in records if order_free(record.config)]
     for record in free:
         groups.setdefault(_shared(record), []).append(record)
     compared = [group for group in groups.values() if len({r.order for r in group}) > 1]
@@ -112,11 +113,6 @@ def compare(records: Sequence[Record]) -> Invariance:
     return Invariance(comparisons, len(compared), most, tuple(mismatches), by_design, derived)
 
 
-def _order_free(record: Record) -> bool:
-    """Whether a bank may depend on task 0, seed and config alone."""
-    return record.config.freeze_base and record.config.seeding == "by_class"
-
-
 def _comparable(one: Record, other: Record) -> list[str]:
     """What both recorded; not scores of a class that they learned in different tasks."""
     task_of, other_task_of = (
@@ -136,10 +132,8 @@ def _maker(record: Record, name: str) -> str:
     kind, _, what = name.partition(" ")
     task = next((t for t in record.sequence if what in t), None) if kind == "scores" else None
     wanted = task_name(task) if task else what or record.task0
-    for stage in (f"base {wanted}", f"adapter {wanted}"):
-        if stage in record.stages:
-            return record.stages[stage].trial
-    return record.key
+    source = trained(record).get(wanted)
+    return record.key if source is None else source.trial
 
 
 def _shared(record: Record) -> tuple[str, ...]:

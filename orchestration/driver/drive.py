@@ -106,10 +106,8 @@ def _scheduled(plan: Plan, session: Session, terms: Terms, choices: Choices) -> 
             session.say(f"{len(adopted)} trials were finished by other studies of this root")
     schedule = Schedule(plan, folder, sharing=choices.sharing)
     if choices.sharing:
-        left = {trial.key for trial in schedule.left}
-        done = {trial.key for trial in plan.trials} - left
         held = holdings(root, terms)
-        said = sharing(schedule.keys, done, schedule.certificates, held).sentence
+        said = sharing(schedule.keys, schedule.outlook(), held).sentence
         if said:
             session.say(said)
     return schedule

@@ -8,8 +8,6 @@ bit, the other orders are derived: they take the trained stages, and only route 
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 from pydantic import Field
 
@@ -17,40 +15,9 @@ from moleflow.data.sequences import Sequence as TaskSequence
 from moleflow.settings import Settings
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
-from orchestration.records.ledger import Record, StageSource
-from orchestration.sharing.keys import task_keys
-from orchestration.studies.expansion import Plan, Trial
+from orchestration.records.ledger import Record
+from orchestration.sharing.roles import trained
 from orchestration.studies.keys import digest
-
-TRAINED = ("base", "adapter")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Trials that train the same stages, in one or more orders."""
-
-    id: str
-    trials: tuple[Trial, ...]
-
-    @cached_property
-    def orders(self) -> tuple[TaskSequence, ...]:
-        """In the plan's order, each once."""
-        return tuple(dict.fromkeys(trial.sequence for trial in self.trials))
-
-    @property
-    def several(self) -> bool:
-        """Whether there are orders to compare."""
-        return len(self.orders) > 1
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What each trial of a plan trains, and with which other trials it may be compared."""
-
-    tasks: Mapping[str, tuple[str, ...]]
-    """By trial, the keys of its tasks."""
-    groups: Mapping[str, Group]
-    """By trial, its group."""
 
 
 class Certificate(Settings):
@@ -73,25 +40,6 @@ class Certificate(Settings):
     @property
     def mismatches(self) -> list[str]:
         return [name for name, (one, other) in self.hashes.items() if one != other]
-
-
-def group_id(trial: Trial) -> str:
-    """Same for trials that train the same stages, in whatever order and on whatever machine."""
-    return _group_id(task_keys(trial))
-
-
-def _group_id(tasks: Iterable[str]) -> str:
-    return digest(sorted(tasks))
-
-
-def keys_of(plan: Plan) -> Keys:
-    """Takes a millisecond per trial."""
-    tasks = {trial.key: task_keys(trial) for trial in plan.trials}
-    members: dict[str, list[Trial]] = {}
-    for trial in plan.trials:
-        members.setdefault(_group_id(tasks[trial.key]), []).append(trial)
-    groups = [Group(name, tuple(trials)) for name, trials in members.items()]
-    return Keys(tasks, {trial.key: group for group in groups for trial in group.trials})
 
 
 def certify(group: str, records: Sequence[Record]) -> list[Certificate]:
@@ -146,13 +94,10 @@ def compare(group: str, one: Record, other: Record) -> Certificate | None:
     )
 
 
-def trained(record: Record) -> Mapping[str, StageSource]:
-    """By task, where its training comes from."""
-    return {
-        name.split(" ", 1)[1]: source
-        for name, source in record.stages.items()
-        if source.kind in TRAINED
-    }
+def verdicts(found: Mapping[str, Iterable[Certificate]]) -> dict[str, bool]:
+    """By group that was compared: whether its orders are exchangeable on some kind of machine."""
+    compared = {group: [one.holds for one in ones] for group, ones in found.items()}
+    return {group: any(holds) for group, holds in compared.items() if holds}
 
 
 def write(certificate: Certificate, folder: StudyFolder) -> None:

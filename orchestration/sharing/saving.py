@@ -1,10 +1,11 @@
 """How much of a plan is trained, and how much shared or stored, known before anything runs."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from orchestration.sharing.certificate import Certificate, Group, Keys
+from orchestration.sharing.groups import Keys
+from orchestration.sharing.roles import Part, apart
 from orchestration.studies.expansion import Trial
 
 Held: TypeAlias = Callable[[Trial, str], frozenset[str]]
@@ -53,54 +54,22 @@ def nothing(trial: Trial, apart: str) -> frozenset[str]:
     return frozenset()
 
 
-def sharing(
-    keys: Keys,
-    done: Collection[str] = (),
-    certificates: Mapping[str, Sequence[Certificate]] | None = None,
-    held: Held = nothing,
-) -> Sharing:
-    """What the trials of a plan share.
+def sharing(keys: Keys, left: Mapping[str, Part], held: Held = nothing) -> Sharing:
+    """What trials of a plan share.
 
     Args:
-        done: keys of trials that have a record.
-        certificates: known already, by group.
+        left: by trial, what those without a record will do.
     """
-    wanted, stored, known = set[str](), set[str](), certificates or {}
-    total = Sharing(0, 0, 0, 0)
-    for group in {group.id: group for group in keys.groups.values()}.values():
-        left = [trial for trial in group.trials if trial.key not in done]
-        if any(not one.holds for one in known.get(group.id, ())):
-            total = _added(total, _apart(left, keys, held))
-            continue
-        wanted |= {key for trial in left for key in keys.tasks[trial.key]}
-        stored |= {key for trial in left for key in held(trial, "")}
-        asked = sum(len(keys.tasks[trial.key]) for trial in left)
-        total = _added(total, Sharing(asked, 0, 0, 0))
-        if group.several and left and group.id not in known:
-            total = _added(total, _compared(group, left, held))
-    found = Sharing(0, len(wanted), 0, 0, len(wanted & stored))
-    return _added(total, found)
-
-
-def _compared(group: Group, left: Sequence[Trial], held: Held) -> Sharing:
-    """What showing that orders cannot matter costs, and whom it spares."""
-    second = [trial for trial in group.trials if trial.sequence == group.orders[1]]
-    spared = sum(t.sequence not in group.orders[:2] or t in second[1:] for t in left)
-    if second[0] not in left:
-        return Sharing(0, 0, 0, spared)
-    stored = len(held(second[0], second[0].key))
-    return Sharing(0, 0, len(second[0].sequence), spared, stored)
-
-
-def _apart(left: Sequence[Trial], keys: Keys, held: Held) -> Sharing:
-    """Trials that take nothing from each other."""
-    tasks = sum(len(keys.tasks[trial.key]) for trial in left)
-    return Sharing(tasks, tasks, 0, 0, sum(len(held(trial, trial.key)) for trial in left))
-
-
-def _added(one: Sharing, other: Sharing) -> Sharing:
-    return Sharing(*(a + b for a, b in zip(_numbers(one), _numbers(other), strict=True)))
-
-
-def _numbers(found: Sharing) -> tuple[int, ...]:
-    return (found.asked, found.distinct, found.witnesses, found.derived, found.stored)
+    asked = distinct = witnesses = waiting = stored = 0
+    for key, part in left.items():
+        tasks = keys.tasks[key]
+        trains = {tasks[index] for index in part.trains}
+        asked += len(tasks)
+        if part.role == "witness":
+            witnesses += len(trains)
+        else:
+            distinct += len(trains)
+        waiting += part.waits
+        if trains:
+            stored += len(trains & held(keys.trial(key), apart(part.role, key)))
+    return Sharing(asked, distinct, witnesses, waiting, stored)

@@ -1,12 +1,14 @@
 """Which trial may start next, and in which role. Knows no runner; asked from one thread."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
 from orchestration.sharing import certificate
-from orchestration.sharing.certificate import Certificate, Group, certify_with, keys_of
+from orchestration.sharing.certificate import Certificate, certify_with, verdicts
+from orchestration.sharing.groups import Group, keys_of
+from orchestration.sharing.roles import Begun, Part, parts, role_now
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Role
 
@@ -20,12 +22,8 @@ class Start:
 
 
 class Schedule:
-    """Hands out the trials of a plan that have no record, each once.
-
-    In a group with several orders one order starts as `shared` and one other as `witness`; the rest
-    wait until the two can be compared. They are then derived, or trained apart where the comparison
-    failed. A trial that failed is replaced by the next one, so nothing waits for ever.
-    """
+    """Hands out the trials of a plan that have no record, each once, in the role that
+    `sharing.roles` gives them."""
 
     def __init__(self, plan: Plan, folder: StudyFolder, *, sharing: bool = True):
         self._folder = folder
@@ -36,7 +34,9 @@ class Schedule:
             t.key: r for t in plan.trials if (r := self._ledger.read_brief(t.key)) is not None
         }
         self._waiting = [trial for trial in plan.trials if trial.key not in records]
-        self._running: dict[str, Start] = {}
+        self._begun: dict[str, dict[str, Begun]] = {}
+        """By group, and by trial."""
+        self._running: set[str] = set()
         self._records: dict[str, list[Record]] = {}
         self.certificates: dict[str, list[Certificate]] = {}
         """By group, what was found so far."""
@@ -58,6 +58,12 @@ class Schedule:
         """Comparisons that found a difference."""
         return [c for found in self.certificates.values() for c in found if not c.holds]
 
+    def outlook(self) -> Mapping[str, Part]:
+        """What each trial without a record will do if nothing fails, and if nothing that it
+        trains lay in the store."""
+        begun = {key: one for group in self._begun.values() for key, one in group.items()}
+        return parts(self.keys, begun, verdicts(self.certificates), sharing=self._sharing)
+
     def next(self) -> Start | None:
         """A trial that may start now, of a group without one in work first: trials of one group
         would wait for each other's stages. None where all must wait."""
@@ -73,57 +79,34 @@ class Schedule:
                 return self._hand_out(Start(trial, role))
         return None if later is None else self._hand_out(later)
 
+    def _role(self, trial: Trial, group: Group) -> Role | None:
+        begun = self._begun.get(group.id, {}).values()
+        found = self.certificates.get(group.id)
+        holds = any(one.holds for one in found) if found else None
+        return role_now(trial, group, begun, holds, sharing=self._sharing)
+
     def _hand_out(self, start: Start) -> Start:
         self._waiting.remove(start.trial)
-        self._running[start.trial.key] = start
+        self._running.add(start.trial.key)
+        group = self.keys.groups[start.trial.key]
+        begun = Begun(start.trial.sequence, start.role, "in work")
+        self._begun.setdefault(group.id, {})[start.trial.key] = begun
         return start
 
     def ended(self, key: str) -> None:
         """A trial that was handed out has its record, or was lost."""
-        self._running.pop(key, None)
+        self._running.discard(key)
+        group = self.keys.groups[key]
+        self._begun.get(group.id, {}).pop(key, None)
         record = self._ledger.read_brief(key)
         if record is not None:
-            self._take(self.keys.groups[key], record)
-
-    def _role(self, trial: Trial, group: Group) -> Role | None:
-        if not self._sharing:
-            return "alone"
-        if not group.several:
-            return "shared"
-        found = self.certificates.get(group.id, [])
-        if found:
-            return "derived" if any(c.holds for c in found) else "alone"
-        shared = self._order_of(group, "shared")
-        if shared is None or trial.sequence == shared:
-            return "shared"
-        if self._running_in(group, "witness") is not None:
-            return None
-        # A witness that ended first is compared when the first order ends.
-        ended = any(
-            record.role == "witness" and record.sequence != shared
-            for record in self._records.get(group.id, [])
-        )
-        waits = ended and self._running_in(group, "shared") is not None
-        return None if waits else "witness"
-
-    def _order_of(self, group: Group, role: Role) -> object:
-        """The order that a trial of this role runs, or has finished, in."""
-        start = self._running_in(group, role)
-        if start is not None:
-            return start.trial.sequence
-        for record in self._records.get(group.id, []):
-            if record.role == role:
-                return record.sequence
-        return None
-
-    def _running_in(self, group: Group, role: Role) -> Start | None:
-        for key, start in self._running.items():
-            if start.role == role and self.keys.groups[key].id == group.id:
-                return start
-        return None
+            self._take(group, record)
 
     def _take(self, group: Group, record: Record) -> None:
         """Compare a record with others of its group; one that trained nothing shows nothing."""
+        state = "finished" if record.status == "finished" else "failed"
+        begun = Begun(record.sequence, record.role, state)
+        self._begun.setdefault(group.id, {})[record.key] = begun
         if record.role == "derived" or record.status != "finished" or not group.several:
             return
         earlier = self._records.setdefault(group.id, [])

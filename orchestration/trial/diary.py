@@ -8,8 +8,8 @@ from moleflow.training.clock import Share, SharedClock
 from moleflow.training.stages import EpochEnd
 from orchestration.records.events import EventLog
 from orchestration.records.ledger import StageSource
-from orchestration.sharing.certificate import TRAINED
 from orchestration.sharing.keys import Stage
+from orchestration.sharing.roles import TRAINED
 from orchestration.studies.expansion import Trial
 from orchestration.trial.usage import PERIOD, SHORTEST, Usage
 

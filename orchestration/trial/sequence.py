@@ -30,8 +30,9 @@ from orchestration.records.history import all_seconds, before_last_attempt
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record, RoutingCounts, Span, Status
 from orchestration.records.provenance import device_kind, peak_memory, versions
-from orchestration.sharing.certificate import group_id, holds_on
-from orchestration.sharing.keys import StageKeys
+from orchestration.sharing.certificate import holds_on
+from orchestration.sharing.groups import group_id
+from orchestration.sharing.roles import keys_in_role, order_free
 from orchestration.store.lease import Leases
 from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
 from orchestration.store.store import open_store
@@ -95,13 +96,8 @@ class SequenceRun:
         self.diary = Diary(self.trial, self.events)
         self.device = prepare_torch(self.terms.resources)
         self.role: Role = self._role()
-        self.keys = StageKeys(
-            self.trial,
-            device_kind(self.device),
-            torch.get_num_threads(),
-            apart=self.trial.key if self.role in ("witness", "alone") else "",
-            features_apart=self.role == "alone",
-        )
+        kind, threads = device_kind(self.device), torch.get_num_threads()
+        self.keys = keys_in_role(self.trial, self.role, kind, threads)
         self.leases = Leases(self.root.leases, self.trial.key, warn=self.diary.note)
         store = open_store(self.terms.store, self.root, self.diary.note)
         self.shelf = Shelf(store, self.leases, lambda kind: self.diary.note(f"{WAITS}{kind}"))
@@ -232,9 +228,8 @@ class SequenceRun:
 
     def _ready(self, waiting: Sequence[int]) -> Sequence[int]:
         """Tasks that can be learned now: the next, or with a frozen base all after task 0."""
-        config = self.trial.config
-        in_order = not config.freeze_base or config.seeding == "positional"
-        return tuple(waiting[:1] if in_order or 0 in waiting else waiting)
+        free = order_free(self.trial.config) and 0 not in waiting
+        return tuple(waiting if free else waiting[:1])
 
     def _learned(self, model: MoLEFlow, index: int) -> None:
         """Put a learned task on record."""

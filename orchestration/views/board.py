@@ -8,10 +8,11 @@ from math import fsum
 
 from orchestration.records.events import Load
 from orchestration.records.watch import News
-from orchestration.sharing.certificate import Certificate, Keys, keys_of
+from orchestration.sharing.certificate import Certificate
+from orchestration.sharing.groups import Keys, keys_of
+from orchestration.sharing.roles import Part
 from orchestration.studies.expansion import Plan
-from orchestration.studies.terms import Role
-from orchestration.views.forecast import pace, roles, time_left
+from orchestration.views.forecast import outlook, pace, time_left
 from orchestration.views.outline import Learned, Outline, outline
 from orchestration.views.running import Running
 
@@ -104,9 +105,9 @@ class Board:
         """Whether every trial has a record."""
         return len(self.outlines) == len(self.trials)
 
-    def roles(self) -> dict[str, Role]:
-        """Of the trials without a record: theirs, or what it will be if nothing fails."""
-        return roles(self.plan, self.keys, self.outlines, self.running, self.certificates)
+    def outlook(self) -> dict[str, Part]:
+        """Of the trials without a record: what they do, or will do if nothing fails."""
+        return outlook(self.keys, self.outlines, self.running, self.certificates)
 
     def count(self, status: str) -> int:
         return sum(one.status == status for one in self.outlines.values())
@@ -123,7 +124,7 @@ class Board:
         found = pace(list(self.outlines.values()), list(running.values()), now)
         if found is None or self.complete:
             return None
-        return time_left(self.keys, self.plan, self.roles(), running, found)
+        return time_left(self.keys, self.outlook(), running, found)
 
     def sharing(self) -> Sharing:
         """Of this study's own trials, those in work among them."""

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from moleflow.data.sequences import task_name
 from orchestration.records.events import WAITS
-from orchestration.sharing.certificate import TRAINED
+from orchestration.sharing.roles import TRAINED
 from orchestration.studies.expansion import Trial
 from orchestration.views.board import Board, Node
 from orchestration.views.outline import Outline

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from orchestration.sharing.certificate import Certificate, Group, Keys
-from orchestration.studies.expansion import Plan, Trial
-from orchestration.studies.terms import Role
+from orchestration.sharing.certificate import Certificate, verdicts
+from orchestration.sharing.groups import Keys
+from orchestration.sharing.roles import Begun, Part, parts
 from orchestration.views.outline import Learned, Outline
 from orchestration.views.running import Running
 
@@ -39,74 +39,34 @@ class Pace:
         return self.trained if trains else self.taken
 
 
-def roles(
-    plan: Plan,
+def outlook(
     keys: Keys,
     outlines: Mapping[str, Outline],
     running: Mapping[str, Running],
     certificates: Mapping[str, Sequence[Certificate]],
-) -> dict[str, Role]:
-    """In which role each trial without a record runs, or will if nothing fails.
-
-    `derived` is also that of trials which wait for a certificate.
-    """
-    seen = {
-        **{k: o.role for k, o in outlines.items()},
-        **{k: r.role for k, r in running.items() if r.role},
-    }
-    alone = bool(seen) and set(seen.values()) == {"alone"}
-    left = [trial for trial in plan.trials if trial.key not in outlines]
-    found: dict[str, Role] = {}
-    for trial in left:
-        state, group = running.get(trial.key), keys.groups[trial.key]
-        if state is not None and state.role is not None:
-            found[trial.key] = state.role
-        elif alone:
-            found[trial.key] = "alone"
-        elif not group.several:
-            found[trial.key] = "shared"
-        elif group.id in certificates:
-            holds = any(one.holds for one in certificates[group.id])
-            found[trial.key] = "derived" if holds else "alone"
-        else:
-            found[trial.key] = _role_before(trial, group, outlines)
-    return found
-
-
-def _role_before(trial: Trial, group: Group, outlines: Mapping[str, Outline]) -> Role:
-    """Of a trial whose group has no certificate yet: the first order that did not fail is shared,
-    one trial of the next is the witness."""
-    failed = {k for k, o in outlines.items() if o.status != "finished"}
-    open_trials = [t for t in group.trials if t.key not in failed]
-    orders = list(dict.fromkeys(t.sequence for t in open_trials))
-    if trial.sequence == orders[0]:
-        return "shared"
-    witness = next((t for t in open_trials if t.sequence != orders[0]), None)
-    return "witness" if trial == witness else "derived"
+) -> dict[str, Part]:
+    """What each trial without a record does, or will do if nothing fails; those in work first."""
+    begun: dict[str, Begun] = {}
+    for key, one in outlines.items():
+        state = "finished" if one.status == "finished" else "failed"
+        tasks = range(len(keys.tasks[key])) if state == "finished" else ()
+        begun[key] = Begun(keys.trial(key).sequence, one.role, state, tasks)
+    for key, one in running.items():
+        begun[key] = Begun(one.trial.sequence, one.role, "in work", frozenset(one.learned))
+    said = {one.role for one in begun.values() if one.role is not None}
+    alone = said == {"alone"}
+    return parts(keys, begun, verdicts(certificates), sharing=not alone)
 
 
 def to_train(
-    plan: Plan, keys: Keys, roles: Mapping[str, Role], running: Mapping[str, Running]
+    keys: Keys, left: Mapping[str, Part], running: Mapping[str, Running]
 ) -> dict[str, float]:
-    """Classes that each trial without a record has yet to train, those in work first."""
-    left = [trial for trial in plan.trials if trial.key in roles]
-    known = {
-        key for trial in plan.trials if trial.key not in roles for key in keys.tasks[trial.key]
-    }
-    for state in running.values():
-        known |= {keys.tasks[state.trial.key][i] for i in state.learned}
+    """Classes that each trial without a record has yet to train."""
     found: dict[str, float] = {}
-    for trial in sorted(left, key=lambda trial: trial.key not in running):
-        state, role = running.get(trial.key), roles[trial.key]
-        learned = set(state.learned) if state else set[int]()
-        wanted = {i: k for i, k in enumerate(keys.tasks[trial.key]) if i not in learned}
-        if role == "derived":
-            wanted.clear()
-        elif role == "shared":
-            wanted = {i: key for i, key in wanted.items() if key not in known}
-            known |= set(wanted.values())
-        part = state.part(wanted) if state else 0.0
-        found[trial.key] = sum(len(trial.sequence[i]) for i in wanted) - part
+    for key, part in left.items():
+        state, sequence = running.get(key), keys.trial(key).sequence
+        begun = state.part(part.trains) if state else 0.0
+        found[key] = sum(len(sequence[index]) for index in part.trains) - begun
     return found
 
 
@@ -130,15 +90,11 @@ def pace(outlines: Sequence[Outline], running: Sequence[Running], now: float) ->
 
 
 def time_left(
-    keys: Keys,
-    plan: Plan,
-    roles: Mapping[str, Role],
-    running: Mapping[str, Running],
-    pace: Pace,
+    keys: Keys, left: Mapping[str, Part], running: Mapping[str, Running], pace: Pace
 ) -> float:
     """Seconds until the last trial ends."""
     rests: list[float] = []
-    for key, classes in to_train(plan, keys, roles, running).items():
+    for key, classes in to_train(keys, left, running).items():
         state = running.get(key)
         done = state.evaluated / state.tasks if state else 0.0
         trains = classes > 0 or (state is not None and _trained(state))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from moleflow.data.sequences import task_name
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record, Status
-from orchestration.sharing.certificate import TRAINED
+from orchestration.sharing.roles import TRAINED
 from orchestration.studies.terms import Role
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from moleflow.data.sequences import task_name
 from orchestration.records.events import WAITS, Event, Load
-from orchestration.sharing.certificate import TRAINED
+from orchestration.sharing.roles import TRAINED
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Role
 from orchestration.views.outline import Learned

@@ -18,9 +18,9 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.records.watch import News
 from orchestration.sharing import certificate
+from orchestration.sharing.roles import Part
 from orchestration.store.lease import PATIENCE, Lease, active
 from orchestration.studies.expansion import Plan, Trial, varying_axes
-from orchestration.studies.terms import Role
 from orchestration.views.board import Board
 from orchestration.views.display import (
     METRIC_HEADS,
@@ -184,7 +184,7 @@ def _trials(found: Standing) -> Table:
     """Every trial of the plan."""
     board = found.board
     axes = [name for name in varying_axes(board.plan) if name not in ("order", "task0")]
-    roles = {} if board.complete else board.roles()
+    outlook = {} if board.complete else board.outlook()
     lost = {state.trial.key for state in found.lost}
     table = new_table("trial", "state", "order", "seed", *axes, "time", *METRIC_HEADS, "node")
     for trial in board.plan.trials:
@@ -193,7 +193,7 @@ def _trials(found: Standing) -> Table:
         host = one.host if one else state.host if state else ""
         cells = [
             Text(label(trial)),
-            Text(_state(board, trial, "interrupted" if key in lost else "", roles.get(key))),
+            Text(_state(board, trial, "interrupted" if key in lost else "", outlook.get(key))),
             Text(trial.axes.get("order", ""), no_wrap=True, overflow="ellipsis"),
             Text(str(trial.seed)),
             *(Text(trial.axes[name]) for name in axes),
@@ -205,16 +205,15 @@ def _trials(found: Standing) -> Table:
     return table
 
 
-def _state(board: Board, trial: Trial, lost: str, role: Role | None) -> str:
+def _state(board: Board, trial: Trial, lost: str, part: Part | None) -> str:
     one = board.outlines.get(trial.key)
     if one is not None:
         origin = f", from {one.adopted_from}" if one.adopted_from else ""
         return f"{one.status}{'' if one.role == 'shared' else f', {one.role}'}{origin}"
     if lost or trial.key in board.running:
-        return lost or f"in work{'' if role in (None, 'shared') else f', {role}'}"
-    if role == "derived" and board.keys.groups[trial.key].id not in board.certificates:
-        return "awaits certificate"
-    return "waiting"
+        role = part.role if part else "shared"
+        return lost or f"in work{'' if role == 'shared' else f', {role}'}"
+    return "awaits certificate" if part and part.waits else "waiting"
 
 
 def _leases(leases: Sequence[Lease]) -> Table:

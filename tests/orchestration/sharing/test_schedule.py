@@ -12,9 +12,10 @@ from orchestration.driver.holdings import holdings
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, StageSource
 from orchestration.runners.base import describe_failure
-from orchestration.sharing.certificate import keys_of
+from orchestration.sharing.groups import keys_of
 from orchestration.sharing.keys import StageKeys
-from orchestration.sharing.saving import sharing
+from orchestration.sharing.roles import parts
+from orchestration.sharing.saving import Sharing, sharing
 from orchestration.sharing.schedule import Schedule, Start
 from orchestration.store.store import Store
 from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
@@ -215,15 +216,16 @@ def test_trials_with_a_record_are_not_handed_out(folder: StudyFolder) -> None:
 def test_only_tasks_that_nobody_has_trained_are_said_to_be_trained() -> None:
     plan = planned(*FIVE_ORDERS)
     keys, first = keys_of(plan), plan.trials[0]
-    assert sharing(keys).sentence.startswith("20 tasks, of which 8 are trained")
-    everything = sharing(keys, held=lambda trial, apart: frozenset(keys.tasks[trial.key]))
+    left = parts(keys, {}, {})
+    assert sharing(keys, left).sentence.startswith("20 tasks, of which 8 are trained")
+    everything = sharing(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key]))
     assert "none of which is left to train" in everything.sentence
-    shared = sharing(keys, held=lambda t, apart: frozenset(() if apart else keys.tasks[t.key]))
+    shared = sharing(keys, left, lambda t, apart: frozenset(() if apart else keys.tasks[t.key]))
     assert shared.sentence.startswith("20 tasks, of which 4 are trained")
-    assert sharing(keys, {t.key for t in plan.trials}).sentence == ""
-    others = {trial.key for trial in plan.trials if trial != first}
-    assert sharing(keys, others).sentence == "4 tasks to train"
-    taken = sharing(keys, others, held=lambda trial, apart: frozenset(keys.tasks[trial.key][:3]))
+    assert sharing(keys, {}).sentence == ""
+    left = {first.key: left[first.key]}
+    assert sharing(keys, left).sentence == "4 tasks to train"
+    taken = sharing(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key][:3]))
     assert taken.sentence == "4 tasks, of which 1 are trained and the rest shared or in the store"
 
 
@@ -244,9 +246,14 @@ def test_what_the_store_holds_is_found_by_the_keys_of_the_machine(tmp_path: Path
     assert holdings(root, two)(trial, "") == frozenset()
 
 
+def shared_by(plan: Plan) -> Sharing:
+    keys = keys_of(plan)
+    return sharing(keys, parts(keys, {}, {}))
+
+
 def test_what_is_shared_is_known_before_anything_runs() -> None:
-    found = sharing(keys_of(planned(*FIVE_ORDERS)))
+    found = shared_by(planned(*FIVE_ORDERS))
     assert (found.asked, found.distinct, found.witnesses, found.derived) == (20, 4, 4, 3)
-    apart = sharing(keys_of(planned(*FIVE_ORDERS, config=Config().updated({"freeze_base": False}))))
+    apart = shared_by(planned(*FIVE_ORDERS, config=Config().updated({"freeze_base": False})))
     assert (apart.asked, apart.derived) == (20, 0)
     assert 4 < apart.distinct < 20

@@ -21,7 +21,8 @@ from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.provenance import device_kind
-from orchestration.sharing.certificate import certify, compare, group_id, keys_of, write
+from orchestration.sharing.certificate import certify, compare, write
+from orchestration.sharing.groups import group_id, keys_of
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.lease import Leases
 from orchestration.store.store import Store

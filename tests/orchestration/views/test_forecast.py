@@ -5,7 +5,7 @@ import pytest
 from orchestration.records.events import Event, EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.watch import News
-from orchestration.sharing.certificate import group_id, keys_of
+from orchestration.sharing.groups import group_id, keys_of
 from orchestration.studies.expansion import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline
@@ -95,7 +95,12 @@ def test_trials_that_wait_for_a_certificate_are_taken_to_train_nothing(root: Roo
     plan = orders_of(5)
     done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
     board = Board(plan, [done], now=0.0)
-    assert list(board.roles().values()) == ["witness", "derived", "derived", "derived"]
+    assert [part.role for part in board.outlook().values()] == [
+        "witness",
+        "derived",
+        "derived",
+        "derived",
+    ]
     assert board.time_left(now=0.0) == pytest.approx(400.0)
 
 

@@ -16,7 +16,8 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSource, without_rows
 from orchestration.runners.base import describe_failure
-from orchestration.sharing.certificate import Certificate, group_id, write
+from orchestration.sharing.certificate import Certificate, write
+from orchestration.sharing.groups import group_id
 from orchestration.store.lease import Leases
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
@@ -156,9 +157,9 @@ def test_leases_on_stages_are_shown_with_who_holds_them(root: Root, orders: Plan
 
 def test_a_certificate_ends_the_waiting(root: Root, orders: Plan):
     one, other, third, _ = orders.trials
-    for trial, role in ((one, "shared"), (other, "witness")):
-        record(root, trial, role=role)
+    record(root, one, role="shared")
     assert "awaits certificate" in line_of(shown(orders, root), third)
+    record(root, other, role="witness")
     made = Certificate(
         group=group_id(one),
         holds=True,
