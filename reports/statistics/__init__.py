@@ -14,6 +14,7 @@ from reports.statistics.aggregates import (
     stratified_bootstrap,
 )
 from reports.statistics.contrasts import ALPHA, Contrast, Verdict, adjusted, contrast, holm
+from reports.statistics.correlations import Correlation, pearson, spearman
 from reports.statistics.doubt import Doubt, doubt
 from reports.statistics.images import (
     Auroc,
@@ -27,6 +28,15 @@ from reports.statistics.images import (
     paired,
     weighted_ap,
     weighted_auroc,
+)
+from reports.statistics.importance import Share, grid_importance, search_importance
+from reports.statistics.interactions import (
+    Effect,
+    Interaction,
+    TwoWay,
+    holm_interactions,
+    interaction,
+    two_way,
 )
 from reports.statistics.pixels import (
     PixelCounts,
@@ -50,16 +60,21 @@ __all__ = [
     "Auroc",
     "Component",
     "Contrast",
+    "Correlation",
     "Decomposition",
     "Disparity",
     "Doubt",
+    "Effect",
+    "Interaction",
     "Observation",
     "PixelCounts",
     "Profile",
     "Ranks",
     "Resampled",
+    "Share",
     "Spread",
     "Summary",
+    "TwoWay",
     "Verdict",
     "adjusted",
     "auroc",
@@ -70,20 +85,27 @@ __all__ = [
     "delong_covariance",
     "doubt",
     "friedman",
+    "grid_importance",
     "holm",
+    "holm_interactions",
     "image_counts",
+    "interaction",
     "interquartile_mean",
     "mean",
     "newcombe",
     "order_disparity",
     "paired",
+    "pearson",
     "performance_profile",
     "pixel_counts",
     "probability_of_improvement",
+    "search_importance",
     "seed_bootstrap",
+    "spearman",
     "spread",
     "stratified_bootstrap",
     "summarise",
+    "two_way",
     "weighted_ap",
     "weighted_aupro",
     "weighted_auroc",
