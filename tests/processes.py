@@ -25,3 +25,38 @@ def marked(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def below(pid: int, name: str = "") -> list[int]:
+    """Processes that a process started, and those that they did, whose command line has the name.
+
+    A mark is not enough to find Ray's: some write over their environment.
+    """
+    found, lines = list[int](), dict[int, list[int]]()
+    for entry in Path("/proc").glob("[0-9]*"):
+        if parent := _stat(int(entry.name)):
+            lines.setdefault(int(parent[1]), []).append(int(entry.name))
+    waiting = [pid]
+    while waiting:
+        found += (children := lines.get(waiting.pop(), []))
+        waiting += children
+    return [one for one in found if name in _command(one)]
+
+
+def state(pid: int) -> str:
+    """As in `ps`; empty where there is no such process."""
+    return next(iter(_stat(pid)), "")
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""

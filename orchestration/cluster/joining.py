@@ -17,7 +17,6 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -32,7 +31,7 @@ from moleflow.errors import ClusterError, StudyError
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.cluster.delivery import EXCLUDED, sources
 from orchestration.cluster.environment import quiet_environment
-from orchestration.cluster.lifeline import WHAT, end_session, watched
+from orchestration.cluster.lifeline import WHAT, Watched, agents, end_session, watched
 from orchestration.cluster.scratch import Scratch, scratch_folder
 from orchestration.hiding import HIDDEN, safe_command
 from orchestration.studies.terms import Resources
@@ -111,11 +110,12 @@ def _started(resources: Resources) -> Generator[None]:
                 end_session(scratch.path)
 
 
-def _lifeline() -> dict[str, Popen[Any]]:
+def _lifeline() -> Mapping[str, Watched]:
     """The processes without which the cluster is none."""
     node: Any = rays_worker._global_node  # pyright: ignore[reportPrivateUsage]
-    found = node.all_processes
-    return {name: found[name][0].process for name in WHAT}
+    started: dict[str, Any] = {name: node.all_processes[name][0].process for name in WHAT}
+    # What dies first comes first, so that it is what is told.
+    return agents(started["raylet"].pid) | started
 
 
 @contextmanager

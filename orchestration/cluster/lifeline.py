@@ -1,19 +1,20 @@
 """What a cluster of this machine lives by: Ray's own processes, and what is left when one dies.
 
 Ray ends a driver whose raylet or GCS is gone, at some moment within a minute, without a word that
-helps and with the exit code of failed trials. So that is noticed here first.
+helps and with the exit code of failed trials. So that is noticed here first; where Ray is faster,
+the process above the driver says so (`moleflow_start/supervisor.py`).
 """
 
 import os
+import re
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from subprocess import Popen
-from typing import Any
+from typing import Protocol, final
 
 from moleflow.errors import ClusterError
 
@@ -23,11 +24,56 @@ WHAT = {
     "raylet": "Ray's raylet, which runs the trials of this machine,",
     "gcs_server": "Ray's GCS, which keeps the state of this machine's cluster,",
 }
+AGENT = re.compile(r"ray::(\w+Agent)|(dashboard/agent)\.py|(runtime_env/agent)/main\.py")
+"""Command lines of what a raylet ends with, before and after these name themselves."""
+REMEDY = (
+    "the study has ended. The same command resumes it: finished stages are kept. If it happens "
+    "again, look for the out-of-memory killer (dmesg) and give trials more CPUs each "
+    "(--cpus-per-trial), so that fewer run at a time"
+)
+UNKNOWN = 256
+"""No exit code: only who started a process learns that."""
+
+
+class Watched(Protocol):
+    """A process, as `Popen`."""
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        ...
+
+
+@final
+class Stranger:
+    """A process that another one started and waits for."""
+
+    def __init__(self, pid: int):
+        self._stat = Path(f"/proc/{pid}/stat")
+
+    def poll(self) -> int | None:
+        """`UNKNOWN` when it has ended."""
+        stat = _stat(self._stat)
+        return UNKNOWN if not stat or stat[0] in "ZX" else None
+
+
+def agents(raylet: int) -> dict[str, Stranger]:
+    """The processes with which a raylet ends."""
+    found: dict[str, Stranger] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        if (stat := _stat(entry / "stat")) and int(stat[1]) == raylet:
+            with suppress(OSError):
+                told = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
+                if matched := AGENT.search(told):
+                    name = f"Ray's {matched[1] or matched[2] or matched[3]}"
+                    found[f"{name}, with which its raylet ends,"] = Stranger(int(entry.name))
+    return found
 
 
 @contextmanager
 def watched(
-    processes: Mapping[str, Popen[Any]], scratch: Path, end: Callable[[int], object] = os._exit
+    processes: Mapping[str, Watched], scratch: Path, end: Callable[[int], object] = os._exit
 ) -> Generator[None]:
     """While the block lasts, the death of one of these processes ends this one with a message and
     `ClusterError.code`: Ray's calls no longer return, so no block can be left in order. What a
@@ -41,7 +87,7 @@ def watched(
                 if code is not None and not leaving.is_set():
                     end_session(scratch)
                     shutil.rmtree(scratch, ignore_errors=True)
-                    _say(lost(name, code))
+                    tell(lost(name, code))
                     end(ClusterError.code)
                     return
 
@@ -56,25 +102,56 @@ def watched(
 
 def lost(name: str, code: int) -> str:
     """What to tell of a process of Ray's that ended."""
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    return (
-        f"{WHAT.get(name, name)} {how}; the study has ended. The same command resumes it: finished "
-        "stages are kept. If it happens again, look for the out-of-memory killer (dmesg) and give "
-        "trials more CPUs each (--cpus-per-trial), so that fewer run at a time"
-    )
+    return f"{WHAT.get(name, name)} {_ended(code)}; {REMEDY}"
+
+
+def unheard(code: int) -> str:
+    """What to tell of a driver that ended and said nothing."""
+    who = "Ray ended the study's driver" if code in (1, -signal.SIGABRT) else "the study's driver"
+    why = ", as it does when its cluster or one of Ray's own processes is lost"
+    return f"{who}{why if who.startswith('Ray') else ''} (it {_ended(code)}); {REMEDY}"
+
+
+def _ended(code: int) -> str:
+    if code == UNKNOWN:
+        return "has ended"
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
 def end_session(scratch: Path) -> None:
-    """End what was started for a cluster and still runs: it inherited the path of its token."""
-    mark = f"RAY_AUTH_TOKEN_PATH={scratch}/".encode()
+    """End what was started for a cluster and still runs."""
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended, or is another user's
-            known = (entry / "environ").read_bytes().split(b"\0")
-            if int(entry.name) != os.getpid() and any(one.startswith(mark) for one in known):
+            if int(entry.name) != os.getpid() and _belongs(entry, scratch):
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
-def _say(text: str) -> None:
+def _belongs(process: Path, scratch: Path) -> bool:
+    """Whether a process inherited the path of a cluster's token. Of those that name themselves,
+    which writes over their environment: whether it has a file of the cluster open."""
+    mark = f"RAY_AUTH_TOKEN_PATH={scratch}/".encode()
+    if any(one.startswith(mark) for one in (process / "environ").read_bytes().split(b"\0")):
+        return True
+    if not (process / "cmdline").read_bytes().startswith(b"ray::"):
+        return False
+    return any(file.is_relative_to(scratch) for file in _open_files(process))
+
+
+def _open_files(process: Path) -> Iterator[Path]:
+    for file in (process / "fd").iterdir():
+        with suppress(OSError):  # closed by now
+            yield file.readlink()
+
+
+def _stat(file: Path) -> list[str]:
+    """State, parent and more of a process; nothing when it has gone. Its name may hold spaces."""
+    with suppress(OSError):
+        return file.read_text(errors="replace").rpartition(")")[2].split()
+    return []
+
+
+def tell(text: str) -> None:
+    """At the terminal, whatever was shown there."""
     with suppress(OSError):
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # the live view hides the cursor

@@ -57,18 +57,26 @@ class Scratch:
 @contextmanager
 def scratch_folder() -> Generator[Scratch]:
     """A new folder, deleted at the end; those of processes that were killed are deleted first."""
-    usual = Path(tempfile.gettempdir())
-    place = usual if len(os.fsencode(usual)) <= SOCKET_PATH_ROOM else Path("/tmp")
-    for left in _left_behind(place):
-        end_session(left)
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    clear_left_behind()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place()))
     with (folder / OWNER).open("w") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
         try:
             yield _furnished(folder)
         finally:
             _remove(folder)
+
+
+def clear_left_behind() -> None:
+    """End what processes that were killed have left, and delete its folders."""
+    for left in _left_behind(_place()):
+        end_session(left)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _place() -> Path:
+    usual = Path(tempfile.gettempdir())
+    return usual if len(os.fsencode(usual)) <= SOCKET_PATH_ROOM else Path("/tmp")
 
 
 def _furnished(folder: Path) -> Scratch:
