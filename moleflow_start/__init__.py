@@ -14,12 +14,23 @@ from typing import TextIO
 from moleflow_start.packages import hiding
 
 REFUSED, INTERRUPTED = 2, 130
+SUPERVISED = ("run",)
+"""Commands that speak with Ray for long."""
 
 
 def main() -> None:
     """Entry point."""
     open_streams()
     refuse_hidden_packages()
+    if sys.platform == "linux" and sys.argv[1:2] and sys.argv[1] in SUPERVISED:
+        from moleflow_start.supervisor import supervised
+
+        supervised(_begin)
+    else:
+        _begin()
+
+
+def _begin() -> None:
     threading.excepthook = _thread_died
     try:
         from orchestration.cli import main as run

@@ -7,19 +7,23 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from moleflow.errors import ClusterError
-from orchestration.cluster.lifeline import end_session, lost, watched
+from orchestration.cluster.lifeline import UNKNOWN, agents, end_session, lost, unheard, watched
 from orchestration.records import results
 from orchestration.records.layout import Root
 from orchestration.store.lease import Leases, sweep
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Resources
 from tests.orchestration.cluster.test_private_session import DRIVER, TOP
-from tests.processes import marked, wait_for
+from tests.processes import below, marked, state, wait_for
+
+Driver = subprocess.Popen[str]
 
 HOLD = """
 import sys
@@ -30,10 +34,21 @@ print(leases.acquire("base/1"), flush=True)
 sys.stdin.read()
 """
 
+RAYLET = """
+import subprocess, sys
+names = ["ray::DashboardAgent", "python -u ray/_private/runtime_env/agent/main.py", "ray::IDLE"]
+children = [subprocess.Popen([name, "600"], executable="sleep") for name in names]
+print(*(child.pid for child in children), flush=True)
+sys.stdin.read()
+for child in children:
+    child.kill()
+"""
+"""What has two agents and a worker below it, and waits for none of them."""
 
 LEAVE = """
 import gc, os, threading, time
 from orchestration.cluster.environment import quiet_environment
+from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Resources
 os.environ.update(quiet_environment(Resources()))
 import ray
@@ -112,6 +127,51 @@ def test_what_a_session_started_is_ended_and_others_are_not(
     assert sleeper.wait(10) == -signal.SIGKILL
 
 
+@pytest.mark.parametrize(("name", "belongs"), [("ray::DashboardAgent", True), ("tail", False)])
+def test_a_process_that_wrote_its_name_over_its_environment_is_known_by_its_open_files(
+    tmp_path: Path, name: str, belongs: bool
+) -> None:
+    (tmp_path / "mf-1").mkdir()
+    with (tmp_path / "mf-1/log").open("w") as log:
+        process = subprocess.Popen([name, "600"], executable="sleep", env={}, stdout=log)
+    try:
+        wait_for(lambda: Path(f"/proc/{process.pid}/cmdline").read_text().startswith(name))
+        end_session(tmp_path / "mf-1")
+        if belongs:
+            assert process.wait(10) == -signal.SIGKILL
+        else:
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_agents_of_a_raylet_are_found_and_their_end_is_noticed() -> None:
+    raylet = subprocess.Popen(
+        [sys.executable, "-c", RAYLET], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert raylet.stdout is not None
+    dashboard, *_ = map(int, raylet.stdout.readline().split())
+    try:
+        found = agents(raylet.pid)
+        of_dashboard, of_environments = (found[name] for name in sorted(found))
+        assert "DashboardAgent" in min(found) and "runtime_env/agent" in max(found)
+        assert of_dashboard.poll() is of_environments.poll() is None
+        os.kill(dashboard, signal.SIGKILL)
+        wait_for(lambda: of_dashboard.poll() == UNKNOWN, 10)
+        assert of_environments.poll() is None
+    finally:
+        raylet.communicate()
+    assert of_environments.poll() == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "said", [lost("raylet", -9), lost("gcs_server", 1), unheard(1), unheard(-6), unheard(-9)]
+)
+def test_every_such_end_is_told_with_how_to_go_on(said: str) -> None:
+    assert "the study has ended. The same command resumes it" in said and "dmesg" in said
+
+
 def test_a_ray_that_does_not_start_is_said_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -153,32 +213,45 @@ def test_halves_of_a_results_table_are_cleared_away(tmp_path: Path) -> None:
     assert [path.name for path in folder.path.glob(".*")] == []
 
 
-@pytest.mark.soak
-@pytest.mark.cluster
-@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
-def test_a_run_whose_ray_dies_says_so_and_leaves_no_process(make_plan, tmp_path: Path, name: str):
-    root = Root.at(tmp_path / "root")
+@contextmanager
+def a_study(make_plan: Callable[[Root], Plan], place: Path) -> Iterator[tuple[Driver, Path, Path]]:
+    """Its driver, the first trial's events, and the folder of temporary files."""
+    root = Root.at(place / "root")
     plan, mark = make_plan(root), f"mark-{uuid.uuid4().hex}"
+    work = f"def work():\n    exec({DRIVER!r}, {{}})"
+    code = f"{work}\nfrom moleflow_start.supervisor import supervised\nsupervised(work)"
     with tempfile.TemporaryDirectory(prefix="mft-", dir="/tmp") as scratch:
         driver = subprocess.Popen(
-            [sys.executable, "-P", "-c", DRIVER, str(root.path), TOP],
-            env=os.environ | {"TMPDIR": scratch, "MOLEFLOW_MARK": mark},
+            [sys.executable, "-P", "-c", code, str(root.path), TOP],
+            env=os.environ | {"TMPDIR": scratch, "MOLEFLOW_MARK": mark, "PYTHONPATH": TOP},
             stderr=subprocess.PIPE,
             text=True,
         )
         try:
-            wait_for(lambda: root.study("small").events(plan.trials[0].key).exists(), 120)
-            (victim,) = (
-                pid for pid in marked(mark) if name in Path(f"/proc/{pid}/comm").read_text()
-            )
-            os.kill(victim, signal.SIGKILL)
-            _, said = driver.communicate(timeout=30)
-            assert driver.returncode == ClusterError.code
-            assert "same command resumes" in said and "Traceback" not in said
-            wait_for(lambda: not marked(mark), 10)
-            assert list(Path(scratch).glob("mf-*")) == []
+            yield driver, root.study("small").events(plan.trials[0].key), Path(scratch)
         finally:
-            for process in marked(mark):
-                os.kill(process, signal.SIGKILL)
+            for process in {*below(driver.pid), *marked(mark)}:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             driver.kill()
             driver.communicate()
+
+
+@pytest.mark.soak
+@pytest.mark.cluster
+@pytest.mark.parametrize("moment", ["while it starts", "while trials run"])
+@pytest.mark.parametrize("name", ["raylet/raylet", "gcs_server", "DashboardAgent", "env/agent"])
+def test_a_run_whose_ray_dies_says_so_and_leaves_no_process(
+    make_plan, tmp_path: Path, name: str, moment: str
+):
+    with a_study(make_plan, tmp_path) as (driver, events, scratch):
+        if moment == "while trials run":
+            wait_for(events.exists, 120)
+        wait_for(lambda: below(driver.pid, name), 120)
+        os.kill(below(driver.pid, name)[0], signal.SIGKILL)
+        family = below(driver.pid)
+        _, said = driver.communicate(timeout=90)
+        assert driver.returncode == ClusterError.code
+        assert "ame command" in said and "Traceback" not in said
+        wait_for(lambda: {*map(state, family)} <= {"", "Z"}, 10)
+        assert list(scratch.glob("mf-*")) == []
