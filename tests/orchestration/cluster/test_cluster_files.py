@@ -21,7 +21,7 @@ from orchestration.records.layout import Root
 from tests.processes import marked, wait_for
 
 TOP = Path(__file__).resolve().parents[3]
-FILES = TOP / "orchestration" / "cluster"
+FILES = TOP / "orchestration" / "deploy"
 BIN = Path(sys.executable).parent
 
 # Fields of ray.io/v1 as KubeRay 1.1 and newer define them.
