@@ -100,6 +100,8 @@ class Evidence:
     strays: int
     """Records in the ledger that the plan does not ask for."""
     measurements: Measurements
+    folder: StudyFolder
+    """Where it was read, for what trials left beside their records."""
     misfits: tuple[str, ...] = ()
     """What is wrong with files of the ledger that are not the records of their names."""
 
@@ -174,12 +176,17 @@ def load(folder: StudyFolder) -> Evidence:
             found[key] = record.model_copy(update={"rows": ()})
     records = tuple(found[trial.key] for trial in plan.trials if trial.key in found)
     strays = len(known) - len(records) - len(misfits)
-    return Evidence(plan, records, strays, measurements, tuple(sorted(map(str, misfits))))
+    return Evidence(plan, records, strays, measurements, folder, tuple(sorted(map(str, misfits))))
 
 
 def classes_of(record: Record) -> list[str]:
     """The classes of a record's sequence, in learning order."""
     return [name for task in record.sequence for name in task]
+
+
+def keys(records: Iterable[Record]) -> list[str]:
+    """Of trials, in their order."""
+    return [record.key for record in records]
 
 
 def short_names(tasks: Iterable[tuple[str, ...]]) -> dict[str, str]:

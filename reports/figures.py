@@ -1,73 +1,28 @@
-"""Figures, drawn without any global state of matplotlib; the same numbers give the same bytes."""
+"""Figures of the task-order report; the same numbers give the same bytes."""
 # pyright: reportUnknownMemberType=false
 
-import io
-import re
-import warnings
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.data.sequences import task_name
-from moleflow.house_style import FAINT, INK, MARKERS, PALETTE, SCALE, STYLE
+from moleflow.drawing import FAINT, colour, heat_map, house_style, marker
 from orchestration.records.ledger import Record
-from reports.evidence import METRICS, Evidence, Setting
-from reports.performance import file_name, observations, r_entries
+from reports.digits import percent
+from reports.document import Figure, Number, Words, computed, drawn
+from reports.evidence import METRICS, Evidence, Setting, keys
+from reports.performance import file_name, measured, observations, r_entries
 from reports.routing import Confusion
-from reports.statistics import Observation, Summary
+from reports.statistics import Observation, Summary, summarise
 
 MOST_MATRICES = 6
 """Heat maps of one kind that are drawn."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawn figure with the words under it."""
-
-    name: str
-    """File name below `figures/`, without its ending."""
-    caption: str
-    svg: str
-    png: bytes
-
-    @property
-    def inline(self) -> str:
-        """The SVG element alone, for HTML: text in the page's colour, no links, ids of its own."""
-        body = self.svg[self.svg.index("<svg") :]
-        body = re.sub(r' xmlns(:xlink)?="[^"]*"', "", body)
-        body = body.replace(INK, "currentColor")
-        body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", body)
-        body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-        body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
-        return re.sub(r'(<svg[^>]*?) width="([\d.]+)pt"', r'\1 style="width:\2pt"', body, count=1)
-
-
-@contextmanager
-def _style() -> Generator[None, None, None]:
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # A class name may hold letters that the font lacks; the tables show them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        yield
-
-
-def _finish(canvas: Canvas, name: str, caption: str) -> Figure:
-    svg, png = io.StringIO(), io.BytesIO()
-    empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    canvas.savefig(svg, format="svg", bbox_inches="tight", transparent=True, metadata=empty)
-    canvas.savefig(
-        png,
-        format="png",
-        dpi=160,
-        bbox_inches="tight",
-        facecolor="white",
-        metadata={"Software": None},
-    )
-    return Figure(name, caption, svg.getvalue(), png.getvalue())
+SMALLEST_SPAN = 0.05
+"""Of the upper limit of a heat map's colours: what differs by less looks alike."""
+Entries = list[tuple[int, str, Summary, tuple[str, ...]]]
+"""Of an R matrix, see `r_entries`."""
 
 
 def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
@@ -79,9 +34,8 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
     present = {o.order for metric in shown for o in found[metric]}
     orders = [order for order in evidence.orders if order in present]
     firsts = {o.order: o.task0 for metric in shown for o in found[metric]}
-    with _style():
-        height = 0.2 + 0.32 * len(orders)
-        canvas = Canvas(figsize=(2.75 * len(shown), height))
+    with house_style():
+        canvas = Canvas(figsize=(2.75 * len(shown), 0.2 + 0.32 * len(orders)))
         grid = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.05}
         axes = canvas.subplots(1, len(shown), sharey=True, squeeze=False, gridspec_kw=grid)[0]
         for ax, metric in zip(axes, shown, strict=True):
@@ -90,12 +44,36 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
         labels = [f"{evidence.tasks[firsts[order]]}  {evidence.orders[order]}" for order in orders]
         axes[0].set_yticks(range(len(orders)), labels)
         axes[0].set_ylim(len(orders) - 0.4, -0.6)
-        counts = ", ".join(f"{METRICS[m]} n = {len(found[m])}" for m in shown)
-        caption = (
-            "Mean over classes at the end of the sequence: a dot per trial, coloured by task 0; "
-            f"the bar is the order’s mean over seeds (trials: {counts})."
-        )
-        return _finish(canvas, file_name("by_order", setting), caption)
+    counts = {len(found[m]) for m in shown}
+    n = f"{counts.pop()} trials" if len(counts) == 1 else ""
+    title = "Mean over classes at the end of the sequence, by order"
+    each = ", ".join(f"{len(found[m])} ({METRICS[m]})" for m in shown)
+    caption = _order_caption(evidence, setting, shown[0], found[shown[0]])
+    name = file_name("by_order", setting)
+    return drawn(canvas, name, title, "%", n or f"{each} trials", caption)
+
+
+def _order_caption(
+    evidence: Evidence, setting: Setting, metric: str, found: Sequence[Observation]
+) -> Words:
+    """How dots and bars are to be read, and which orders are the lowest and the highest."""
+    explained = "A dot per trial, coloured by task 0; the bar is the order’s mean over seeds."
+    summaries = {
+        name: summarise(o.value for o in found if o.order == order)
+        for order, name in evidence.orders.items()
+    }
+    means = {name: one.mean for name, one in summaries.items() if one is not None}
+    if len(means) < 2:
+        return explained
+    low, high = min(means, key=lambda n: means[n]), max(means, key=lambda n: means[n])
+    source = computed(by_order, keys(measured(evidence, setting, metric)))
+    return (
+        f"{explained} {METRICS[metric]} of orders lies between ",
+        Number(f"{percent(means[low])} %", source),
+        f" ({low}) and ",
+        Number(f"{percent(means[high])} %", source),
+        f" ({high}).",
+    )
 
 
 def _dots(
@@ -104,13 +82,13 @@ def _dots(
     names = sorted(set(firsts.values()))
     for y, order in enumerate(orders):
         i = names.index(firsts[order])
-        color, marker = PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE) % len(MARKERS)]
         values = [100 * o.value for o in found if o.order == order]
         # Equal numbers would hide each other, so dots are shifted a little, by rank.
         shifts = 0.26 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
-        ax.plot(values, y + shifts, marker, color=color, ms=4.2, mew=0, alpha=0.85)
+        ax.plot(values, y + shifts, marker(i), color=colour(i), ms=4.2, mew=0, alpha=0.85)
         if values:
-            ax.plot([float(np.mean(values))] * 2, [y - 0.33, y + 0.33], "-", color=color, lw=1.6)
+            mean = float(np.mean(values))
+            ax.plot([mean, mean], [y - 0.33, y + 0.33], "-", color=colour(i), lw=1.6)
         if y and firsts[order] != firsts[orders[y - 1]]:
             ax.axhline(y - 0.5, color=FAINT, lw=0.6)
     ax.grid(axis="x", color=FAINT, lw=0.4)
@@ -123,38 +101,51 @@ def _dots(
 
 def r_matrices(evidence: Evidence, setting: Setting) -> list[Figure]:
     """One heat map of R (image AUROC, routed, mean over seeds) per order, at most six of them."""
-    drawn: list[Figure] = []
-    matrices: dict[str, tuple[list[Record], list[tuple[int, str, Summary]]]] = {}
+    matrices: dict[str, tuple[list[Record], Entries]] = {}
     for order, name in evidence.orders.items():
         records = [record for record in setting.finished if record.order == order]
         entries = r_entries(evidence, records, "image_auroc") if records else []
         if entries and len(matrices) < MOST_MATRICES:
             matrices[name] = (records, entries)
-    low = min((s.mean for _, entries in matrices.values() for *_, s in entries), default=0.0)
-    for name, (records, entries) in matrices.items():
-        tasks = [evidence.tasks[task_name(task)] for task in records[0].sequence]
-        classes = [c for task in records[0].sequence for c in task]
-        values = np.full((len(tasks), len(classes)), np.nan)
-        for step, class_name, summary in entries:
-            values[step - 1, classes.index(class_name)] = 100 * summary.mean
-        texts = np.array([[f"{v:.1f}" if v == v else "" for v in row] for row in values])
-        caption = (
-            f"{name}, task 0 {tasks[0]}: image AUROC of each class after each task, routed, in "
-            f"percent; mean over n = {len(records)} seed{'' if len(records) == 1 else 's'}."
-        )
-        after = [f"after {task}" for task in tasks]
-        drawn.append(
-            _heat_map(
-                file_name(f"r_matrix-{name}", setting),
-                caption,
-                values,
-                texts,
-                after,
-                classes,
-                (100 * low, 100.0),
-            )
-        )
-    return drawn
+    low = min((s.mean for _, entries in matrices.values() for _, _, s, _ in entries), default=0.0)
+    return [
+        _r_matrix(evidence, setting, name, records, entries, 100 * low)
+        for name, (records, entries) in matrices.items()
+    ]
+
+
+def _r_matrix(
+    evidence: Evidence,
+    setting: Setting,
+    name: str,
+    records: Sequence[Record],
+    entries: Entries,
+    low: float,
+) -> Figure:
+    tasks = [evidence.tasks[task_name(task)] for task in records[0].sequence]
+    classes = [c for task in records[0].sequence for c in task]
+    values = np.full((len(tasks), len(classes)), np.nan)
+    for step, class_name, summary, _ in entries:
+        values[step - 1, classes.index(class_name)] = 100 * summary.mean
+    texts = np.array([[f"{v:.1f}" if v == v else "" for v in row] for row in values])
+    after = [f"after {task}" for task in tasks]
+    canvas = _heat_map(values, texts, after, classes, (low, 100.0))
+    title = f"{name}, task 0 {tasks[0]}: image AUROC of each class after each task, routed"
+    n = f"{len(records)} seed{'' if len(records) == 1 else 's'}"
+    source = computed(r_matrices, keys(records))
+    falls = {c: _fall(values[:, j]) for j, c in enumerate(classes)}
+    most = max(falls, key=lambda c: falls[c])
+    caption: Words = "Mean over seeds. No class ends lower than it began."
+    if falls[most] > 0:
+        fell = Number(f"{percent(falls[most] / 100)} points", source)
+        caption = ("Mean over seeds. The largest fall from the first to the last entry is ", fell)
+        caption += (f", of {most}.",)
+    return drawn(canvas, file_name(f"r_matrix-{name}", setting), title, "%", n, caption)
+
+
+def _fall(column: np.ndarray) -> float:
+    known = column[~np.isnan(column)]
+    return float(known[0] - known[-1]) if len(known) else 0.0
 
 
 def confusions(evidence: Evidence, setting: Setting, found: Sequence[Confusion]) -> list[Figure]:
@@ -168,40 +159,34 @@ def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure
     counts = np.array(found.counts, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     texts = np.array([[str(n) if n else "" for n in row] for row in found.counts])
-    caption = (
-        "Router after the last task: rows are true classes, columns the tasks chosen; images "
-        f"summed over n = {found.trials} trials."
-    )
-    name = found.file_name("routing", setting)
     tasks = [evidence.tasks[task] for task in found.tasks]
     shares[counts == 0] = np.nan
-    return _heat_map(name, caption, shares, texts, found.classes, tasks, (0.0, 1.0))
+    canvas = _heat_map(shares, texts, found.classes, tasks, (0.0, 1.0))
+    source = computed(confusions, found.keys)
+    caption = (
+        "Rows are true classes, columns the tasks chosen; colour is the share of the class’s "
+        "images. ",
+        Number(f"{found.correct} of {found.images}", source),
+        " went to their own task.",
+    )
+    name, title = found.file_name("routing", setting), "Router’s choices after the last task"
+    return drawn(canvas, name, title, "images", f"{found.trials} trials", caption)
 
 
 def _heat_map(
-    name: str,
-    caption: str,
     values: np.ndarray,
     texts: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str],
     limits: tuple[float, float],
-) -> Figure:
-    """Cells with numbers; NaN stays empty. Colours span the limits, or 5 % of the upper one."""
-    top = limits[1]
-    low = min(limits[0], 0.95 * top)
+) -> Canvas:
+    """Cells of one size with numbers; NaN stays empty."""
+    low, top = limits
     size = 0.42 if max(len(rows), len(columns)) > 8 else 0.52
-    with _style():
+    with house_style():
         # The axes fill the canvas, so cells have one size; saving adds room for the labels.
         canvas = Canvas(figsize=(size * len(columns), size * 0.72 * len(rows)))
+        spans = (min(low, (1 - SMALLEST_SPAN) * top), top)
         ax = canvas.add_axes((0, 0, 1, 1))
-        ax.imshow(np.ma.masked_invalid(values), cmap=SCALE, vmin=low, vmax=top, aspect="auto")
-        for (i, j), text in np.ndenumerate(texts):
-            dark = (values[i, j] - low) / (top - low) > 0.55
-            color = "#ffffff" if dark else "#1b2430"
-            ax.text(j, i, text, ha="center", va="center", fontsize=7.5, color=color)
-        ax.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
-        ax.set_yticks(range(len(rows)), rows)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        return _finish(canvas, name, caption)
+        heat_map(ax, values, texts, rows, columns, spans, fontsize=7.5)
+    return canvas

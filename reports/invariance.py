@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from moleflow.data.sequences import task_name
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free, trained
-from reports.evidence import Setting
+from reports.document import Line, Number, Table, Value, Words, computed, plain, table
+from reports.evidence import Setting, keys
 from reports.performance import file_name
-from reports.tables import Table, Value, table
 
 KINDS = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
 """First word of a name in `Record.hashes`, and what it is for people."""
@@ -29,6 +29,10 @@ class Mismatch:
     seed: int
     reference: Record
     other: Record
+
+    @property
+    def pair(self) -> tuple[Record, Record]:
+        return self.reference, self.other
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,16 @@ class Invariance:
     """Trials whose banks depend on the order by design, and were not compared."""
     derived: int = 0
     """Trials that trained nothing: what the compared ones trained was used in another order."""
+    trials: tuple[str, ...] = ()
+    """Keys of all that were looked at."""
 
     @property
     def sentence(self) -> str:
+        """The words alone."""
+        return plain(self.words)
+
+    @property
+    def words(self) -> Words:
         """What was found, with every n; says so where nothing could be compared."""
         if self.by_design:
             return (
@@ -68,7 +79,12 @@ class Invariance:
                 "No two finished trials share task 0, seed, config and device and differ in order, "
                 "so there was nothing to compare."
             )
-        parts = [f"{c.identical} of {c.made} {KINDS[c.kind]}" for c in self.comparisons if c.made]
+        source = computed(compare, self.trials)
+        parts = [
+            Number(f"{c.identical} of {c.made} {KINDS[c.kind]}", source)
+            for c in self.comparisons
+            if c.made
+        ]
         groups = "group" if self.groups == 1 else "groups"
         where = f"n = {self.groups} {groups} with the same task 0 and seed"
         if not parts:
@@ -78,10 +94,12 @@ class Invariance:
             f" {self.derived} further {further} derived, with what the compared ones trained, in "
             "another order."
         )
+        joined = [word for part in parts for word in (", ", part)][1:]
         return (
-            f"Bit-identical between trials with different orders, trained apart: "
-            f"{', '.join(parts)} (up to {self.orders} orders each, {where})."
-            f"{derived if self.derived else ''}"
+            "Bit-identical between trials with different orders, trained apart: ",
+            *joined,
+            f" (up to {self.orders} orders each, {where}).",
+            derived if self.derived else "",
         )
 
 
@@ -110,7 +128,15 @@ def compare(records: Sequence[Record]) -> Invariance:
     )
     by_design = len(records) - len(free)
     derived = sum(record.role == "derived" for record in free)
-    return Invariance(comparisons, len(compared), most, tuple(mismatches), by_design, derived)
+    return Invariance(
+        comparisons,
+        len(compared),
+        most,
+        tuple(mismatches),
+        by_design,
+        derived,
+        tuple(keys(records)),
+    )
 
 
 def _comparable(one: Record, other: Record) -> list[str]:
@@ -158,22 +184,25 @@ def mismatch_table(found: Invariance, setting: Setting) -> Table:
         )
         for m in found.mismatches
     ]
-    data: list[dict[str, Value]] = [
-        {
-            "name": m.name,
-            "task0": m.task0,
-            "seed": m.seed,
-            "trial": m.reference.key,
-            "other_trial": m.other.key,
-            "order": m.reference.order,
-            "other_order": m.other.order,
-        }
-        for m in found.mismatches
-    ]
+    data = [Line(_tidy(m), computed(mismatch_table, keys(m.pair))) for m in found.mismatches]
     header = ("What", "Task 0", "Seed", "Trial", "Other trial", "Ran on")
     caption = "Not bit-identical, though task 0, seed, config and device kind are the same"
     name = file_name("invariance_mismatches", setting)
-    return table(name, caption, header, rows, data, len(header))
+    source = computed(mismatch_table, found.trials)
+    return table(name, caption, header, rows, data, source, len(header))
+
+
+def _tidy(found: Mismatch) -> dict[str, Value]:
+    one, other = found.pair
+    return {
+        "name": found.name,
+        "task0": found.task0,
+        "seed": found.seed,
+        "trial": one.key,
+        "other_trial": other.key,
+        "order": one.order,
+        "other_order": other.order,
+    }
 
 
 def _where(record: Record) -> str:

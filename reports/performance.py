@@ -1,22 +1,13 @@
 """Tables of how well the classes are detected: overall, by task 0, by order, by class, in time."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from orchestration.records.ledger import Record
-from reports.evidence import METRICS, Evidence, Setting, classes_of, task_zeros
+from reports.digits import low_to_high, numbers, percent, plus_minus
+from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
+from reports.evidence import METRICS, Evidence, Setting, classes_of, keys, task_zeros
 from reports.statistics import Observation, Summary, summarise
-from reports.tables import (
-    DASH,
-    Cell,
-    Table,
-    Value,
-    low_to_high,
-    numbers,
-    percent,
-    plus_minus,
-    table,
-)
 
 FINAL = {"definition": "final_mean", "routing": "routed"}
 
@@ -29,6 +20,12 @@ def observations(evidence: Evidence, setting: Setting, metric: str) -> list[Obse
         if value is not None:
             found.append(Observation(record.task0, record.order, record.seed, value))
     return found
+
+
+def measured(evidence: Evidence, setting: Setting, metric: str) -> list[Record]:
+    """Finished trials that have a final mean of the metric: those of `observations`."""
+    summary = evidence.measurements.summary
+    return [r for r in setting.finished if summary(r.key, metric, "final_mean") is not None]
 
 
 def seed_means(found: Sequence[Observation]) -> list[float]:
@@ -53,31 +50,35 @@ def whole_seeds(records: Sequence[Record]) -> list[int]:
     return sorted(seed for seed, done in runs.items() if done == orders)
 
 
+def in_whole_seeds(records: Sequence[Record]) -> list[Record]:
+    """Those whose seed was run with every order among the records."""
+    seeds = whole_seeds(records)
+    return [record for record in records if record.seed in seeds]
+
+
 def main_table(evidence: Evidence, setting: Setting) -> Table:
     """Final mean over classes per metric: mean ± sd over trials; interval over seeds."""
     rows: list[list[Cell | str]] = []
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for metric, label in METRICS.items():
         found = observations(evidence, setting, metric)
+        records = measured(evidence, setting, metric)
         over_trials, over_seeds = summarise(o.value for o in found), summarise(seed_means(found))
         interval = over_seeds.interval if over_seeds else None
-        measured = classes_measured(evidence, setting, metric)
-        rows.append(
-            [
-                label,
-                plus_minus(over_trials),
-                low_to_high(over_trials),
-                str(over_trials.n if over_trials else 0),
-                measured,
-                interval_text(over_seeds),
-            ]
-        )
+        classes = classes_measured(evidence, setting, metric)
+        source = computed(main_table, keys(records))
+        cells = [plus_minus(over_trials), low_to_high(over_trials)]
+        cells += [str(over_trials.n if over_trials else 0), classes]
+        repeats = computed(main_table, keys(in_whole_seeds(records)))
+        last = Cell(interval_text(over_seeds), source=repeats)
+        rows.append([label, *(Cell(text, source=source) for text in cells), last])
         line: dict[str, Value] = {"metric": metric, **FINAL, **numbers(over_trials)}
-        line |= {"classes": measured, "seeds": over_seeds.n if over_seeds else 0}
-        data.append(line | _ends(interval))
+        line |= {"classes": classes, "seeds": over_seeds.n if over_seeds else 0}
+        data.append(Line(line | _ends(interval), source))
     caption = "Mean over classes at the end of the sequence, in percent: mean ± sd over trials"
     header = ("Metric", "Mean ± sd", "Min to max", "Trials", "Classes", "95 % interval, seeds")
-    return table(file_name("main", setting), caption, header, rows, data)
+    whole = computed(main_table, keys(setting.finished))
+    return table(file_name("main", setting), caption, header, rows, data, whole)
 
 
 def classes_measured(evidence: Evidence, setting: Setting, metric: str) -> str:
@@ -111,7 +112,7 @@ def task0_table(evidence: Evidence, setting: Setting) -> Table:
         "By task 0, in percent: each seed's mean over its orders, then mean ± sd over seeds; "
         "below it smallest to largest seed, and from three seeds on the 95 % interval of the mean"
     )
-    return _grouped(evidence, setting, "by_task0", caption, ("Task 0",), groups)
+    return _grouped(evidence, setting, task0_table, "by_task0", caption, ("Task 0",), groups)
 
 
 def order_table(evidence: Evidence, setting: Setting) -> Table:
@@ -127,64 +128,74 @@ def order_table(evidence: Evidence, setting: Setting) -> Table:
         "By order, in percent: mean ± sd over seeds; below it smallest to largest seed, and from "
         "three seeds on the 95 % interval of the mean"
     )
-    return _grouped(evidence, setting, "by_order", caption, ("Order", "Task 0"), groups)
+    names = ("Order", "Task 0")
+    return _grouped(evidence, setting, order_table, "by_order", caption, names, groups)
 
 
 def _grouped(
     evidence: Evidence,
     setting: Setting,
+    by: Callable[..., Table],
     name: str,
     caption: str,
-    keys: tuple[str, ...],
+    names: tuple[str, ...],
     groups: Iterable[tuple[list[str], list[Record], dict[str, str]]],
 ) -> Table:
     rows: list[list[Cell | str]] = []
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for labels, records, columns in groups:
         part = Setting(setting.number, setting.label, setting.trials, tuple(records))
         cells: list[Cell | str] = []
         for metric in METRICS:
             summary = summarise(seed_means(observations(evidence, part, metric)))
-            cells.append(_mean_cell(summary))
+            source = computed(by, keys(in_whole_seeds(measured(evidence, part, metric))))
+            cells.append(_mean_cell(summary, source))
             interval = summary.interval if summary else None
             line: dict[str, Value] = {**columns, "metric": metric, **FINAL, **numbers(summary)}
-            data.append(line | {"trials": len(records)} | _ends(interval))
-        used, every = whole_seeds(records), {record.seed for record in records}
-        partly = len(every) - len(used)
-        seeds = Cell(str(len(used)), f"{partly} left out: orders missing" if partly else "")
-        rows.append([*labels, seeds, str(len(records)), *cells])
-    header = (*keys, "Seeds", "Trials", *METRICS.values())
-    return table(file_name(name, setting), caption, header, rows, data, len(keys))
+            data.append(Line(line | {"trials": len(records)} | _ends(interval), source))
+        used = whole_seeds(records)
+        partly = len({record.seed for record in records}) - len(used)
+        every = computed(by, keys(records))
+        left_out = f"{partly} left out: orders missing" if partly else ""
+        seeds, trials = Cell(str(len(used)), left_out, every), Cell(str(len(records)), "", every)
+        rows.append([*labels, seeds, trials, *cells])
+    header = (*names, "Seeds", "Trials", *METRICS.values())
+    whole = computed(by, keys(setting.finished))
+    return table(file_name(name, setting), caption, header, rows, data, whole, len(names))
 
 
-def _mean_cell(summary: Summary | None) -> Cell:
+def _mean_cell(summary: Summary | None, source: Source) -> Cell:
     if summary is None or summary.n == 1:
-        return Cell(plus_minus(summary))
+        return Cell(plus_minus(summary), source=source)
     note = low_to_high(summary)
     if summary.interval:
         low, high = summary.interval
         note += f"\n[{percent(low)}, {percent(high)}]"
-    return Cell(plus_minus(summary), note)
+    return Cell(plus_minus(summary), note, source)
 
 
 def class_table(evidence: Evidence, setting: Setting) -> Table:
     """Final numbers by class, over trials; a metric measured in fewer trials names its n."""
     rows: list[list[Cell | str]] = []
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for name in setting.classes:
         records = [r for r in setting.finished if name in classes_of(r)]
         cells: list[Cell | str] = []
         for metric in METRICS:
-            found = (evidence.measurements.final(r, name, metric) for r in records)
-            summary = summarise(value for value in found if value is not None)
+            found = {r.key: evidence.measurements.final(r, name, metric) for r in records}
+            known = {key: value for key, value in found.items() if value is not None}
+            summary, source = summarise(known.values()), computed(class_table, known)
             fewer = summary is not None and summary.n < len(records)
             note = f"n = {summary.n}" if summary and fewer else ""
-            cells.append(Cell(plus_minus(summary), note))
-            data.append({"class": name, "metric": metric, "routing": "routed", **numbers(summary)})
-        rows.append([name, str(len(records)), *cells])
+            cells.append(Cell(plus_minus(summary), note, source))
+            line = {"class": name, "metric": metric, "routing": "routed", **numbers(summary)}
+            data.append(Line(line, source))
+        trials = Cell(str(len(records)), source=computed(class_table, keys(records)))
+        rows.append([name, trials, *cells])
     caption = "By class at the end of the sequence, in percent: mean ± sd over trials"
     header = ("Class", "Trials", *METRICS.values())
-    return table(file_name("by_class", setting), caption, header, rows, data)
+    whole = computed(class_table, keys(setting.finished))
+    return table(file_name("by_class", setting), caption, header, rows, data, whole)
 
 
 def transfer_table(evidence: Evidence, setting: Setting) -> Table:
@@ -192,21 +203,22 @@ def transfer_table(evidence: Evidence, setting: Setting) -> Table:
     definitions = ["final_mean", "on_task_mean", *evidence.measurements.definitions]
     metrics = [metric for metric in METRICS if metric != "routing_accuracy"]
     rows: list[list[Cell | str]] = []
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for definition in definitions:
         for routing in ("routed", "oracle"):
             cells: list[Cell | str] = []
             most = 0
             for metric in metrics:
-                found = [
-                    evidence.measurements.summary(r.key, metric, definition, routing)
+                found = {
+                    r.key: evidence.measurements.summary(r.key, metric, definition, routing)
                     for r in setting.finished
-                ]
-                summary = summarise(value for value in found if value is not None)
+                }
+                known = {key: value for key, value in found.items() if value is not None}
+                summary, source = summarise(known.values()), computed(transfer_table, known)
                 most = max(most, summary.n if summary else 0)
-                cells.append(Cell(plus_minus(summary)))
+                cells.append(Cell(plus_minus(summary), source=source))
                 line: dict[str, Value] = {"definition": definition, "routing": routing}
-                data.append(line | {"metric": metric} | numbers(summary))
+                data.append(Line(line | {"metric": metric} | numbers(summary), source))
             rows.append([definition, routing, str(most), *cells])
     caption = (
         "Forgetting and backward transfer by definition, mean ± sd over trials: means in percent, "
@@ -215,7 +227,8 @@ def transfer_table(evidence: Evidence, setting: Setting) -> Table:
     if one_task_sentence(setting):
         caption = "Means of the only task, in percent: mean ± sd over trials"
     header = ("Definition", "Routing", "Trials", *(METRICS[m] for m in metrics))
-    return table(file_name("transfer", setting), caption, header, rows, data, 2)
+    whole = computed(transfer_table, keys(setting.finished))
+    return table(file_name("transfer", setting), caption, header, rows, data, whole, 2)
 
 
 def one_task_sentence(setting: Setting) -> str:
@@ -230,29 +243,35 @@ def one_task_sentence(setting: Setting) -> str:
 
 def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:
     """All entries of R for a CSV file: mean over seeds per order, step, class, metric, routing."""
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for order, name in evidence.orders.items():
         records = [r for r in setting.finished if r.order == order]
         for metric in METRICS if records else ():
             for routing in ("routed", "oracle"):
-                for step, class_name, summary in r_entries(evidence, records, metric, routing):
+                entries = r_entries(evidence, records, metric, routing)
+                for step, class_name, summary, of in entries:
                     line: dict[str, Value] = {"name": name, "order": order, "metric": metric}
                     line |= {"routing": routing, "step": step, "class": class_name}
-                    data.append(line | numbers(summary))
-    return table(file_name("r_matrix", setting), "R matrices", (), (), data)
+                    data.append(Line(line | numbers(summary), computed(r_matrix_table, of)))
+    caption = "R matrices, every entry of every metric"
+    whole = computed(r_matrix_table, keys(setting.finished))
+    return table(file_name("r_matrix", setting), caption, (), (), data, whole)
 
 
 def r_entries(
     evidence: Evidence, records: Sequence[Record], metric: str, routing: str = "routed"
-) -> list[tuple[int, str, Summary]]:
-    """(step, class, summary over seeds) of the R matrix of records that share one order."""
-    found: list[tuple[int, str, Summary]] = []
+) -> list[tuple[int, str, Summary, tuple[str, ...]]]:
+    """(step, class, summary over seeds, trials) of the R matrix of records that share one order."""
+    found: list[tuple[int, str, Summary, tuple[str, ...]]] = []
     for step in range(1, len(records[0].sequence) + 1):
         for name in classes_of(records[0]):
-            values = [evidence.measurements.entry(r, step, name, metric, routing) for r in records]
-            summary = summarise(value for value in values if value is not None)
+            entries = {
+                r.key: evidence.measurements.entry(r, step, name, metric, routing) for r in records
+            }
+            known = {key: value for key, value in entries.items() if value is not None}
+            summary = summarise(known.values())
             if summary is not None:
-                found.append((step, name, summary))
+                found.append((step, name, summary, tuple(known)))
     return found
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from orchestration.records.ledger import ClassSummary, Span
-from reports.evidence import Evidence
-from reports.tables import DASH, Table, Value, table
+from reports.document import DASH, Table, Value, computed, table
+from reports.evidence import Evidence, keys
 
 UNTRAINED = (
     "The backbone is untrained (seeded random weights): these numbers show that the machinery "
@@ -200,12 +200,12 @@ def data_table(evidence: Evidence) -> Table:
         shown = [DASH if count is None else str(count) for count in counts]
         fingerprint = prints.get(name) or (s.fingerprint if s else "")
         rows.append((name, fingerprint[:12], *shown))
-        keys = ("train", "test_good", "test_anomalous", "masks")
-        data.append(
-            {"class": name, **dict(zip(keys, counts, strict=True)), "fingerprint": fingerprint}
-        )
+        kinds = ("train", "test_good", "test_anomalous", "masks")
+        found = dict(zip(kinds, counts, strict=True))
+        data.append({"class": name, **found, "fingerprint": fingerprint})
     header = ("Class", "Fingerprint", "Train", "Test good", "Test anomalous", "Masks")
-    return table("data", "Images of each class", header, rows, data, 2)
+    source = computed(data_table, keys(evidence.records))
+    return table("data", "Images of each class", header, rows, data, source, 2)
 
 
 def orders_table(evidence: Evidence) -> Table:
@@ -218,10 +218,11 @@ def orders_table(evidence: Evidence) -> Table:
         for order, name in evidence.orders.items()
     ]
     caption = "Orders: the tasks in the order in which they are learned, + joins a task’s classes"
-    return table("orders", caption, ("Order", "Task 0", "Sequence"), rows, data, 3)
+    header = ("Order", "Task 0", "Sequence")
+    return table("orders", caption, header, rows, data, computed(orders_table), 3)
 
 
-def config_rows(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+def config_table(evidence: Evidence) -> Table:
     """Every config field with its value; several where the study's settings differ in it."""
     configs = [config.flat() for config in evidence.configs]
     names = list(dict.fromkeys(name for config in configs for name in config))
@@ -229,7 +230,9 @@ def config_rows(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     for name in names:
         values = [json.dumps(config[name]) for config in configs if name in config]
         rows.append((name, " | ".join(dict.fromkeys(values))))
-    return tuple(rows)
+    data: list[dict[str, Value]] = [{"field": name, "value": value} for name, value in rows]
+    source = computed(config_table)
+    return table("settings", "Settings of the study", ("Field", "Value"), rows, data, source, 2)
 
 
 def failures_table(evidence: Evidence) -> Table:
@@ -246,7 +249,9 @@ def failures_table(evidence: Evidence) -> Table:
         line: dict[str, Value] = {"trial": r.key, "status": r.status, "order": r.order}
         data.append(line | {"seed": r.seed, "stage": stage, "kind": kind, "message": message})
     header = ("Trial", "Status", "Order", "Seed", "Stage", "Kind", "Message")
-    return table("failures", "Trials that diverged or failed", header, rows, data, len(header))
+    source = computed(failures_table, keys(evidence.unfinished))
+    caption = "Trials that diverged or failed"
+    return table("failures", caption, header, rows, data, source, len(header))
 
 
 def missing_table(evidence: Evidence) -> Table:
@@ -259,4 +264,5 @@ def missing_table(evidence: Evidence) -> Table:
         rows.append((trial.key, first, evidence.orders[order], str(trial.seed)))
         data.append({"trial": trial.key, "order": order, "seed": trial.seed})
     header = ("Trial", "Task 0", "Order", "Seed")
-    return table("not_run", "Planned, not run yet", header, rows, data, len(header))
+    source = computed(missing_table)
+    return table("not_run", "Planned, not run yet", header, rows, data, source, len(header))

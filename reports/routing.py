@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
 from orchestration.records.ledger import Record
+from reports.document import Number, Table, Value, Words, computed, table
 from reports.evidence import Setting
 from reports.performance import file_name
-from reports.tables import Table, Value, table
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,13 @@ class Confusion:
     counts: tuple[tuple[int, ...], ...]
     """Rows are true classes, columns the tasks chosen."""
     correct: int
-    trials: int
+    keys: tuple[str, ...]
+    """Of the trials that it sums."""
     smallest_margin: float | None
+
+    @property
+    def trials(self) -> int:
+        return len(self.keys)
 
     @property
     def images(self) -> int:
@@ -48,7 +53,8 @@ def confusions(records: Sequence[Record]) -> tuple[Confusion, ...]:
 def _summed(
     number: int, tasks: tuple[tuple[str, ...], ...], records: Sequence[Record]
 ) -> Confusion:
-    known = [record.routing for record in records if record.routing is not None]
+    made = [(record.key, record.routing) for record in records if record.routing is not None]
+    known = [routing for _, routing in made]
     names = {task_name(task): task for task in tasks}
     sums = {(c, t): 0 for task in tasks for c in task for t in names}
     for routing in known:
@@ -63,12 +69,12 @@ def _summed(
         tuple(names),
         tuple(tuple(sums[c, t] for t in names) for c in classes),
         sum(sums[c, t] for t, task in names.items() for c in task),
-        len(known),
+        tuple(key for key, _ in made),
         min(margins, default=None),
     )
 
 
-def sentence(found: Sequence[Confusion]) -> str:
+def sentence(found: Sequence[Confusion]) -> Words:
     """Accuracy and margin over all trials, with their n."""
     if not found:
         return "No trial recorded the router’s choices."
@@ -76,17 +82,22 @@ def sentence(found: Sequence[Confusion]) -> str:
         return "There is one task, so the router had nothing to choose; its accuracy says nothing."
     correct, images = sum(one.correct for one in found), sum(one.images for one in found)
     share = f"{100 * correct / images:.2f} %" if images else "none"
-    text = (
-        f"{correct} of {images} test images ({share}) went to their own task, summed over "
-        f"n = {sum(one.trials for one in found)} trials."
+    source = computed(sentence, (key for one in found for key in one.keys))
+    words = (
+        Number(f"{correct} of {images} test images ({share})", source),
+        " went to their own task, summed over ",
+        Number(f"n = {sum(one.trials for one in found)} trials", source),
+        ".",
     )
     margins = [one.smallest_margin for one in found if one.smallest_margin is not None]
-    if margins:
-        text += (
-            f" Smallest margin between the best wrong task and the true one: "
-            f"{min(margins):.4g} (below 0 an image was misrouted)."
-        )
-    return text
+    if not margins:
+        return words
+    return (
+        *words,
+        " Smallest margin between the best wrong task and the true one: ",
+        Number(f"{min(margins):.4g}", source),
+        " (below 0 an image was misrouted).",
+    )
 
 
 def confusion_table(found: Confusion, setting: Setting) -> Table:
@@ -99,4 +110,5 @@ def confusion_table(found: Confusion, setting: Setting) -> Table:
     ]
     caption = f"Router’s choices after the last task, images summed over n = {found.trials} trials"
     name = found.file_name("confusion", setting)
-    return table(name, caption, ("True class", *found.tasks), rows, data)
+    source = computed(confusion_table, found.keys)
+    return table(name, caption, ("True class", *found.tasks), rows, data, source)

@@ -1,7 +1,9 @@
 """How much task 0, the order after it, and the seed move the numbers."""
 
-from reports.evidence import METRICS, Evidence, Setting
-from reports.performance import file_name, observations
+from reports.digits import percent
+from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
+from reports.evidence import METRICS, Evidence, Setting, keys
+from reports.performance import file_name, in_whole_seeds, measured, observations
 from reports.statistics import (
     NOISE,
     SEEDS_FOR_INTERVAL,
@@ -12,7 +14,6 @@ from reports.statistics import (
     spread,
     summarise,
 )
-from reports.tables import DASH, Cell, Table, Value, percent, table
 
 SOURCES = ("task 0", "order within task 0", "seed", "rest (interactions)")
 
@@ -20,9 +21,11 @@ SOURCES = ("task 0", "order within task 0", "seed", "rest (interactions)")
 def decomposition_table(evidence: Evidence, setting: Setting) -> Table:
     """Shares of the variance of the final mean by source."""
     rows: list[list[Cell | str]] = []
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for metric, label in METRICS.items():
         found = decompose(observations(evidence, setting, metric))
+        repeats = in_whole_seeds(measured(evidence, setting, metric))
+        source = computed(decomposition_table, keys(repeats))
         if found is None:
             rows.append([label, *[DASH] * len(SOURCES), "0"])
             continue
@@ -30,18 +33,21 @@ def decomposition_table(evidence: Evidence, setting: Setting) -> Table:
         shares = [nothing if c.share is None else percent(c.share, 1) for c in found.components]
         design = f"{found.trials} = {found.orders} orders × {found.seeds} seeds"
         left_out = f"{found.left_out} trials left out" if found.left_out else ""
-        rows.append([label, *shares, Cell(design, left_out)])
+        cells = [Cell(share, source=source) for share in shares]
+        rows.append([label, *cells, Cell(design, left_out, source)])
         for part in found.components:
             line: dict[str, Value] = {"metric": metric, "source": part.name, "df": part.df}
             line |= {"sum_of_squares": part.sum_of_squares, "share": part.share}
             line |= {"trials": found.trials, "task_zeros": found.task_zeros}
-            data.append(line | {"orders": found.orders, "seeds": found.seeds})
+            line |= {"orders": found.orders, "seeds": found.seeds}
+            data.append(Line(line, source))
     caption = (
         "Share of the sum of squares of the final mean over classes, in percent (“none”: the "
         "trials do not differ; –: no degrees of freedom)"
     )
     header = ("Metric", *(s[0].upper() + s[1:] for s in SOURCES), "Trials")
-    return table(file_name("variance", setting), caption, header, rows, data)
+    whole = computed(decomposition_table, keys(setting.finished))
+    return table(file_name("variance", setting), caption, header, rows, data, whole)
 
 
 def spreads(found: list[Observation]) -> dict[str, Spread | None]:
@@ -75,32 +81,36 @@ def _groups(
 def spread_table(evidence: Evidence, setting: Setting) -> Table:
     """Ranges between task 0s, orders and seeds, in percentage points."""
     rows: list[list[Cell | str]] = []
-    data: list[dict[str, Value]] = []
+    data: list[Line] = []
     for metric, label in METRICS.items():
         found = observations(evidence, setting, metric)
+        source = computed(spread_table, keys(measured(evidence, setting, metric)))
         ranges = spreads(found)
         firsts = len({o.task0 for o in found})
         between = ranges["task0"]
-        cells = [Cell(percent(between.mean), f"n = {firsts}") if between else Cell(DASH)]
-        cells += [_range_cell(ranges[source]) for source in ("order", "seed")]
+        cells = [Cell(percent(between.mean), f"n = {firsts}", source) if between else Cell(DASH)]
+        cells += [_range_cell(ranges[what], source) for what in ("order", "seed")]
         rows.append([label, *cells])
-        for source, one in ranges.items():
-            line: dict[str, Value] = {"metric": metric, "source": source}
+        for what, one in ranges.items():
+            line: dict[str, Value] = {"metric": metric, "source": what}
             line |= {"mean_range": one.mean if one else None}
             line |= {"largest_range": one.largest if one else None}
-            data.append(line | {"groups": one.groups if one else 0, "task_zeros": firsts})
+            line |= {"groups": one.groups if one else 0, "task_zeros": firsts}
+            data.append(Line(line, source))
     caption = (
         "Range (max − min) of the final mean over classes, in percentage points, when one thing "
         "changes: mean over groups, and the largest"
     )
     header = ("Metric", "Between task-0 means", "Between orders", "Between seeds")
-    return table(file_name("spread", setting), caption, header, rows, data)
+    whole = computed(spread_table, keys(setting.finished))
+    return table(file_name("spread", setting), caption, header, rows, data, whole)
 
 
-def _range_cell(found: Spread | None) -> Cell:
+def _range_cell(found: Spread | None, source: Source) -> Cell:
     if found is None:
         return Cell(DASH)
-    return Cell(percent(found.mean), f"largest {percent(found.largest)}, n = {found.groups}")
+    said = f"largest {percent(found.largest)}, n = {found.groups}"
+    return Cell(percent(found.mean), said, source)
 
 
 def disparity_table(evidence: Evidence, setting: Setting) -> Table:
@@ -132,7 +142,8 @@ def disparity_table(evidence: Evidence, setting: Setting) -> Table:
         "in percentage points; n = groups of orders compared (seeds, or pairs of task 0 and seed)"
     )
     header = ("Metric", "AOPD, all orders", "MOPD", "AOPD, same task 0", "MOPD")
-    return table(file_name("disparity", setting), caption, header, rows, data)
+    whole = computed(disparity_table, keys(setting.finished))
+    return table(file_name("disparity", setting), caption, header, rows, data, whole)
 
 
 def caveat(setting: Setting) -> str:

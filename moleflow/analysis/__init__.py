@@ -8,12 +8,12 @@ from collections.abc import Callable
 from moleflow.analysis.area import area
 from moleflow.analysis.cost import cost
 from moleflow.analysis.dia_effect import dia_effect
-from moleflow.analysis.drawing import to_png, to_svg
 from moleflow.analysis.routing import routing
 from moleflow.analysis.shift import shift
 from moleflow.analysis.similarity import similarity
 from moleflow.analysis.spectrum import spectrum
 from moleflow.analysis.subject import Analysis, Subject
+from moleflow.drawing import to_png, to_svg
 
 __all__ = ["ANALYSES", "Analysis", "Subject", "to_png", "to_svg"]
 

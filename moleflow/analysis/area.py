@@ -14,7 +14,10 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moleflow.analysis.drawing import (
+from moleflow.analysis.inference import pearson, spearman, wilson
+from moleflow.analysis.subject import Analysis, Subject, evenly
+from moleflow.drawing import (
+    INK,
     canvas,
     colour,
     guides,
@@ -24,9 +27,6 @@ from moleflow.analysis.drawing import (
     name_legend,
     nothing_to_draw,
 )
-from moleflow.analysis.inference import pearson, spearman, wilson
-from moleflow.analysis.subject import Analysis, Subject, evenly
-from moleflow.house_style import INK
 from moleflow.metrics.detection import binary_scores
 from moleflow.types import Tensor
 

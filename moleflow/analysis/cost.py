@@ -15,10 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from moleflow.analysis.drawing import canvas, guides, house_style, log_x, named_rows
 from moleflow.analysis.subject import Analysis, Subject
+from moleflow.drawing import INK, PALETTE, canvas, guides, house_style, log_x, named_rows
 from moleflow.evaluation import SCORING_BATCH
-from moleflow.house_style import INK, PALETTE
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
 from moleflow.types import Tensor
 

@@ -16,10 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from moleflow.analysis.drawing import canvas, house_style, named_rows, nothing_to_draw
 from moleflow.analysis.subject import Analysis, Subject, evenly, latents
 from moleflow.data.sequences import Task
-from moleflow.house_style import FAINT, INK, PALETTE
+from moleflow.drawing import FAINT, INK, PALETTE, canvas, house_style, named_rows, nothing_to_draw
 from moleflow.streams import numpy_stream
 from moleflow.types import Float, Tensor
 

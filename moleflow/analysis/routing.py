@@ -13,7 +13,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moleflow.analysis.drawing import (
+from moleflow.analysis.inference import wilson
+from moleflow.analysis.subject import Analysis, Subject
+from moleflow.drawing import (
+    INK,
     TWO_SIDED,
     canvas,
     colour,
@@ -24,9 +27,6 @@ from moleflow.analysis.drawing import (
     side,
     two_digits,
 )
-from moleflow.analysis.inference import wilson
-from moleflow.analysis.subject import Analysis, Subject
-from moleflow.house_style import INK
 
 METRICS = ("image_auroc", "pixel_ap")
 COLUMNS = (

@@ -13,7 +13,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from moleflow.analysis.drawing import (
+from moleflow.analysis.inference import LEAST_FOR_INTERVAL, Correlation, pearson, spearman
+from moleflow.analysis.moments import frechet, patch_moments
+from moleflow.analysis.subject import Analysis, Subject, evenly, latents
+from moleflow.analysis.updates import exact, updates_of
+from moleflow.data.sequences import Task
+from moleflow.drawing import (
     canvas,
     colour,
     guides,
@@ -22,11 +27,6 @@ from moleflow.analysis.drawing import (
     name_legend,
     nothing_to_draw,
 )
-from moleflow.analysis.inference import LEAST_FOR_INTERVAL, Correlation, pearson, spearman
-from moleflow.analysis.moments import frechet, patch_moments
-from moleflow.analysis.subject import Analysis, Subject, evenly, latents
-from moleflow.analysis.updates import exact, updates_of
-from moleflow.data.sequences import Task
 from moleflow.model import MoLEFlow
 
 PICTURES = 32

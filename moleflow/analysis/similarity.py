@@ -13,7 +13,9 @@ import pandas as pd
 from jaxtyping import Float64
 from matplotlib.figure import Figure
 
-from moleflow.analysis.drawing import (
+from moleflow.analysis.subject import Analysis, Subject
+from moleflow.analysis.updates import Update, effective_rank, thin_svd, updates_of
+from moleflow.drawing import (
     canvas,
     heat_map,
     house_style,
@@ -21,8 +23,6 @@ from moleflow.analysis.drawing import (
     side,
     two_digits,
 )
-from moleflow.analysis.subject import Analysis, Subject
-from moleflow.analysis.updates import Update, effective_rank, thin_svd, updates_of
 from moleflow.streams import numpy_stream
 
 DRAWS = 20

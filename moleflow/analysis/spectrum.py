@@ -12,7 +12,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moleflow.analysis.drawing import (
+from moleflow.analysis.subject import Analysis, Subject
+from moleflow.analysis.updates import (
+    Update,
+    effective_rank,
+    energy,
+    exact,
+    slot_of,
+    thin_svd,
+    updates_of,
+)
+from moleflow.data.sequences import Task
+from moleflow.drawing import (
+    FAINT,
+    INK,
+    SCALE,
     canvas,
     colour,
     dashes,
@@ -25,19 +39,7 @@ from moleflow.analysis.drawing import (
     nothing_to_draw,
     side,
 )
-from moleflow.analysis.subject import Analysis, Subject
-from moleflow.analysis.updates import (
-    Update,
-    effective_rank,
-    energy,
-    exact,
-    slot_of,
-    thin_svd,
-    updates_of,
-)
-from moleflow.data.sequences import Task
 from moleflow.flow.subnet import SLOTS
-from moleflow.house_style import FAINT, INK, SCALE
 from moleflow.streams import numpy_stream
 
 SHARES = (0.90, 0.95, 0.99)

@@ -29,8 +29,8 @@ class Study(Written):
     seeds: tuple[int, ...] = (0,)
     data: Literal["folder", "synthetic"] = "folder"
     """`folder`: the user names it with --data; `synthetic`: made below the root folder."""
-    report: str = "task_order"
-    """Report that is written at the end."""
+    reports: tuple[str, ...] = ("task_order",)
+    """Kinds of report that are written at the end, the main one first."""
 
     @model_validator(mode="after")
     def _one_way_to_make_tasks(self) -> Self:

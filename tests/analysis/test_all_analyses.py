@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 import moleflow.analysis
 from moleflow.analysis import ANALYSES, Analysis, Subject, to_png, to_svg
-from moleflow.analysis.drawing import canvas, house_style
+from moleflow.drawing import canvas, house_style
 from moleflow.tasks.freeze import module_digest
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -1,4 +1,7 @@
-"""How figures look. Nothing of the user's matplotlib settings goes in, nothing of ours stays."""
+"""The one drawing kit: colours, style, heat maps and files of every figure.
+
+Nothing of the user's matplotlib settings goes in, nothing of ours stays.
+"""
 
 import io
 import math
@@ -17,16 +20,35 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.typing import RcKeyType
 
-from moleflow.house_style import FAINT, MARKERS, PALETTE, SCALE, STYLE
-
+# Colours that colour-blind readers can tell apart (Okabe and Ito 2008), on light and dark pages.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808894")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, FAINT = "#27313f", "#aab2bd"
+"""Text and lines; guide lines."""
+SCALE = LinearSegmentedColormap.from_list("scale", ("#f4f7fb", "#9cc3e4", "#2a78b5", "#0b3a66"))
 DASHES = ("-", "--", ":", "-.")
 TWO_SIDED = LinearSegmentedColormap.from_list(
     "two_sided", ("#8a3b00", "#e69f6a", "#f7f7f7", "#7fb3dc", "#0b3a66")
 )
-OWN_STYLE: dict[RcKeyType, Any] = {
+STYLE: dict[RcKeyType, Any] = {
+    "svg.hashsalt": "moleflow",
+    "svg.fonttype": "path",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.unicode_minus": True,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
@@ -34,13 +56,12 @@ OWN_STYLE: dict[RcKeyType, Any] = {
 
 @contextmanager
 def house_style() -> Generator[None, None, None]:
-    """matplotlib's defaults and the two styles on top, whatever the user's; restored after."""
+    """matplotlib's defaults and our style on top, whatever the user's; restored after."""
     with mpl.rc_context(), warnings.catch_warnings():
         # Not the backend, which rc_context would not bring back.
         known: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
         mpl.rcParams.update(known)
         mpl.rcParams.update(STYLE)
-        mpl.rcParams.update(OWN_STYLE)
         # A class name may hold letters that the font lacks; the tables show them.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         yield
@@ -68,11 +89,13 @@ def to_png(figure: Figure) -> bytes:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as SVG with letters as paths; the same numbers give the same text."""
+    """The figure as SVG with letters as paths and no ground; the same numbers give the same."""
     file = io.StringIO()
     empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with house_style():
-        figure.savefig(file, format="svg", dpi=160, bbox_inches="tight", metadata=empty)
+        figure.savefig(
+            file, format="svg", dpi=160, bbox_inches="tight", transparent=True, metadata=empty
+        )
     return file.getvalue()
 
 
@@ -131,6 +154,7 @@ def heat_map(
     columns: Sequence[str],
     limits: tuple[float, float],
     scale: Colormap = SCALE,
+    fontsize: float = 6.5,
 ) -> None:
     """Cells with texts; NaN stays empty."""
     low, high = limits
@@ -141,7 +165,7 @@ def heat_map(
         red, green, blue, _ = scale((values[i, j] - low) / (high - low))
         light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
         ink = "#1b2430" if light else "#ffffff"
-        ax.text(j, i, text, ha="center", va="center", fontsize=6.5, color=ink)
+        ax.text(j, i, text, ha="center", va="center", fontsize=fontsize, color=ink)
     ax.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(rows)), rows)
     ax.tick_params(length=0)

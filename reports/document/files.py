@@ -1,0 +1,65 @@
+"""A table for other programs: CSV, where its numbers come from, and columns for a terminal."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from orchestration.plain import cell, one_line
+from reports.document.model import Source, Table
+
+
+def to_csv(shown: Table) -> str:
+    """The table's lines; a missing number is an empty field, and no text is a formula."""
+    out = io.StringIO()
+    fields = list(dict.fromkeys(key for line in shown.lines for key in line.values))
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(map(cell, fields))
+    for line in shown.lines:
+        found = [line.values.get(key) for key in fields]
+        writer.writerow(["" if value is None else cell(value) for value in found])
+    return out.getvalue()
+
+
+def to_sources(shown: Table) -> str:
+    """For each line of the CSV file, in order, what computed it and of which trials, as JSON.
+
+    Functions and sets of trials are listed once, and lines name them by their place in the list.
+    """
+    functions: dict[str, int] = {}
+    trials: dict[tuple[str, ...], int] = {}
+    lines = [
+        [
+            functions.setdefault(line.source.function, len(functions)),
+            trials.setdefault(line.source.trials, len(trials)),
+        ]
+        for line in shown.lines
+    ]
+    tree = {"functions": list(functions), "trials": list(map(list, trials)), "lines": lines}
+    inner = ",\n".join(
+        f"{json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}"
+        for key, value in tree.items()
+    )
+    return f"{{\n{inner}\n}}\n"
+
+
+def sources_in(text: str) -> list[Source]:
+    """Of every line of a table's CSV file, from the file of its sources."""
+    tree: dict[str, list[Any]] = json.loads(text)
+    functions = tree["functions"]
+    trials = [tuple(map(str, keys)) for keys in tree["trials"]]
+    return [Source(functions[by], trials[of]) for by, of in tree["lines"]]
+
+
+def to_text(shown: Table) -> str:
+    """Aligned columns for a terminal."""
+    rows = [list(shown.header), *[[one_line(part.text) for part in row] for row in shown.rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(shown.header))]
+    lines = [
+        "  ".join(
+            text.ljust(width) if i in shown.text_columns else text.rjust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

@@ -1,0 +1,1 @@
+"""Kinds of report: each a module with a function `document(evidence)`, found by its name."""

@@ -1,0 +1,216 @@
+"""How sensitive are the results to task 0, the order after it, and the seed?"""
+
+import textwrap
+from collections.abc import Sequence
+
+from reports import figures, invariance, made, performance, provenance, routing, sensitivity
+from reports.digits import percent, plus_minus
+from reports.document import (
+    Block,
+    Document,
+    Fold,
+    Gallery,
+    Listed,
+    Number,
+    Section,
+    Table,
+    Text,
+    Words,
+    computed,
+    note,
+)
+from reports.document.files import to_text
+from reports.evidence import METRICS, Evidence, Setting, keys
+from reports.invariance import Invariance
+from reports.statistics import NOISE, Spread, summarise
+
+SUBJECT = "Task-order sensitivity"
+
+
+def document(evidence: Evidence) -> Document:
+    """The report of a study that varies task 0 and the order."""
+    shown = [setting for setting in evidence.settings if setting.finished]
+    compared = {setting.number: invariance.compare(setting.finished) for setting in shown}
+    results: list[Section] = []
+    for setting in shown:
+        found = _results(evidence, setting, compared[setting.number])
+        if setting.label:
+            results.append(Section(f"Setting {setting.number}: {setting.label}", tuple(found)))
+        else:
+            results += found
+    return Document(
+        title=evidence.plan.name,
+        subject=SUBJECT,
+        question=evidence.plan.study.question,
+        answer=tuple(_answer(evidence, shown, compared)),
+        sections=(made.asked(evidence), *results, made.unfinished(evidence)),
+        headline=_headline(evidence, shown),
+        warnings=provenance.notices(evidence),
+        end=made.end(evidence),
+    )
+
+
+def _answer(
+    evidence: Evidence, shown: Sequence[Setting], compared: dict[int, Invariance]
+) -> list[Block]:
+    found = made.incomplete(evidence)
+    for setting in shown:
+        one_task = performance.one_task_sentence(setting)
+        told: list[Words] = [*sentences(evidence, setting)]
+        told.append(one_task or compared[setting.number].words)
+        found += [Section(setting.label, (Listed(tuple(told)),))] if setting.label else [
+            Listed(tuple(told))
+        ]  # fmt: skip
+        wrong = len(compared[setting.number].mismatches)
+        if wrong:
+            found.append(Text(f"{wrong} mismatches: see “Order invariance”.", "bad"))
+    return found
+
+
+def _results(evidence: Evidence, setting: Setting, compared: Invariance) -> list[Section]:
+    return [
+        Section("Results", tuple(_performance(evidence, setting))),
+        Section("Sensitivity", tuple(_sensitivity(evidence, setting))),
+        Section("Order invariance", tuple(_invariance(setting, compared))),
+        Section("Learning over time", tuple(_over_time(evidence, setting))),
+        Section("Routing", tuple(_routing(evidence, setting))),
+    ]
+
+
+def _performance(evidence: Evidence, setting: Setting) -> list[Block]:
+    drawn = figures.by_order(evidence, setting)
+    return [
+        performance.main_table(evidence, setting),
+        note(
+            "Trials that share task 0 and seed share what they learn, so they are not independent; "
+            "intervals are therefore over seeds, each seed’s mean over all orders, and are given "
+            "from three seeds on. The column “Classes” says over how many classes the mean is "
+            "taken: a class without masks has no pixel metric."
+        ),
+        *([drawn] if drawn else []),
+        performance.task0_table(evidence, setting),
+        performance.order_table(evidence, setting),
+        performance.class_table(evidence, setting),
+    ]
+
+
+def _sensitivity(evidence: Evidence, setting: Setting) -> list[Block]:
+    return [
+        note(sensitivity.caveat(setting)),
+        sensitivity.spread_table(evidence, setting),
+        note(
+            "Between orders: among trials with the same task 0 and seed. Between seeds: among "
+            "trials with the same order."
+        ),
+        sensitivity.decomposition_table(evidence, setting),
+        sensitivity.disparity_table(evidence, setting),
+        note(
+            "OPD of a class is its largest minus its smallest final number over orders, averaged "
+            "over seeds; AOPD is the mean over classes and MOPD the largest, with the class it "
+            "belongs to."
+        ),
+    ]
+
+
+def _invariance(setting: Setting, compared: Invariance) -> list[Block]:
+    found: list[Block] = [
+        note(
+            "With a frozen base, what a task learns depends on task 0, seed and config alone. "
+            "Trials that share these and differ in order are compared by the SHA-256 of what they "
+            "recorded: each trial of a group against the group’s first."
+        ),
+        Text(compared.words),
+    ]
+    mismatches = invariance.mismatch_table(compared, setting)
+    return [*found, mismatches] if mismatches.rows else found
+
+
+def _over_time(evidence: Evidence, setting: Setting) -> list[Block]:
+    one_task = performance.one_task_sentence(setting)
+    found: list[Block] = [Text(one_task)] if one_task else []
+    drawn = figures.r_matrices(evidence, setting)
+    if drawn:
+        found.append(Gallery(tuple(drawn)))
+        found.append(note(f"{len(drawn)} of {len(evidence.orders)} orders drawn."))
+    else:
+        found.append(Text("No finished trial recorded an R matrix."))
+    matrices = performance.r_matrix_table(evidence, setting)
+    return [*found, matrices, performance.transfer_table(evidence, setting)]
+
+
+def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
+    chosen = routing.confusions(setting.finished)
+    found: list[Block] = [Text(routing.sentence(chosen))]
+    drawn = figures.confusions(evidence, setting, chosen)
+    found += [Gallery(tuple(drawn))] if drawn else []
+    if len(chosen) > 1:
+        found.append(
+            note(
+                "The trials’ tasks hold different classes, so counts are summed over trials with "
+                f"the same tasks: {len(drawn)} of {len(chosen)} matrices drawn."
+            )
+        )
+    counts = tuple(routing.confusion_table(one, setting) for one in chosen)
+    return [*found, Fold("Counts", counts)] if counts else found
+
+
+def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
+    """The answer in a few sentences, each number with its n."""
+    found: list[Words] = []
+    for metric in ("image_auroc", "pixel_ap"):
+        observed = performance.observations(evidence, setting, metric)
+        summary = summarise(o.value for o in observed)
+        if summary is None:
+            continue
+        source = computed(sentences, keys(performance.measured(evidence, setting, metric)))
+        trials = f"n = {summary.n} trial{'' if summary.n == 1 else 's'}"
+        said = [
+            f"{METRICS[metric]} at the end of the sequence, mean over "
+            f"{performance.classes_measured(evidence, setting, metric)} classes: ",
+            Number(f"{plus_minus(summary)} %", source),
+            f" ({trials})",
+        ]
+        ranges = sensitivity.spreads(observed)
+        for before, number, after in _ranges(ranges, len({o.task0 for o in observed})):
+            said += ["; ", before, *([Number(number, source)] if number else []), after]
+        found.append((*said, "."))
+    return tuple(found)
+
+
+def _ranges(ranges: dict[str, Spread | None], firsts: int) -> list[tuple[str, str, str]]:
+    """Words, a number, words."""
+    parts: list[tuple[str, str, str]] = []
+    task0, order, seed = (ranges[source] for source in ("task0", "order", "seed"))
+    if task0:
+        within = f"{percent(task0.mean)} points"
+        parts.append(("task-0 means lie within ", within, f" (n = {firsts})"))
+    if order:
+        groups = f" (n = {order.groups} group{'' if order.groups == 1 else 's'})"
+        orders = "orders with the same task 0 and seed "
+        if order.largest <= NOISE:
+            parts.append((f"{orders}do not differ", "", groups))
+        else:
+            parts.append((f"{orders}lie within ", percent(order.largest), groups))
+    if seed:
+        within = percent(seed.largest)
+        parts.append(("seeds of one order within ", within, f" (n = {seed.groups} orders)"))
+    return parts
+
+
+def _headline(evidence: Evidence, shown: Sequence[Setting]) -> str:
+    """The main table as plain text, with what must be known before it."""
+    lines = [f"NOTE: {notice}" for notice in provenance.notices(evidence)]
+    for setting in shown:
+        label = f" ({setting.label})" if setting.label else ""
+        main: Table = performance.main_table(evidence, setting)
+        lines += [f"{main.caption}{label}", to_text(main)]
+    if not shown:
+        lines.append("No trial has finished, so there are no results.")
+    if evidence.unfinished or evidence.missing:
+        lines.append(dict(provenance.facts(evidence))["Trials"])
+    return "\n".join(textline for line in lines for textline in _wrap(line))
+
+
+def _wrap(text: str) -> list[str]:
+    """Lines of at most 100 columns; a table's lines are shorter already and stay as they are."""
+    return [part for line in text.split("\n") for part in textwrap.wrap(line, 100) or [""]]

@@ -1,0 +1,72 @@
+"""What every report says of its study: what was asked and run, what did not finish, and its end."""
+
+from orchestration.records.ledger import Record
+from reports import provenance
+from reports.document import Block, Code, Facts, Fold, Number, Section, Text, Words, computed
+from reports.evidence import Evidence, keys
+
+
+def asked(evidence: Evidence) -> Section:
+    """Data, settings, machines, time."""
+    source = computed(provenance.facts, keys(evidence.records))
+    facts = [(name, (Number(value, source),)) for name, value in provenance.facts(evidence)]
+    config = provenance.config_table(evidence)
+    return Section(
+        "What was asked and run",
+        (
+            Facts(tuple(facts)),
+            provenance.data_table(evidence),
+            provenance.orders_table(evidence),
+            Fold(f"All settings ({len(config.rows)} fields)", (config,)),
+        ),
+    )
+
+
+def incomplete(evidence: Evidence) -> list[Block]:
+    """Says where numbers are not those of the whole study."""
+    trials = dict(provenance.facts(evidence))["Trials"]
+    if not evidence.finished:
+        return [Text(f"No trial has finished, so there are no results: {trials}.", "bad")]
+    if evidence.unfinished or evidence.missing:
+        return [Text(f"Not all of the study is in these numbers: {trials}.", "bad")]
+    return []
+
+
+def unfinished(evidence: Evidence) -> Section:
+    """Every trial that diverged, failed or was not run yet."""
+    found: list[Block] = []
+    if not evidence.unfinished and not evidence.missing:
+        planned = len(evidence.plan.trials)
+        found.append(Text(f"Nothing: all {planned} planned trials finished."))
+    found.append(provenance.failures_table(evidence))
+    found += [_failure(record) for record in evidence.unfinished if _has_more(record)]
+    found.append(provenance.missing_table(evidence))
+    return Section("What did not finish", tuple(found))
+
+
+def _has_more(record: Record) -> bool:
+    failure = record.failure
+    return failure is not None and bool(failure.traceback or failure.numbers)
+
+
+def _failure(record: Record) -> Fold:
+    """Last numbers and traceback."""
+    failure = record.failure
+    assert failure is not None
+    found: list[Block] = []
+    if failure.numbers:
+        numbers = ", ".join(f"{name} = {value}" for name, value in failure.numbers.items())
+        found.append(Text((Number(numbers, computed(_failure, (record.key,))),)))
+    if failure.traceback:
+        found.append(Code(failure.traceback))
+    return Fold(f"{record.key}: last numbers and traceback", tuple(found))
+
+
+def end(evidence: Evidence) -> Words:
+    """What it was made from, and how to read it."""
+    return (
+        f"Made from study.json and the ledger’s {len(evidence.records)} records. Means use "
+        "finished trials only. “–” stands where there is no number. A click on a number shows the "
+        "trials that it was computed of. All numbers at full precision: tables/*.csv; where each "
+        "line comes from: tables/*.sources.json."
+    )

@@ -1,0 +1,46 @@
+"""Reports of a study, from its plan and ledger alone: at any time, on any machine."""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import replace
+
+from moleflow.errors import StudyError
+from orchestration.records.layout import StudyFolder
+from reports import kinds
+from reports.document import Written, write
+from reports.evidence import load
+
+
+def known_kinds() -> list[str]:
+    """Names of the kinds of report that there are; none is imported for it."""
+    return sorted(module.name for module in pkgutil.iter_modules(kinds.__path__))
+
+
+def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Written]:
+    """Write reports of these kinds, or all that the study asks for. The same ledger gives the same
+    bytes.
+
+    The first kind that the study asks for stands in `report/`, each other one in a folder of its
+    name below that, so that one more report moves none.
+
+    Raises:
+        StudyError: the study has not been planned, or there is no such kind.
+        StoreError: the plan or a record is damaged, or a report cannot be written.
+    """
+    evidence = load(folder)
+    own = evidence.plan.study.reports
+    chosen = tuple(asked) or own
+    unknown = [name for name in chosen if name not in known_kinds()]
+    if unknown:
+        raise StudyError(
+            f"there is no report {', '.join(unknown)}; known are {', '.join(known_kinds())}"
+        )
+    places = {name: "" if name == own[0] else f"{name}/" for name in (*own, *chosen)}
+    written: list[Written] = []
+    for name in chosen:
+        made = importlib.import_module(f"{kinds.__name__}.{name}").document(evidence)
+        up = "../" if places[name] else ""
+        others = [(n.replace("_", " "), f"{up}{places[n]}index.html") for n in own if n != name]
+        written.append(write(replace(made, beside=tuple(others)), folder.report / places[name]))
+    return written
