@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "report": (
         "orchestration.commands.report:report",
-        "Write a study's report anew, from the ledger alone.",
+        "Write a study's reports anew, from the ledger alone.",
     ),
     "stop": (
         "orchestration.commands.control:stop",

@@ -1,7 +1,6 @@
 """Reports of a study, from its plan and ledger alone: at any time, on any machine."""
 
 import importlib
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,11 +9,6 @@ from orchestration.records.layout import StudyFolder
 from reports import kinds
 from reports.document import Written, write
 from reports.evidence import load
-
-
-def known_kinds() -> list[str]:
-    """Names of the kinds of report that there are; none is imported for it."""
-    return sorted(module.name for module in pkgutil.iter_modules(kinds.__path__))
 
 
 def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Written]:
@@ -31,10 +25,10 @@ def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Writte
     evidence = load(folder)
     own = evidence.plan.study.reports
     chosen = tuple(asked) or own
-    unknown = [name for name in chosen if name not in known_kinds()]
+    unknown = [name for name in chosen if name not in kinds.known()]
     if unknown:
         raise StudyError(
-            f"there is no report {', '.join(unknown)}; known are {', '.join(known_kinds())}"
+            f"there is no report {', '.join(unknown)}; known are {', '.join(kinds.known())}"
         )
     places = {name: "" if name == own[0] else f"{name}/" for name in (*own, *chosen)}
     written: list[Written] = []

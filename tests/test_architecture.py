@@ -29,7 +29,7 @@ def modules_after(statement: str) -> set[str]:
     [
         "import search_spaces.task_order, search_spaces.quickstart, orchestration.studies.study",
         "import orchestration.cli",
-        "import reports.task_order",
+        "import reports.writing, reports.kinds.task_order",
     ],
 )
 def test_studies_the_command_line_and_reports_load_neither_torch_nor_ray_nor_mlflow(

@@ -17,7 +17,7 @@ from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.planning import MOST_TRIALS, Planning
 from orchestration.driver.preflight import check_precision, checking_beside, checking_here
-from orchestration.driver.reporting import write_report
+from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, retry
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.sharing.saving import sharing
@@ -86,9 +86,9 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             set_misfits_aside(root.study(name), session.warn)
             schedule = _scheduled(plan, session, terms, choices)
             finished = session.run(plan, runner, schedule, tracker)
-        written = write_report(name, root)
-        session.say(written.headline)
-        session.say(f"report    {written.html}")
+        for written in write_reports(name, root):
+            session.say(written.headline)
+            session.say(f"report    {written.html}")
         session.keep_report(plan, tracker)
         session.say(f"MLflow    {session.ui_command()}")
     return finished

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moleflow.errors import MoleflowError, StudyError
 from orchestration.driver.preflight import Check
+from orchestration.driver.reporting import check_reports
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.plans import plan_of, write_plan
 from orchestration.studies.catalog import known_studies
@@ -53,7 +53,7 @@ class Planning:
         from moleflow.data.catalog import open_catalog  # what only reads a plan needs no pictures
 
         root.claim()
-        check_report(study)
+        check_reports(study)
         check_source(root.study(name), source)
         self._name, self._study, self._root, self._say = name, study, root, say
         self._source = source
@@ -98,20 +98,6 @@ class Planning:
         )
         write_plan(plan, self._root.study(self._name))
         return plan
-
-
-def check_report(study: Study) -> None:
-    """Whether the report that is to be written at the end can be.
-
-    Raises:
-        StudyError: none of that name is installed.
-    """
-    known = {entry.name: entry for entry in entry_points(group="moleflow.reports")}
-    if study.report not in known:
-        raise StudyError(
-            f"the study asks for report {study.report!r}, and installed are "
-            f"{', '.join(known) or 'none'}; mend its field report, or install moleflow anew"
-        )
 
 
 def check_source(folder: StudyFolder, source: str) -> None:

@@ -1,29 +1,73 @@
-"""The report of a study: found by name, as reports stand above this package."""
+"""Reports stand above this package: they are found by their names, as studies are, never imported.
 
-from importlib.metadata import entry_points
-from typing import Protocol
+A kind of report is a module of `reports.kinds`; putting one there is all that it takes.
+"""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
 
 from moleflow.errors import StudyError
-from orchestration.records.layout import Root
-from orchestration.records.plans import read_plan
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.studies.study import Study
 
 
 class Written(Protocol):
-    """What every report says of itself."""
+    """A report that lies on disk."""
 
-    headline: str
-    html: object
+    @property
+    def html(self) -> Path: ...
+
+    @property
+    def markdown(self) -> Path: ...
+
+    @property
+    def headline(self) -> str:
+        """The answer for a terminal."""
+        ...
 
 
-def write_report(name: str, root: Root) -> Written:
-    """Write a study's report anew, from the ledger alone.
+class Reports(Protocol):
+    """What `reports.writing` offers."""
+
+    def write_reports(self, folder: StudyFolder, asked: Sequence[str] = ()) -> Sequence[Written]:
+        """Reports of these kinds, or all that the study asks for."""
+        ...
+
+
+class Kinds(Protocol):
+    """What `reports.kinds` offers."""
+
+    def known(self) -> list[str]:
+        """Names of the kinds of report that there are."""
+        ...
+
+
+def write_reports(name: str, root: Root, asked: Sequence[str] = ()) -> Sequence[Written]:
+    """Write a study's reports anew, from its plan and ledger alone.
+
+    Args:
+        asked: kinds; empty: all that the study asks for.
 
     Raises:
-        StudyError: the study asks for a report that is not there.
+        StudyError: the study was not planned, or there is no such kind.
+        StoreError: the plan or a record is damaged, or a report cannot be written.
     """
-    kind = read_plan(name, root).study.report
-    found = [entry for entry in entry_points(group="moleflow.reports") if entry.name == kind]
-    if not found:
-        known = ", ".join(entry.name for entry in entry_points(group="moleflow.reports"))
-        raise StudyError(f"study {name!r} asks for an unknown report {kind!r}; known are {known}")
-    return found[0].load()(root.study(name))
+    reports = cast(Reports, importlib.import_module("reports.writing"))
+    return reports.write_reports(root.study(name), asked)
+
+
+def check_reports(study: Study) -> None:
+    """Whether the reports that are to be written at the end can be.
+
+    Raises:
+        StudyError: there is none of a name, or the study asks for none or for one twice.
+    """
+    known = cast(Kinds, importlib.import_module("reports.kinds")).known()
+    unknown = [name for name in study.reports if name not in known]
+    if unknown or not study.reports or len(set(study.reports)) < len(study.reports):
+        raise StudyError(
+            f"the study asks for reports {', '.join(study.reports) or '(none)'}; mend its field "
+            f"reports: each once, of {', '.join(known)}"
+        )

@@ -2,11 +2,18 @@
 
 import csv
 import io
-import json
-from typing import Any
 
+from moleflow.settings import Settings
 from orchestration.plain import cell, one_line
 from reports.document.model import Source, Table
+
+
+class _Sources(Settings):
+    """A file of sources: functions and sets of trials once, lines name them by their place."""
+
+    functions: tuple[str, ...]
+    trials: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[int, int], ...]
 
 
 def to_csv(shown: Table) -> str:
@@ -22,33 +29,24 @@ def to_csv(shown: Table) -> str:
 
 
 def to_sources(shown: Table) -> str:
-    """For each line of the CSV file, in order, what computed it and of which trials, as JSON.
-
-    Functions and sets of trials are listed once, and lines name them by their place in the list.
-    """
+    """For each line of the CSV file, in order, what computed it and of which trials, as JSON."""
     functions: dict[str, int] = {}
     trials: dict[tuple[str, ...], int] = {}
-    lines = [
-        [
+    lines = tuple(
+        (
             functions.setdefault(line.source.function, len(functions)),
             trials.setdefault(line.source.trials, len(trials)),
-        ]
+        )
         for line in shown.lines
-    ]
-    tree = {"functions": list(functions), "trials": list(map(list, trials)), "lines": lines}
-    inner = ",\n".join(
-        f"{json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}"
-        for key, value in tree.items()
     )
-    return f"{{\n{inner}\n}}\n"
+    kept = _Sources(functions=tuple(functions), trials=tuple(trials), lines=lines)
+    return kept.model_dump_json() + "\n"
 
 
 def sources_in(text: str) -> list[Source]:
     """Of every line of a table's CSV file, from the file of its sources."""
-    tree: dict[str, list[Any]] = json.loads(text)
-    functions = tree["functions"]
-    trials = [tuple(map(str, keys)) for keys in tree["trials"]]
-    return [Source(functions[by], trials[of]) for by, of in tree["lines"]]
+    kept = _Sources.model_validate_json(text)
+    return [Source(kept.functions[by], kept.trials[of]) for by, of in kept.lines]
 
 
 def to_text(shown: Table) -> str:

@@ -39,7 +39,7 @@ def to_html(shown: Document, place: Callable[[Block], str]) -> str:
         lstrip_blocks=True,
     )
     anchors, numbers = _Anchors(shown), _Sources()
-    filters: dict[str, Callable[..., Any]] = {
+    filters: dict[str, Any] = {
         "anchor": anchors.of,
         "embedded": _embedded,
         "inline": inline,
@@ -51,7 +51,7 @@ def to_html(shown: Document, place: Callable[[Block], str]) -> str:
         "plain": plain,
         "said": said,
     }
-    pages.filters.update(filters)
+    pages.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
     # The list of sources stands last on the page, when all that it names has been seen.
     return pages.get_template("page.html.j2").render(document=shown, sources=numbers.json)
 

@@ -5,6 +5,10 @@ import io
 from pathlib import Path
 
 import pytest
+from reports.document import Source, table
+from reports.document.files import to_csv, to_text
+from reports.document.latex import latex_text, to_latex
+from reports.document.markdown import to_pipes
 from rich.table import Table
 from rich.text import Text
 
@@ -14,10 +18,10 @@ from orchestration.models.predictions import ScoreLines
 from orchestration.plain import cell, one_line, path_cell, uncelled, visible
 from orchestration.records.events import Event
 from orchestration.views.logs import event_lines
-from reports.tables import latex_text, table, to_csv, to_latex, to_markdown, to_text
 
 FORMULAS = ("=cmd|'/C calc'!A0", "+1+x", "-x", "@SUM(A1)", "\t=x", " =x", "＝x", "\n=x", "'=x", "-")
 NUMBERS = ("-1.5", "+3", "-2e-05", "-inf", "nan", "0", ".5")
+MADE = Source("made")
 ESCAPES = ("\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x9b31m", "a\rb", "\u202egnp.exe", "\x00\x08")
 
 
@@ -34,7 +38,7 @@ def test_numbers_and_other_text_stay_as_they_are(value: object) -> None:
 
 
 def test_tables_for_spreadsheets_hold_no_formula() -> None:
-    shown = table("t", "c", ["h"], [], [{"=name": "=1+1", "gain": -0.25}])
+    shown = table("t", "c", ["h"], [], [{"=name": "=1+1", "gain": -0.25}], MADE)
     assert to_csv(shown) == "'=name,gain\n'=1+1,-0.25\n"
     out = io.StringIO()
     lines = ScoreLines(out, ["=a"])
@@ -46,13 +50,13 @@ def test_tables_for_spreadsheets_hold_no_formula() -> None:
 
 
 def test_no_name_ends_a_row_or_a_paragraph_of_latex() -> None:
-    shown = table("t", "one\n\ntwo", ["h"], [["[1pt] x"], ["*"], ["a\n\nb\x1b[31m"]], [])
+    shown = table("t", "one\n\ntwo", ["h"], [["[1pt] x"], ["*"], ["a\n\nb\x1b[31m"]], [], MADE)
     text = to_latex(shown)
     assert "\n\n" not in text and "\x1b" not in text
     for line in text.splitlines():
         assert not line.startswith(("[", "*"))
     assert latex_text("[a]") == "{[}a{]}"
-    assert len(to_markdown(shown).splitlines()) == len(to_text(shown).splitlines()) == 5
+    assert len(to_pipes(shown).splitlines()) == len(to_text(shown).splitlines()) == 5
 
 
 @pytest.mark.parametrize("text", ESCAPES)

@@ -33,6 +33,7 @@ class Lab:
     without_masks: frozenset[str] = frozenset()
     weights: str = "pretrained"
     config: Config = field(default_factory=Config)
+    reports: tuple[str, ...] = ("task_order",)
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     """Overrides of recorded hashes, by trial key."""
 
@@ -57,6 +58,7 @@ class Lab:
                 "data": data,
                 "scenario": scenario,
                 "groups": groups,
+                "reports": self.reports,
             }
         )
         prints = {c: f"{i:02d}ab" * 16 for i, c in enumerate(self.classes)}

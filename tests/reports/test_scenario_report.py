@@ -6,13 +6,19 @@ import pandas as pd
 import pytest
 
 from orchestration.records.layout import StudyFolder
+from reports.document import Written
 from reports.evidence import short_names
-from reports.task_order import write
+from reports.writing import write_reports
+
+
+def write(folder: StudyFolder) -> Written:
+    (written,) = write_reports(folder)
+    return written
 
 
 def page_of(folder: StudyFolder) -> str:
     page = write(folder).html.read_text(encoding="utf-8")
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"</?span[^>]*>", "", page)).split())
 
 
 def csv(folder: StudyFolder, name: str) -> pd.DataFrame:

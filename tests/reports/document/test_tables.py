@@ -3,18 +3,16 @@
 import csv
 import io
 
+from reports.digits import percent, plus_minus
+from reports.document import Table, computed, table
+from reports.document.files import to_csv, to_text
+from reports.document.latex import latex_text, to_latex
+from reports.document.markdown import markdown_text, to_pipes
 from reports.statistics import summarise
-from reports.tables import (
-    latex_text,
-    markdown_text,
-    percent,
-    plus_minus,
-    table,
-    to_csv,
-    to_latex,
-    to_markdown,
-    to_text,
-)
+
+
+def made(header: tuple[str, ...], rows: list[tuple[str, ...]], caption: str = "") -> Table:
+    return table("t", caption, header, rows, [], computed(made))
 
 
 def test_deviation_of_one_number_is_a_dash():
@@ -39,18 +37,18 @@ def test_latex_escapes_underscores_and_commands():
 
 
 def test_latex_table_holds_no_bare_underscore_in_its_cells():
-    shown = table("t", "a_b", ("Class",), [("metal_nut",)], [])
-    assert r"metal\_nut \\" in to_latex(shown)
-    assert r"\caption{a\_b}" in to_latex(shown)
+    text = to_latex(made(("Class",), [("metal_nut",)], "a_b"))
+    assert r"metal\_nut \\" in text
+    assert r"\caption{a\_b}" in text
 
 
-def test_markdown_neutralises_pipes_and_tags():
+def test_markdown_neutralises_pipes_tags_and_emphasis():
     assert markdown_text("a|<script>") == r"a\|&lt;script>"
+    assert markdown_text("_a_ # ~b~") == r"\_a\_ \# \~b\~"
 
 
 def test_markdown_rows_have_one_cell_per_column():
-    shown = table("t", "", ("Class", "x"), [("a", "1"), ("b", "2")], [])
-    assert to_markdown(shown).splitlines() == [
+    assert to_pipes(made(("Class", "x"), [("a", "1"), ("b", "2")])).splitlines() == [
         "| Class | x |",
         "| :-- | --: |",
         "| a | 1 |",
@@ -59,12 +57,12 @@ def test_markdown_rows_have_one_cell_per_column():
 
 
 def test_csv_keeps_full_precision_and_leaves_missing_numbers_empty():
-    shown = table("t", "", ("x",), [("0.33",)], [{"x": 1 / 3, "y": None}])
+    shown = table("t", "", ("x",), [("0.33",)], [{"x": 1 / 3, "y": None}], computed(made))
     (line,) = csv.DictReader(io.StringIO(to_csv(shown)))
     assert float(line["x"]) == 1 / 3
     assert line["y"] == ""
 
 
 def test_text_aligns_numbers_right():
-    shown = table("t", "", ("Class", "Mean"), [("a", "9.00"), ("bottle", "10.00")], [])
+    shown = made(("Class", "Mean"), [("a", "9.00"), ("bottle", "10.00")])
     assert to_text(shown).splitlines()[2:] == ["a        9.00", "bottle  10.00"]
