@@ -5,10 +5,6 @@ import io
 from pathlib import Path
 
 import pytest
-from reports.document import Source, table
-from reports.document.files import to_csv, to_text
-from reports.document.latex import latex_text, to_latex
-from reports.document.markdown import to_pipes
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +14,10 @@ from orchestration.models.predictions import ScoreLines
 from orchestration.plain import cell, one_line, path_cell, uncelled, visible
 from orchestration.records.events import Event
 from orchestration.views.logs import event_lines
+from reports.document import Source, table
+from reports.document.files import to_csv, to_text
+from reports.document.latex import latex_text, to_latex
+from reports.document.markdown import to_pipes
 
 FORMULAS = ("=cmd|'/C calc'!A0", "+1+x", "-x", "@SUM(A1)", "\t=x", " =x", "＝x", "\n=x", "'=x", "-")
 NUMBERS = ("-1.5", "+3", "-2e-05", "-inf", "nan", "0", ".5")

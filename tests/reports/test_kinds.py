@@ -82,7 +82,7 @@ def test_an_unknown_kind_names_the_known_ones(lab) -> None:
         write_reports(folder.name, lab.root, ["astrology"])
 
 
-@pytest.mark.parametrize("reports", [(), ("astrology",), ("task_order", "task_order")])
+@pytest.mark.parametrize("reports", [(), ("task_odrer",), ("task_order", "task_order")])
 def test_reports_that_cannot_be_written_are_refused_before_anything_runs(lab, reports) -> None:
     lab.reports = reports
     _, plan = lab.plan()

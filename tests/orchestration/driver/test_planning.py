@@ -8,7 +8,7 @@ from moleflow import profiles
 from moleflow.data.synthetic import make_synthetic
 from moleflow.errors import StudyError
 from orchestration.commands.options import read_settings
-from orchestration.driver.planning import Planning, check_report, check_source
+from orchestration.driver.planning import Planning, check_source
 from orchestration.records.layout import Root
 from orchestration.records.plans import write_plan
 from orchestration.studies.axes import Orders
@@ -78,12 +78,6 @@ def test_a_slip_of_many_trials_is_refused_and_says_how_many(root: Root, data: st
     with pytest.raises(StudyError, match=r"12000 trials.*--most-trials 12000"):
         Planning("mine", many, request.data, root, print)
     Planning("mine", many, request.data, root, print, most=12000)
-
-
-def test_a_report_that_is_not_there_is_refused_before_any_trial() -> None:
-    check_report(STUDY)
-    with pytest.raises(StudyError, match=r"'task_odrer'.*task_order"):
-        check_report(STUDY.model_copy(update={"report": "task_odrer"}))
 
 
 def test_of_settings_that_are_given_twice_the_last_counts_and_that_is_said(
