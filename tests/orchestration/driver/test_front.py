@@ -116,7 +116,7 @@ def test_python_of_the_readme_does_what_it_shows(data: Path, tmp_path: Path) -> 
     for shown, here in (
         ("DATA", str(data)),
         ('"runs"', repr(str(tmp_path))),
-        ("quick()", 'quick().updated({"backbone.weights": "random"})'),
+        ("quick()", 'quick().updated({"backbone.weights": "random", "training.epochs": 3})'),
     ):
         code = code.replace(shown, here)
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP)
