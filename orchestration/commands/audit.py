@@ -1,17 +1,20 @@
-"""`moleflow audit`: statistical claims of a table, recomputed from what is printed."""
+"""`moleflow audit`: claims of a table, or numbers of a study's reports, computed a second time."""
 
 import csv
+import importlib
 import json
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.markup import escape
 
-from moleflow.errors import DataError, StoreError
+from moleflow.errors import StoreError
 from orchestration.commands.consoles import out
+from orchestration.commands.options import RootOption
 from orchestration.plain import cell
+from orchestration.records.layout import Root
+from orchestration.records.plans import read_plan
 
 HOLDS, WRONG = 0, 1
 IMPOSSIBLE = "cannot be true"
@@ -32,11 +35,14 @@ COLUMNS = (
 
 
 def audit(
-    table: Annotated[
-        Path | None,
-        Parameter(help="CSV file of claims; default: claims of published papers, as an example."),
-    ] = None,
+    what: Annotated[
+        str,
+        Parameter(
+            help="CSV file of claims, or a study: its reports; default: claims of published papers."
+        ),
+    ] = "",
     *,
+    root: RootOption = Path("runs"),
     as_json: Annotated[
         bool, Parameter(name="--json", negative="", help="Print everything as JSON.")
     ] = False,
@@ -44,8 +50,16 @@ def audit(
         Path | None, Parameter(name="--csv", help="Write a line for each claim to this file.")
     ] = None,
 ) -> int:
-    """Recompute statistical claims from what is printed, and say which cannot be true."""
-    found = _audit("claims")(table)
+    """Recompute statistical claims from what is printed, and say which cannot be true.
+
+    Of a study: every number of its reports, from the ledger, by a second way.
+    """
+    if not what or what.lower().endswith(".csv") or Path(what).is_file():
+        found = _audits("outcome").audit_table(Path(what) if what else None)
+    else:
+        place = Root.at(root)
+        read_plan(what, place)
+        found = _audits("study").audit_study(place.study(what).path)
     if to_csv is not None:
         _write(found["claims"], to_csv)
     if as_json:
@@ -55,14 +69,9 @@ def audit(
     return WRONG if found["counts"][IMPOSSIBLE] else HOLDS
 
 
-def _audit(name: str) -> Any:
-    """Audits stand above this package, so they are found by entry point, never imported."""
-    found = [entry for entry in entry_points(group="moleflow.audits") if entry.name == name]
-    if not found:
-        raise DataError(
-            f"no audit of {name} is installed; install the package anew (pip install .)"
-        )
-    return found[0].load()
+def _audits(name: str) -> Any:
+    """Audits stand above this package, so they are found by their names, never imported."""
+    return importlib.import_module(f"reports.audit.{name}")
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -83,7 +92,7 @@ def _show(found: dict[str, Any]) -> None:
                 out.print(f"  [dim]{name:<12}[/] {escape(text)}", soft_wrap=True)
     counts = found["counts"]
     told = ", ".join(f"{many} {verdict}" for verdict, many in counts.items())
-    out.print(f"{escape(found['audited'])}: {sum(counts.values())} claims; {told}")
+    out.print(f"{escape(found['audited'])}: {sum(counts.values())} audited; {told}")
 
 
 def _write(lines: list[dict[str, Any]], path: Path) -> None:

@@ -71,3 +71,8 @@ def least_in_box(
     begin = (start - low) / width
     found = optimize.minimize(scaled, begin, method="L-BFGS-B", bounds=limits)
     return min(float(found.fun), scaled(begin))
+
+
+def f_quantile(p: float, df1: float, df2: float) -> float:
+    """f with P(F ≤ f) = p."""
+    return float(special.fdtri(df1, df2, p))

@@ -1,0 +1,150 @@
+"""A study's plan and ledger, read a second time: as plain JSON, and not as reports read them.
+
+Checksums are tested, as everywhere; beyond that, names of fields are all that is known here.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moleflow.errors import StoreError, StudyError
+from moleflow.sealed import unsealed
+
+NOT_SETTINGS = ("task0", "order")
+"""Axes that do not make another setting."""
+
+
+class Place(NamedTuple):
+    """Where a number stands in a record."""
+
+    step: int
+    class_name: str
+    """Empty for a number over classes."""
+    metric: str
+    definition: str
+    routing: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was planned, and, if it finished, what was measured."""
+
+    key: str
+    seed: int
+    sequence: tuple[tuple[str, ...], ...]
+    axes: Mapping[str, str]
+    status: str
+    """Empty where the ledger has no record."""
+    numbers: Mapping[Place, float]
+    routing: Mapping[str, Any]
+    """The router's choices after the last task; empty where none were recorded."""
+    data: Mapping[str, Mapping[str, Any]]
+    config: Mapping[str, Any]
+    failure: Mapping[str, Any]
+
+    @property
+    def task0(self) -> str:
+        return "+".join(self.sequence[0])
+
+    @property
+    def order(self) -> str:
+        return " > ".join("+".join(task) for task in self.sequence)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(name for task in self.sequence for name in task)
+
+    @property
+    def setting(self) -> tuple[tuple[str, str], ...]:
+        return tuple((k, v) for k, v in self.axes.items() if k not in NOT_SETTINGS)
+
+    def value(
+        self, metric: str, definition: str, routing: str, class_name: str = "", step: int = 0
+    ) -> float | None:
+        """A number of this trial; step 0: the last one that has it."""
+        steps = (step,) if step else range(len(self.sequence), 0, -1)
+        for one in steps:
+            found = self.numbers.get(Place(one, class_name, metric, definition, routing))
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True)
+class Records:
+    """Every planned trial, in the plan's order."""
+
+    trials: tuple[Trial, ...]
+    data_root: str
+
+    @property
+    def settings(self) -> tuple[tuple[Trial, ...], ...]:
+        """Trials that share every axis but task 0 and order."""
+        found: dict[tuple[tuple[str, str], ...], list[Trial]] = {}
+        for trial in self.trials:
+            found.setdefault(trial.setting, []).append(trial)
+        return tuple(tuple(trials) for trials in found.values())
+
+    @property
+    def keys(self) -> set[str]:
+        return {trial.key for trial in self.trials}
+
+
+def finished(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that finished."""
+    return [trial for trial in trials if trial.status == "finished"]
+
+
+def read(folder: Path) -> Records:
+    """A study's folder.
+
+    Raises:
+        StudyError: it holds no plan.
+        StoreError: the plan is damaged.
+    """
+    path = folder / "study.json"
+    try:
+        plan = _json(path)
+        planned = [_trial(one, _record(folder, one["key"])) for one in plan["trials"]]
+        return Records(tuple(planned), str(plan["data_root"]))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such study; name the --root that it was run in") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: cannot be read as a plan ({error!r})") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(unsealed(path.read_bytes()))
+
+
+def _record(folder: Path, key: str) -> dict[str, Any]:
+    """Empty where there is none, or where it is damaged: such a file counts for nothing."""
+    try:
+        found = _json(folder / "trials" / f"{key}.json")
+    except (OSError, ValueError):
+        return {}
+    return found if found.get("key") == key and found.get("study") == folder.name else {}
+
+
+def _trial(planned: Mapping[str, Any], record: Mapping[str, Any]) -> Trial:
+    rows = record.get("rows") or ()
+    return Trial(
+        planned["key"],
+        int(planned["seed"]),
+        tuple(tuple(task) for task in planned["sequence"]),
+        dict(planned["axes"]),
+        str(record.get("status") or ""),
+        {_place(row): float(row["value"]) for row in rows},
+        record.get("routing") or {},
+        record.get("data") or {},
+        planned["config"],
+        record.get("failure") or {},
+    )
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return Place(
+        int(row["step"]), row["class_name"], row["metric"], row["definition"], row["routing"]
+    )

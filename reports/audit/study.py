@@ -1,0 +1,291 @@
+"""A study's own reports, audited: every number in `tables/*.csv` is recomputed from the ledger by a
+second way, and the page names nothing that the plan does not know."""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moleflow.errors import StoreError, StudyError
+from orchestration.plain import uncelled
+from reports.audit.claim import Verdict
+from reports.audit.notation import numbers
+from reports.audit.page import PageNumbers, read_page
+from reports.audit.records import Records, finished, read
+from reports.audit.second_way import WAYS, Expected, Line, Value, by_seed, described
+
+CLOSE = 1e-9
+"""Of a fraction of 1: what different orders of summation may do to a sum."""
+SAYS_WHAT = {
+    *("metric", "definition", "routing", "class", "task", "step", "name", "order", "task0"),
+    *("source", "scope", "trial", "field", "fingerprint"),
+}
+"""Columns that say what a line is of."""
+SETTING = re.compile(r"-setting(\d+)$")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Of one number, or of a whole table."""
+
+    place: str
+    verdict: Verdict
+    why: str
+    printed: str = ""
+    recomputed: str = ""
+    function: str = ""
+
+
+def audit_study(folder: Path) -> dict[str, Any]:
+    """Every number of every table of a study's reports.
+
+    Raises:
+        StudyError: the study was not planned, or has no report.
+        StoreError: the plan or a table cannot be read.
+    """
+    records = read(folder)
+    tables = sorted((folder / "report").rglob("tables/*.csv"))
+    if not tables:
+        raise StudyError(
+            f"study {folder.name} has no report in {folder / 'report'}; write one: moleflow report "
+            f"{folder.name}"
+        )
+    found: list[Finding] = []
+    counts: Counter[Verdict] = Counter()
+    shown: dict[str, list[float]] = {}
+    for table in tables:
+        one = _table(table, records, shown)
+        found += one
+        counts += _counted(one)
+    for page in sorted((folder / "report").rglob("index.html")):
+        one = _page(page, records, shown)
+        found += one
+        counts += _counted(one)
+    return {
+        "audited": f"study {folder.name}",
+        "counts": {str(verdict): counts[verdict] for verdict in Verdict},
+        "claims": [_claim(one, folder) for one in _summed(found)],
+    }
+
+
+def _counted(found: Iterable[Finding]) -> Counter[Verdict]:
+    return Counter(one.verdict for one in found)
+
+
+def _summed(found: Sequence[Finding]) -> list[Finding]:
+    """What holds, and what has no second way, in one line a table; mismatches singly."""
+    groups: dict[tuple[str, Verdict, str], int] = {}
+    for one in found:
+        if one.verdict is not Verdict.IMPOSSIBLE:
+            key = (one.place.partition(" ")[0], one.verdict, one.function)
+            groups[key] = groups.get(key, 0) + 1
+    why = {
+        Verdict.HOLDS: "recomputed from the ledger",
+        Verdict.UNCHECKABLE: "no second way is known to compute them",
+    }
+    summed = [
+        Finding(place, verdict, f"{many} numbers {why[verdict]}", function=function)
+        for (place, verdict, function), many in groups.items()
+    ]
+    return [*summed, *(one for one in found if one.verdict is Verdict.IMPOSSIBLE)]
+
+
+def _claim(one: Finding, folder: Path) -> dict[str, Any]:
+    place = one.place.removeprefix(f"{folder}/")
+    return {
+        "line": None,
+        "claim": place,
+        "kind": one.function,
+        "printed": one.printed,
+        "verdict": str(one.verdict),
+        "condition": "",
+        "recomputed": one.recomputed,
+        "why": one.why,
+        "recorded": "",
+        "recorded_but_not_recomputed": [],
+        "difference": "",
+        "source": one.function,
+    }
+
+
+def _table(path: Path, records: Records, shown: dict[str, list[float]]) -> list[Finding]:
+    """The numbers of one table; what is recomputed of each function is added to `shown`."""
+    rows, sources = _rows(path), _sources(path)
+    if sources is None:
+        return [Finding(str(path), Verdict.UNCHECKABLE, "names no sources")] if rows else []
+    if len(sources) != len(rows):
+        why = f"{len(rows)} lines and sources of {len(sources)}"
+        return [Finding(str(path), Verdict.IMPOSSIBLE, why)]
+    setting = _setting(path, records)
+    found: list[Finding] = []
+    for number, (cells, (function, named)) in enumerate(zip(rows, sources, strict=True), start=2):
+        line = Line(cells, function, named, setting, records)
+        place = f"{path} line {number}"
+        strangers = sorted(set(named) - records.keys)
+        if strangers:
+            why = f"names trials that the plan has not: {', '.join(strangers[:3])}"
+            found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=function))
+        found += _line(line, place, shown.setdefault(function, []))
+    return [*found, *_left_out(path, rows, sources, setting)]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                {name: uncelled(value or "") for name, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{path}: cannot be read ({error})") from error
+
+
+def _sources(path: Path) -> list[tuple[str, tuple[str, ...]]] | None:
+    """What made each line, and of which trials; None where nothing says so."""
+    beside = path.with_name(f"{path.stem}.sources.json")
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8"))
+        functions, trials = found["functions"], found["trials"]
+        return [(functions[by], tuple(trials[of])) for by, of in found["lines"]]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise StoreError(
+            f"{beside}: cannot be read ({error!r}); write the report anew: moleflow report"
+        ) from error
+
+
+def _setting(path: Path, records: Records) -> tuple[Any, ...]:
+    """The trials that a table is of: its name ends with the setting's number, if there are some."""
+    named = SETTING.search(path.stem)
+    settings = records.settings
+    if named and 0 < int(named[1]) <= len(settings):
+        return settings[int(named[1]) - 1]
+    return records.trials
+
+
+def _line(line: Line, place: str, shown: list[float]) -> list[Finding]:
+    way = WAYS.get(line.function)
+    try:
+        expected = way(line) if way else _by_columns(line)
+    except (KeyError, ValueError, IndexError) as error:
+        why = f"is no line of {line.function} ({error!r})"
+        return [Finding(place, Verdict.IMPOSSIBLE, why, function=line.function)]
+    found: list[Finding] = []
+    if expected.trials is not None and expected.trials != frozenset(line.named):
+        why = f"names {len(line.named)} trials and rests on {len(expected.trials)} others"
+        found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=line.function))
+    for column, text in line.cells.items():
+        if column in expected.numbers:
+            value = expected.numbers[column]
+            shown += [float(value)] if isinstance(value, (int, float)) else []
+            found.append(_compared(f"{place}, {column}", text, value, line.function))
+        elif column not in SAYS_WHAT and numbers(text):
+            why = "no second way is known to compute it"
+            found.append(
+                Finding(f"{place}, {column}", Verdict.UNCHECKABLE, why, text, "", line.function)
+            )
+    return found
+
+
+def _by_columns(line: Line) -> Expected:
+    """Of a function that is not known: n, mean, sd, min and max of what its columns name, over the
+    trials that it names, or over their seeds where n says so."""
+    if "metric" not in line.cells or not {"mean", "value"} & set(line.cells):
+        return Expected({})
+    named = [trial for trial in finished(line.records.trials) if trial.key in line.named]
+    values = line.measured(named)
+    if "value" in line.cells:
+        return Expected({"value": next(iter(values.values()))} if len(values) == 1 else {})
+    of_seeds, _ = by_seed(named, values)
+    n = line.cells.get("n", "")
+    for one in (list(values.values()), of_seeds):
+        if n == str(len(one)):
+            return Expected(described(one))
+    return Expected({})
+
+
+def _compared(place: str, text: str, value: Value, function: str) -> Finding:
+    if _equal(text, value):
+        return Finding(place, Verdict.HOLDS, "", text, function=function)
+    told = "nothing" if value is None else str(value)
+    why = f"the table has {text or 'nothing'}, and the ledger gives {told}"
+    return Finding(place, Verdict.IMPOSSIBLE, why, text, told, function)
+
+
+def _equal(text: str, value: Value) -> bool:
+    if value is None or isinstance(value, str):
+        return text == (value or "")
+    try:
+        return abs(float(text) - value) <= CLOSE * max(1.0, abs(value))
+    except ValueError:
+        return False
+
+
+def _left_out(
+    path: Path,
+    rows: Sequence[Mapping[str, str]],
+    sources: Sequence[tuple[str, tuple[str, ...]]],
+    setting: Sequence[Any],
+) -> list[Finding]:
+    """Classes, orders and task 0s of finished trials of which a table of them has no line."""
+    made_by = sources[0][0] if sources else ""
+    column = {"class_table": "class", "order_table": "order", "task0_table": "task0"}.get(
+        made_by.rpartition(".")[2]
+    )
+    if column is None or made_by not in WAYS:
+        return []
+    trials = finished(setting)
+    every = {
+        "class": {name for trial in trials for name in trial.classes},
+        "order": {trial.order for trial in trials},
+        "task0": {trial.task0 for trial in trials},
+    }[column]
+    missing = sorted(every - {row[column] for row in rows})
+    if not missing:
+        return []
+    why = f"has no line of {', '.join(missing)}"
+    return [Finding(str(path), Verdict.IMPOSSIBLE, why, function=made_by)]
+
+
+def _page(path: Path, records: Records, shown: Mapping[str, Sequence[float]]) -> list[Finding]:
+    """What stands on a page: each number says which function and trials it is of, and numbers in
+    tables are among those that were recomputed for that function, rounded."""
+    page = read_page(path)
+    if page is None:
+        return [Finding(str(path), Verdict.UNCHECKABLE, "its numbers name no sources")]
+    found: list[Finding] = []
+    strangers = sorted({key for _, of in page.sources for key in of} - records.keys)
+    if strangers:
+        why = f"names trials that the plan has not: {', '.join(strangers[:3])}"
+        found.append(Finding(str(path), Verdict.IMPOSSIBLE, why))
+    for text in page.unsourced:
+        found.append(Finding(str(path), Verdict.IMPOSSIBLE, "a number names no source", text))
+    return found + _cells(path, page, shown)
+
+
+def _cells(path: Path, page: PageNumbers, shown: Mapping[str, Sequence[float]]) -> list[Finding]:
+    """Only numbers with decimals: others may count anything."""
+    found: list[Finding] = []
+    for text, source in page.cells:
+        function = page.sources[source][0]
+        for number in numbers(text):
+            if number.whole:
+                continue
+            if function not in WAYS or not shown.get(function):
+                why = "no second way is known to compute it"
+                found.append(Finding(str(path), Verdict.UNCHECKABLE, why, text, "", function))
+                continue
+            fits = any(
+                number.rounded.low - CLOSE <= scale * value <= number.rounded.high + CLOSE
+                for value in shown[function]
+                for scale in (100.0, 1.0)
+            )
+            verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
+            why = f"the page shows {number.text}, which {function} has nowhere"
+            found.append(Finding(str(path), verdict, "" if fits else why, text, "", function))
+    return found
