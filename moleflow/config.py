@@ -4,13 +4,13 @@ Every choice that the papers make differently is a field here, and a profile (`p
 it. Defaults are those of the profile `main` and stand nowhere else.
 """
 
-import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from moleflow.errors import ConfigError
+from moleflow.errors import ConfigError, nearest
 from moleflow.settings import Settings, flatten, parse
 
 Bits = Annotated[int, Field(ge=8, le=16)]
@@ -337,10 +337,19 @@ class Config(Settings):
             ConfigError: a field does not exist or a value does not fit; the message names the
                 dotted path and the remedy.
         """
+        return parse(Config, self.tree_with(overrides))
+
+    def tree_with(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The tree of `updated`, not validated. A branch is replaced before fields of it are, in
+        whichever order they are named.
+
+        Raises:
+            ConfigError: a field does not exist.
+        """
         tree = self.model_dump(mode="json")
-        for path, value in overrides.items():
-            _assign(tree, path, value)
-        return parse(Config, tree)
+        for path in sorted(overrides, key=lambda path: path.count(".")):
+            _assign(tree, path, overrides[path])
+        return tree
 
     def flat(self) -> dict[str, Any]:
         """Dotted field names to plain values, in a fixed order."""
@@ -355,18 +364,52 @@ NAMED: dict[str, dict[str, type[Settings]]] = {
 """Words that stand for a whole branch with its defaults."""
 
 
+@cache
+def config_fields() -> frozenset[str]:
+    """Dotted names of all fields and branches, those of every choice of a branch too."""
+    plain = Config().model_dump(mode="json")
+    trees = [plain] + [
+        {branch: kind().model_dump(mode="json")}
+        for branch, kinds in NAMED.items()
+        for kind in kinds.values()
+    ]
+    found = {name for tree in trees for name, _ in flatten(tree, "")}
+    return frozenset(found | set(Config.model_fields))
+
+
+def check_field(path: str) -> None:
+    """Raises:
+    ConfigError: no config has a field of that name.
+    """
+    if path not in config_fields():
+        hint = nearest(path, sorted(config_fields()), cutoff=0.5)
+        raise ConfigError(f"{path}: unknown config field{hint}")
+
+
+def value_at(tree: Mapping[str, Any], path: str) -> Any:
+    """The value of a dotted field in a config's plain tree, a branch by the word that stands for
+    it; None where it is not there, as `adapter.gate` where the adapter is off."""
+    branch: Any = tree
+    for name in path.split("."):
+        if not isinstance(branch, Mapping) or name not in branch:
+            return None
+        branch = cast("Mapping[str, Any]", branch)[name]
+    if isinstance(branch, Mapping):
+        named = cast("Mapping[str, Any]", branch)
+        return named.get("kind", "on") if path in NAMED else dict(named)
+    return branch
+
+
 def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     branch: Any = tree
     for i, name in enumerate([*parents, leaf]):
         if not isinstance(branch, dict) or name not in branch:
-            known = [field for field, _ in flatten(Config().model_dump(mode="json"), "")]
-            known += list(Config.model_fields)
-            close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            if isinstance(branch, str) and i:
-                hint = f"; {'.'.join(path.split('.')[:i])} is {branch!r}, so it has no fields"
-            raise ConfigError(f"{path}: unknown config field{hint}")
+            check_field(path)  # below: fields of another choice of the branch
+            parent = ".".join(path.split(".")[:i])
+            if isinstance(branch, str):
+                raise ConfigError(f"{path}: {parent} is {branch!r}, so it has no fields")
+            raise ConfigError(f"{path}: {parent} is {value_at(tree, parent)!r}, without that field")
         if i == len(parents):
             named = NAMED.get(path, {}).get(value) if isinstance(value, str) else None
             branch[name] = value if named is None else named().model_dump(mode="json")

@@ -1,5 +1,7 @@
 """One tree of errors. Each message names the thing at fault and the remedy."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -66,3 +68,9 @@ class DivergedError(MoleflowError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.numbers)
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`; did you mean …?`, or nothing where no known name is like it."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {close[0]}?" if close else ""

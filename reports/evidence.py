@@ -210,4 +210,6 @@ def task_zeros(records: Iterable[Record]) -> list[str]:
 
 
 def _label(axes: Mapping[str, str]) -> str:
-    return ", ".join(f"{k} = {v}" for k, v in axes.items() if k not in ("task0", "order"))
+    return ", ".join(
+        f"{k} = {v}" for k, v in axes.items() if k not in ("task0", "order", "ordering")
+    )

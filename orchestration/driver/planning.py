@@ -12,8 +12,9 @@ from orchestration.driver.reporting import check_reports
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.plans import plan_of, write_plan
 from orchestration.studies.catalog import known_studies
-from orchestration.studies.expansion import Plan, expand, grid_points, trials_asked
+from orchestration.studies.expansion import Plan, expand, trials_asked
 from orchestration.studies.orders import sequences
+from orchestration.studies.points import settings_of
 from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Planning:
                 f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
             )
         sequences(study, names)
-        self.configs = [config for _, config in grid_points(study)]
+        self.configs = settings_of(study)
 
     def finish(self, check: Check) -> Plan:
         """Check every picture, hear what was found of the backbones, and write `study.json`.

@@ -1,43 +1,22 @@
 """Axes: what a study varies, as people write it."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import Field, field_validator, model_validator
 
-from moleflow.data.layout import composed
-from moleflow.errors import StudyError
-from moleflow.settings import Settings
+from moleflow.errors import StudyError, nearest
+from orchestration.studies.search import Search
+from orchestration.studies.written import (
+    Changes,
+    ClassName,
+    Condition,
+    FieldName,
+    Values,
+    Written,
+)
 
-MOST_VALUES = 100_000
-"""Of one field: more are a slip."""
-
-ClassName = Annotated[str, AfterValidator(composed)]
-"""As the catalog names classes, however their letters are composed."""
-
-
-class Written(Settings):
-    """What people write in a study file: ordinary Python, so lists and ranges are as good as tuples
-    and NumPy's numbers as good as Python's."""
-
-    if not TYPE_CHECKING:
-
-        def __init__(self, **data: Any) -> None:
-            super().__init__(**{name: _tuples(value) for name, value in data.items()})
-
-        # JSON does not come by here: its lists become tuples anyway.
-        __init__.__pydantic_base_init__ = True
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, (list, tuple, range)):
-        many = cast("list[Any] | tuple[Any, ...] | range", value)
-        if len(many) > MOST_VALUES:
-            raise StudyError(f"{len(many)} values at once; give at most {MOST_VALUES}")
-        return tuple(map(_tuples, many))
-    return cast("object", value.item()) if isinstance(value, np.generic) else value
+OWN = ("task0", "order", "ordering", "scenario", "seed", "part")
+"""What trials differ in beside config fields: names that no axis may take."""
 
 
 class TaskZero(Written):
@@ -69,12 +48,84 @@ class Orders(Written):
     """These orders instead: each names every class, or every group as `a+b`."""
 
 
+class Scenarios(Written):
+    """Axis: how an order is cut into tasks, e.g. `Scenarios("1-1", "3-3", "joint")`."""
+
+    kind: Literal["scenarios"] = "scenarios"
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *names: str) -> None: ...
+
+    else:
+
+        def __init__(self, *names, **data):
+            super().__init__(**({"names": names} if names else {}), **data)
+
+        __init__.__pydantic_base_init__ = True
+
+
 class Grid(Written):
     """Axis: values of one config field."""
 
     kind: Literal["grid"] = "grid"
-    field: str
-    values: tuple[Any, ...]
+    field: FieldName
+    values: Values
+    when: Condition = Field(default_factory=dict[str, Any])
+    """Only where other fields, or axes, have these values; elsewhere the field is as it is."""
 
 
-Axis: TypeAlias = Annotated[TaskZero | Orders | Grid, Field(discriminator="kind")]
+class Zip(Written):
+    """Axis: fields that change together, the first values of all of them, then the second ones."""
+
+    kind: Literal["zip"] = "zip"
+    fields: Annotated[dict[FieldName, Values], Field(min_length=1)]
+    when: Condition = Field(default_factory=dict[str, Any])
+
+    @field_validator("fields")
+    @classmethod
+    def _equally_long(cls, fields: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        lengths = {name: len(values) for name, values in fields.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+            raise StudyError(
+                f"zipped fields change together, so each needs as many values as the others: {told}"
+            )
+        return fields
+
+
+class Variants(Written):
+    """Axis: named sets of changes; one of them, often without any, is the baseline."""
+
+    kind: Literal["variants"] = "variants"
+    variants: Annotated[dict[str, Changes], Field(min_length=1)]
+    baseline: str
+    name: str = "variant"
+    """Of the axis."""
+    when: Condition = Field(default_factory=dict[str, Any])
+
+    @model_validator(mode="after")
+    def _baseline_is_a_variant(self) -> Self:
+        if self.baseline not in self.variants:
+            raise StudyError(
+                f"baseline {self.baseline!r} is none of the variants"
+                f"{nearest(self.baseline, self.variants)}; they are {', '.join(self.variants)}"
+            )
+        if "" in self.variants:
+            raise StudyError("a variant is called by a name that is not empty")
+        return self
+
+    @field_validator("name")
+    @classmethod
+    def _own_name(cls, name: str) -> str:
+        if not name or name in OWN:
+            raise StudyError(f"axis {name!r}: choose another name; taken are {', '.join(OWN)}")
+        return name
+
+
+Varying: TypeAlias = Grid | Zip | Variants
+"""Axes that change the config."""
+Axis: TypeAlias = Annotated[
+    TaskZero | Orders | Scenarios | Grid | Zip | Variants | Search, Field(discriminator="kind")
+]

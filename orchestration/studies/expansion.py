@@ -1,18 +1,16 @@
 """A study resolved on a data set: its trials, each once."""
 
 import itertools
-import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from moleflow.config import BackboneConfig, Config
 from moleflow.data.sequences import Sequence, order_name, task_name
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
-from orchestration.studies.axes import Grid
 from orchestration.studies.keys import trial_key
-from orchestration.studies.orders import orders_asked, sequences
+from orchestration.studies.orders import arrangements, orders_asked
+from orchestration.studies.points import matches, points, points_asked
 from orchestration.studies.study import Study
 
 
@@ -22,6 +20,8 @@ class Trial(Settings):
     key: str
     study: str
     axes: dict[str, str]
+    """What tells it from its neighbours: task 0, order, and the value of every axis that applies to
+    it, by the name of a field or of an axis; `part` where the study is a union."""
     config: Config
     sequence: Sequence
     seed: int
@@ -30,6 +30,8 @@ class Trial(Settings):
     """Of each class's files."""
     weights: str
     """Identity of the backbone's weights, wherever their file lies."""
+    also: tuple[dict[str, str], ...] = ()
+    """Other axes under which the study asks for this same trial: as another variant, or part."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -45,6 +47,11 @@ class Plan(Settings):
     trials: tuple[Trial, ...]
     source: str = ""
     """The study's file; empty for one that comes with the package."""
+
+    @property
+    def asked(self) -> int:
+        """Trials that the study asks for, those that are one counted each time."""
+        return sum(1 + len(trial.also) for trial in self.trials)
 
 
 def expand(
@@ -65,47 +72,95 @@ def expand(
     Raises:
         StudyError: no classes, or a task 0 that is none of them.
     """
-    classes = study.named_classes or tuple(sorted(fingerprints))
-    if not classes or not study.seeds:
-        raise StudyError(f"study {name}: it has no classes or no seeds, so there is nothing to run")
     trials: dict[str, Trial] = {}
-    for (overrides, config), order, seed in itertools.product(
-        grid_points(study), sequences(study, classes), study.seeds
-    ):
-        axes = {"task0": task_name(order[0]), "order": order_name(order)}
-        axes |= {field: json.dumps(value) for field, value in overrides.items()}
-        tree: dict[str, Any] = {
-            "study": name,
-            "axes": axes,
-            "config": config,
-            "sequence": order,
-            "seed": seed,
-            "data_root": data_root,
-            "fingerprints": {c: fingerprints[c] for c in classes},
-        }
-        tree["weights"] = weights[config.backbone]
-        key = trial_key(config, order, seed, tree["fingerprints"], tree["weights"])
-        trial = Trial(key=key, **tree)
-        trials.setdefault(trial.key, trial)
-    found = tuple(trials.values())
+    also: dict[str, list[dict[str, str]]] = {}
+    for one in _asked(name, study, data_root, fingerprints, weights):
+        first = trials.setdefault(one.key, one)
+        others = also.setdefault(one.key, [])
+        if one.axes != first.axes and one.axes not in others:
+            others.append(one.axes)
+    found = tuple(
+        trial.model_copy(update={"also": tuple(also[trial.key])}) if also[trial.key] else trial
+        for trial in trials.values()
+    )
     return Plan(name=name, study=study, data_root=data_root, trials=found, source=source)
 
 
-def grid_points(study: Study) -> list[tuple[dict[str, Any], Config]]:
-    """Every combination of the grid axes: changed fields, and the config that they give."""
-    grids = [axis for axis in study.axes if isinstance(axis, Grid)]
-    points = itertools.product(*[[(grid.field, value) for value in grid.values] for grid in grids])
-    return [(dict(point), study.base.updated(dict(point))) for point in points]
+def _asked(
+    name: str,
+    study: Study,
+    data_root: str,
+    fingerprints: Mapping[str, str],
+    weights: Mapping[BackboneConfig, str],
+) -> Iterator[Trial]:
+    """Every trial that a study asks for, as often as it does."""
+    place = (data_root, fingerprints, weights)
+    left_out = {trial.key for other in study.minus for trial in _asked(name, other, *place)}
+    found = _of_parts(name, study, *place) if study.parts else _of_axes(name, study, *place)
+    for trial in found:
+        if trial.key not in left_out and _kept(trial, study):
+            yield trial
+
+
+def _of_parts(name: str, study: Study, *place: Any) -> Iterator[Trial]:
+    for part, one in study.parts.items():
+        for trial in _asked(name, one, *place):
+            inner = trial.axes.get("part")
+            axes = trial.axes | {"part": f"{part}/{inner}" if inner else part}
+            yield trial.model_copy(update={"axes": axes})
+
+
+def _of_axes(
+    name: str,
+    study: Study,
+    data_root: str,
+    fingerprints: Mapping[str, str],
+    weights: Mapping[BackboneConfig, str],
+) -> Iterator[Trial]:
+    classes = study.named_classes or tuple(sorted(fingerprints))
+    if not classes or not study.seeds:
+        raise StudyError(f"study {name}: it has no classes or no seeds, so there is nothing to run")
+    prints = {c: fingerprints[c] for c in classes}
+    orders = arrangements(study, classes)
+    for point in points(study):
+        identity = weights[point.config.backbone]
+        for order, seed in itertools.product(orders, study.seeds):
+            sequence = order.sequence
+            axes = {"task0": task_name(sequence[0]), "order": order_name(sequence)}
+            yield Trial(
+                key=trial_key(point.config, sequence, seed, prints, identity),
+                study=name,
+                axes=axes | order.axes | point.axes,
+                config=point.config,
+                sequence=sequence,
+                seed=seed,
+                data_root=data_root,
+                fingerprints=prints,
+                weights=identity,
+            )
+
+
+def _kept(trial: Trial, study: Study) -> bool:
+    if not study.exclude and not study.only:
+        return True
+    axes = {**trial.axes, "seed": trial.seed}
+    tree = trial.config.model_dump(mode="json")
+    if any(matches(left_out, axes, tree) for left_out in study.exclude):
+        return False
+    return not study.only or any(matches(kept, axes, tree) for kept in study.only)
 
 
 def trials_asked(study: Study, classes: Iterable[str]) -> int:
     """How many trials a study has, at most; known without drawing or expanding anything.
 
     Raises:
-        StudyError: as `sequences`.
+        StudyError: as `arrangements`.
     """
-    points = math.prod(len(axis.values) for axis in study.axes if isinstance(axis, Grid))
-    return orders_asked(study, classes) * points * len(study.seeds)
+    names = tuple(classes)
+    if study.parts:
+        parts = study.parts.values()
+        return sum(trials_asked(part, part.named_classes or names) for part in parts)
+    return orders_asked(study, names) * points_asked(study) * len(study.seeds)
 
 
 def order_numbers(plan: Plan) -> dict[str, str]:
@@ -116,5 +171,5 @@ def order_numbers(plan: Plan) -> dict[str, str]:
 
 def varying_axes(plan: Plan) -> list[str]:
     """Axes on which the trials of a plan differ."""
-    names = plan.trials[0].axes if plan.trials else {}
-    return [name for name in names if len({trial.axes[name] for trial in plan.trials}) > 1]
+    names = dict.fromkeys(name for trial in plan.trials for name in trial.axes)
+    return [name for name in names if len({trial.axes.get(name) for trial in plan.trials}) > 1]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from moleflow.data.sequences import (
     Sequence,
@@ -17,13 +18,63 @@ from orchestration.studies.axes import TaskZero
 from orchestration.studies.study import Study
 
 
-def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
-    """The task sequences that a study's axes ask for, each once.
+@dataclass(frozen=True)
+class Arrangement:
+    """Classes in an order, cut into tasks."""
+
+    axes: dict[str, str]
+    """What it is called: its scenario, where that is an axis."""
+    sequence: Sequence
+
+
+def arrangements(study: Study, classes: Iterable[str]) -> list[Arrangement]:
+    """The task sequences that a study's axes ask for, each once in a scenario.
 
     Raises:
         StudyError: classes and tasks do not fit, or a task 0 is none of the classes.
     """
-    units, sizes = _units(study, tuple(classes))
+    names = tuple(classes)
+    return [
+        Arrangement({"scenario": scenario} if study.scenarios_axis else {}, sequence)
+        for scenario in _scenarios(study)
+        for sequence in _sequences(study, scenario, names)
+    ]
+
+
+def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
+    """The task sequences that a study's axes ask for, each once.
+
+    Raises:
+        StudyError: as `arrangements`.
+    """
+    found = [one.sequence for one in arrangements(study, classes)]
+    return list(dict.fromkeys(found))
+
+
+def orders_asked(study: Study, classes: Iterable[str]) -> int:
+    """How many arrangements a study has, at most; known without drawing any.
+
+    Raises:
+        StudyError: as `arrangements`.
+    """
+    names, count = tuple(classes), 0
+    for scenario in _scenarios(study):
+        units, sizes = _units(study, scenario, names)
+        if study.orders_axis.named:
+            count += len(study.orders_axis.named)
+        else:
+            heads, asked = _lanes(study, units, sizes)
+            count += min(asked, sequences_with(len(heads) or len(units), sizes))
+    return count
+
+
+def _scenarios(study: Study) -> tuple[str, ...]:
+    axis = study.scenarios_axis
+    return tuple(dict.fromkeys(axis.names)) if axis else (study.scenario,)
+
+
+def _sequences(study: Study, scenario: str, names: tuple[str, ...]) -> list[Sequence]:
+    units, sizes = _units(study, scenario, names)
     if study.orders_axis.named:
         orders = [_named(order, units) for order in study.orders_axis.named]
         return list(dict.fromkeys(cut(order, sizes) for order in orders))
@@ -34,25 +85,12 @@ def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
     return sorted(found, key=lambda sequence: heads.index(found[sequence]))
 
 
-def orders_asked(study: Study, classes: Iterable[str]) -> int:
-    """How many sequences a study has, at most; known without drawing any.
-
-    Raises:
-        StudyError: as `sequences`.
-    """
-    units, sizes = _units(study, tuple(classes))
-    if study.orders_axis.named:
-        return len(study.orders_axis.named)
-    heads, count = _lanes(study, units, sizes)
-    return min(count, sequences_with(len(heads) or len(units), sizes))
-
-
-def _units(study: Study, names: tuple[str, ...]) -> tuple[Sequence, tuple[int, ...]]:
+def _units(study: Study, scenario: str, names: tuple[str, ...]) -> tuple[Sequence, tuple[int, ...]]:
     """What orders permute, and how many of them make each task."""
     if study.groups:
         units = in_groups(study.groups, names)
         return units, (1,) * len(units)
-    return in_scenario(names, "1-1"), task_sizes(study.scenario, len(names))
+    return in_scenario(names, "1-1"), task_sizes(scenario, len(names))
 
 
 def _lanes(study: Study, units: Sequence, sizes: tuple[int, ...]) -> tuple[Sequence, int]:

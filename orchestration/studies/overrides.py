@@ -9,8 +9,9 @@ from pydantic import Field
 from moleflow.errors import StudyError
 from moleflow.profiles import profile
 from moleflow.settings import Settings
-from orchestration.studies.axes import Axis, ClassName, Grid, Orders, TaskZero
+from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
 from orchestration.studies.study import Study
+from orchestration.studies.written import ClassName
 
 MOST_COUNT = 1_000_000
 """Of orders or seeds."""

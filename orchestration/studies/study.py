@@ -5,13 +5,27 @@ Imports no torch: planning a study takes milliseconds.
 
 import itertools
 import string
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from moleflow.config import Config
-from moleflow.errors import StudyError
-from orchestration.studies.axes import Axis, ClassName, Orders, TaskZero, Written
+from moleflow.config import Config, config_fields
+from moleflow.errors import StudyError, nearest
+from orchestration.studies.axes import (
+    OWN,
+    Axis,
+    Grid,
+    Orders,
+    Scenarios,
+    TaskZero,
+    Variants,
+    Varying,
+    Zip,
+)
+from orchestration.studies.search import Search
+from orchestration.studies.written import ClassName, Condition, Written, plain
 
 
 class Study(Written):
@@ -26,11 +40,53 @@ class Study(Written):
     groups: tuple[tuple[ClassName, ...], ...] = ()
     """Explicit tasks instead of a scenario; orders then permute them."""
     axes: tuple[Axis, ...] = ()
+    """What varies: trials are the combinations of all axes' values."""
+    exclude: tuple[Condition, ...] = ()
+    """Combinations that are left out: values of axes or config fields, `task0`, `order`,
+    `ordering`, `scenario`, `seed` or `part`; several values of one as a list."""
+    only: tuple[Condition, ...] = ()
+    """Combinations that are kept, any of them; empty: all."""
     seeds: tuple[int, ...] = (0,)
     data: Literal["folder", "synthetic"] = "folder"
     """`folder`: the user names it with --data; `synthetic`: made below the root folder."""
     reports: tuple[str, ...] = ("task_order",)
     """Kinds of report that are written at the end, the main one first."""
+    parts: dict[str, "Study"] = Field(default_factory=dict[str, "Study"])
+    """The studies that this one is the union of, by name; it then has no axes of its own."""
+    minus: tuple["Study", ...] = ()
+    """Studies whose trials are left out of this one."""
+
+    @classmethod
+    def union(
+        cls, question: str, parts: Mapping[str, "Study"], reports: tuple[str, ...] = ("task_order",)
+    ) -> Self:
+        """All trials of several studies; a trial that several ask for is run once.
+
+        Raises:
+            StudyError: there are no studies.
+        """
+        if not parts:
+            raise StudyError("a union of no studies asks for nothing; name some")
+        first = next(iter(parts.values()))
+        return cls(
+            question=question, base=first.base, parts=dict(parts), data=first.data, reports=reports
+        )
+
+    def without(self, *others: "Study") -> Self:
+        """This study but for the trials that others ask for too."""
+        return self.model_copy(update={"minus": (*self.minus, *others)})
+
+    def where(self, *kept: Condition) -> Self:
+        """The trials of this study that any of these conditions fits.
+
+        Raises:
+            StudyError: a name is neither a field nor an axis, or the study is filtered already.
+        """
+        if self.only:
+            raise StudyError("the study is filtered already; say all of it in one condition")
+        conditions = tuple(Condition(plain(one)) for one in kept)
+        self._check_names(conditions)
+        return self.model_copy(update={"only": conditions})
 
     @model_validator(mode="after")
     def _one_way_to_make_tasks(self) -> Self:
@@ -38,13 +94,43 @@ class Study(Written):
             raise StudyError(
                 f"scenario {self.scenario} and groups both say how tasks are made; give one of them"
             )
+        if self.scenarios_axis and (self.groups or self.scenario != "1-1"):
+            other = "groups" if self.groups else f"scenario {self.scenario}"
+            raise StudyError(f"{other} and Scenarios both say how tasks are made; give one of them")
         if self.orders_axis.named and self.task0_axis:
             raise StudyError("orders that are named say which class is first; leave TaskZero out")
         return self
 
+    @model_validator(mode="after")
+    def _axes_are_one_each(self) -> Self:
+        if self.parts and (self.axes or self.classes or self.groups):
+            raise StudyError(
+                "a union has the axes, classes and groups of its parts; give it none of its own"
+            )
+        check_axes(self.axes)
+        conditions = [axis.when for axis in self.varying_axes]
+        self._check_names((*self.exclude, *self.only, *conditions))
+        return self
+
+    def _check_names(self, conditions: Iterable[Condition]) -> None:
+        names = {*OWN, *config_fields(), *self._axis_names}
+        for name in itertools.chain.from_iterable(conditions):
+            if name not in names:
+                raise StudyError(
+                    f"{name}: neither a config field nor an axis{nearest(name, sorted(names))}"
+                )
+
+    @property
+    def _axis_names(self) -> set[str]:
+        own = {axis.name for axis in self.axes if isinstance(axis, Variants)}
+        return own.union(*(part._axis_names for part in self.parts.values()))
+
     @property
     def named_classes(self) -> tuple[str, ...]:
         """Classes that the study names, by themselves, in groups or in orders."""
+        if self.parts:
+            each = [part.named_classes for part in self.parts.values()]
+            return tuple(dict.fromkeys(itertools.chain.from_iterable(each))) if all(each) else ()
         grouped = tuple(itertools.chain.from_iterable(self.groups))
         return self.classes or grouped or next(iter(self.orders_axis.named), ())
 
@@ -55,6 +141,37 @@ class Study(Written):
     @property
     def task0_axis(self) -> TaskZero | None:
         return next((axis for axis in self.axes if isinstance(axis, TaskZero)), None)
+
+    @property
+    def scenarios_axis(self) -> Scenarios | None:
+        return next((axis for axis in self.axes if isinstance(axis, Scenarios)), None)
+
+    @property
+    def search_axis(self) -> Search | None:
+        return next((axis for axis in self.axes if isinstance(axis, Search)), None)
+
+    @property
+    def varying_axes(self) -> tuple[Varying, ...]:
+        """Axes that change the config."""
+        return tuple(axis for axis in self.axes if isinstance(axis, Grid | Zip | Variants))
+
+
+def check_axes(axes: tuple[Axis, ...]) -> None:
+    """Raises:
+    StudyError: two axes are of one kind of which there can be one only, or have one name, or
+        change one field in every trial.
+    """
+    kinds = [type(axis).__name__ for axis in axes if not isinstance(axis, Grid | Zip | Variants)]
+    named = [f"named {axis.name}" for axis in axes if isinstance(axis, Variants)]
+    everywhere = [axis for axis in axes if isinstance(axis, Grid | Zip) and not axis.when]
+    fields = [
+        f"over {name}"
+        for axis in everywhere
+        for name in ((axis.field,) if isinstance(axis, Grid) else axis.fields)
+    ]
+    for what, count in Counter([*kinds, *named, *fields]).items():
+        if count > 1:
+            raise StudyError(f"{count} axes {what}: the last would hide the others; give one")
 
 
 def check_name(name: str) -> str:

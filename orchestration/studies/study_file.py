@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from moleflow.errors import StudyError
+from moleflow.errors import MoleflowError, StudyError
 from moleflow.settings import explained
 from moleflow_start import packages
 from orchestration.studies.study import Study
@@ -89,7 +89,7 @@ def _place(path: Path, error: BaseException) -> str:
 def _said(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         return explained(error)
-    if isinstance(error, StudyError):
+    if isinstance(error, MoleflowError):
         return str(error)
     if isinstance(error, SyntaxError):
         return f"{error.msg}: {(error.text or '').strip()}"

@@ -20,7 +20,7 @@ DIGESTED = re.compile(rf"-[0-9a-f]{{{DIGITS}}}$")
 LONGEST_VALUE, LONGEST_NAME, MOST_LISTED = 30, 250, 20
 NOTE = "mlflow.note.content"
 """The tag that MLflow's view shows as a description, in Markdown."""
-OWN = ("task0", "order", "seed")
+OWN = ("task0", "order", "ordering", "seed")
 """Parameters that a trial has whatever its study varies."""
 
 

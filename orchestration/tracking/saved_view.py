@@ -70,7 +70,7 @@ def study_pages(address: str) -> dict[str, str]:
 
 def varied(plan: Plan) -> list[str]:
     """Parameters of runs that differ between trials."""
-    short = short_axes(plan.trials[0].axes if plan.trials else ())
+    short = short_axes({name: None for trial in plan.trials for name in trial.axes})
     found = [short.get(axis, axis) for axis in varying_axes(plan)]
     if len({trial.seed for trial in plan.trials}) > 1:
         found.append("seed")

@@ -196,7 +196,7 @@ def _trials(found: Standing) -> Table:
             Text(_state(board, trial, "interrupted" if key in lost else "", outlook.get(key))),
             Text(trial.axes.get("order", ""), no_wrap=True, overflow="ellipsis"),
             Text(str(trial.seed)),
-            *(Text(trial.axes[name]) for name in axes),
+            *(Text(trial.axes.get(name, "")) for name in axes),
             Text(duration(one.duration) if one else ""),
             *percent(one.values if one else state.values if state else {}),
             Text(host),

@@ -11,7 +11,8 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
 from orchestration.records.plans import write_plan
 from orchestration.studies.axes import Axis, Orders, TaskZero
-from orchestration.studies.expansion import Plan, Trial, expand, grid_points
+from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.points import settings_of
 from orchestration.studies.study import Study
 
 METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
@@ -62,7 +63,7 @@ class Lab:
             }
         )
         prints = {c: f"{i:02d}ab" * 16 for i, c in enumerate(self.classes)}
-        weights = {config.backbone: "digest" for _, config in grid_points(study)}
+        weights = {config.backbone: "digest" for config in settings_of(study)}
         plan = expand(name, study, "/data/mvtec", prints, weights)
         folder = self.root.study(name)
         folder.path.mkdir(parents=True)
