@@ -17,11 +17,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestration.driver.front import run
     from orchestration.records.finished import Result, load
-    from orchestration.studies.axes import Grid, Orders, TaskZero
+    from orchestration.studies.axes import Grid, Orders, Scenarios, TaskZero, Variants, Zip
+    from orchestration.studies.search import Search, choice, integer, log_uniform, uniform
     from orchestration.studies.study import Study
     from orchestration.studies.terms import Resources
 
-__all__ = ["Grid", "Orders", "Resources", "Result", "Study", "TaskZero", "load", "run"]
+__all__ = [
+    "Grid",
+    "Orders",
+    "Resources",
+    "Result",
+    "Scenarios",
+    "Search",
+    "Study",
+    "TaskZero",
+    "Variants",
+    "Zip",
+    "choice",
+    "integer",
+    "load",
+    "log_uniform",
+    "run",
+    "uniform",
+]
 
 _PLACES = {
     "run": "driver.front",
@@ -29,8 +47,16 @@ _PLACES = {
     "load": "records.finished",
     "Grid": "studies.axes",
     "Orders": "studies.axes",
+    "Scenarios": "studies.axes",
+    "Search": "studies.search",
     "Study": "studies.study",
     "TaskZero": "studies.axes",
+    "Variants": "studies.axes",
+    "Zip": "studies.axes",
+    "choice": "studies.search",
+    "integer": "studies.search",
+    "log_uniform": "studies.search",
+    "uniform": "studies.search",
     "Resources": "studies.terms",
 }
 

@@ -8,11 +8,21 @@ import pytest
 from moleflow import profiles
 from moleflow.config import Config
 from moleflow.errors import ConfigError, MoleflowError, StudyError
-from orchestration.studies.axes import Grid, Orders, Scenarios, Variants, Zip
+from orchestration import (
+    Grid,
+    Orders,
+    Scenarios,
+    Search,
+    Study,
+    Variants,
+    Zip,
+    choice,
+    integer,
+    log_uniform,
+    uniform,
+)
 from orchestration.studies.expansion import Plan, expand, trials_asked, varying_axes
 from orchestration.studies.points import points, points_asked, settings_of
-from orchestration.studies.search import Search, choice, integer, log_uniform, uniform
-from orchestration.studies.study import Study
 
 CLASSES = ("a", "b", "c", "d")
 PRINTS = {name: f"print of {name}" for name in CLASSES}
