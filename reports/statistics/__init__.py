@@ -13,9 +13,20 @@ from reports.statistics.aggregates import (
     seed_bootstrap,
     stratified_bootstrap,
 )
+from reports.statistics.choices import Best, best, seeds_to_settle
+from reports.statistics.components import (
+    IMAGES,
+    RESIDUAL,
+    VarianceComponent,
+    VarianceComponents,
+    variance_components,
+    with_images,
+)
 from reports.statistics.contrasts import ALPHA, Contrast, Verdict, adjusted, contrast, holm
 from reports.statistics.correlations import Correlation, pearson, spearman
-from reports.statistics.doubt import Doubt, doubt
+from reports.statistics.doubts import Doubt, doubt
+from reports.statistics.equivalences import Equivalence, GroupsVerdict, equivalence
+from reports.statistics.groups import Simultaneous, against, effects, pairwise
 from reports.statistics.images import (
     Auroc,
     Resampled,
@@ -38,6 +49,7 @@ from reports.statistics.interactions import (
     interaction,
     two_way,
 )
+from reports.statistics.layouts import Blocks, blocks
 from reports.statistics.pixels import (
     PixelCounts,
     pixel_counts,
@@ -46,6 +58,7 @@ from reports.statistics.pixels import (
     weighted_pixel_auroc,
 )
 from reports.statistics.planning import POWER
+from reports.statistics.ranges import dunnett, studentized_range
 from reports.statistics.ranks import Ranks, friedman
 from reports.statistics.shares import Component, Decomposition, Observation, decompose
 from reports.statistics.spreads import Disparity, Spread, order_disparity, spread
@@ -53,11 +66,15 @@ from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL, Summary, sum
 
 __all__ = [
     "ALPHA",
+    "IMAGES",
     "NOISE",
     "POWER",
+    "RESIDUAL",
     "SEEDS_FOR_INTERVAL",
     "Aggregate",
     "Auroc",
+    "Best",
+    "Blocks",
     "Component",
     "Contrast",
     "Correlation",
@@ -65,6 +82,8 @@ __all__ = [
     "Disparity",
     "Doubt",
     "Effect",
+    "Equivalence",
+    "GroupsVerdict",
     "Interaction",
     "Observation",
     "PixelCounts",
@@ -72,18 +91,27 @@ __all__ = [
     "Ranks",
     "Resampled",
     "Share",
+    "Simultaneous",
     "Spread",
     "Summary",
     "TwoWay",
+    "VarianceComponent",
+    "VarianceComponents",
     "Verdict",
     "adjusted",
+    "against",
     "auroc",
+    "best",
+    "blocks",
     "bootstrap_covariance",
     "bootstrap_images",
     "contrast",
     "decompose",
     "delong_covariance",
     "doubt",
+    "dunnett",
+    "effects",
+    "equivalence",
     "friedman",
     "grid_importance",
     "holm",
@@ -95,20 +123,25 @@ __all__ = [
     "newcombe",
     "order_disparity",
     "paired",
+    "pairwise",
     "pearson",
     "performance_profile",
     "pixel_counts",
     "probability_of_improvement",
     "search_importance",
     "seed_bootstrap",
+    "seeds_to_settle",
     "spearman",
     "spread",
     "stratified_bootstrap",
+    "studentized_range",
     "summarise",
     "two_way",
+    "variance_components",
     "weighted_ap",
     "weighted_aupro",
     "weighted_auroc",
     "weighted_pixel_ap",
     "weighted_pixel_auroc",
+    "with_images",
 ]

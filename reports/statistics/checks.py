@@ -1,5 +1,6 @@
 """What tables of numbers must be before anything is said of them."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,3 +40,12 @@ def pair_of_classes(labels: Numbers, things: int) -> np.ndarray:
     if found.all() or not found.any():
         raise ValueError("only one kind of label; detection needs normal and anomalous images")
     return found
+
+
+def smallest_gap(values: Sequence[float], rounding: float) -> float:
+    """Between any two that differ by more than rounding: the grid on which they lie is no coarser.
+
+    What shows no noise on a grid may have some below it: √(g²/12) is the deviation of rounding.
+    """
+    gaps = (high - low for low, high in itertools.pairwise(sorted(values)))
+    return min((gap for gap in gaps if gap > rounding), default=rounding)

@@ -1,7 +1,6 @@
 """Verdicts on a variant against its baseline, from values paired by seed."""
 # pyright: reportMissingTypeStubs=false
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Literal
 
 from scipy import special
 
+from reports.statistics.checks import smallest_gap
 from reports.statistics.planning import Noise, further_seeds
 from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL
 
@@ -119,7 +119,7 @@ def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float)
             verdict = "equivalent" if known else "undecided"
             equivalence = 0.0 if known else 1.0
             return Contrast(n, mean, 0.0, (mean, mean), 1.0, equivalence, margin, verdict, True)
-        gap = _smallest_gap(values, rounding)
+        gap = smallest_gap(values, rounding)
         sd, sd_equivalence = gap / math.sqrt(12), gap / 2
     error = sd / math.sqrt(n)
     half = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) * error
@@ -186,12 +186,6 @@ def _verdict(difference: float, p: float, p_equivalence: float) -> Verdict:
     if p > ALPHA:
         return "undecided"
     return "better" if difference > 0 else "worse"
-
-
-def _smallest_gap(values: list[float], rounding: float) -> float:
-    ordered = sorted(values)
-    gaps = [high - low for low, high in itertools.pairwise(ordered)]
-    return min((gap for gap in gaps if gap > rounding), default=rounding)
 
 
 def _checked(baseline: Sequence[float], variant: Sequence[float], margin: float) -> None:

@@ -3,16 +3,17 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 from scipy import optimize
 
 
-def root(function: Callable[[float], float], low: float, high: float) -> float:
+def root(
+    function: Callable[[float], float], low: float, high: float, within: float = 1e-12
+) -> float:
     """Where a function that changes its sign between low and high is 0 (Brent's method)."""
-    return float(cast("Any", optimize.brentq(function, low, high)))
+    return float(cast("Any", optimize.brentq(function, low, high, xtol=within)))
 
 
 def midranks(values: np.ndarray) -> np.ndarray:
@@ -22,24 +23,11 @@ def midranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(stats.rankdata(values, axis=-1), dtype=np.float64)
 
 
-@lru_cache(maxsize=256)
-def studentized_range_point(level: float, groups: int, df: float) -> float:
-    """The point that the range of so many means in standard errors stays below with this
-    probability."""
-    from scipy import stats
-
-    return float(cast("Any", stats.studentized_range.ppf(level, groups, df)))
-
-
-def studentized_range_tail(q: float, groups: int, df: float) -> float:
-    """Probability that it is larger."""
-    from scipy import stats
-
-    return float(cast("Any", stats.studentized_range.sf(q, groups, df)))
-
-
 def minimum(
-    function: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, low: np.ndarray
+    function: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    start: np.ndarray,
+    low: np.ndarray,
+    precision: float = 1e-13,
 ) -> tuple[np.ndarray, float]:
     """Where a function with its gradient is least, at or above bounds (L-BFGS-B), and its value."""
     found = cast(
@@ -50,7 +38,7 @@ def minimum(
             jac=True,
             method="L-BFGS-B",
             bounds=[(float(b), None) for b in low],
-            options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 500},
+            options={"ftol": precision, "gtol": 1e-7, "maxiter": 500},
         ),
     )
     return np.asarray(found.x, dtype=np.float64), float(found.fun)

@@ -11,7 +11,8 @@ from typing import cast
 from scipy import special
 
 from reports.statistics.checks import Numbers, numbers
-from reports.statistics.distributions import midranks, studentized_range_point
+from reports.statistics.distributions import midranks
+from reports.statistics.ranges import studentized_range_point
 
 
 @dataclass(frozen=True)
