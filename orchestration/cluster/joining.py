@@ -31,7 +31,15 @@ from moleflow.errors import ClusterError, StudyError
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.cluster.delivery import EXCLUDED, sources
 from orchestration.cluster.environment import quiet_environment
-from orchestration.cluster.lifeline import WHAT, Watched, agents, end_session, watched
+from orchestration.cluster.lifeline import (
+    WHAT,
+    WHILE_STARTING,
+    Starting,
+    Watched,
+    agents,
+    end_session,
+    watched,
+)
 from orchestration.cluster.scratch import Scratch, scratch_folder
 from orchestration.hiding import HIDDEN, safe_command
 from orchestration.studies.terms import Resources
@@ -101,8 +109,10 @@ def _joined(resources: Resources) -> Generator[None]:
 def _started(resources: Resources) -> Generator[None]:
     with scratch_folder() as scratch, _token_of(scratch), _without(FOREIGN):
         try:
-            _start(scratch, resources)
-            with watched(_lifeline(), scratch.path):
+            with watched(Starting(), scratch.path, period=WHILE_STARTING):
+                _start(scratch, resources)
+            lifeline = _lifeline()
+            with watched(lambda: lifeline, scratch.path):
                 yield
         finally:
             with _uninterrupted():

@@ -18,14 +18,15 @@ from typing import Protocol, final
 
 from moleflow.errors import ClusterError
 
-PERIOD = 0.1
-"""Seconds between two looks."""
+PERIOD, WHILE_STARTING = 0.1, 0.5
+"""Seconds between two looks; while a cluster starts, each look goes over all processes."""
 WHAT = {
     "raylet": "Ray's raylet, which runs the trials of this machine,",
     "gcs_server": "Ray's GCS, which keeps the state of this machine's cluster,",
 }
 AGENT = re.compile(r"ray::(\w+Agent)|(dashboard/agent)\.py|(runtime_env/agent)/main\.py")
 """Command lines of what a raylet ends with, before and after these name themselves."""
+SERVER = re.compile(r"/(raylet|gcs_server) --")
 REMEDY = (
     "the study has ended. The same command resumes it: finished stages are kept. If it happens "
     "again, look for the out-of-memory killer (dmesg) and give trials more CPUs each "
@@ -58,22 +59,37 @@ class Stranger:
 
 def agents(raylet: int) -> dict[str, Stranger]:
     """The processes with which a raylet ends."""
-    found: dict[str, Stranger] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        if (stat := _stat(entry / "stat")) and int(stat[1]) == raylet:
-            with suppress(OSError):
-                told = (
-                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
-                if matched := AGENT.search(told):
-                    name = f"Ray's {matched[1] or matched[2] or matched[3]}"
-                    found[f"{name}, with which its raylet ends,"] = Stranger(int(entry.name))
-    return found
+    return {
+        f"Ray's {matched[1] or matched[2] or matched[3]}, with which its raylet ends,": Stranger(
+            pid
+        )
+        for pid, told in _children(raylet)
+        if (matched := AGENT.search(told))
+    }
+
+
+@final
+class Starting:
+    """Ray's processes as they begin, while a cluster that this process starts is none yet."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, Stranger] = {}
+
+    def __call__(self) -> Mapping[str, Stranger]:
+        """Those that have begun, whether they still run or not."""
+        for pid, told in _children(os.getpid()):
+            if matched := SERVER.search(told):
+                below = agents(pid) if matched[1] == "raylet" else {}
+                self._begun = below | {matched[1]: Stranger(pid)} | self._begun
+        return self._begun
 
 
 @contextmanager
 def watched(
-    processes: Mapping[str, Watched], scratch: Path, end: Callable[[int], object] = os._exit
+    processes: Callable[[], Mapping[str, Watched]],
+    scratch: Path,
+    end: Callable[[int], object] = os._exit,
+    period: float = PERIOD,
 ) -> Generator[None]:
     """While the block lasts, the death of one of these processes ends this one with a message and
     `ClusterError.code`: Ray's calls no longer return, so no block can be left in order. What a
@@ -81,8 +97,8 @@ def watched(
     leaving = threading.Event()
 
     def look() -> None:
-        while not leaving.wait(PERIOD):
-            for name, process in processes.items():
+        while not leaving.wait(period):
+            for name, process in processes().items():
                 code = process.poll()
                 if code is not None and not leaving.is_set():
                     end_session(scratch)
@@ -141,6 +157,15 @@ def _open_files(process: Path) -> Iterator[Path]:
     for file in (process / "fd").iterdir():
         with suppress(OSError):  # closed by now
             yield file.readlink()
+
+
+def _children(parent: int) -> Iterator[tuple[int, str]]:
+    """Processes that a process started, and their command lines."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if (stat := _stat(entry / "stat")) and int(stat[1]) == parent:
+            with suppress(OSError):  # it has just ended
+                told = (entry / "cmdline").read_bytes()
+                yield int(entry.name), told.replace(b"\0", b" ").decode(errors="replace")
 
 
 def _stat(file: Path) -> list[str]:

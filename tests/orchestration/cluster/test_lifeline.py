@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import ClusterError
-from orchestration.cluster.lifeline import UNKNOWN, agents, end_session, lost, unheard, watched
+from orchestration.cluster.lifeline import (
+    UNKNOWN,
+    Starting,
+    agents,
+    end_session,
+    lost,
+    unheard,
+    watched,
+)
 from orchestration.records import results
 from orchestration.records.layout import Root
 from orchestration.store.lease import Leases, sweep
@@ -44,6 +52,22 @@ for child in children:
     child.kill()
 """
 """What has two agents and a worker below it, and waits for none of them."""
+
+SUPERVISED = """
+import sys
+from moleflow.errors import ClusterError
+from moleflow_start.supervisor import supervised
+
+def work():
+    try:
+        exec({driver!r}, {{}})
+    except ClusterError as error:
+        print("error:", error, file=sys.stderr)
+        sys.exit(error.code)
+
+supervised(work)
+"""
+"""What the command line does with a driver."""
 
 LEAVE = """
 import gc, os, threading, time
@@ -92,7 +116,7 @@ def test_a_death_is_told_with_a_remedy_and_ends_the_process_with_its_own_code(
         codes.append(code)
         ended.set()
 
-    with watched({"raylet": sleeper}, tmp_path, end):
+    with watched(lambda: {"raylet": sleeper}, tmp_path, end):
         sleeper.kill()
         assert ended.wait(10)
     assert codes == [ClusterError.code] == [75]
@@ -111,7 +135,7 @@ def test_garbage_of_other_threads_does_not_end_a_process_that_leaves_its_cluster
 def test_nothing_is_said_of_processes_that_end_after_the_block(
     tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with watched({"raylet": sleeper}, tmp_path):
+    with watched(lambda: {"raylet": sleeper}, tmp_path):
         pass
     sleeper.kill()
     assert capsys.readouterr().err == "" and "GCS" in lost("gcs_server", 1)
@@ -163,6 +187,25 @@ def test_the_agents_of_a_raylet_are_found_and_their_end_is_noticed() -> None:
     finally:
         raylet.communicate()
     assert of_environments.poll() == UNKNOWN
+
+
+def test_what_dies_while_a_cluster_starts_is_noticed_before_the_cluster_is_there() -> None:
+    starting = Starting()
+    assert starting() == {}
+    begun = [
+        subprocess.Popen([f"/ray/{name} --x", "600"], executable="sleep")
+        for name in ("raylet", "gcs_server", "sleep")
+    ]
+    try:
+        wait_for(lambda: sorted(starting()) == ["gcs_server", "raylet"], 10)
+        begun[0].kill()
+        wait_for(lambda: starting()["raylet"].poll() == UNKNOWN, 10)
+        begun[0].wait()
+        assert starting()["raylet"].poll() == UNKNOWN and starting()["gcs_server"].poll() is None
+    finally:
+        for process in begun:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize(
@@ -218,8 +261,7 @@ def a_study(make_plan: Callable[[Root], Plan], place: Path) -> Iterator[tuple[Dr
     """Its driver, the first trial's events, and the folder of temporary files."""
     root = Root.at(place / "root")
     plan, mark = make_plan(root), f"mark-{uuid.uuid4().hex}"
-    work = f"def work():\n    exec({DRIVER!r}, {{}})"
-    code = f"{work}\nfrom moleflow_start.supervisor import supervised\nsupervised(work)"
+    code = SUPERVISED.format(driver=DRIVER)
     with tempfile.TemporaryDirectory(prefix="mft-", dir="/tmp") as scratch:
         driver = subprocess.Popen(
             [sys.executable, "-P", "-c", code, str(root.path), TOP],
