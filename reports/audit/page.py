@@ -17,6 +17,8 @@ class PageNumbers:
     """Function and trials."""
     cells: list[tuple[str, int]]
     """Text of each number of a table, and the place of its source."""
+    words: list[tuple[str, int]]
+    """The same of each number in a sentence."""
     unsourced: list[str]
     """Numbers of tables that name none."""
 
@@ -35,13 +37,13 @@ def read_page(path: Path) -> PageNumbers | None:
         kept = json.loads("".join(reader.json))
         functions, trials = kept["functions"], kept["trials"]
         sources = [(functions[by], tuple(trials[of])) for by, of in kept["pairs"]]
-        if any(source >= len(sources) for _, source in reader.cells):
+        if any(source >= len(sources) for _, source in (*reader.cells, *reader.words)):
             raise ValueError("a number names a source that is not there")
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise StoreError(
             f"{path}: cannot be read ({error!r}); write the report anew: moleflow report"
         ) from error
-    return PageNumbers(sources, reader.cells, reader.unsourced)
+    return PageNumbers(sources, reader.cells, reader.words, reader.unsourced)
 
 
 @dataclass
@@ -53,13 +55,15 @@ class _Open:
 
 
 class _Reader(HTMLParser):
-    """Cells of class `number`, and the list of sources."""
+    """Cells of class `number`, numbers in sentences, and the list of sources."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.json: list[str] = []
         self.cells: list[tuple[str, int]] = []
+        self.words: list[tuple[str, int]] = []
         self.unsourced: list[str] = []
+        self._word: _Open | None = None
         self._cell: _Open | None = None
         self._in_sources = False
 
@@ -70,6 +74,8 @@ class _Reader(HTMLParser):
         elif tag == "td" and "number" in (named.get("class") or "").split():
             source = named.get("data-source")
             self._cell = _Open(int(source) if source else None)
+        elif tag == "span" and named.get("data-source"):
+            self._word = _Open(int(named["data-source"] or 0))
         elif tag == "small" and self._cell is not None:
             self._cell.text.append(" ")
 
@@ -84,8 +90,13 @@ class _Reader(HTMLParser):
                 self.unsourced.append(text)
             self._cell = None
 
+        elif tag == "span" and self._word is not None:
+            self.words.append(("".join(self._word.text), self._word.source or 0))
+            self._word = None
+
     def handle_data(self, data: str) -> None:
         if self._in_sources:
             self.json.append(data)
-        elif self._cell is not None:
-            self._cell.text.append(data)
+        for reading in (self._cell, self._word):
+            if reading is not None and not self._in_sources:
+                reading.text.append(data)

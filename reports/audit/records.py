@@ -38,11 +38,24 @@ class Trial:
     status: str
     """Empty where the ledger has no record."""
     numbers: Mapping[Place, float]
-    routing: Mapping[str, Any]
-    """The router's choices after the last task; empty where none were recorded."""
-    data: Mapping[str, Mapping[str, Any]]
     config: Mapping[str, Any]
-    failure: Mapping[str, Any]
+    recorded: Mapping[str, Any]
+    """The whole record but its rows; empty where there is none."""
+
+    @property
+    def routing(self) -> Mapping[str, Any]:
+        """The router's choices after the last task; empty where none were recorded."""
+        return self.recorded.get("routing") or {}
+
+    @property
+    def data(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was there of each class."""
+        return self.recorded.get("data") or {}
+
+    @property
+    def failure(self) -> Mapping[str, Any]:
+        """Why it did not finish."""
+        return self.recorded.get("failure") or {}
 
     @property
     def task0(self) -> str:
@@ -137,10 +150,8 @@ def _trial(planned: Mapping[str, Any], record: Mapping[str, Any]) -> Trial:
         dict(planned["axes"]),
         str(record.get("status") or ""),
         {_place(row): float(row["value"]) for row in rows},
-        record.get("routing") or {},
-        record.get("data") or {},
         planned["config"],
-        record.get("failure") or {},
+        {name: value for name, value in record.items() if name != "rows"},
     )
 
 

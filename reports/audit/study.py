@@ -17,6 +17,7 @@ from reports.audit.notation import numbers
 from reports.audit.page import PageNumbers, read_page
 from reports.audit.records import Records, finished, read
 from reports.audit.second_way import WAYS, Expected, Line, Value, by_seed, described
+from reports.audit.words import SOME_TEXTS, Allowed, allowed
 
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
@@ -265,7 +266,26 @@ def _page(path: Path, records: Records, shown: Mapping[str, Sequence[float]]) ->
         found.append(Finding(str(path), Verdict.IMPOSSIBLE, why))
     for text in page.unsourced:
         found.append(Finding(str(path), Verdict.IMPOSSIBLE, "a number names no source", text))
-    return found + _cells(path, page, shown)
+    return [*found, *_cells(path, page, shown), *_words(path, page, records)]
+
+
+def _words(path: Path, page: PageNumbers, records: Records) -> list[Finding]:
+    """Numbers in sentences."""
+    known: dict[int, Allowed | None] = {}
+    found: list[Finding] = []
+    for text, source in page.words:
+        function, named = page.sources[source]
+        if source not in known:
+            known[source] = allowed(function, named, records)
+        may_be = known[source]
+        fits = may_be is not None and may_be.admits(text)
+        verdict, why = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE, ""
+        if not fits:
+            why = f"a sentence says {text}, which the ledger does not give"
+        if may_be is None or (not fits and function in SOME_TEXTS):
+            verdict, why = Verdict.UNCHECKABLE, "no second way is known to compute it"
+        found.append(Finding(str(path), verdict, why, text, "", function))
+    return found
 
 
 def _cells(path: Path, page: PageNumbers, shown: Mapping[str, Sequence[float]]) -> list[Finding]:

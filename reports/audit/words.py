@@ -1,0 +1,194 @@
+"""Numbers that stand in sentences of a report's page: what each may be, from plain records."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reports.audit.notation import numbers
+from reports.audit.records import Records, Trial, finished
+from reports.audit.second_way import Line, described, over_trials, ranges
+
+SENTENCES_OF = ("image_auroc", "pixel_ap")
+CLOSE = 1e-9
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What may stand there: these texts, or numbers that round from these."""
+
+    texts: frozenset[str] = frozenset()
+    values: tuple[float, ...] = ()
+
+    def admits(self, text: str) -> bool:
+        """Every number in the text is one of them, as a fraction or in percent."""
+        if text in self.texts:
+            return True
+        found = numbers(text)
+        return bool(found) and all(
+            any(
+                one.rounded.low - CLOSE <= scale * value <= one.rounded.high + CLOSE
+                for value in self.values
+                for scale in (100.0, 1.0)
+            )
+            for one in found
+        )
+
+
+def _line(trials: Sequence[Trial], records: Records, **cells: str) -> Line:
+    return Line(cells, "", tuple(t.key for t in trials), tuple(trials), records)
+
+
+def _values(found: Iterable[object]) -> tuple[float, ...]:
+    return tuple(float(value) for value in found if isinstance(value, (int, float)))
+
+
+def answer(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Mean and sd of the final means, and ranges between task 0s, orders and seeds."""
+    found: list[object] = []
+    for metric in SENTENCES_OF:
+        line = _line(trials, records, metric=metric, definition="final_mean")
+        found += over_trials(line).numbers.values()
+        for source in ("task0", "order", "seed"):
+            line = _line(trials, records, metric=metric, definition="final_mean", source=source)
+            found += ranges(line).numbers.values()
+    return Allowed(values=_values(found))
+
+
+def lowest_and_highest_order(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Each order's mean over its seeds."""
+    found: list[object] = []
+    for order in {trial.order for trial in trials}:
+        same = [trial for trial in trials if trial.order == order]
+        for metric in SENTENCES_OF:
+            values = _line(same, records, metric=metric).measured(same)
+            found.append(described(list(values.values()))["mean"])
+    return Allowed(values=_values(found))
+
+
+def largest_fall(trials: Sequence[Trial], records: Records) -> Allowed:
+    """From the first to the last entry of a class's column of R."""
+    falls: list[float] = []
+    for name in {name for trial in trials for name in trial.classes}:
+        means: list[float] = []
+        for step in range(1, max(len(trial.sequence) for trial in trials) + 1):
+            line = _line(trials, records, metric="image_auroc", step=str(step), **{"class": name})
+            known = line.measured(trials)
+            means += [statistics.mean(known.values())] if known else []
+        falls += [means[0] - means[-1]] if means else []
+    return Allowed(values=(max(falls),) if falls else ())
+
+
+def routed(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Images that went to their own task, of all; their share; the smallest margin."""
+    correct = images = 0
+    margins: list[float] = []
+    for trial in trials:
+        own = {name: "+".join(task) for task in trial.sequence for name in task}
+        recorded = trial.routing
+        for name, row in zip(recorded.get("classes", ()), recorded.get("counts", ()), strict=True):
+            images += sum(row)
+            correct += row[recorded["tasks"].index(own[name])]
+        margin = recorded.get("smallest_margin")
+        margins += [margin] if margin is not None else []
+    share = f"{100 * correct / images:.2f} %" if images else "none"
+    told = f"{correct} of {images}"
+    texts = {told, f"{told} test images ({share})", f"n = {len(trials)} trials"}
+    texts |= {f"{min(margins):.4g}"} if margins else set()
+    return Allowed(frozenset(texts))
+
+
+def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Hashes of trials that share all that a bank may depend on and differ in order: each against
+    its group's first, where two trials trained apart."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.config["freeze_base"] and trial.config["seeding"] == "by_class":
+            groups.setdefault(_alike(trial), []).append(trial)
+    made, same = dict[str, int](), dict[str, int]()
+    for first, *others in groups.values():
+        if len({trial.order for trial in (first, *others)}) < 2:
+            continue
+        for other in others:
+            for kind, equal in _compared(first, other):
+                made[kind] = made.get(kind, 0) + 1
+                same[kind] = same.get(kind, 0) + equal
+    names = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
+    return Allowed(frozenset(f"{same[k]} of {many} {names[k]}" for k, many in made.items()))
+
+
+def _alike(trial: Trial) -> str:
+    prints = {name: summary["fingerprint"] for name, summary in trial.data.items()}
+    where = [trial.recorded["device"], trial.recorded["threads"]]
+    return json.dumps([trial.task0, trial.seed, where, prints, trial.config], sort_keys=True)
+
+
+def _compared(one: Trial, two: Trial) -> Iterable[tuple[str, bool]]:
+    for name, digest in one.recorded["hashes"].items():
+        kind, _, what = name.partition(" ")
+        if kind not in ("bank", "scores", "base") or name not in two.recorded["hashes"]:
+            continue
+        if kind == "scores" and _task_of(one, what) != _task_of(two, what):
+            continue
+        if _maker(one, kind, what) != _maker(two, kind, what):
+            yield kind, digest == two.recorded["hashes"][name]
+
+
+def _task_of(trial: Trial, name: str) -> str:
+    return next(("+".join(task) for task in trial.sequence if name in task), "")
+
+
+def _maker(trial: Trial, kind: str, what: str) -> str:
+    task = _task_of(trial, what) if kind == "scores" else what or trial.task0
+    for stage in (f"base {task}", f"adapter {task}"):
+        if stage in trial.recorded["stages"]:
+            return trial.recorded["stages"][stage]["trial"]
+    return trial.key
+
+
+def facts(trials: Sequence[Trial], records: Records) -> Allowed:
+    """What was planned and run: counts, seeds, orders, seconds."""
+    planned, states = records.trials, [trial.status for trial in records.trials]
+    counts = f"{len(planned)} planned: {states.count('finished')} finished, "
+    counts += f"{states.count('diverged')} diverged, {states.count('failed')} failed, "
+    counts += f"{states.count('')} not run yet"
+    seeds = sorted({trial.seed for trial in planned})
+    ran = [trial for trial in planned if trial.status]
+    seconds = sum(sum(trial.recorded["seconds"].values()) for trial in ran)
+    compute = f"{seconds:.1f} s ({seconds / 3600:.2f} h) in stages, n = {len(ran)} trials"
+    texts = {counts, f"{', '.join(map(str, seeds))} (n = {len(seeds)})", compute}
+    texts |= {f"n = {len({trial.sequence[0] for trial in planned})}"}
+    return Allowed(frozenset(texts | {f"n = {len({trial.order for trial in planned})}"}))
+
+
+def last_numbers(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Of a trial that did not finish."""
+    told: list[dict[str, Any]] = [trial.failure.get("numbers") or {} for trial in trials]
+    return Allowed(frozenset(", ".join(f"{k} = {v}" for k, v in one.items()) for one in told))
+
+
+Rule = Callable[[Sequence[Trial], Records], Allowed]
+RULES: Mapping[str, Rule] = {
+    "reports.kinds.task_order.sentences": answer,
+    "reports.figures.by_order": lowest_and_highest_order,
+    "reports.figures.r_matrices": largest_fall,
+    "reports.figures.confusions": routed,
+    "reports.routing.sentence": routed,
+    "reports.invariance.compare": identical_bytes,
+    "reports.provenance.facts": facts,
+    "reports.made._failure": last_numbers,
+}
+SOME_TEXTS = frozenset({"reports.provenance.facts"})
+"""Functions that also tell what is no result: names, versions, machines."""
+
+
+def allowed(function: str, named: Iterable[str], records: Records) -> Allowed | None:
+    """What may stand in a sentence's number; None where no second way is known."""
+    rule: Any = RULES.get(function)
+    if rule is None:
+        return None
+    keys = set(named)
+    trials = [trial for trial in records.trials if trial.key in keys]
+    ran = trials if function == "reports.made._failure" else finished(trials)
+    return rule(ran, records)
