@@ -251,7 +251,8 @@ def failures_table(evidence: Evidence) -> Table:
     header = ("Trial", "Status", "Order", "Seed", "Stage", "Kind", "Message")
     source = computed(failures_table, keys(evidence.unfinished))
     caption = "Trials that diverged or failed"
-    return table("failures", caption, header, rows, data, source, len(header))
+    fields = ("trial", "status", "order", "seed", "stage", "kind", "message")
+    return table("failures", caption, header, rows, data, source, len(header), fields)
 
 
 def missing_table(evidence: Evidence) -> Table:
@@ -265,4 +266,6 @@ def missing_table(evidence: Evidence) -> Table:
         data.append({"trial": trial.key, "order": order, "seed": trial.seed})
     header = ("Trial", "Task 0", "Order", "Seed")
     source = computed(missing_table)
-    return table("not_run", "Planned, not run yet", header, rows, data, source, len(header))
+    fields = ("trial", "order", "seed")
+    caption = "Planned, not run yet"
+    return table("not_run", caption, header, rows, data, source, len(header), fields)

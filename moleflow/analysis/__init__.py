@@ -13,9 +13,8 @@ from moleflow.analysis.shift import shift
 from moleflow.analysis.similarity import similarity
 from moleflow.analysis.spectrum import spectrum
 from moleflow.analysis.subject import Analysis, Subject
-from moleflow.drawing import to_png, to_svg
 
-__all__ = ["ANALYSES", "Analysis", "Subject", "to_png", "to_svg"]
+__all__ = ["ANALYSES", "Analysis", "Subject"]
 
 ANALYSES: dict[str, Callable[[Subject], Analysis]] = {
     "spectrum": spectrum,

@@ -112,9 +112,32 @@ def area(subject: Subject) -> Analysis:
             "area_correlations": correlations,
             "area_pictures": pictures,
         },
+        {
+            "area": "Anomalous pictures by area",
+            "area_classes": "Every class: texture and detection",
+            "area_correlations": "Correlations with area and texture",
+            "area_pictures": "Every anomalous picture with a mask",
+        },
         _figure(subject, pictures, classes),
+        "shares",
+        f"{len(pictures)} anomalous pictures with a mask",
+        _finding(pictures),
         NOTES if len(pictures) else (NONE_NOTE, *NOTES),
     )
+
+
+def _finding(pictures: pd.DataFrame) -> str:
+    if not len(pictures):
+        return "There is no anomalous test picture with a mask."
+    small = pictures["area [share]"] < SMALL
+    said = [
+        f"{int(part['detected'].sum())} of {len(part)} {what}"
+        for part, what in (
+            (pictures[small], f"anomalies below {SMALL:.1%} of the picture"),
+            (pictures[~small], "larger ones"),
+        )
+    ]
+    return f"Detected: {' and '.join(said)}."
 
 
 def _picture_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:

@@ -74,8 +74,26 @@ def cost(subject: Subject) -> Analysis:
             "cost_seconds": times,
             "cost_ms_per_picture": speed,
         },
+        {
+            "cost": "Parameters by component",
+            "cost_memory": "Bytes after so many tasks",
+            "cost_seconds": "Wall seconds of every task",
+            "cost_ms_per_picture": "Milliseconds per picture",
+        },
         _figure(parameters, memory, times),
+        "parameters; MiB; s",
+        f"{len(times)} tasks",
+        _finding(memory),
         (*NOTES, speed_note, known),
+    )
+
+
+def _finding(memory: pd.DataFrame) -> str:
+    last = memory.iloc[-1]
+    whole, separate = last["total [bytes]"], last["separate_flows [bytes]"]
+    return (
+        f"{int(last['tasks'])} tasks take {whole / MEBIBYTE:.1f} MiB with the router; a flow for "
+        f"each would take {separate / MEBIBYTE:.1f} MiB."
     )
 
 

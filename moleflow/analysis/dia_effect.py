@@ -126,8 +126,24 @@ def dia_effect(subject: Subject) -> Analysis:
         "dia_effect",
         "What the deep invertible adapter does",
         {"dia_effect": table},
+        {"dia_effect": "Shape of z before and after the adapter, and shares of the change"},
         _figure(table, clouds),
+        "moments; shares of ‖Δz‖²",
+        f"{len(table)} tasks, {int(table['patches'].sum())} patches",
+        _finding(table),
         NOTES if has_dia else (OFF_NOTE, *NOTES),
+    )
+
+
+def _finding(table: pd.DataFrame) -> str:
+    if not len(table):
+        return "This trial has no deep invertible adapter."
+    means = {name: 100 * table[f"{name} [share]"].mean() for name in SHARES}
+    return (
+        f"Of the change of z, on average over tasks, scale makes {means['scale']:.0f} %, shift "
+        f"{means['shift']:.0f} %, and what no map of single channels explains "
+        f"{means['residual']:.0f} %; mean σ goes from {table['sd_before'].mean():.2f} to "
+        f"{table['sd_after'].mean():.2f} (N(0, I): 1)."
     )
 
 

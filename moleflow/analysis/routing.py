@@ -80,9 +80,29 @@ def routing(subject: Subject) -> Analysis:
         "routing",
         "Routing",
         {"routing": table, "routing_confusion": confusion, "routing_cosines": cosines},
+        {
+            "routing": "Every class: accuracy, margins, and what misrouting costs",
+            "routing_confusion": "Pictures of a class by the task that the router chose",
+            "routing_cosines": "Cosines of the tasks' prototypes",
+        },
         _figure(subject, confusion, margins),
+        "pictures; cosine; relative margin",
+        f"{int(table['pictures'].sum())} test pictures",
+        _finding(subject, table, confusion),
         (*NOTES, *_router_notes(subject)),
     )
+
+
+def _finding(subject: Subject, table: pd.DataFrame, confusion: pd.DataFrame) -> str:
+    if len(subject.tasks) == 1:
+        return "There is one task, so the router had nothing to choose."
+    hits = sum(int(confusion[subject.tasks[t]].iloc[i]) for i, (_, t) in enumerate(subject.classes))
+    said = f"{hits} of {int(table['pictures'].sum())} test pictures went to their own task"
+    loss = 100 * float(table["image_auroc_loss"].mean())
+    if math.isnan(loss):
+        return f"{said}."
+    points = f"{loss:.2f}".replace("-", "−")
+    return f"{said}; misrouting costs {points} points of image AUROC, mean over classes."
 
 
 def _counts(subject: Subject) -> Iterator[list[Any]]:

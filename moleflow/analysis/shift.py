@@ -84,9 +84,24 @@ def shift(subject: Subject) -> Analysis:
         "shift",
         "Distribution shift against adaptation",
         {"shift": table, "shift_correlations": correlations},
+        {
+            "shift": "Every task's distance to task 0, and the size of its adaptation",
+            "shift_correlations": "Correlations of distance and size, without task 0",
+        },
         _figure(subject.tasks, table, correlations),
+        "distances and norms",
+        f"{len(table)} tasks",
+        _finding(table, correlations),
         (*NOTES, *_missing(subject)),
     )
+
+
+def _finding(table: pd.DataFrame, correlations: pd.DataFrame) -> str:
+    sizes = [size for size in SIZES if table[size].notna().any()]
+    if not sizes or len(table) < 2:
+        return "There is no task after the first with an adaptation to measure."
+    said = [f"{LABELS[size]}: {_spearman_text(correlations, size)}" for size in sizes]
+    return f"Distance to task 0 against the size of the adaptation. {'; '.join(said)}."
 
 
 def _rows(subject: Subject) -> Iterator[tuple[Any, ...]]:

@@ -96,9 +96,26 @@ def similarity(subject: Subject) -> Analysis:
         "similarity",
         "Similarity of the tasks' updates",
         {"similarity": table, "similarity_layers": pairs},
+        {
+            "similarity": "Every pair of tasks, mean over the layers",
+            "similarity_layers": "Every pair of tasks in every layer",
+        },
         _figure(subject.tasks, table),
+        "similarity from 0 to 1",
+        f"{len(pairs) // len(SIDES)} pairs of updates",
+        _finding(table),
         tuple(notes),
     )
+
+
+def _finding(table: pd.DataFrame) -> str:
+    if not len(table):
+        return "There are no two tasks with low-rank updates to compare."
+    said: list[str] = []
+    for name, shown in table.groupby("side", sort=False):
+        cka, chance = shown["cka"].mean(), shown["chance_cka"].mean()
+        said.append(f"CKA of {name} directions is {cka:.2f} on average, by chance {chance:.2f}")
+    return "; ".join(said) + "."
 
 
 def sides(update: Update) -> dict[str, Span | None]:

@@ -120,8 +120,31 @@ def spectrum(subject: Subject) -> Analysis:
             "spectrum_pairs": pairs,
             "spectrum_singular_values": values,
         },
+        {
+            "spectrum": "Energy of every task's updates, over the layers",
+            "spectrum_layers": "Every layer of every task",
+            "spectrum_pairs": "Differences of separately trained flows",
+            "spectrum_singular_values": "Singular values of every update",
+        },
         _figure(subject, found, layers, pairs),
+        "share of energy; directions",
+        f"{len(subject.sequence)} tasks, {len(layers)} updates of layers",
+        _finding(layers, pairs),
         (*notes, PAIR_NOTE if len(pairs) else ONE_BASE_NOTE),
+    )
+
+
+def _finding(layers: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    if not len(layers) and not len(pairs):
+        return "This trial has neither low-rank updates nor separate flows."
+    if not len(layers):
+        rank = pairs["effective_rank_95"].mean()
+        return f"Flows of two tasks differ in {rank:.1f} directions at 95 % of the energy (mean)."
+    rank, random = layers["effective_rank_95"].mean(), layers["random_effective_rank_95"].mean()
+    limit = layers["rank_limit"].mean()
+    return (
+        f"95 % of the energy of an update lies in {rank:.1f} of {limit:.0f} directions on average; "
+        f"random updates of the same shapes need {random:.1f}."
     )
 
 

@@ -79,7 +79,15 @@ class Analysis:
     title: str
     tables: Mapping[str, pd.DataFrame]
     """By file name without ending; a missing number is NaN. The first is the one to look at."""
+    captions: Mapping[str, str]
+    """What each table holds."""
     figure: Figure
+    unit: str
+    """Of what the figure shows."""
+    n: str
+    """How many of what the figure shows."""
+    finding: str
+    """What this trial shows, in a sentence with its numbers; or why it shows nothing."""
     notes: tuple[str, ...]
     """Definitions, sources, and what is missing."""
 

@@ -1,7 +1,8 @@
 """The command line about analyses: `moleflow analyse`."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -9,7 +10,11 @@ from rich.markup import escape
 from orchestration.commands.consoles import err, out
 from orchestration.commands.model import DeviceOption, ThreadsOption, prepared
 from orchestration.commands.options import RootOption
+from orchestration.driver.reporting import write_analyses
 from orchestration.records.layout import Root
+
+if TYPE_CHECKING:
+    from moleflow.analysis import Analysis, Subject
 
 DONE = 0
 
@@ -25,12 +30,8 @@ def analyse(
     threads: ThreadsOption = None,
 ) -> int:
     """Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area."""
-    from orchestration.models.analysis import (
-        chosen_analyses,
-        finished_records,
-        subject_of,
-        write_analyses,
-    )
+    from moleflow.analysis import ANALYSES
+    from orchestration.models.analysis import chosen_analyses, finished_records, subject_of
 
     place, names = Root.at(root), chosen_analyses(what)
     records = finished_records(trial, place, warn)
@@ -39,15 +40,20 @@ def analyse(
         out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
         subject = subject_of(record, place, on)
         folder = place.study(record.study).analyses(record.key)
-        page = write_analyses(subject, record, names, folder, _say)
-        out.print(f"analyses  {escape(str(page))}")
+        made = _made(subject, names)
+        written = write_analyses(record, made, tuple(ANALYSES), folder)
+        out.print(f"analyses  {escape(str(written.html))}")
     return DONE
+
+
+def _made(subject: "Subject", names: Sequence[str]) -> "Iterator[Analysis]":
+    from moleflow.analysis import ANALYSES
+
+    for name in names:
+        out.print(f"          {name}")
+        yield ANALYSES[name](subject)
 
 
 def warn(text: str) -> None:
     """Something that does not end the command."""
     err.print(f"[yellow]warning:[/] {escape(text)}")
-
-
-def _say(name: str) -> None:
-    out.print(f"          {name}")

@@ -4,13 +4,17 @@ A kind of report is a module of `reports.kinds`; putting one there is all that i
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from moleflow.errors import StudyError
 from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.ledger import Record
 from orchestration.studies.study import Study
+
+if TYPE_CHECKING:
+    from moleflow.analysis import Analysis
 
 
 class Written(Protocol):
@@ -36,6 +40,16 @@ class Reports(Protocol):
         ...
 
 
+class Analyses(Protocol):
+    """What `reports.analyses` offers."""
+
+    def write_analyses(
+        self, record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path
+    ) -> Written:
+        """Analyses of a trial, and the page of all that are in the folder."""
+        ...
+
+
 class Kinds(Protocol):
     """What `reports.kinds` offers."""
 
@@ -56,6 +70,21 @@ def write_reports(name: str, root: Root, asked: Sequence[str] = ()) -> Sequence[
     """
     reports = cast(Reports, importlib.import_module("reports.writing"))
     return reports.write_reports(root.study(name), asked)
+
+
+def write_analyses(
+    record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path
+) -> Written:
+    """Write analyses of a trial as they are made, then the page of all that are in the folder.
+
+    Args:
+        known: names of all analyses, in the order of the page.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    reports = cast(Analyses, importlib.import_module("reports.analyses"))
+    return reports.write_analyses(record, made, known, folder)
 
 
 def check_reports(study: Study) -> None:

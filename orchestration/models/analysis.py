@@ -1,47 +1,22 @@
-"""Analyses of finished trials on disk: `<study>/analyses/<trial key>/`, tables, figures, one page.
+"""Finished trials as analyses see them: the saved model, and features from the store."""
 
-An analysis is made anew whenever it is asked for; the page shows all that lie in the folder.
-"""
-
-import base64
-import csv
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from moleflow.analysis import ANALYSES, Analysis, Subject, to_png, to_svg
+from moleflow.analysis import ANALYSES, Subject
 from moleflow.data.catalog import ClassData, open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, open_features
-from moleflow.files import read_regular
 from moleflow.saved import load_model
-from moleflow.settings import Settings
-from orchestration.plain import cell, uncelled
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.sharing.keys import features_key
 from orchestration.store.features import stored_features
 from orchestration.store.store import Store
-
-LONGEST = 60
-"""Rows of a table that the page shows; a longer one is a file only."""
-DIGITS = 4
-
-
-class Shown(Settings):
-    """`<name>.json`: what the page says of an analysis besides its files."""
-
-    name: str
-    title: str
-    tables: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 def chosen_analyses(what: str) -> list[str]:
@@ -144,126 +119,3 @@ def _features(record: Record, data: ClassData, root: Root, device: torch.device)
         device,
         lambda: load_backbone(config.backbone),
     )
-
-
-def write_analyses(
-    subject: Subject,
-    record: Record,
-    names: Sequence[str],
-    folder: Path,
-    say: Callable[[str], None],
-) -> Path:
-    """Make the named analyses and write their files, then the page of all; returns the page.
-
-    Raises:
-        StoreError: the folder cannot be written.
-        DivergedError: a score is not finite.
-    """
-    for name in names:
-        say(name)
-        _write(ANALYSES[name](subject), folder)
-    page = folder / "index.html"
-    write_atomically(page, _page(record, folder))
-    return page
-
-
-def _write(analysis: Analysis, folder: Path) -> None:
-    for name, table in analysis.tables.items():
-        plain = table.rename(columns=cell).map(cell)
-        text = plain.to_csv(index=False, lineterminator="\n")
-        write_atomically(folder / f"{name}.csv", text)
-    write_atomically(folder / f"{analysis.name}.svg", to_svg(analysis.figure))
-    write_atomically(folder / f"{analysis.name}.png", to_png(analysis.figure))
-    shown = Shown(
-        name=analysis.name,
-        title=analysis.title,
-        tables=tuple(analysis.tables),
-        notes=analysis.notes,
-    )
-    write_atomically(folder / f"{analysis.name}.json", shown.model_dump_json(indent=1))
-
-
-def _page(record: Record, folder: Path) -> str:
-    pages = Environment(
-        loader=PackageLoader("orchestration"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    content = {
-        "key": record.key,
-        "facts": list(_facts(record)),
-        "analyses": [
-            {
-                "shown": shown,
-                "image": base64.b64encode((folder / f"{shown.name}.svg").read_bytes()).decode(),
-                "tables": [_table(folder / f"{name}.csv") for name in shown.tables],
-            }
-            for shown in _present(folder)
-        ],
-    }
-    return pages.get_template("analyses.html.j2").render(content)
-
-
-def _present(folder: Path) -> Iterator[Shown]:
-    for name in ANALYSES:
-        path = folder / f"{name}.json"
-        try:
-            shown = Shown.model_validate_json(read_regular(path))
-        except (OSError, ValueError):  # not made yet, or damaged: it is made when it is asked for
-            continue
-        files = [folder / f"{shown.name}.svg", *(folder / f"{t}.csv" for t in shown.tables)]
-        if shown.name == name and all(file.is_file() for file in files):
-            yield shown
-
-
-def _facts(record: Record) -> Iterator[tuple[str, str]]:
-    yield "Study", record.study
-    yield "Sequence", record.order
-    yield "Seed", str(record.seed)
-    yield "Data", record.data_root
-    yield "Trained on", f"{record.device}, {record.host}"
-    yield "Code", record.git
-
-
-def _table(path: Path) -> dict[str, Any]:
-    """Header and cells of a CSV file, numbers shortened; no cells where it is too long to show."""
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *lines = list(csv.reader(file))
-    shown = lines if len(lines) <= LONGEST else []
-    numeric = [_is_number(column) for column in zip(*lines, strict=True)] or [False] * len(header)
-    rows = [
-        [
-            short(text) if number else uncelled(text)
-            for text, number in zip(line, numeric, strict=True)
-        ]
-        for line in shown
-    ]
-    return {
-        "file": path.name,
-        "header": [uncelled(name) for name in header],
-        "numeric": numeric,
-        "rows": rows,
-        "lines": len(lines),
-    }
-
-
-def _is_number(column: Sequence[str]) -> bool:
-    return all(_as_float(cell) is not None for cell in column if cell) and any(column)
-
-
-def _as_float(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def short(cell: str) -> str:
-    """A number with four significant digits, whole ones in full; an empty cell is a dash."""
-    value = _as_float(cell)
-    if value is None or not math.isfinite(value):
-        return cell or "–"
-    text = f"{value:.0f}" if value == int(value) else f"{value:.{DIGITS}g}"
-    return text.replace("-", "−")

@@ -19,11 +19,10 @@ class _Sources(Settings):
 def to_csv(shown: Table) -> str:
     """The table's lines; a missing number is an empty field, and no text is a formula."""
     out = io.StringIO()
-    fields = list(dict.fromkeys(key for line in shown.lines for key in line.values))
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(cell, fields))
+    writer.writerow(map(cell, shown.fields))
     for line in shown.lines:
-        found = [line.values.get(key) for key in fields]
+        found = [line.values.get(key) for key in shown.fields]
         writer.writerow(["" if value is None else cell(value) for value in found])
     return out.getvalue()
 

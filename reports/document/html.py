@@ -18,10 +18,14 @@ from reports.document.model import (
     Picture,
     Section,
     Source,
+    Table,
     Words,
     anchor,
     plain,
 )
+
+DENSE, VERY_DENSE = 9, 14
+"""Columns beyond which a table is set in smaller letters, and in smaller ones still."""
 
 
 def to_html(shown: Document, place: Callable[[Block], str]) -> str:
@@ -41,6 +45,7 @@ def to_html(shown: Document, place: Callable[[Block], str]) -> str:
     anchors, numbers = _Anchors(shown), _Sources()
     filters: dict[str, Any] = {
         "anchor": anchors.of,
+        "classes": _classes,
         "embedded": _embedded,
         "inline": inline,
         "inner": _inner,
@@ -116,6 +121,14 @@ def inline(figure: Figure) -> Markup:
 
 def _embedded(picture: Picture) -> str:
     return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+
+
+def _classes(shown: Table) -> str:
+    """How a table looks, by its size: wide ones must still fit the page."""
+    columns = len(shown.header)
+    dense = ["dense"] if columns > DENSE else []
+    dense += ["very"] if columns > VERY_DENSE else []
+    return " ".join(["sortable", *dense] if len(shown.rows) > 1 else dense)
 
 
 def _inner(section: Section) -> list[Section]:

@@ -69,6 +69,7 @@ class Listed:
 
     kind: ClassVar = "listed"
     points: tuple[Words, ...]
+    tone: Literal["plain", "note"] = "plain"
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Table:
     lines: tuple[Line, ...]
     """Tidy, for the CSV file, at full precision, fractions of 1."""
     source: Source
+    fields: tuple[str, ...]
+    """Columns of the CSV file."""
     text_columns: frozenset[int] = frozenset({0})
     """Those that hold text; the others hold numbers and are aligned right."""
 
@@ -136,17 +139,20 @@ def table(
     lines: Sequence[Mapping[str, Value] | Line],
     source: Source,
     text_columns: int | Iterable[int] = 1,
+    fields: Sequence[str] = (),
 ) -> Table:
     """A table from cells or plain texts, and lines for its file.
 
     Args:
         source: where numbers come from; cells and lines may name trials of their own.
         text_columns: how many leading columns hold text, or which.
+        fields: columns of the file, where there may be no line that has them.
     """
     cells = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in rows)
     kept = tuple(line if isinstance(line, Line) else Line(line, source) for line in lines)
     which = range(text_columns) if isinstance(text_columns, int) else text_columns
-    return Table(name, caption, tuple(header), cells, kept, source, frozenset(which))
+    found = tuple(fields) or tuple(dict.fromkeys(key for line in kept for key in line.values))
+    return Table(name, caption, tuple(header), cells, kept, source, found, frozenset(which))
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from moleflow.analysis import ANALYSES
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
 from orchestration.commands.analysis import analyse
-from orchestration.models.analysis import chosen_analyses, finished_records, short
+from orchestration.models.analysis import chosen_analyses, finished_records
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
@@ -22,6 +23,9 @@ from orchestration.studies.expansion import expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
+from reports.analyses import short, write_analyses
+from reports.document import Source
+from reports.document.files import sources_in
 
 CLASSES = ("<b>nut", "bolt")
 
@@ -102,12 +106,18 @@ def test_files_are_written_and_the_page_shows_all_that_are_there(
     folder = folder_of(ran)
     assert analyse(records[0].key[:6], what="routing", root=root.path) == 0
     assert {path.name for path in folder.iterdir()} == {
-        *("index.html", "routing.json", "routing.csv", "routing.png", "routing.svg"),
-        *("routing_confusion.csv", "routing_cosines.csv"),
+        *("index.html", "report.md", "routing.json", "routing.png", "routing.svg"),
+        *(
+            f"{name}.{kind}"
+            for name in ("routing", "routing_confusion", "routing_cosines")
+            for kind in ("csv", "sources.json", "tex")
+        ),
     }
     assert analyse("nuts", what="cost,spectrum", root=root.path) == 0
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r'<h2 id="(\w+)"', page) == ["spectrum", "routing", "cost"]
+    assert re.findall(r"<h2[^>]*>([^<]*)", page) == [
+        *("Spectrum of the adaptation", "Routing", "Cost"),
+    ]
     with (folder / "cost_seconds.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["training [s]"]) for row in rows] == [
@@ -121,9 +131,30 @@ def test_the_page_needs_no_other_file_and_escapes_names(ran: tuple[Root, list[Re
     analyse("nuts", what="routing", root=root.path)
     page = (folder_of(ran) / "index.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;nut" in page and "<b>" not in page
-    sources = re.findall(r'\bsrc="([^"]*)"', page)
-    assert sources and all(source.startswith("data:image/svg+xml;base64,") for source in sources)
-    assert not re.findall(r"<(?:script|link)\b|url\(", page)
+    assert not re.search(r"https?:|@import|<link|\bsrc=", page)
+    for link in re.findall(r'<a href="([^#"]*)"', page):
+        assert (folder_of(ran) / link).is_file()
+
+
+def test_numbers_of_the_page_say_which_trial_and_which_analysis(
+    ran: tuple[Root, list[Record]],
+) -> None:
+    root, records = ran
+    analyse("nuts", what="routing", root=root.path)
+    text = (folder_of(ran) / "routing.sources.json").read_text(encoding="utf-8")
+    found = sources_in(text)
+    assert len(found) == len(CLASSES)
+    assert set(found) == {Source("moleflow.analysis.routing.routing", (records[0].key,))}
+
+
+def test_a_page_is_the_same_bytes_when_it_is_made_again_from_its_files(
+    ran: tuple[Root, list[Record]],
+) -> None:
+    root, records = ran
+    analyse("nuts", what="spectrum,routing", root=root.path)
+    before = {path.name: path.read_bytes() for path in folder_of(ran).iterdir()}
+    write_analyses(records[0], (), tuple(ANALYSES), folder_of(ran))
+    assert {path.name: path.read_bytes() for path in folder_of(ran).iterdir()} == before
 
 
 def test_routing_is_what_the_trial_recorded(ran: tuple[Root, list[Record]]) -> None:
