@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain, cycle
 
 from moleflow.errors import StudyError
-from moleflow.streams import numpy_stream
+from moleflow.streams import Part, numpy_stream
 
 Task = tuple[str, ...]
 Sequence = tuple[Task, ...]
@@ -122,6 +122,7 @@ def draw_sequences(
     heads: tuple[Task, ...],
     count: int,
     each: int = 1,
+    seed: int = 0,
 ) -> dict[Sequence, Task]:
     """`count` distinct sequences, or all there are, each with the head that it was drawn for.
 
@@ -133,8 +134,9 @@ def draw_sequences(
         sizes: units of each task.
         heads: units; none: orders of all units are drawn from one stream, with `()` as their head.
         each: sequences of a head before the next one's turn.
+        seed: of the random orders; not that of training.
     """
-    lanes = {head: _orders(units, head) for head in heads or ((),)}
+    lanes = {head: _orders(units, head, seed) for head in heads or ((),)}
     most = {head: sequences_with(1 if head else len(units), sizes) for head in lanes}
     target = min(count, sequences_with(len(heads) or len(units), sizes))
     found: dict[Sequence, Task] = {}
@@ -150,14 +152,34 @@ def draw_sequences(
     return found
 
 
-def _orders(units: tuple[Task, ...], head: Task) -> Iterator[tuple[Task, ...]]:
+def _orders(units: tuple[Task, ...], head: Task, seed: int) -> Iterator[tuple[Task, ...]]:
     """The head, if any, before the others: these as given, then in random orders without end."""
     first = (head,) if head else ()
     rest = [unit for unit in units if unit != head]
     yield (*first, *rest)
-    draws = numpy_stream("orders", *("+".join(unit) for unit in first))
+    name: list[Part] = ["orders", *("+".join(unit) for unit in first)]
+    for places in permutations(len(rest), *name, *([("seed", str(seed))] if seed else [])):
+        yield (*first, *(rest[place] for place in places))
+
+
+def permutations(count: int, *name: Part) -> Iterator[list[int]]:
+    """Random permutations of so many places, from one named stream, without end.
+
+    Fisher and Yates' shuffle, each place by rejecting masked 32-bit numbers. NumPy's generators
+    permute so too, but do not promise it for later versions; the bits that are used here they do.
+    """
+    raw, half = numpy_stream(*name).bit_generator.random_raw, list[int]()
     while True:
-        yield (*first, *(rest[int(i)] for i in draws.permutation(len(rest))))
+        places = list(range(count))
+        for last in range(count - 1, 0, -1):
+            mask, drawn = (1 << last.bit_length()) - 1, last + 1
+            while drawn > last:
+                if not half:
+                    bits = int(raw())
+                    half = [bits >> 32, bits & 0xFFFFFFFF]
+                drawn = half.pop() & mask
+            places[last], places[drawn] = places[drawn], places[last]
+        yield places
 
 
 def sequences_with(heads: int, sizes: tuple[int, ...]) -> int:

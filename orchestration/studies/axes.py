@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from moleflow.errors import StudyError, nearest
+from orchestration.studies.orders_axis import Orders as Orders
 from orchestration.studies.search import Search
 from orchestration.studies.written import (
     Changes,
@@ -29,23 +30,6 @@ class TaskZero(Written):
     kind: Literal["task0"] = "task0"
     classes: tuple[ClassName, ...] = ()
     count: int = 0
-
-
-class Orders(Written):
-    """Axis: task orders.
-
-    With a `TaskZero` axis, `count` orders of the rest for each task 0; without, `count` whole
-    orders. Where task 0 is one class or group, theirs differ as long as there are others, but for
-    `each` neighbours. The first order is alphabetical, groups as given. An order is cut into tasks
-    after it was drawn; orders that give the same tasks are one.
-    """
-
-    kind: Literal["orders"] = "orders"
-    count: int = 1
-    each: Annotated[int, Field(ge=1)] = 1
-    """Orders that have one first class, before the next first class has its turn."""
-    named: tuple[tuple[ClassName, ...], ...] = ()
-    """These orders instead: each names every class, or every group as `a+b`."""
 
 
 class Scenarios(Written):

@@ -15,6 +15,9 @@ from moleflow.data.sequences import (
 )
 from moleflow.errors import StudyError
 from orchestration.studies.axes import TaskZero
+from orchestration.studies.order_tables import published_order
+from orchestration.studies.order_ways import Labelled, by_rule, orders_of_rule
+from orchestration.studies.orders_axis import Orders
 from orchestration.studies.study import Study
 
 
@@ -23,22 +26,29 @@ class Arrangement:
     """Classes in an order, cut into tasks."""
 
     axes: dict[str, str]
-    """What it is called: its scenario, where that is an axis."""
+    """Its scenario, where that is an axis, and the order's name, where it has one."""
     sequence: Sequence
 
 
 def arrangements(study: Study, classes: Iterable[str]) -> list[Arrangement]:
-    """The task sequences that a study's axes ask for, each once in a scenario.
+    """The task sequences that a study's axes ask for, each once in a scenario and under a name.
 
     Raises:
         StudyError: classes and tasks do not fit, or a task 0 is none of the classes.
     """
-    names = tuple(classes)
-    return [
-        Arrangement({"scenario": scenario} if study.scenarios_axis else {}, sequence)
-        for scenario in _scenarios(study)
-        for sequence in _sequences(study, scenario, names)
-    ]
+    names, found = tuple(classes), list[Arrangement]()
+    for scenario in _scenarios(study):
+        axes = {"scenario": scenario} if study.scenarios_axis else {}
+        units, sizes = _units(study, scenario, names)
+        if study.orders_axis.given:
+            orders = _given(study.orders_axis, units)
+            found += [
+                Arrangement(axes | ({"ordering": label} if label else {}), cut(order, sizes))
+                for label, order in orders
+            ]
+        else:
+            found += [Arrangement(axes, drawn) for drawn in _drawn(study, units, sizes)]
+    return list({(*one.axes.values(), one.sequence): one for one in found}.values())
 
 
 def sequences(study: Study, classes: Iterable[str]) -> list[Sequence]:
@@ -60,8 +70,8 @@ def orders_asked(study: Study, classes: Iterable[str]) -> int:
     names, count = tuple(classes), 0
     for scenario in _scenarios(study):
         units, sizes = _units(study, scenario, names)
-        if study.orders_axis.named:
-            count += len(study.orders_axis.named)
+        if study.orders_axis.given:
+            count += _given_count(study.orders_axis, len(units))
         else:
             heads, asked = _lanes(study, units, sizes)
             count += min(asked, sequences_with(len(heads) or len(units), sizes))
@@ -73,13 +83,27 @@ def _scenarios(study: Study) -> tuple[str, ...]:
     return tuple(dict.fromkeys(axis.names)) if axis else (study.scenario,)
 
 
-def _sequences(study: Study, scenario: str, names: tuple[str, ...]) -> list[Sequence]:
-    units, sizes = _units(study, scenario, names)
-    if study.orders_axis.named:
-        orders = [_named(order, units) for order in study.orders_axis.named]
-        return list(dict.fromkeys(cut(order, sizes) for order in orders))
+def _given(axis: Orders, units: Sequence) -> Labelled:
+    """Orders that are stated, by name; those that are named class by class have none."""
+    classes = frozenset(name for unit in units for name in unit)
+    published = [(name, published_order(name, classes)) for name in axis.published]
+    return [
+        *(("", _named(order, units, "order " + ",".join(order))) for order in axis.named),
+        *by_rule(axis, units),
+        *((name, _named(order.classes, units, name)) for name, order in published),
+        *((o.name, _named(o.classes, units, f"{o.place}: order {o.name}")) for o in axis.listed),
+    ]
+
+
+def _given_count(axis: Orders, units: int) -> int:
+    ruled = sum(orders_of_rule(way, axis, units) for way in axis.ways)
+    return len(axis.named) + ruled + len(axis.published) + len(axis.listed)
+
+
+def _drawn(study: Study, units: Sequence, sizes: tuple[int, ...]) -> list[Sequence]:
     heads, count = _lanes(study, units, sizes)
-    found = draw_sequences(units, sizes, heads, count, study.orders_axis.each)
+    axis = study.orders_axis
+    found = draw_sequences(units, sizes, heads, count, axis.each, axis.seed)
     if study.task0_axis is None:
         return list(found)
     return sorted(found, key=lambda sequence: heads.index(found[sequence]))
@@ -102,7 +126,7 @@ def _lanes(study: Study, units: Sequence, sizes: tuple[int, ...]) -> tuple[Seque
     return heads, count * len(heads)
 
 
-def _named(order: tuple[str, ...], units: Sequence) -> Sequence:
+def _named(order: tuple[str, ...], units: Sequence, what: str) -> Sequence:
     """Raises:
     StudyError: the order is none of these classes or groups, each once.
     """
@@ -114,9 +138,7 @@ def _named(order: tuple[str, ...], units: Sequence) -> Sequence:
     }
     told = [f"{what} {', '.join(names)}" for what, names in problems.items() if names]
     if told:
-        raise StudyError(
-            f"order {','.join(order)}: {'; '.join(told)}; name each of {', '.join(known)} once"
-        )
+        raise StudyError(f"{what}: {'; '.join(told)}; name each of {', '.join(known)} once")
     return tuple(known[name] for name in order)
 
 

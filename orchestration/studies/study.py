@@ -97,7 +97,7 @@ class Study(Written):
         if self.scenarios_axis and (self.groups or self.scenario != "1-1"):
             other = "groups" if self.groups else f"scenario {self.scenario}"
             raise StudyError(f"{other} and Scenarios both say how tasks are made; give one of them")
-        if self.orders_axis.named and self.task0_axis:
+        if self.orders_axis.given and self.task0_axis:
             raise StudyError("orders that are named say which class is first; leave TaskZero out")
         return self
 

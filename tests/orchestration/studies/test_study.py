@@ -258,13 +258,14 @@ def test_orders_are_named_or_counted() -> None:
 
 def test_how_many_trials_are_asked_for_is_known_without_drawing_them() -> None:
     many = 10**9
-    for axes, orders in {
-        (Orders(count=3),): 3,
-        (Orders(count=many),): math.factorial(4),
-        (TaskZero(count=2), Orders(count=many)): 2 * math.factorial(3),
-        (TaskZero(count=2), Orders(count=2)): 4,
-        (Orders(named=(CLASSES,)),): 1,
-    }.items():
+    asked: list[tuple[tuple[Any, ...], int]] = [
+        ((Orders(count=3),), 3),
+        ((Orders(count=many),), math.factorial(4)),
+        ((TaskZero(count=2), Orders(count=many)), 2 * math.factorial(3)),
+        ((TaskZero(count=2), Orders(count=2)), 4),
+        ((Orders(named=(CLASSES,)),), 1),
+    ]
+    for axes, orders in asked:
         study = Study(question="?", base=profiles.quick(), axes=axes, seeds=(0, 1))
         assert trials_asked(study, CLASSES) == 2 * orders
         grid = Grid(field="scoring.top_k", values=(1, 2, 3))
