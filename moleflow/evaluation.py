@@ -21,6 +21,7 @@ from moleflow.errors import DivergedError
 from moleflow.features.cache import Features
 from moleflow.metrics.continual import continual_summary
 from moleflow.metrics.detection import detection_metrics
+from moleflow.metrics.means import mean
 from moleflow.model import MoLEFlow
 from moleflow.routing import Prototype
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
@@ -299,7 +300,7 @@ def _step_means(rows: list[Measurement], step: int) -> list[Measurement]:
     for row in rows:
         groups.setdefault((row.metric, row.routing), []).append(row.value)
     return [
-        Measurement(step, -1, "", metric, "step_mean", routing, float(np.mean(values)))
+        Measurement(step, -1, "", metric, "step_mean", routing, mean(values))
         for (metric, routing), values in groups.items()
     ]
 

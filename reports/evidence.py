@@ -12,15 +12,6 @@ from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 
-METRICS = {
-    "image_auroc": "Image AUROC",
-    "image_ap": "Image AP",
-    "pixel_auroc": "Pixel AUROC",
-    "pixel_ap": "Pixel AP",
-    "aupro": "AUPRO",
-    "routing_accuracy": "Routing acc.",
-}
-"""Metrics of the report, in its order, with their names for people."""
 LONGEST_NAME = 24
 """Characters of a task's name in labels and cells."""
 

@@ -9,10 +9,12 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.data.sequences import task_name
 from moleflow.drawing import FAINT, colour, heat_map, house_style, marker
+from moleflow.metrics.catalogue import COLUMNS, TITLES
+from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from reports.digits import percent
 from reports.document import Figure, Number, Words, computed, drawn
-from reports.evidence import METRICS, Evidence, Setting, keys
+from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, measured, observations, r_entries
 from reports.routing import Confusion
 from reports.statistics import Observation, Summary, summarise
@@ -27,7 +29,7 @@ Entries = list[tuple[int, str, Summary, tuple[str, ...]]]
 
 def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
     """A dot per trial for each order, coloured by task 0, with the order's mean as a bar."""
-    found = {metric: observations(evidence, setting, metric) for metric in METRICS}
+    found = {metric: observations(evidence, setting, metric) for metric in COLUMNS}
     shown = [m for m in ("image_auroc", "pixel_ap", "aupro") if found[m]]
     if not shown:
         return None
@@ -40,14 +42,14 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
         axes = canvas.subplots(1, len(shown), sharey=True, squeeze=False, gridspec_kw=grid)[0]
         for ax, metric in zip(axes, shown, strict=True):
             _dots(ax, orders, firsts, found[metric])
-            ax.set_xlabel(f"{METRICS[metric]} [%]")
+            ax.set_xlabel(f"{TITLES[metric]} [%]")
         labels = [f"{evidence.tasks[firsts[order]]}  {evidence.orders[order]}" for order in orders]
         axes[0].set_yticks(range(len(orders)), labels)
         axes[0].set_ylim(len(orders) - 0.4, -0.6)
     counts = {len(found[m]) for m in shown}
     n = f"{counts.pop()} trials" if len(counts) == 1 else ""
     title = "Mean over classes at the end of the sequence, by order"
-    each = ", ".join(f"{len(found[m])} ({METRICS[m]})" for m in shown)
+    each = ", ".join(f"{len(found[m])} ({TITLES[m]})" for m in shown)
     caption = _order_caption(evidence, setting, shown[0], found[shown[0]])
     name = file_name("by_order", setting)
     return drawn(canvas, name, title, "%", n or f"{each} trials", caption)
@@ -68,7 +70,7 @@ def _order_caption(
     low, high = min(means, key=lambda n: means[n]), max(means, key=lambda n: means[n])
     source = computed(by_order, keys(measured(evidence, setting, metric)))
     return (
-        f"{explained} {METRICS[metric]} of orders lies between ",
+        f"{explained} {TITLES[metric]} of orders lies between ",
         Number(f"{percent(means[low])} %", source),
         f" ({low}) and ",
         Number(f"{percent(means[high])} %", source),
@@ -87,8 +89,8 @@ def _dots(
         shifts = 0.26 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
         ax.plot(values, y + shifts, marker(i), color=colour(i), ms=4.2, mew=0, alpha=0.85)
         if values:
-            mean = float(np.mean(values))
-            ax.plot([mean, mean], [y - 0.33, y + 0.33], "-", color=colour(i), lw=1.6)
+            middle = mean(values)
+            ax.plot([middle, middle], [y - 0.33, y + 0.33], "-", color=colour(i), lw=1.6)
         if y and firsts[order] != firsts[orders[y - 1]]:
             ax.axhline(y - 0.5, color=FAINT, lw=0.6)
     ax.grid(axis="x", color=FAINT, lw=0.4)

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from moleflow.metrics.catalogue import COLUMNS, TITLES
 from orchestration.records.ledger import Record
 from reports.digits import low_to_high, numbers, percent, plus_minus
 from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
-from reports.evidence import METRICS, Evidence, Setting, classes_of, keys, task_zeros
+from reports.evidence import Evidence, Setting, classes_of, keys, task_zeros
 from reports.statistics import Observation, Summary, summarise
 
 FINAL = {"definition": "final_mean", "routing": "routed"}
@@ -60,7 +61,7 @@ def main_table(evidence: Evidence, setting: Setting) -> Table:
     """Final mean over classes per metric: mean ± sd over trials; interval over seeds."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for metric, label in METRICS.items():
+    for metric, label in TITLES.items():
         found = observations(evidence, setting, metric)
         records = measured(evidence, setting, metric)
         over_trials, over_seeds = summarise(o.value for o in found), summarise(seed_means(found))
@@ -146,7 +147,7 @@ def _grouped(
     for labels, records, columns in groups:
         part = Setting(setting.number, setting.label, setting.trials, tuple(records))
         cells: list[Cell | str] = []
-        for metric in METRICS:
+        for metric in COLUMNS:
             summary = summarise(seed_means(observations(evidence, part, metric)))
             source = computed(by, keys(in_whole_seeds(measured(evidence, part, metric))))
             cells.append(_mean_cell(summary, source))
@@ -159,7 +160,7 @@ def _grouped(
         left_out = f"{partly} left out: orders missing" if partly else ""
         seeds, trials = Cell(str(len(used)), left_out, every), Cell(str(len(records)), "", every)
         rows.append([*labels, seeds, trials, *cells])
-    header = (*names, "Seeds", "Trials", *METRICS.values())
+    header = (*names, "Seeds", "Trials", *COLUMNS.values())
     whole = computed(by, keys(setting.finished))
     return table(file_name(name, setting), caption, header, rows, data, whole, len(names))
 
@@ -181,7 +182,7 @@ def class_table(evidence: Evidence, setting: Setting) -> Table:
     for name in setting.classes:
         records = [r for r in setting.finished if name in classes_of(r)]
         cells: list[Cell | str] = []
-        for metric in METRICS:
+        for metric in COLUMNS:
             found = {r.key: evidence.measurements.final(r, name, metric) for r in records}
             known = {key: value for key, value in found.items() if value is not None}
             summary, source = summarise(known.values()), computed(class_table, known)
@@ -193,7 +194,7 @@ def class_table(evidence: Evidence, setting: Setting) -> Table:
         trials = Cell(str(len(records)), source=computed(class_table, keys(records)))
         rows.append([name, trials, *cells])
     caption = "By class at the end of the sequence, in percent: mean ± sd over trials"
-    header = ("Class", "Trials", *METRICS.values())
+    header = ("Class", "Trials", *COLUMNS.values())
     whole = computed(class_table, keys(setting.finished))
     return table(file_name("by_class", setting), caption, header, rows, data, whole)
 
@@ -201,7 +202,7 @@ def class_table(evidence: Evidence, setting: Setting) -> Table:
 def transfer_table(evidence: Evidence, setting: Setting) -> Table:
     """Backward transfer and forgetting in every recorded definition, routed and oracle."""
     definitions = ["final_mean", "on_task_mean", *evidence.measurements.definitions]
-    metrics = [metric for metric in METRICS if metric != "routing_accuracy"]
+    metrics = [metric for metric in COLUMNS if metric != "routing_accuracy"]
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     for definition in definitions:
@@ -226,7 +227,7 @@ def transfer_table(evidence: Evidence, setting: Setting) -> Table:
     )
     if one_task_sentence(setting):
         caption = "Means of the only task, in percent: mean ± sd over trials"
-    header = ("Definition", "Routing", "Trials", *(METRICS[m] for m in metrics))
+    header = ("Definition", "Routing", "Trials", *(COLUMNS[m] for m in metrics))
     whole = computed(transfer_table, keys(setting.finished))
     return table(file_name("transfer", setting), caption, header, rows, data, whole, 2)
 
@@ -246,7 +247,7 @@ def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:
     data: list[Line] = []
     for order, name in evidence.orders.items():
         records = [r for r in setting.finished if r.order == order]
-        for metric in METRICS if records else ():
+        for metric in COLUMNS if records else ():
             for routing in ("routed", "oracle"):
                 entries = r_entries(evidence, records, metric, routing)
                 for step, class_name, summary, of in entries:

@@ -1,8 +1,9 @@
 """How much task 0, the order after it, and the seed move the numbers."""
 
+from moleflow.metrics.catalogue import TITLES
 from reports.digits import percent
 from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
-from reports.evidence import METRICS, Evidence, Setting, keys
+from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, in_whole_seeds, measured, observations
 from reports.statistics import (
     NOISE,
@@ -22,7 +23,7 @@ def decomposition_table(evidence: Evidence, setting: Setting) -> Table:
     """Shares of the variance of the final mean by source."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for metric, label in METRICS.items():
+    for metric, label in TITLES.items():
         found = decompose(observations(evidence, setting, metric))
         repeats = in_whole_seeds(measured(evidence, setting, metric))
         source = computed(decomposition_table, keys(repeats))
@@ -82,7 +83,7 @@ def spread_table(evidence: Evidence, setting: Setting) -> Table:
     """Ranges between task 0s, orders and seeds, in percentage points."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for metric, label in METRICS.items():
+    for metric, label in TITLES.items():
         found = observations(evidence, setting, metric)
         source = computed(spread_table, keys(measured(evidence, setting, metric)))
         ranges = spreads(found)
@@ -117,7 +118,7 @@ def disparity_table(evidence: Evidence, setting: Setting) -> Table:
     """AOPD and MOPD over all orders, and over orders that share task 0."""
     rows: list[list[Cell | str]] = []
     data: list[dict[str, Value]] = []
-    for metric, label in METRICS.items():
+    for metric, label in TITLES.items():
         row: list[Cell | str] = [label]
         for scope in ("all orders", "same task 0"):
             groups: dict[tuple[str, int], list[dict[str, float]]] = {}

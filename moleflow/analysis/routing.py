@@ -27,8 +27,9 @@ from moleflow.drawing import (
     side,
     two_digits,
 )
+from moleflow.metrics.catalogue import CONCLUDED
 
-METRICS = ("image_auroc", "pixel_ap")
+METRICS = tuple(metric.name for metric in CONCLUDED)
 COLUMNS = (
     "class",
     "task",

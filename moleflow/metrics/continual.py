@@ -2,12 +2,15 @@
 
 R[i, j] is a metric of class j after step i; own(j) is the step at which class j was learned, and
 `last` the final one. R is read from own(j) on; entries before it (NaN) do not exist yet. T steps,
-J classes. Each function is the unweighted mean of one definition; positive transfer is good,
+J classes. Each function is the unweighted mean of one definition, the same bits in every order of
+the classes; positive transfer is good,
 positive forgetting is bad. Those about earlier classes need a class learned before the last step.
 """
 
 import numpy as np
 from jaxtyping import Float, Integer
+
+from moleflow.metrics.means import mean
 
 Matrix = Float[np.ndarray, "t j"]
 OwnStep = Integer[np.ndarray, " j"]
@@ -15,24 +18,24 @@ OwnStep = Integer[np.ndarray, " j"]
 
 def final_mean(matrix: Matrix, own_step: OwnStep) -> float:
     """Mean over classes of R[last, j]."""
-    return float(matrix[-1].mean())
+    return mean(matrix[-1])
 
 
 def on_task_mean(matrix: Matrix, own_step: OwnStep) -> float:
     """Mean over classes of R[own(j), j]."""
-    return float(_own(matrix, own_step).mean())
+    return mean(_own(matrix, own_step))
 
 
 def backward_transfer_last_minus_own(matrix: Matrix, own_step: OwnStep) -> float:
     """Mean over earlier classes of R[last, j] - R[own(j), j] (Lopez-Paz and Ranzato, GEM, 2017)."""
     earlier = _earlier(matrix, own_step)
-    return float((matrix[-1] - _own(matrix, own_step))[earlier].mean())
+    return mean((matrix[-1] - _own(matrix, own_step))[earlier])
 
 
 def backward_transfer_mean_over_pairs(matrix: Matrix, own_step: OwnStep) -> float:
     """Mean over all i > own(j) of R[i, j] - R[own(j), j] (Díaz-Rodríguez et al., 2018)."""
     later = np.arange(len(matrix))[:, None] > own_step
-    return float((matrix - _own(matrix, own_step))[later].mean())
+    return mean((matrix - _own(matrix, own_step))[later])
 
 
 def forgetting_max_minus_last(matrix: Matrix, own_step: OwnStep) -> float:
@@ -43,7 +46,7 @@ def forgetting_max_minus_last(matrix: Matrix, own_step: OwnStep) -> float:
     """
     reached = np.arange(len(matrix))[:, None] >= own_step
     best = np.max(matrix, axis=0, where=reached, initial=-np.inf)
-    return float((best - matrix[-1])[_earlier(matrix, own_step)].mean())
+    return mean((best - matrix[-1])[_earlier(matrix, own_step)])
 
 
 def forgetting_first_minus_last(matrix: Matrix, own_step: OwnStep) -> float:

@@ -44,8 +44,7 @@ class Row(Settings):
     class_name: str
     """The class; empty for a summary."""
     metric: str
-    """`image_auroc`, `image_ap`, `image_f1_max`, `pixel_auroc`, `pixel_ap`, `pixel_f1_max`,
-    `aupro`, `routing_accuracy`."""
+    """Its name in `moleflow.metrics.catalogue`."""
     definition: str
     """`step` (an entry of R), `step_mean` (mean over classes seen), `final_mean`, `on_task_mean`,
     `backward_transfer/last_minus_own`, `backward_transfer/mean_over_pairs`,

@@ -7,6 +7,7 @@ an address of its own.
 import json
 from urllib.request import Request
 
+from moleflow.metrics.catalogue import HEADLINES
 from orchestration.cluster.proxies import ask_here
 from orchestration.studies.expansion import Plan, varying_axes
 from orchestration.tracking.naming import metric_name, short_axes
@@ -15,7 +16,7 @@ from orchestration.tracking.owner import OWNER
 NAME = "moleflow"
 SHARED = "mlflow.sharedViewState"
 TAG = f"{SHARED}.{NAME}"
-METRICS = ("image_auroc/mean", "pixel_auroc/mean", "pixel_ap/mean", "aupro/mean")
+METRICS = tuple(f"{metric.name}/mean" for metric in HEADLINES)
 MOST_STUDIES = 12
 ANSWER = 20.0
 """Seconds that a server has to tell its studies."""

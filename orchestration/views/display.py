@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.data.sequences import task_name
+from moleflow.metrics.catalogue import HEADLINES
 from orchestration.records.events import WAITS
 from orchestration.sharing.roles import TRAINED
 from orchestration.studies.expansion import Trial
@@ -18,8 +19,8 @@ from orchestration.views.board import Board, Node
 from orchestration.views.outline import Outline
 from orchestration.views.running import Running
 
-MAIN_METRICS = ("image_auroc", "pixel_auroc")
-METRIC_HEADS = ("image\nAUROC", "pixel\nAUROC")
+MAIN_METRICS = HEADLINES[:2]
+METRIC_HEADS = tuple(metric.title.replace(" ", "\n", 1) for metric in MAIN_METRICS)
 NUMBERS = {"time", "tasks", "epoch", "seed", "last\nword", *METRIC_HEADS}
 """Columns that are flush right."""
 LONGEST_NAME = 24
@@ -64,13 +65,13 @@ def clipped(name: str, longest: int = LONGEST_NAME) -> str:
 
 def metrics(values: Mapping[str, float]) -> str:
     """The main metrics: mean over classes, routed."""
-    names = [f"{metric}/mean" for metric in MAIN_METRICS]
+    names = [f"{metric.name}/mean" for metric in MAIN_METRICS]
     return ", ".join(f"{name} {values[name]:.4f}" for name in names if name in values)
 
 
 def percent(values: Mapping[str, float]) -> list[Text]:
     """The same as cells."""
-    found = [values.get(f"{metric}/mean") for metric in MAIN_METRICS]
+    found = [values.get(f"{metric.name}/mean") for metric in MAIN_METRICS]
     return [Text("" if value is None else f"{100 * value:.2f}") for value in found]
 
 

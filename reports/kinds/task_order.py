@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
+from moleflow.metrics.catalogue import CONCLUDED, TITLES
 from reports import figures, invariance, made, performance, provenance, routing, sensitivity
 from reports.digits import percent, plus_minus
 from reports.document import (
@@ -20,7 +21,7 @@ from reports.document import (
     note,
 )
 from reports.document.files import to_text
-from reports.evidence import METRICS, Evidence, Setting, keys
+from reports.evidence import Evidence, Setting, keys
 from reports.invariance import Invariance
 from reports.statistics import NOISE, Spread, summarise
 
@@ -157,7 +158,7 @@ def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
 def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
     """The answer in a few sentences, each number with its n."""
     found: list[Words] = []
-    for metric in ("image_auroc", "pixel_ap"):
+    for metric in (one.name for one in CONCLUDED):
         observed = performance.observations(evidence, setting, metric)
         summary = summarise(o.value for o in observed)
         if summary is None:
@@ -165,7 +166,7 @@ def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
         source = computed(sentences, keys(performance.measured(evidence, setting, metric)))
         trials = f"n = {summary.n} trial{'' if summary.n == 1 else 's'}"
         said = [
-            f"{METRICS[metric]} at the end of the sequence, mean over "
+            f"{TITLES[metric]} at the end of the sequence, mean over "
             f"{performance.classes_measured(evidence, setting, metric)} classes: ",
             Number(f"{plus_minus(summary)} %", source),
             f" ({trials})",

@@ -76,3 +76,13 @@ def test_forgetting_by_the_maximum_is_never_negative(matrix: np.ndarray):
 def test_unchanged_results_mean_exactly_no_transfer_and_no_forgetting(row: np.ndarray):
     summary = continual_summary(np.tile(row, (5, 1)), np.arange(5))
     assert all(value == 0 for name, value in summary.items() if "/" in name)
+
+
+def test_summaries_are_the_same_bits_in_every_order_of_the_classes():
+    draw = np.random.default_rng(3)
+    matrix, own = draw.random((15, 15)), np.arange(15)
+    seen = {
+        tuple(continual_summary(matrix[:, order], own[order]).values())
+        for order in (draw.permutation(15) for _ in range(50))
+    }
+    assert len(seen) == 1

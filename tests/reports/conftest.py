@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
+from moleflow.metrics import catalogue
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
 from orchestration.records.plans import write_plan
@@ -15,7 +16,8 @@ from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.points import settings_of
 from orchestration.studies.study import Study
 
-METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
+METRICS = tuple(metric.name for metric in catalogue.METRICS if metric.compute)
+MASKED = {metric.name for metric in catalogue.METRICS if metric.needs_masks}
 Law = Callable[[Trial, str, str, int], float]
 """(trial, metric, class, step) -> value."""
 
@@ -137,7 +139,7 @@ class Lab:
         last = len(trial.sequence)
         own = {c: index for index, task in enumerate(trial.sequence) for c in task}
         for metric in (*METRICS, "routing_accuracy"):
-            pixels = metric in ("pixel_auroc", "pixel_ap", "aupro")
+            pixels = metric in MASKED
             measured = [c for c in trial.classes if not (pixels and c in self.without_masks)]
             for routing in ("routed",) if metric == "routing_accuracy" else ("routed", "oracle"):
                 matrix = {

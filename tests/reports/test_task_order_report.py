@@ -11,6 +11,7 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
+from moleflow.metrics.catalogue import COLUMNS, METRICS
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Span
 from orchestration.studies.axes import Grid
@@ -95,7 +96,7 @@ def test_a_seed_without_every_order_is_left_out_of_task_zeros_mean_and_counted(l
     done = [t for t in plan.trials if t.seed == 0] + [t for t in plan.trials if t.seed == 1][:1]
     lab.run(folder, done)
     page = text_of(html(folder))
-    assert csv(folder, "by_task0")["mean"].tolist() == pytest.approx([0.9] * 6)
+    assert csv(folder, "by_task0")["mean"].tolist() == pytest.approx([0.9] * len(COLUMNS))
     assert "bottle 1 1 left out: orders missing 3 90.00 ± –" in page
 
 
@@ -130,7 +131,7 @@ def test_failed_trials_are_listed_and_enter_no_mean(lab):
     page = text_of(html(folder))
     assert f"{plan.trials[1].key} diverged O1 1 adapter cable DivergedError loss is not" in page
     assert "2 planned: 1 finished, 1 diverged, 0 failed, 0 not run yet" in page
-    assert csv(folder, "main")["mean"].tolist() == pytest.approx([0.9] * 6)
+    assert csv(folder, "main")["mean"].tolist() == pytest.approx([0.9] * len(METRICS))
 
 
 def test_trials_that_were_not_run_are_listed(lab):
@@ -146,7 +147,7 @@ def test_records_outside_the_plan_are_counted_and_left_out(lab):
     Ledger(folder).write(lab.record(plan.trials[0]).model_copy(update={"key": "stray"}))
     page = text_of(html(folder))
     assert "1 in the ledger that this plan does not ask for" in page
-    assert csv(folder, "main")["n"].tolist() == [2] * 6
+    assert csv(folder, "main")["n"].tolist() == [2] * len(METRICS)
 
 
 def test_class_names_are_escaped(lab):
