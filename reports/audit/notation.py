@@ -8,6 +8,7 @@ from reports.audit.claim import WantsMore
 from reports.audit.interval import Interval
 
 MULTIPLES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9}
+LARGEST_EXPONENT = 100
 WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10}
 PLUS_MINUS = r"\s*(?:\+/?-|±)\s*"
 _NUMBER = re.compile(
@@ -50,6 +51,8 @@ def _number(found: re.Match[str]) -> Number:
     digits = found["digits"].replace(",", "")
     decimals = len(digits.partition(".")[2])
     exponent = int((found["exponent"] or "0").replace("−", "-"))
+    if abs(exponent) > LARGEST_EXPONENT:
+        raise WantsMore(f"{found[0].strip()} is no number that is computed with")
     scale = MULTIPLES.get(found["multiple"] or "", 1.0) * 10.0**exponent
     sign = -1.0 if found["sign"] in ("-", "−") else 1.0
     return Number(
@@ -152,15 +155,18 @@ class Statement:
 
 
 def statements(text: str) -> dict[str, Statement]:
-    """By name: `r=-.89, p<.05`."""
-    return {
-        found["name"]: Statement(found["name"], found["relation"], _first(found["number"]))
-        for found in _STATEMENT.finditer(text)
-    }
-
-
-def _first(text: str) -> Number:
-    return numbers(text)[0]
+    """By name: `r=-.89, p<.05`; names of one letter also as small ones (`P=.03`), and what is said
+    to be significant, or not, as p below or above .05."""
+    found: dict[str, Statement] = {}
+    for one in _STATEMENT.finditer(text):
+        said = Statement(one["name"], one["relation"], numbers(one["number"])[0])
+        found[one["name"]] = said
+        if len(one["name"]) == 1:
+            found.setdefault(one["name"].lower(), said)
+    words = re.search(r"\b(not significant|insignificant|n\.\s?s\.)|\bsignificant", text, re.I)
+    if "p" not in found and words:
+        found["p"] = Statement("p", ">" if words[1] else "<", numbers(".05")[0])
+    return found
 
 
 def counts(text: str, name: str) -> list[int]:
@@ -169,6 +175,16 @@ def counts(text: str, name: str) -> list[int]:
         text = re.sub(rf"\b{word}\b", str(value), text)
     found = re.search(rf"(?<![A-Za-z]){name}\s*=\s*(\d+(?:\s*\+\s*\d+)*)", text)
     return [int(part) for part in found[1].split("+")] if found else []
+
+
+def number_option(text: str, name: str, default: float) -> float:
+    """The number of `name=value`.
+
+    Raises:
+        WantsMore: it is none.
+    """
+    said = option(text, name)
+    return one_number(said, name).value if said else default
 
 
 def option(text: str, name: str) -> str:

@@ -139,6 +139,8 @@ def audited(claim: Claim, path: Path) -> Audited:
     except WantsMore as error:
         told = f"; recorded was: {claim.recorded}" if claim.recorded else ""
         finding = Finding(Verdict.UNCHECKABLE, f"{error} (this check wants {check.wants}){told}")
+    except ArithmeticError as error:
+        finding = Finding(Verdict.UNCHECKABLE, f"these numbers give no result ({error})")
     except DataError as error:
         raise DataError(f"{path}, line {claim.line}: {error}") from error
     return Audited(claim, check, finding)

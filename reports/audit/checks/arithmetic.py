@@ -15,6 +15,9 @@ def arithmetic(claim: Claim) -> Finding:
     """The last formula is the claim's number; `or NAME: formula` are readings that somebody would
     have to say. Several printed numbers are `name=number; name=number`, each a name of a formula.
     """
+    two = re.fullmatch(r"(.+?)\s+vs\.?\s+(.+)", claim.inputs)
+    if two and claim.test.lower().startswith("ratio"):
+        return _ratio(claim, evaluate(two[1]), evaluate(two[2]))
     pieces = _OTHERWISE.split(claim.inputs)
     known = definitions(pieces[0])
     last = list(known)[-1]
@@ -32,6 +35,14 @@ def arithmetic(claim: Claim) -> Finding:
         figures.append(Figure(name.strip(), value))
     found = judged(last or "the number", printed, readings)
     return Finding(found.verdict, found.why, tuple(figures), found.condition)
+
+
+def _ratio(claim: Claim, one: Interval, two: Interval) -> Finding:
+    """Of two numbers with `vs` between, either by the other."""
+    printed = _percent(numbers(claim.printed), claim.printed)
+    readings = [Reading("the first by the second", one / two),
+                Reading("the second by the first", two / one)]  # fmt: skip
+    return judged("ratio", printed, readings)
 
 
 _SUFFIX = re.compile(r"\d\s?([kKMB])(?![A-Za-z])")

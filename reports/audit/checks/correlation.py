@@ -1,5 +1,6 @@
 """Correlations of printed pairs, and orders said to be each other's reverse."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,10 @@ from reports.audit.reference import is_reference, listed, selected
 
 def paired(claim: Claim) -> tuple[list[Number], list[Number]]:
     """Two lists; numbers with labels (from tables) are paired by label."""
+    pairs: list[tuple[str, str]] = re.findall(r"\(([^(),;]+)[,;]([^(),;]+)\)", claim.inputs)
     parts = [text for _, text in _parts(claim.inputs)]
+    if pairs and len(parts) == 1:
+        parts = [" ".join(pair[side] for pair in pairs) for side in (0, 1)]
     if len(parts) != 2:
         raise WantsMore("write two lists with vs between")
     one, two = (listed(text, claim.folder) for text in parts)
@@ -102,7 +106,7 @@ CHECKS = (
     Check(
         "pearson r",
         ("correlation", "pearson"),
-        "inputs two lists with vs between; printed r=-.89, p<.05",
+        "inputs two lists with vs between, or pairs (1.0, 2.1) (2.0, 3.9); printed r=-.89, p<.05",
         pearson,
     ),
     Check("spearman rho", ("rank correlation", "spearman"), "as pearson r", spearman),

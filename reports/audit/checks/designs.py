@@ -15,6 +15,7 @@ from reports.audit.distributions import f_tail, root, t_power, t_quantile, t_tai
 from reports.audit.interval import Interval, extremes
 from reports.audit.notation import (
     counts,
+    number_option,
     numbers,
     option,
     same_digits,
@@ -51,9 +52,8 @@ def equivalence(claim: Claim) -> Finding:
         Figure("minimum detectable difference", Interval.exact(round(detectable(sd, n), 6))),
         Figure("margin that the widest pair needs", Interval.exact(round(wide, 6))),
     )
-    margin = option(claim.test, "margin")
-    if margin:
-        return _within(float(margin), wide, figures)
+    if option(claim.test, "margin"):
+        return _within(number_option(claim.test, "margin", 0.0), wide, figures)
     if "p" in statements(claim.printed):
         return compared_p(claim.printed, "p", p, name="one-way analysis of variance")
     return Finding(

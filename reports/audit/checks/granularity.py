@@ -2,6 +2,7 @@
 counts, AUROC of few pictures."""
 
 import math
+import re
 
 from reports.audit.checks.check import Check
 from reports.audit.claim import Claim, Figure, Finding, Verdict, WantsMore
@@ -86,6 +87,30 @@ def auroc(claim: Claim) -> Finding:
     return _on_grid(printed, pairs * ties, scale, f"an AUROC of {pairs} pairs of pictures")
 
 
+def bounded(claim: Claim) -> Finding:
+    """A share lies within 0 and 100 (`limits=0..1` for others), and n values within limits a and b
+    with mean m have a sd of at most √((m − a)(b − m)·n/(n − 1))."""
+    said = re.search(r"limits\s*=\s*([\d.]+)\s*\.\.\s*([\d.]+)", claim.test)
+    low, high = (float(said[1]), float(said[2].rstrip("."))) if said else (0.0, 100.0)
+    with_spread = spreads(claim.printed)
+    values = [one.mean for one in with_spread] or numbers(claim.printed)
+    outside = [one.text for one in values if one.rounded.high < low or one.rounded.low > high]
+    if outside:
+        why = f"{', '.join(outside)} lies outside of {low:g} to {high:g}"
+        return Finding(Verdict.IMPOSSIBLE, why)
+    for one in with_spread:
+        n, mean = _n(claim), one.mean.rounded
+        if n < 2:
+            return Finding(Verdict.IMPOSSIBLE, "one value has no ±")
+        best = min(max((low + high) / 2, mean.low), mean.high)
+        most = math.sqrt(max((best - low) * (high - best), 0.0) * n / (n - 1))
+        if one.spread.rounded.low > most + 1e-9:
+            why = f"{n} values between {low:g} and {high:g} with mean {one.mean.text} have a sd of "
+            why += f"at most {most:.4g}, and {one.spread.text} is printed"
+            return Finding(Verdict.IMPOSSIBLE, why, (Figure("largest sd", Interval.exact(most)),))
+    return Finding(Verdict.HOLDS, f"within {low:g} to {high:g}")
+
+
 CHECKS = (
     Check(
         "mean of whole numbers",
@@ -100,4 +125,10 @@ CHECKS = (
         percentage,
     ),
     Check("auroc", ("auroc of few images",), "inputs normal=20; anomalous=63; printed 99.2", auroc),
+    Check(
+        "bounded values",
+        ("possible values", "range of values"),
+        "test bounded values, limits=0..100; inputs n=3; printed 98.9 +- 12.0, or values",
+        bounded,
+    ),
 )

@@ -17,6 +17,7 @@ from reports.audit.notation import (
     counts,
     groups,
     measured,
+    number_option,
     numbers,
     option,
     same_digits,
@@ -152,6 +153,9 @@ def paired_t(claim: Claim) -> Finding:
         if float(same[1].replace("−", "-")) == 0:
             return _undefined()
         raise WantsMore("differences that are all equal have no spread")
+    summary = spreads(claim.inputs)
+    if len(summary) == 1:
+        return _of_differences(claim, summary[0])
     differences = _differences(claim)
     if all(one.low == one.high == 0 or one.value == 0 for one in differences):
         return _undefined()
@@ -163,6 +167,20 @@ def paired_t(claim: Claim) -> Finding:
         return _t_and_p(float(x.mean()), float(x.std(ddof=1)) / math.sqrt(len(x)), len(x) - 1)[0]
 
     p, t = extremes(p_of, differences), extremes(t_of, differences)
+    found = compared_p(claim.printed, "p", p, one_sided=_halved(p), name="the paired t")
+    stated = statements(claim.printed).get("t")
+    if stated is None:
+        return found
+    compared = judged("t", stated.number.rounded.size(), [Reading("the paired t", t)])
+    return compared if "p" not in statements(claim.printed) else joined([found, compared])
+
+
+def _of_differences(claim: Claim, printed: Spread) -> Finding:
+    """From the mean of the differences, their ± and n."""
+    n = _sizes(claim, 1)[0]
+    spread = deviation(printed.spread.rounded, n, meaning(claim.test) or "sd")
+    t = printed.mean.rounded.size() / (spread * Interval.exact(1 / math.sqrt(n)))
+    p = t.map(lambda x: 2 * t_tail(x, n - 1))
     found = compared_p(claim.printed, "p", p, one_sided=_halved(p), name="the paired t")
     stated = statements(claim.printed).get("t")
     if stated is None:
@@ -197,7 +215,9 @@ def confidence_interval(claim: Claim) -> Finding:
     ends = numbers(re.sub(r"\d+\s*%", "", claim.printed))[-2:]
     if len(found) != 1 or len(ends) != 2:
         raise WantsMore("inputs 55.80+-0.35, printed [55.37, 56.23], and n=5 after the test")
-    n, level = _sizes(claim, 1)[0], float(option(claim.test, "level") or 95) / 100
+    n, level = _sizes(claim, 1)[0], number_option(claim.test, "level", 95.0) / 100
+    if not 0 < level < 1:
+        raise WantsMore(f"level={100 * level:g} is no percentage of an interval")
     mean, spread = found[0].mean.rounded, found[0].spread.rounded
     root = math.sqrt(n)
     factors = [

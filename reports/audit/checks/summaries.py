@@ -12,6 +12,7 @@ from reports.audit.notation import (
     Spread,
     counts,
     groups,
+    number_option,
     numbers,
     option,
     same_digits,
@@ -145,14 +146,20 @@ def constant_spread(claim: Claim) -> Finding:
     has none; and no bar of a share ends above 100 %."""
     parts = dict(groups(claim.inputs.replace(".csv:", ".csv\0")))
     parts = {name: text.replace("\0", ":") for name, text in parts.items()}
+    both = spreads(claim.inputs)
+    if len(both) > 1:
+        parts = {
+            "values": " ".join(one.mean.text for one in both),
+            "spread": " ".join(one.spread.text for one in both),
+        }
     if "values" not in parts or "spread" not in parts:
-        raise WantsMore("write values: 99.1 100 98.2; spread: 0.1 0.1 0.1")
+        raise WantsMore("write values: 99.1 100 98.2; spread: 0.1 0.1 0.1, or 99.1+-0.1 100+-0.1")
     values, bars = listed(parts["values"], claim.folder), numbers(parts["spread"])
     if len(bars) == 1:
         bars *= len(values)
     if len(bars) != len(values):
         raise WantsMore(f"{len(values)} values and {len(bars)} spreads")
-    limit = float(option(claim.test, "limit") or "inf")
+    limit = number_option(claim.test, "limit", float("inf"))
     high = [a for a, b in zip(values, bars, strict=True) if a.value + b.value > limit + 1e-9]
     top = max(a.value + b.value for a, b in zip(values, bars, strict=True))
     constant = len({bar.value for bar in bars}) == 1 and len(bars) > 2
