@@ -1,7 +1,8 @@
 """The settings of one trial: a frozen, typed tree. Imports no torch, so that a study loads at once.
 
 Every choice that the papers make differently is a field here, and a profile (`profiles.py`) fixes
-it. Defaults are those of the profile `main` and stand nowhere else.
+it. Defaults are those of the profile `main` and stand nowhere else. What a field had to be before
+it existed, which keys of results rest on, stands in `neutral.py`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from moleflow.errors import ConfigError, nearest
-from moleflow.settings import Settings, flatten, parse
+from moleflow.neutral import as_stored
+from moleflow.settings import ASKED, Settings, flatten, parse
 
 Bits = Annotated[int, Field(ge=8, le=16)]
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -290,6 +292,21 @@ class Config(Settings):
     compute: ComputeConfig = ComputeConfig()
 
     @model_validator(mode="after")
+    def _as_stored(self, info: Any) -> "Config":
+        """What JSON of an earlier version does not have was as it had to be then, whatever the
+        default is now.
+
+        Args:
+            info: pydantic's, whose type cannot be checked while running.
+        """
+        if info.mode != "json" or info.context == ASKED:
+            return self
+        try:
+            return as_stored(self)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
     def _fits(self) -> "Config":
         for path, kernel in {
             "patches.neighbourhood": self.patches.neighbourhood,
@@ -337,7 +354,7 @@ class Config(Settings):
             ConfigError: a field does not exist or a value does not fit; the message names the
                 dotted path and the remedy.
         """
-        return parse(Config, self.tree_with(overrides))
+        return parse(type(self), self.tree_with(overrides))
 
     def tree_with(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """The tree of `updated`, not validated. A branch is replaced before fields of it are, in

@@ -15,6 +15,9 @@ from moleflow.errors import ConfigError
 
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
+ASKED = "asked"
+"""Validation context of settings that a person asks for now: what is not given has its default."""
+
 
 class Settings(BaseModel):
     """Base of all settings: immutable, strict about names and types."""
@@ -30,13 +33,14 @@ class Settings(BaseModel):
 
 
 def parse(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
-    """Validate plain data (NumPy scalars are made plain, so that they cannot change a hash).
+    """Validate plain data that is asked for (NumPy scalars are made plain, so that they cannot
+    change a hash).
 
     Raises:
         ConfigError: naming the dotted path, the value and the remedy.
     """
     try:
-        return kind.model_validate_json(json.dumps(tree, default=_plain))
+        return kind.model_validate_json(json.dumps(tree, default=_plain), context=ASKED)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(kind, item) for item in error.errors())) from None
 
