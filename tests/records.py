@@ -4,6 +4,7 @@ from typing import Any
 
 from moleflow import profiles
 from orchestration.records.ledger import Record
+from orchestration.studies.versions import result_versions
 
 
 def record(key: str = "trial", **changes: Any) -> Record:
@@ -18,6 +19,7 @@ def record(key: str = "trial", **changes: Any) -> Record:
         "config": profiles.quick(),
         "data_root": "/data",
         "data": {},
+        "result_versions": result_versions(),
         "versions": {},
         "git": "unknown",
         "device": "cpu",

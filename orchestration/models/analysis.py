@@ -14,7 +14,7 @@ from moleflow.saved import load_model
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
-from orchestration.sharing.keys import features_key
+from orchestration.sharing.keys import features_keys
 from orchestration.store.features import stored_features
 from orchestration.store.store import Store
 
@@ -107,7 +107,8 @@ def _features(record: Record, data: ClassData, root: Root, device: torch.device)
             f"{record.key} was trained on; restore them, or run the study again"
         )
     store, config = Store(root.store), record.config
-    used = store.find("features", features_key(config, found, record.weights, record.device))
+    keys = features_keys(config, {data.name: found}, record.weights, record.device)
+    used = store.find("features", keys[data.name])
     if used is not None:
         return open_features(used)
     return stored_features(

@@ -139,6 +139,8 @@ class Record(Settings):
     data: dict[str, ClassSummary]
     weights: str = ""
     """Identity of the backbone's weights: `sha256:…`, `timm:…` or `random:<seed>`."""
+    result_versions: dict[str, int]
+    """Of every kind of result, as they were (`orchestration.studies.versions`)."""
     versions: dict[str, str]
     """Python, moleflow and the packages that numbers depend on."""
     git: str

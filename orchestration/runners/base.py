@@ -12,6 +12,7 @@ from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.sharing.schedule import Schedule, Start
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
+from orchestration.studies.versions import result_versions
 
 TrialFunction = Callable[[Trial, Root, Terms], str]
 """Runs one trial in the present process, publishes its record and returns the record's status.
@@ -96,6 +97,7 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
         data_root=trial.data_root,
         data={},
         weights=trial.weights,
+        result_versions=result_versions(),
         versions={},
         git="unknown",
         device="",

@@ -3,6 +3,7 @@
 Imports no torch: a plan knows all keys of a study, and so what trials share, before anything runs.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -10,44 +11,44 @@ from typing import Any, Literal
 
 from moleflow.config import Config
 from orchestration.studies.expansion import Trial
-from orchestration.studies.keys import METHOD_VERSION, digest
+from orchestration.studies.keys import digest, key_settings
+from orchestration.studies.versions import version_of
 
 Stage = Literal["features", "base", "adapter", "evaluation"]
 Kind = Literal["features", "base", "adapter", "scores", "metrics"]
 """What the store holds: an evaluation is scores of a class under a bank, and metrics of scores."""
 
-ELSEWHERE = ("image", "backbone", "patches", "router", "scoring")
-"""Parts of a config that training does not see but through the features."""
-LATER_TASKS_ONLY = (("freeze_base",), ("training", "warmup_epochs"), ("adapter", "init"))
+FEATURES = ("image", "backbone", "patches")
+"""Parts of a config that features depend on; training sees them through the features."""
+METRICS = ("image", "scoring")
+ELSEWHERE = (*FEATURES, "router", "scoring")
+"""Parts of a config that training does not see, but through the features."""
+LATER_TASKS_ONLY = ("freeze_base", "training.warmup_epochs", "adapter.whitening.init")
 """Fields that leave the training of task 0 as it is."""
 
 
-def features_key(
-    config: Config, fingerprint: str, weights: str, device: str, apart: str = ""
-) -> str:
-    """Key of the features of one class: its pictures, and how they are turned into patches.
+def features_keys(
+    config: Config, fingerprints: Mapping[str, str], weights: str, device: str, apart: str = ""
+) -> dict[str, str]:
+    """Keys of the features of classes: their pictures, and how they are turned into patches.
 
     Args:
-        fingerprint: of the class's files.
+        fingerprints: of the files of each class.
         weights: identity of the backbone's weights (`moleflow.features.backbone.weights_identity`).
         device: kind of device the backbone runs on; another kind rounds differently.
         apart: see `StageKeys`.
     """
-    backbone = config.backbone.model_dump(mode="json") | {"weights": weights}
-    return digest(
-        {
-            "method": METHOD_VERSION,
-            "software": _software("torch", "timm", "pillow"),
-            "stage": "features",
-            "data": fingerprint,
-            "image": config.image.model_dump(mode="json"),
-            "backbone": backbone,
-            "patches": config.patches.model_dump(mode="json"),
-            "raw maps": config.multiscale != "off",
-            "device": device,
-            "apart": apart,
-        }
-    )
+    tree: dict[str, Any] = {
+        "result": "features",
+        "version": version_of("features"),
+        "software": _software("torch", "timm", "pillow"),
+        "config": _of_parts(key_settings(config), FEATURES),
+        "weights": weights,
+        "raw maps": config.multiscale != "off",
+        "device": device,
+        "apart": apart,
+    }
+    return {name: digest(tree | {"data": files}) for name, files in fingerprints.items()}
 
 
 def task_keys(trial: Trial) -> tuple[str, ...]:
@@ -67,7 +68,8 @@ class StageKeys:
     threads: int
     """Threads that a trial on a CPU computes with: sums over patches split among them."""
     apart: str = ""
-    """A trial's key, where its training must not be taken from another trial, nor given to one."""
+    """A trial's identity, where its training must neither be taken from another trial nor given to
+    one."""
     features_apart: bool = False
     """Whether features too are the trial's own."""
 
@@ -78,11 +80,8 @@ class StageKeys:
     @cached_property
     def _features(self) -> dict[str, str]:
         trial, apart = self.trial, self.apart if self.features_apart else ""
-        prints, weights = trial.fingerprints, trial.weights
-        return {
-            name: features_key(trial.config, prints[name], weights, self.device, apart)
-            for name in trial.classes
-        }
+        prints = {name: trial.fingerprints[name] for name in trial.classes}
+        return features_keys(trial.config, prints, trial.weights, self.device, apart)
 
     def kind(self, index: int) -> Literal["base", "adapter"]:
         """What is trained with a task: a base and its bank, or a bank."""
@@ -97,13 +96,13 @@ class StageKeys:
     @cached_property
     def _tasks(self) -> tuple[str, ...]:
         config, found = self.trial.config, list[str]()
-        settings = {kind: training_settings(config, kind) for kind in ("base", "adapter")}
+        settings = _training_settings(config)
         for index, task in enumerate(self.trial.sequence):
             kind = self.kind(index)
             tree: dict[str, Any] = {
-                "method": METHOD_VERSION,
-                "software": _software("torch", "FrEIA", "adamp"),
-                "stage": kind,
+                "result": kind,
+                "version": version_of("training"),
+                "software": _software("torch", "FrEIA"),
                 "config": settings[kind],
                 "seed": self.trial.seed,
                 "classes": task,
@@ -126,7 +125,8 @@ class StageKeys:
         moving = not self.trial.config.freeze_base
         return digest(
             {
-                "stage": "scores",
+                "result": "scores",
+                "version": version_of("scores"),
                 "features": self.features(name),
                 "bank": self.task(bank),
                 "base": self.task(step - 1) if moving else "",
@@ -141,18 +141,21 @@ class StageKeys:
             scores: keys of the scores that pictures take theirs from, by task.
             chosen: which picture takes them from which.
         """
-        config = self.trial.config
         return digest(
             {
-                "stage": "metrics",
-                "software": _software("numpy", "scipy", "scikit-learn"),
+                "result": "metrics",
+                "version": version_of("metrics"),
+                "software": _software("numpy", "scipy"),
                 "scores": scores,
                 "chosen": chosen,
                 "data": self.trial.fingerprints[name],
-                "image": config.image.model_dump(mode="json"),
-                "scoring": config.scoring.model_dump(mode="json"),
+                "config": self._scoring,
             }
         )
+
+    @cached_property
+    def _scoring(self) -> dict[str, Any]:
+        return _of_parts(key_settings(self.trial.config), METRICS)
 
     @property
     def _machine(self) -> dict[str, Any]:
@@ -160,16 +163,20 @@ class StageKeys:
         return {"device": self.device, "threads": 0 if "cuda" in self.device else self.threads}
 
 
-def training_settings(config: Config, kind: Literal["base", "adapter"]) -> dict[str, Any]:
-    """The part of a config that training sees."""
-    tree = {k: v for k, v in config.model_dump(mode="json").items() if k not in ELSEWHERE}
-    for path in LATER_TASKS_ONLY if kind == "base" else ():
-        branch: Any = tree
-        for name in path[:-1]:
-            branch = branch[name]
-        if path[-1] in branch:
-            del branch[path[-1]]
-    return tree
+def _training_settings(config: Config) -> dict[Literal["base", "adapter"], dict[str, Any]]:
+    """What the key of a task's training hashes of a config, by what is trained."""
+    found = key_settings(config)
+    seen = {path: value for path, value in found.items() if _part(path) not in ELSEWHERE}
+    at_first = {path: value for path, value in seen.items() if path not in LATER_TASKS_ONLY}
+    return {"base": at_first, "adapter": seen}
+
+
+def _of_parts(settings: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any]:
+    return {path: value for path, value in settings.items() if _part(path) in parts}
+
+
+def _part(path: str) -> str:
+    return path.partition(".")[0]
 
 
 @cache

@@ -123,14 +123,16 @@ def takes(role: Role) -> bool:
     return role in ("shared", "derived")
 
 
-def apart(role: Role, key: str) -> str:
-    """What keeps the trained stages of a trial from those of others: its own key, or nothing."""
-    return "" if takes(role) else key
+def apart(role: Role, trial: Trial) -> str:
+    """What keeps the trained stages of a trial from those of others: which trial it is, or
+    nothing. Not its key: what it has trained stays its own when metrics come to be of another
+    version."""
+    return "" if takes(role) else trial.identity
 
 
 def keys_in_role(trial: Trial, role: Role, device: str, threads: int) -> StageKeys:
     """Keys of a trial's stages: its own where it shares nothing."""
-    own = apart(role, trial.key)
+    own = apart(role, trial)
     return StageKeys(trial, device, threads, apart=own, features_apart=role == "alone")
 
 

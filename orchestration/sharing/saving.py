@@ -10,7 +10,7 @@ from orchestration.studies.expansion import Trial
 
 Held: TypeAlias = Callable[[Trial, str], frozenset[str]]
 """Of a trial's tasks, those whose result lies in the store, by their keys on no machine. The text
-is the trial's key where it takes nothing from others, and else empty."""
+is the trial's identity where it takes nothing from others, and else empty."""
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,6 @@ def sharing(keys: Keys, left: Mapping[str, Part], held: Held = nothing) -> Shari
             distinct += len(trains)
         waiting += part.waits
         if trains:
-            stored += len(trains & held(keys.trial(key), apart(part.role, key)))
+            trial = keys.trial(key)
+            stored += len(trains & held(trial, apart(part.role, trial)))
     return Sharing(asked, distinct, witnesses, waiting, stored)

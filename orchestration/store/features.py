@@ -10,7 +10,7 @@ from moleflow.data.catalog import ClassData
 from moleflow.features.backbone import Backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
 from orchestration.records.provenance import device_kind
-from orchestration.sharing.keys import features_key
+from orchestration.sharing.keys import features_keys
 from orchestration.store.store import Store
 
 
@@ -38,6 +38,7 @@ def stored_features(
     def make(folder: Path) -> None:
         extract_features(data, config, backbone(), device, folder)
 
-    key = features_key(config, fingerprint, weights, device_kind(device))
-    folder, _ = store.get_or_make("features", key, make)
+    prints = {data.name: fingerprint}
+    keys = features_keys(config, prints, weights, device_kind(device))
+    folder, _ = store.get_or_make("features", keys[data.name], make)
     return open_features(folder)

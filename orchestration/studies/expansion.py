@@ -8,10 +8,11 @@ from moleflow.config import BackboneConfig, Config
 from moleflow.data.sequences import Sequence, order_name, task_name
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
-from orchestration.studies.keys import trial_key
+from orchestration.studies.keys import trial_identity, trial_key
 from orchestration.studies.orders import arrangements, orders_asked
 from orchestration.studies.points import matches, points, points_asked
 from orchestration.studies.study import Study
+from orchestration.studies.versions import ROOT_FORMAT
 
 
 class Trial(Settings):
@@ -37,10 +38,20 @@ class Trial(Settings):
     def classes(self) -> tuple[str, ...]:
         return tuple(itertools.chain.from_iterable(self.sequence))
 
+    @property
+    def identity(self) -> str:
+        """What its key is made of besides versions of results: what it trains apart from others
+        stays its own when a version is raised."""
+        return trial_identity(
+            self.config, self.sequence, self.seed, self.fingerprints, self.weights
+        )
+
 
 class Plan(Settings):
     """A study resolved on a data set: written to `study.json` before anything runs."""
 
+    format: int = ROOT_FORMAT
+    """Of the root folder that it lies in."""
     name: str
     study: Study
     data_root: str

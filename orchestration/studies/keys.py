@@ -7,9 +7,8 @@ from typing import Any
 
 from moleflow.config import Config
 from moleflow.data.sequences import Sequence
-
-METHOD_VERSION = 3
-"""Raised whenever the same settings would give other numbers; part of every key."""
+from moleflow.neutral import deviations
+from orchestration.studies.versions import result_versions
 
 
 def trial_key(
@@ -20,17 +19,35 @@ def trial_key(
     weights_digest: str,
 ) -> str:
     """Hash of what a trial's numbers depend on: not its study, machine, or where its files lie."""
-    tree = config.model_dump(mode="json")
-    tree["backbone"]["weights"] = weights_digest
+    identity = trial_identity(config, sequence, seed, fingerprints, weights_digest)
+    return digest({"result": "trial", "versions": result_versions(), "trial": identity})
+
+
+def trial_identity(
+    config: Config,
+    sequence: Sequence,
+    seed: int,
+    fingerprints: Mapping[str, str],
+    weights_digest: str,
+) -> str:
+    """The same but for versions of results: one trial in all of them."""
     return digest(
         {
-            "method": METHOD_VERSION,
-            "config": tree,
+            "config": key_settings(config),
+            "weights": weights_digest,
             "sequence": sequence,
             "seed": seed,
             "data": {name: fingerprints[name] for task in sequence for name in task},
         }
     )
+
+
+def key_settings(config: Config) -> dict[str, Any]:
+    """What a key hashes of a config, by path: fields that are not neutral. Weights are hashed by
+    what they are, not by where they lie."""
+    found = deviations(config)
+    found.pop("backbone.weights", None)
+    return found
 
 
 def digest(tree: Any) -> str:

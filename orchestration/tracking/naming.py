@@ -109,7 +109,8 @@ def trial_tags(trial: Trial) -> dict[str, str]:
 
 def record_tags(record: Record) -> dict[str, str]:
     """What a record says of a run's end."""
-    tags = {"moleflow.status": record.status, "moleflow.git": record.git}
+    of = ", ".join(f"{kind} {number}" for kind, number in record.result_versions.items())
+    tags = {"moleflow.status": record.status, "moleflow.git": record.git, "moleflow.versions": of}
     if record.failure:
         where = f" in {record.failure.stage}" if record.failure.stage else ""
         tags["moleflow.failure"] = f"{record.failure.kind}{where}: {record.failure.message}"

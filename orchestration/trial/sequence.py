@@ -38,6 +38,7 @@ from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
 from orchestration.store.store import open_store
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Resources, Role, Terms
+from orchestration.studies.versions import result_versions
 from orchestration.trial.artifacts import write_artifacts
 from orchestration.trial.diary import Diary
 from orchestration.trial.learning import Learner
@@ -300,6 +301,7 @@ class SequenceRun:
             data_root=trial.data_root,
             data={n: class_summary(d, trial.fingerprints[n]) for n, d in self.data.items()},
             weights=trial.weights,
+            result_versions=result_versions(),
             versions=versions(),
             git=self.terms.revision,
             device=self.keys.device,

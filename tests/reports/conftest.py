@@ -15,6 +15,7 @@ from orchestration.studies.axes import Axis, Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.points import settings_of
 from orchestration.studies.study import Study
+from orchestration.studies.versions import result_versions
 
 METRICS = tuple(metric.name for metric in catalogue.METRICS if metric.compute)
 MASKED = {metric.name for metric in catalogue.METRICS if metric.needs_masks}
@@ -114,6 +115,7 @@ class Lab:
                 )
                 for c in names
             },
+            result_versions=result_versions(),
             versions={"python": "3.11.9", "moleflow": "0.1.0", "torch": "2.6.0", "timm": "1.0.15"},
             git="0123abc",
             device="cpu",

@@ -109,7 +109,7 @@ def test_who_shares_nothing_has_keys_of_its_own() -> None:
     assert (
         keys["witness"].features("a") == keys["shared"].features("a") != keys["alone"].features("a")
     )
-    assert apart("derived", trial.key) == "" and apart("alone", trial.key) == trial.key
+    assert apart("derived", trial) == "" and apart("alone", trial) == trial.identity
 
 
 @pytest.mark.parametrize("change", [{}, {"freeze_base": False}, {"seeding": "positional"}])

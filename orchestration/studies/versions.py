@@ -1,0 +1,46 @@
+"""One version for each kind of result, with the reason of every raise: part of keys of results.
+
+Whatever gives other numbers for the same settings raises the version of the first kind that
+changes, by one more reason at the end of its list; kinds that are made from it follow by their
+keys. So a mended metric has metrics computed anew, and nothing trained (docs/results.md).
+"""
+
+from typing import Literal
+
+ROOT_FORMAT = 4
+"""Raised whenever what lies below a root folder changes its form, or keys are made otherwise."""
+
+Result = Literal["features", "training", "scores", "metrics", "trial"]
+
+REASONS: dict[Result, tuple[str, ...]] = {
+    # From pictures to patch vectors and their means.
+    "features": ("as of root format 4",),
+    # From features to a base and banks.
+    "training": ("as of root format 4",),
+    # From features and banks to log-likelihoods of test patches.
+    "scores": ("as of root format 4",),
+    # From log-likelihoods to scores of patches and pictures, anomaly maps, and a class's metrics.
+    "metrics": ("as of root format 4",),
+    # Routing, and what is made of a trial's metrics: means over classes, transfer, forgetting.
+    "trial": ("as of root format 4",),
+}
+
+
+def version_of(kind: Result) -> int:
+    """From 1."""
+    return len(REASONS[kind])
+
+
+def result_versions() -> dict[str, int]:
+    """Of every kind of result, as of now."""
+    return {kind: version_of(kind) for kind in REASONS}
+
+
+def raises_since(known: dict[str, int]) -> list[str]:
+    """What has changed since results were of these versions, a phrase for each raise."""
+    return [
+        f"{kind} {number}: {reason}"
+        for kind, reasons in REASONS.items()
+        for number, reason in enumerate(reasons, start=1)
+        if number > known.get(kind, 0)
+    ]
