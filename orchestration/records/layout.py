@@ -1,6 +1,7 @@
 """Where things lie below the root folder (docs/design.md: root folder). Knows their names."""
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 from moleflow.errors import StoreError
 from moleflow.files import read_regular, replace_file
 from moleflow.sealed import unsealed
+from orchestration.studies.versions import ROOT_FORMAT
 
-ROOT_FORMAT = 3
-"""Raised whenever what lies below a root folder changes its form."""
 FORMAT_FILE = "root.json"
+SEALED_WITHOUT = 3
+"""The one format in which plans were sealed and did not say their format."""
+FORMAT = re.compile(rb'\{\s*"format": (\d{1,9}),')
+"""How a plan begins."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +115,15 @@ def _format_of(path: Path) -> object:
         unknown = 1 if plans else None
     except (OSError, ValueError, KeyError, TypeError):
         unknown = f"unknown ({FORMAT_FILE} cannot be read)" if plans else None
-    return ROOT_FORMAT if any(map(_is_sealed, plans)) else unknown
+    return next((found for plan in plans if (found := _format_of_plan(plan))), unknown)
 
 
-def _is_sealed(plan: Path) -> bool:
-    """Whether it was written by a version that seals plans, as those of before did not."""
+def _format_of_plan(plan: Path) -> int | None:
+    """None of one that is damaged, or of a version that did not seal plans."""
     with suppress(OSError, ValueError):
-        return bool(unsealed(read_regular(plan)))
-    return False
+        head = FORMAT.match(unsealed(read_regular(plan)))
+        return int(head[1]) if head else SEALED_WITHOUT
+    return None
 
 
 @dataclass(frozen=True)

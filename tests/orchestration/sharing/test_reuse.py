@@ -7,7 +7,7 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StoreError, StudyError
-from moleflow.sealed import unsealed
+from moleflow.sealed import seal, unsealed
 from orchestration.driver.adoption import adopt
 from orchestration.driver.retry import check_retry, retry
 from orchestration.records.files import write_atomically
@@ -117,6 +117,19 @@ def test_a_root_whose_format_file_is_lost_is_known_by_its_plans(
     assert read_plan("first", root) == plan
     root.claim()
     assert (root.path / "root.json").read_text() == f'{{"format": {ROOT_FORMAT}}}\n'
+
+
+@pytest.mark.parametrize("content", ["no JSON", None])
+def test_a_lost_format_file_lets_no_other_format_pass(root: Root, content: str | None) -> None:
+    plan = planned("first", root)
+    text = plan.model_dump_json(indent=1)
+    said = f' "format": {ROOT_FORMAT},\n'
+    for older, known in (("", "3"), (said.replace(str(ROOT_FORMAT), "999"), "999")):
+        write_atomically(root.study("first").asked, seal(text.replace(said, older, 1)))
+        if content is not None:
+            (root.path / "root.json").write_text(content)
+        with pytest.raises(StoreError, match=f"is of format {known}, this moleflow reads"):
+            root.claim()
 
 
 def test_a_new_root_says_its_format(tmp_path: Path) -> None:
