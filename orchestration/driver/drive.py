@@ -18,7 +18,7 @@ from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.planning import MOST_TRIALS, Planning
 from orchestration.driver.preflight import check_precision, checking_beside, checking_here
 from orchestration.driver.reporting import write_reports
-from orchestration.driver.retry import check_retry, retry
+from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.sharing.saving import sharing
 from orchestration.sharing.schedule import Schedule
@@ -97,6 +97,13 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
 def _scheduled(plan: Plan, session: Session, terms: Terms, choices: Choices) -> Schedule:
     """What is left to run, after what other studies know and what is to be run again."""
     root, folder = session.root, session.root.study(plan.name)
+    outdated, changes = renew(plan, folder)
+    if outdated:
+        since = f" ({'; '.join(changes)})" if changes else ""
+        session.say(
+            f"{outdated} trials on record were measured by another version{since}: they run again, "
+            "from what the store holds, and their records are kept"
+        )
     again = retry(plan, folder, choices.retry)
     if again:
         session.say(f"{len(again)} trials that {' or '.join(choices.retry)} run again")
