@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
-from orchestration.records.ledger import ClassSummary, Span
+from orchestration.records.ledger import ClassSummary, Record, Span
 from reports.document import DASH, Table, Value, computed, table
 from reports.evidence import Evidence, keys
 
@@ -56,6 +56,7 @@ def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("Sharing", _sharing(evidence)),
         ("Code", _distinct(git for record in records for git in sorted(record.revisions))),
         ("Versions", _versions(evidence)),
+        ("Versions of results", _distinct(map(_result_versions, records))),
         ("Device", _distinct(f"{r.device}, threads: {r.threads}" for r in records)),
         ("Hosts", _distinct(record.host for record in records)),
         ("Compute", _compute(evidence)),
@@ -137,6 +138,10 @@ def _versions(evidence: Evidence) -> str:
         for name in names
     ]
     return ", ".join(found) or DASH
+
+
+def _result_versions(record: Record) -> str:
+    return ", ".join(f"{kind} {number}" for kind, number in record.result_versions.items())
 
 
 def _compute(evidence: Evidence) -> str:
