@@ -4,7 +4,10 @@ BIN = .venv/bin
 # torch and torchvision come from one index in one command: mixed builds fail at import.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: quickstart test soak check bench gpu clean
+# Between two thoughts: what needs neither a cluster, a browser, real photographs nor much time.
+UNIT = not (soak or slow or cluster or browser or real)
+
+.PHONY: quickstart test unit soak check bench gpu clean
 .DELETE_ON_ERROR:
 
 quickstart: .venv/.installed
@@ -12,6 +15,9 @@ quickstart: .venv/.installed
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest
+
+unit: .venv/.installed-dev
+	$(BIN)/python -m pytest -m '$(UNIT)' --durations-min=1
 
 soak: .venv/.installed-dev
 	$(BIN)/python -m pytest -m soak

@@ -12,6 +12,8 @@ from orchestration import cli
 from orchestration.commands.last_net import PIPE_CLOSED, UNEXPECTED
 from orchestration.records.layout import Root
 
+pytestmark = pytest.mark.slow
+
 START = "import moleflow_start; moleflow_start.main()"
 
 

@@ -14,6 +14,8 @@ from moleflow.analysis import ANALYSES, Analysis, Subject
 from moleflow.drawing import canvas, house_style, to_png, to_svg
 from moleflow.tasks.freeze import module_digest
 
+pytestmark = pytest.mark.slow
+
 VARIANTS: dict[str, dict[str, object]] = {
     "whole": {},
     "one task": {"classes": ("bottle",)},

@@ -27,6 +27,8 @@ from reports.analyses import short, write_analyses
 from reports.document import Source
 from reports.document.files import sources_in
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("<b>nut", "bolt")
 
 

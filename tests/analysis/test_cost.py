@@ -11,6 +11,8 @@ from moleflow.analysis.cost import cost
 from moleflow.analysis.subject import Subject
 from moleflow.saved import save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("settings", [{}, {"separate": True}, {"router__distance": "euclidean"}])
 def test_bytes_are_those_of_the_saved_sequence(

@@ -12,6 +12,8 @@ from moleflow.data.synthetic import make_synthetic
 from moleflow.errors import DataError
 from moleflow.streams import numpy_stream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:

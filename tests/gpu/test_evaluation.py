@@ -1,9 +1,12 @@
 """The checks of evaluation on a device, on the processor: all that it compares is equal there."""
 
+import pytest
 import torch
 
 from tests.gpu import evaluation
 from tests.gpu.evaluation import LIMITS, TINY
+
+pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
 

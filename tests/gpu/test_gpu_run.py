@@ -19,6 +19,8 @@ from tests.gpu.place import A, B, Place
 from tests.gpu.run import PARTS, Part
 from tests.gpu.speed import MVTEC
 
+pytestmark = pytest.mark.slow
+
 ON_CUDA = {"trained", "captured", "streamed", "out_of_memory", "memory"}
 """Parts of which a processor can show nothing."""
 

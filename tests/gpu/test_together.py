@@ -1,9 +1,12 @@
 """What a GPU will be asked about tasks trained side by side, asked of the processor."""
 
+import pytest
 import torch
 
 from moleflow import profiles
 from tests.gpu.together import TINY, same_bits, throughput
+
+pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
 SHORT = TINY | {"flow.blocks": 1, "dia.blocks": 0, "training.epochs": 3}

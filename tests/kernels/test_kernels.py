@@ -15,7 +15,7 @@ TOP = Path(__file__).parents[2]
 LIMITS = {"base in bfloat16": 0.05}
 EXACT = 1e-5
 
-pytestmark = pytest.mark.skipif(not has_triton(), reason="needs Triton")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not has_triton(), reason="needs Triton")]
 
 
 def interpreted(*cases: str) -> dict[str, dict[str, float]]:

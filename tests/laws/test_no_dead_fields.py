@@ -24,6 +24,8 @@ from moleflow.training.stages import train_task
 from orchestration.sharing.keys import StageKeys
 from orchestration.studies.expansion import Trial
 
+pytestmark = pytest.mark.slow
+
 CHANGES: dict[str, Any] = {
     "image.size": 48,
     "image.resize": "crop",

@@ -12,6 +12,8 @@ from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import Frozen, module_digest
 from moleflow.training.stages import train_task
 
+pytestmark = pytest.mark.slow
+
 GRID = (4, 4)
 A, B, C = ("bottle",), ("cable",), ("carpet",)
 

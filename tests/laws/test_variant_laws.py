@@ -18,6 +18,8 @@ from moleflow.training.optimizer import build_optimizer
 from moleflow.training.patches import MappedPatches
 from moleflow.training.stages import train_task
 
+pytestmark = pytest.mark.slow
+
 GRID = (4, 4)
 A, B, C = ("bottle",), ("cable",), ("carpet",)
 CHANNELS = 6

@@ -25,6 +25,8 @@ from moleflow.sealed import seal
 from moleflow.streams import torch_stream
 from tests.models.test_saved import trained
 
+pytestmark = pytest.mark.slow
+
 A, B = ("bottle",), ("cable", "carpet")
 DATA = {"bottle": "1", "cable": "2", "carpet": "3"}
 

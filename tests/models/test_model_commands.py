@@ -17,6 +17,8 @@ from moleflow.predictor import Prediction, Unreadable
 from moleflow.sealed import seal, unsealed
 from orchestration import cli
 
+pytestmark = pytest.mark.slow
+
 Moleflow = Callable[..., int]
 
 

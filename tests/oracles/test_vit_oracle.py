@@ -12,6 +12,8 @@ from moleflow.features.backbone import load_backbone
 from moleflow.features.patches import patch_vectors
 from moleflow.streams import torch_stream
 
+pytestmark = pytest.mark.slow
+
 PLAIN = BackboneConfig(
     name="vit_tiny_patch16_224", weights="random", stages=("blocks.1", "blocks.3")
 )

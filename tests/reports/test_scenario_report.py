@@ -10,6 +10,8 @@ from reports.document import Written
 from reports.evidence import short_names
 from reports.writing import write_reports
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder: StudyFolder) -> Written:
     (written,) = write_reports(folder)

@@ -21,6 +21,8 @@ from reports.evidence import load
 from reports.provenance import SYNTHETIC, UNTRAINED, facts
 from reports.writing import write_reports
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder: StudyFolder) -> Written:
     (written,) = write_reports(folder)

@@ -7,6 +7,8 @@ from torch import nn
 from moleflow.training.adam import AdamP, AdamW, Group
 from tests.gpu.adam_oracle import CASES, adamw_difference, difference
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 STEPS = 200
 LIMITS = [(torch.float32, 1e-6), (torch.float64, 1e-12)]

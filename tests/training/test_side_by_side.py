@@ -18,6 +18,8 @@ from moleflow.training.stages import Parts, train_task, train_tasks
 from moleflow.training.steps import Steps
 from moleflow.types import Tensor
 
+pytestmark = pytest.mark.slow
+
 GRID = (2, 3)
 TASKS: tuple[Task, ...] = (("bottle",), ("cable",), ("grid",), ("pill",), ("wood",))
 IMAGES = (8, 9, 4, 11, 6)

@@ -10,6 +10,8 @@ from PIL import Image
 from moleflow.data.synthetic import make_synthetic
 from orchestration import cli
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:

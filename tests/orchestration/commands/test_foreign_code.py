@@ -13,6 +13,8 @@ from orchestration.driver.preflight import checking_beside
 from orchestration.records.layout import Root
 from tests.bait import lay_bait
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -26,6 +26,7 @@ def states(findings: Iterator[Finding]) -> dict[str, str]:
     return {one.name: one.state for one in findings}
 
 
+@pytest.mark.slow
 def test_a_sound_machine_has_no_problem_and_is_left_as_it_was(tmp_path: Path):
     found = states(examine_machine(Root(tmp_path / "a" / "b"), None, None, None))
     assert "problem" not in found.values()

@@ -41,6 +41,7 @@ def test_without_a_gpu_usual_ones_are_told_of() -> None:
     assert (state, "a GPU of 24 GB: " in found) == ("ok", True)
 
 
+@pytest.mark.slow
 def test_patches_are_those_that_a_backbone_makes() -> None:
     small = {"backbone.name": "resnet18", "image.size": 64, "multiscale": "on"}
     config = profiles.method_v1_6().updated(small)

@@ -39,6 +39,7 @@ def blocks() -> dict[str, str]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_a_changed_file_of_equal_size_changes_the_appearance_if_it_is_among_those_read(
     data: Path, tmp_path: Path
 ):

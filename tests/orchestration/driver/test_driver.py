@@ -17,6 +17,8 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
 
+pytestmark = pytest.mark.slow
+
 TOP = str(Path(__file__).resolve().parents[3])
 SCRIPT = """
 import signal

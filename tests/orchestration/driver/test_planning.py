@@ -16,6 +16,8 @@ from orchestration.studies.expansion import Plan
 from orchestration.studies.overrides import Request
 from orchestration.studies.study import Study
 
+pytestmark = pytest.mark.slow
+
 STUDY = Study(question="?", base=profiles.quick(), axes=(Orders(count=2),))
 
 

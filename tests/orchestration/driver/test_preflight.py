@@ -108,6 +108,7 @@ def test_what_is_wrong_is_not_kept(root: Root, looked: list[str]) -> None:
     assert len(looked) == 2
 
 
+@pytest.mark.slow
 def test_another_process_finds_what_this_one_would_and_raises_the_same(
     root: Root, looked: list[str]
 ) -> None:

@@ -17,6 +17,8 @@ from tests.orchestration.records.damaged_root import (
     garbage,
 )
 
+pytestmark = pytest.mark.slow
+
 DERIVED = r"store/checked/.*|root\.json|studies/\w+/(certificates/.*|results\.parquet)"
 DERIVED += r"|studies/\w+/trials/\w+/(events\.jsonl|log\.txt|trial\.json|artifacts/.*)"
 DERIVED += r"|studies/\w+/report/.*"

@@ -191,6 +191,7 @@ def test_threads_are_whole_cpus_and_at_least_one():
     assert [Resources(cpus_per_trial=n).threads for n in (0.25, 1.0, 3.0)] == [1, 1, 3]
 
 
+@pytest.mark.slow
 def test_a_part_of_a_gpu_above_one_is_refused():
     with pytest.raises(ConfigError, match=r"GPUs per trial: 1\.5"):
         parse(Resources, {"gpus_per_trial": 1.5})

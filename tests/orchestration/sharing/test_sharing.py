@@ -34,6 +34,8 @@ from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 from orchestration.trial.trained import read_trained
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("capsule", "fabric", "wood")
 SAME = ("rows", "hashes", "routing", "parameters")
 """What of a record may depend neither on sharing nor on a crash."""

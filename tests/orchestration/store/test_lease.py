@@ -14,6 +14,8 @@ import pytest
 
 from orchestration.store.lease import Lease, Leases, active
 
+pytestmark = pytest.mark.slow
+
 NAME = "adapter/0123456789abcdef"
 DEADLINE = 20.0
 

@@ -20,6 +20,8 @@ from orchestration.records.layout import Root
 from orchestration.store.filesystem import FileSystem
 from orchestration.store.store import Store, open_store
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "somebody",
     "AWS_SECRET_ACCESS_KEY": "a secret",

@@ -20,6 +20,8 @@ from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
 from orchestration.views.progress import Board, Running, table
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("capsule", "fabric", "wood")
 
 

@@ -22,6 +22,8 @@ from tests.orchestration.tracking.stores import (
     write_trial,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def tracker(root: Root, uri: str | None = None):
     from orchestration.tracking.mlflow import MlflowTracker

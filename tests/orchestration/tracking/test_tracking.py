@@ -384,6 +384,7 @@ def first(tmp_path_factory) -> First:
     return First(root, [worker.exitcode for worker in workers])
 
 
+@pytest.mark.slow
 def test_two_studies_may_be_the_first_of_a_root_folder_at_once(first: First):
     assert first.exits == [0, 0]
     for name in ("one", "two"):

@@ -45,6 +45,8 @@ from tests.orchestration.tracking.stores import (
 )
 from tests.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 STORES = ("sqlite", "server", "postgres", "postgres server")
 ENDS = ("finished", "diverged", "failed", "open")
 STRANGE = ("schraube größe 5", "zipper", "瓶子")

@@ -29,6 +29,8 @@ from orchestration.views.display import failure_text
 from orchestration.views.outline import outline
 from orchestration.views.running import Running
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("capsule", "fabric", "wood")
 
 

@@ -30,6 +30,8 @@ from orchestration.studies.terms import Resources, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("capsule", "fabric", "wood")
 
 

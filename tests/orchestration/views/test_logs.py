@@ -24,6 +24,8 @@ from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from orchestration.views.logs import event_lines, find_trial, follow, head
 
+pytestmark = pytest.mark.slow
+
 TOP = str(Path(__file__).resolve().parents[3])
 WORKER = """
 import ctypes
