@@ -10,7 +10,7 @@ import statsmodels.formula.api as smf
 from moleflow.streams import numpy_stream
 from reports.statistics import VarianceComponents, variance_components, with_images
 from reports.statistics.components import _by_likelihood, _coded
-from reports.statistics.likelihood import Crossed, deviance
+from reports.statistics.likelihood import Crossed, deviance, reml
 
 TRUTH = {"task 0": 0.02, "class": 0.05, "seed": 0.01, "residual": 0.015}
 """Standard deviations."""
@@ -139,6 +139,21 @@ def test_estimates_of_the_closed_form_have_no_bias():
     for source in ("class", "seed", "residual"):
         assert sums[source] == pytest.approx(truth[source] ** 2, rel=0.15)
     assert below > 200
+
+
+def test_ends_of_the_profile_are_where_the_best_deviance_is_384_above_the_least():
+    """One source, so that the other variance can be tried on a grid."""
+    draw = numpy_stream("tests", "components", "profile")
+    code = np.repeat(np.arange(6), [3, 4, 5, 2, 6, 3])
+    y = draw.normal(0, 1, 6)[code] + draw.normal(0, 0.7, 23)
+    model = Crossed.of((y - y.mean()) / y.std(), [code])
+    fit = reml(model)
+    least = deviance(model, np.array(fit.variances))[0]
+    for i, ends in enumerate(fit.intervals):
+        for end in ends:
+            grid = np.geomspace(1e-3, 10, 1500)
+            tried = [deviance(model, np.array([v, end] if i else [end, v]))[0] for v in grid]
+            assert min(tried) - least == pytest.approx(1.96**2, abs=0.02)
 
 
 @pytest.mark.soak

@@ -169,6 +169,23 @@ def test_chances_given_the_spread_are_those_of_drawn_effects():
     assert found == pytest.approx(wanted, abs=5e-3)
 
 
+def test_chances_are_those_of_the_posterior_drawn_in_full():
+    """τ flat, σ² by its χ², both weighed by how likely they make the means; then the effects."""
+    y = groups("posterior", [0.0, 0.004, 0.01, 0.002], 4, 0.01)
+    means = y.mean(axis=1)
+    rest = y - means[:, None] - y.mean(axis=0) + y.mean()
+    draw = numpy_stream("tests", "groups", "full posterior")
+    n = 400_000
+    error = np.sqrt((rest**2).sum() / draw.chisquare(9, n) / 4)
+    tau = draw.uniform(0, 0.3, n)
+    total = tau**2 + error**2
+    weight = total**-1.5 * np.exp(-((means - means.mean()) ** 2).sum() / (2 * total))
+    w = tau**2 / total
+    drawn = w[:, None] * means + (np.sqrt(w) * error)[:, None] * draw.normal(size=(n, 4))
+    wanted = np.bincount(drawn.argmax(axis=1), weights=weight, minlength=4) / weight.sum()
+    assert best(y).probability == pytest.approx(wanted.tolist(), abs=0.012)
+
+
 @pytest.mark.parametrize("spread", [0.004, 0.02])
 def test_chances_are_how_often_the_leader_is_the_best(spread: float):
     draw = numpy_stream("tests", "groups", "worlds", str(spread))
