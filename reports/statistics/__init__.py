@@ -22,7 +22,7 @@ from reports.statistics.components import (
     variance_components,
     with_images,
 )
-from reports.statistics.contrasts import ALPHA, Contrast, Verdict, adjusted, contrast, holm
+from reports.statistics.contrasts import ALPHA, MARGINS, Contrast, Verdict, adjusted, contrast, holm
 from reports.statistics.correlations import Correlation, pearson, spearman
 from reports.statistics.doubts import Doubt, doubt
 from reports.statistics.equivalences import Equivalence, GroupsVerdict, equivalence
@@ -67,6 +67,7 @@ from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL, Summary, sum
 __all__ = [
     "ALPHA",
     "IMAGES",
+    "MARGINS",
     "NOISE",
     "POWER",
     "RESIDUAL",

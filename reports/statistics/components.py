@@ -61,8 +61,8 @@ def variance_components(
     Closed form where every level of a source is as frequent as its others and every two sources
     are orthogonal (each pair of levels as often as their frequencies say): σ² = (MS − MS_residual)/
     (N/q). Its interval is the modified large-sample one (Ting, Burdick, Graybill, Jeyaratnam and Lu
-    1990; Burdick and Graybill 1992, section 3.3). REML's is the profile likelihood's, too narrow
-    for sources of few levels.
+    1990; Burdick and Graybill 1992, section 3.3). REML's is the profile likelihood's, a little
+    narrow for sources of few levels (with five it covers 93 %).
 
     Args:
         values: [N].

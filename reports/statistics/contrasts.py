@@ -18,6 +18,9 @@ Verdict = Literal["better", "worse", "equivalent", "undecided"]
 ALPHA = 0.05
 """Largest rate of false *better* or *worse*, and of false *equivalent*."""
 
+MARGINS = {"image_auroc": 0.005, "pixel_ap": 0.01}
+"""Largest differences that do not matter, where a study declares none, by metric."""
+
 
 @dataclass(frozen=True)
 class Contrast:

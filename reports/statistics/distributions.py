@@ -1,4 +1,5 @@
-"""What is asked of scipy beyond its special functions, with types."""
+"""What is asked of scipy beyond its special functions, with types; imported when asked, as it takes
+long."""
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -6,13 +7,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-from scipy import optimize
 
 
 def root(
     function: Callable[[float], float], low: float, high: float, within: float = 1e-12
 ) -> float:
     """Where a function that changes its sign between low and high is 0 (Brent's method)."""
+    from scipy import optimize
+
     return float(cast("Any", optimize.brentq(function, low, high, xtol=within)))
 
 
@@ -30,6 +32,8 @@ def minimum(
     precision: float = 1e-13,
 ) -> tuple[np.ndarray, float]:
     """Where a function with its gradient is least, at or above bounds (L-BFGS-B), and its value."""
+    from scipy import optimize
+
     found = cast(
         "Any",
         optimize.minimize(
