@@ -17,6 +17,8 @@ def arithmetic(claim: Claim) -> Finding:
     """
     two = re.fullmatch(r"(.+?)\s+vs\.?\s+(.+)", claim.inputs)
     if two and claim.test.lower().startswith("ratio"):
+        if re.search(r"[^\W\d_]{2,}", claim.inputs.replace(" vs", "")):
+            raise WantsMore(f"{claim.inputs!r} are words: write the two numbers alone")
         return _ratio(claim, evaluate(two[1]), evaluate(two[2]))
     pieces = _OTHERWISE.split(claim.inputs)
     known = definitions(pieces[0])

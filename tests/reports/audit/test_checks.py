@@ -116,6 +116,7 @@ HOLDS, NEVER, IF, UNKNOWN = "holds", "cannot be true", "holds only if", "not che
         ("bounded values, limits=0..1", "n=2", "0.5 +- 0.72", NEVER),
         ("ratio", "1200 vs 142", "8.5x", HOLDS),
         ("ratio", "1200 vs 142", "9.5x", NEVER),
+        ("ratio at T=15", "142M vs 15 full models", "8.4x", UNKNOWN),
         ("paired t, n=5", "0.52+-0.31", "p=.020", HOLDS),
         ("paired t, n=5", "0.52+-0.31", "p=.002", NEVER),
         ("pearson r", "(1.0, 2.1) (2.0, 3.9) (3.0, 6.2)", "r=.998", HOLDS),
