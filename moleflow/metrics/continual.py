@@ -3,8 +3,8 @@
 R[i, j] is a metric of class j after step i; own(j) is the step at which class j was learned, and
 `last` the final one. R is read from own(j) on; entries before it (NaN) do not exist yet. T steps,
 J classes. Each function is the unweighted mean of one definition, the same bits in every order of
-the classes; positive transfer is good,
-positive forgetting is bad. Those about earlier classes need a class learned before the last step.
+the classes; positive transfer is good, positive forgetting is bad. Those about earlier classes need
+a class learned before the last step.
 """
 
 import numpy as np
