@@ -8,76 +8,20 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
-from moleflow.profiles import PROFILES
 from moleflow.settings import parse
+from orchestration.commands.changes import UNCHANGED, Changes, asked
 from orchestration.commands.consoles import err, out
 from orchestration.commands.last_net import PIPE_CLOSED
-from orchestration.commands.options import (
-    ClassesOption,
-    RootOption,
-    ScenarioHelp,
-    SettingsOption,
-    UriOption,
-    read_settings,
-    tracking_uri,
-)
+from orchestration.commands.options import RootOption, UriOption, tracking_uri
 from orchestration.driver.drive import Choices, Question, drive
-from orchestration.driver.planning import MOST_TRIALS
 from orchestration.driver.session import Session
 from orchestration.hiding import HIDDEN, safe_command
 from orchestration.records.layout import Root
 from orchestration.records.revision import git_revision
 from orchestration.store.address import absolute_store
-from orchestration.studies.catalog import load_study
-from orchestration.studies.overrides import Request, customised
 from orchestration.studies.terms import Resources, Terms
 
 FINISHED, SOME_FAILED = 0, 1
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Changes:
-    """What is changed of the study."""
-
-    data: Annotated[str | None, Parameter(help="Folder of the classes; see `data check`.")] = None
-    classes: ClassesOption = ()
-    profile: Annotated[str | None, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = None
-    scenario: Annotated[str | None, ScenarioHelp] = None
-    groups: Annotated[
-        tuple[str, ...],
-        Parameter(consume_multiple=True, help="The tasks, each as classes joined by +: a+b c."),
-    ] = ()
-    orders: Annotated[
-        int | None, Parameter(help="Orders of the others for each choice of the first class.")
-    ] = None
-    order: Annotated[
-        tuple[str, ...],
-        Parameter(consume_multiple=True, help="Orders by name: a,b,c; groups as a+b,c."),
-    ] = ()
-    task0: Annotated[
-        tuple[str, ...], Parameter(consume_multiple=True, help="Choices of a class of task 0.")
-    ] = ()
-    seeds: Annotated[int | None, Parameter(help="Number of seeds, from 0.")] = None
-    settings: SettingsOption = ()
-    most_trials: Annotated[int, Parameter(help="More trials are refused.")] = MOST_TRIALS
-
-    def request(self) -> Request:
-        """Raises:
-        ConfigError: a setting is not FIELD=VALUE.
-        """
-        return Request(
-            data=self.data,
-            classes=self.classes,
-            profile=self.profile,
-            scenario=self.scenario,
-            groups=tuple(tuple(group.split("+")) for group in self.groups),
-            orders=self.orders,
-            order=tuple(tuple(order.split(",")) for order in self.order),
-            task0=self.task0,
-            seeds=self.seeds,
-            settings=read_settings(self.settings),
-        )
 
 
 @Parameter(name="*")
@@ -134,21 +78,16 @@ class Storage:
 def run(
     study: Annotated[str, Parameter(help="Name of a study, or path of a .py file with STUDY.")],
     *,
-    changes: Changes = Changes(),
+    changes: Changes = UNCHANGED,
     machines: Machines = Machines(),
     storage: Storage = Storage(),
 ) -> int:
     """Run a study: plan it, run every trial that has no record yet, track and report it."""
     out.outlive()  # a study of days does not end because nobody reads its log any more
-    name, found = load_study(study)
-    request, place, terms = changes.request(), Root.at(storage.root), _terms(machines, storage)
+    wanted = asked(study, changes)
+    place, terms = Root.at(storage.root), _terms(machines, storage)
     session = Session(place, tracking_uri(storage.mlflow_uri), out, err, _command_line())
-    question = Question(
-        name=name,
-        study=customised(found, request),
-        data=request.data,
-        source=str(Path(study).resolve()) if study.endswith(".py") else "",
-    )
+    question = Question(wanted.name, wanted.study, changes.data, wanted.source)
     try:
         finished = drive(question, session, terms, _choices(changes, machines, storage))
     except KeyboardInterrupt:

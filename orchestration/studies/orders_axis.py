@@ -1,11 +1,11 @@
 """The axis of task orders: drawn, made by rules, published, or written down by the user."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from moleflow.errors import StudyError
-from orchestration.studies.order_tables import FAMILIES, ListedOrder
+from orchestration.studies.order_tables import ListedOrder
 from orchestration.studies.written import ClassName, Written
 
 Way = Literal[
@@ -22,8 +22,8 @@ Way = Literal[
     "similar",
     "dissimilar",
 ]
+RULES = get_args(Way)
 Family = Literal["texture", "object"]
-assert Family.__args__ == FAMILIES
 
 
 class Orders(Written):

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field
 
 from moleflow.errors import StudyError
 from moleflow.profiles import profile
 from moleflow.settings import Settings
-from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
+from orchestration.studies.axes import Axis, Grid, Orders, Scenarios, TaskZero, Variants, Zip
+from orchestration.studies.order_tables import orders_in, published_names
+from orchestration.studies.orders_axis import RULES
+from orchestration.studies.points import fields_of
 from orchestration.studies.study import Study
-from orchestration.studies.written import ClassName
+from orchestration.studies.written import ClassName, Value
 
 MOST_COUNT = 1_000_000
 """Of orders or seeds."""
@@ -26,19 +29,25 @@ class Request(Settings):
     scenario: str | None = None
     groups: tuple[tuple[ClassName, ...], ...] = ()
     orders: int | None = None
-    order: tuple[tuple[ClassName, ...], ...] = ()
+    order: tuple[str, ...] = ()
+    """Each an order `a,b,c`, a rule, the name of a published order, or a file."""
+    order_seed: int | None = None
     task0: tuple[ClassName, ...] = ()
     seeds: int | None = None
+    vary: dict[str, Value] = Field(default_factory=dict[str, Any])
+    """Values of config fields, each an axis."""
+    zipped: dict[str, Value] = Field(default_factory=dict[str, Any])
+    """Values of config fields that change together."""
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 def customised(study: Study, request: Request) -> Study:
-    """The study with the command line's changes.
+    """The study with the command line's changes; of a union, each part.
 
     Raises:
         ConfigError: a setting is unknown or does not fit.
-        StudyError: a count is not positive, a class is named twice, or both a scenario and groups
-            are given.
+        StudyError: a count is not positive, a class is named twice, or two changes, or one and the
+            study, contradict each other.
     """
     for name, count in (("--orders", request.orders), ("--seeds", request.seeds)):
         if count is not None and not 1 <= count <= MOST_COUNT:
@@ -46,17 +55,29 @@ def customised(study: Study, request: Request) -> Study:
     for name, classes in (("--classes", request.classes), ("--task0", request.task0)):
         if len(set(classes)) < len(classes):
             raise StudyError(f"{name}: each class may be named once")
+    return _changed(study, request)
+
+
+def _changed(study: Study, request: Request) -> Study:
     base = profile(request.profile) if request.profile else study.base
     base = base.updated(absolute_weights(request.settings))
-    changes: dict[str, Any] = {"base": base, "axes": _axes(study, request)}
-    changes |= _tasks(request)
-    if request.classes:
-        changes["classes"] = request.classes
-    if request.seeds is not None:
-        changes["seeds"] = tuple(range(request.seeds))
+    changes: dict[str, Any] = {"base": base, "minus": _each(study.minus, request)}
     if request.data is not None:
         changes["data"] = "folder"
-    return study.model_copy(update=changes)
+    if study.parts:
+        names, parts = list(study.parts), _each(tuple(study.parts.values()), request)
+        changes["parts"] = dict(zip(names, parts, strict=True))
+    else:
+        changes |= {"axes": _axes(study, request), **_tasks(request)}
+        if request.classes:
+            changes["classes"] = request.classes
+        if request.seeds is not None:
+            changes["seeds"] = tuple(range(request.seeds))
+    return Study(**{**dict(study), **changes})
+
+
+def _each(studies: tuple[Study, ...], request: Request) -> tuple[Study, ...]:
+    return tuple(_changed(one, request) for one in studies)
 
 
 def _tasks(request: Request) -> dict[str, Any]:
@@ -69,25 +90,80 @@ def _tasks(request: Request) -> dict[str, Any]:
 
 
 def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
-    axes: list[Axis] = list(study.axes)
-    if request.order and (request.orders is not None or request.task0):
-        raise StudyError("--order names orders, so neither --orders nor --task0 can; give one")
-    if request.order:
-        others = [axis for axis in axes if isinstance(axis, Grid)]
-        return (Orders(named=request.order), *others)
-    if request.orders is not None:
-        axes = [axis for axis in axes if not isinstance(axis, Orders)]
-        axes.append(study.orders_axis.model_copy(update={"count": request.orders, "named": ()}))
-    if request.task0:
-        axes = [axis for axis in axes if not isinstance(axis, TaskZero)]
-        axes.insert(0, TaskZero(classes=request.task0))
+    axes = _order_axes(study, request)
+    if request.scenario is not None or request.groups:
+        axes = [axis for axis in axes if not isinstance(axis, Scenarios)]
+    varied = {f: absolute_weights({f: v})[f] for f, v in request.vary.items()}
+    for field in request.vary:
+        axes = [axis for axis in axes if not (isinstance(axis, Grid) and axis.field == field)]
+    axes += [Grid(field=field, values=values) for field, values in varied.items()]
+    if request.zipped:
+        axes.append(Zip(fields={f: absolute_weights({f: v})[f] for f, v in request.zipped.items()}))
+    everywhere = fields_of(axis for axis in axes if isinstance(axis, Grid | Zip | Variants))
+    unseen = sorted(set(request.settings) & everywhere)
+    if unseen:
+        raise StudyError(
+            f"--set {unseen[0]}: an axis of the study gives every trial its own value; "
+            f"write --vary {unseen[0]}=… to give it others"
+        )
     return tuple(axes)
+
+
+def _order_axes(study: Study, request: Request) -> list[Axis]:
+    """Axes of the study, with the orders and choices of task 0 that are asked for instead."""
+    order, task0 = study.orders_axis, study.task0_axis
+    seed = {} if request.order_seed is None else {"seed": request.order_seed}
+    if request.order:
+        order, task0 = _stated(request, seed), None
+        if request.task0:
+            raise StudyError("--order says which class is first, so --task0 cannot; give one")
+    else:
+        if request.orders is not None:
+            drawn = {"named": (), "ways": (), "published": (), "listed": ()}
+            order = order.model_copy(update={**drawn, "count": request.orders})
+        elif request.task0 and order.given:
+            raise StudyError(
+                "--task0: the study states whole orders; say with --orders how many to draw instead"
+            )
+        task0 = TaskZero(classes=request.task0) if request.task0 else task0
+        order = order.model_copy(update=seed)
+    others: list[Axis] = [axis for axis in study.axes if not isinstance(axis, Orders | TaskZero)]
+    asked = study.orders_axis in study.axes or order != Orders()
+    return [*([task0] if task0 else []), *([order] if asked else []), *others]
+
+
+def _stated(request: Request, seed: dict[str, int]) -> Orders:
+    """Orders as they are typed: class by class, by a rule, by a published name, or in a file."""
+    found: dict[str, list[Any]] = {"named": [], "ways": [], "published": [], "listed": []}
+    for text in request.order:
+        if text in RULES:
+            found["ways"].append(text)
+        elif text in published_names():
+            found["published"].append(text)
+        elif Path(text).suffix in (".csv", ".json"):
+            found["listed"] += orders_in(Path(text))
+        else:
+            found["named"].append(tuple(text.split(",")))
+    if request.orders is not None and "random" not in found["ways"]:
+        raise StudyError("--orders counts orders that are drawn, and --order states them; give one")
+    tree: dict[str, Any] = {**found, **seed}
+    if request.orders is not None:
+        tree["count"] = request.orders
+    return Orders(**tree)
 
 
 def absolute_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Trials run in other folders, so a relative path would point elsewhere there."""
     changed = dict(settings)
     weights = changed.get("backbone.weights")
-    if isinstance(weights, str) and weights not in ("pretrained", "random"):
-        changed["backbone.weights"] = str(Path(weights).expanduser().resolve())
+    if isinstance(weights, tuple):
+        changed["backbone.weights"] = tuple(map(_absolute, cast("tuple[Any, ...]", weights)))
+    elif weights is not None:
+        changed["backbone.weights"] = _absolute(weights)
     return changed
+
+
+def _absolute(weights: Any) -> Any:
+    if not isinstance(weights, str) or weights in ("pretrained", "random"):
+        return weights
+    return str(Path(weights).expanduser().resolve())

@@ -215,7 +215,7 @@ def test_every_study_of_the_package_expands(name: str) -> None:
     name, study = load_study(name)
     weights: dict[BackboneConfig, str] = {study.base.backbone: "weights"}
     trials = expand(name, study, "/data", PRINTS, weights).trials
-    assert len(trials) > len(study.seeds)
+    assert len(trials) >= len(study.seeds)
     assert len({trial.key for trial in trials}) == len(trials)
 
 
@@ -244,14 +244,14 @@ def test_an_order_that_does_not_name_each_class_once_is_refused(order: str, said
 
 
 def test_orders_are_named_or_counted() -> None:
-    order = (CLASSES,)
+    order, typed = (CLASSES,), ("a,b,c,d",)
     for other in ({"orders": 2}, {"task0": ("a",)}):
         with pytest.raises(StudyError, match="--order"):
-            customised(Study(question="?", base=profiles.quick()), Request(order=order, **other))
+            customised(Study(question="?", base=profiles.quick()), Request(order=typed, **other))
     with pytest.raises(StudyError, match="TaskZero"):
         Study(question="?", base=profiles.quick(), axes=(TaskZero(count=2), Orders(named=order)))
     counted = Study(question="?", base=profiles.quick(), axes=(TaskZero(count=2), Orders(count=9)))
-    assert sequences(customised(counted, Request(order=order)), CLASSES) == [
+    assert sequences(customised(counted, Request(order=typed)), CLASSES) == [
         (("a",), ("b",), ("c",), ("d",))
     ]
 
