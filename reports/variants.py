@@ -1,0 +1,129 @@
+"""Settings of a study against their baseline: which trials pair, and what their differences say."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from moleflow.config import Config
+from moleflow.metrics.catalogue import METRICS, Metric
+from orchestration.records.ledger import Record
+from orchestration.studies.axes import Variants
+from orchestration.studies.study import Study
+from reports.evidence import Evidence, Setting
+from reports.statistics import Contrast, contrast, holm
+
+Pair = tuple[Record, Record]
+"""A baseline's trial and a variant's, of one order and seed."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A variant against the baseline on one metric."""
+
+    setting: Setting
+    pairs: tuple[Pair, ...]
+    """Both finished, both have the metric, and their seed has every order that any pair has."""
+    result: Contrast | None
+    """Over seeds, each a mean over orders; None where no pair is whole."""
+    left_out: int
+    """Pairs of seeds that lack an order."""
+
+
+def baseline_of(evidence: Evidence) -> Setting | None:
+    """The setting that the others are measured against: the base config, with the changes of the
+    baselines of its axes of variants. None where the study does not run it."""
+    wanted = _baseline_config(evidence.plan.study)
+    found = (s for s in evidence.settings if s.trials and s.trials[0].config == wanted)
+    return next(found, None)
+
+
+def called(setting: Setting) -> str:
+    """A variant's own name; else the values of its fields."""
+    name = setting.label.removeprefix("variant = ")
+    return (name if ", " not in name else setting.label) or "the base config"
+
+
+def _baseline_config(study: Study) -> Config:
+    changes: dict[str, object] = {}
+    for axis in study.axes:
+        if isinstance(axis, Variants):
+            changes |= dict(axis.variants[axis.baseline])
+    return study.base.updated(changes)
+
+
+def compare(
+    evidence: Evidence, baseline: Setting, others: Sequence[Setting], metric: Metric
+) -> list[Compared]:
+    """Every other setting against the baseline; p-values and verdicts hold for all together."""
+    found = [_compared(evidence, baseline, other, metric) for other in others]
+    results = iter(holm([one.result for one in found if one.result is not None]))
+    return [
+        one if one.result is None else Compared(one.setting, one.pairs, next(results), one.left_out)
+        for one in found
+    ]
+
+
+def _compared(evidence: Evidence, baseline: Setting, other: Setting, metric: Metric) -> Compared:
+    have = [
+        pair
+        for pair in pairs(baseline, other)
+        if all(final(evidence, record, metric) is not None for record in pair)
+    ]
+    orders = {one.order for one, _ in have}
+    seeds = sorted({one.seed for one, _ in have})
+    whole = [s for s in seeds if {one.order for one, _ in have if one.seed == s} == orders]
+    kept = tuple(pair for pair in have if pair[0].seed in whole)
+    left_out = len(have) - len(kept)
+    if not kept:
+        return Compared(other, (), None, left_out)
+    before, after = (
+        [_mean(evidence, metric, [pair[i] for pair in kept if pair[0].seed == s]) for s in whole]
+        for i in (0, 1)
+    )
+    return Compared(other, kept, contrast(before, after, metric.margin or 0.0), left_out)
+
+
+def pairs(baseline: Setting, other: Setting) -> Iterator[Pair]:
+    """Finished trials of one order and seed."""
+    known = {(record.order, record.seed): record for record in baseline.finished}
+    for record in other.finished:
+        if (record.order, record.seed) in known:
+            yield known[record.order, record.seed], record
+
+
+def final(evidence: Evidence, record: Record, metric: Metric) -> float | None:
+    """Mean over classes at the end of the sequence, routed."""
+    return evidence.measurements.summary(record.key, metric.name, "final_mean")
+
+
+def without_effect(evidence: Evidence, baseline: Setting, other: Setting) -> str:
+    """Says where a changed config changed nothing, to the bit, in every pair; else empty."""
+    found = list(pairs(baseline, other))
+    if not found or baseline.trials[0].config == other.trials[0].config:
+        return ""
+    if all(_numbers(evidence, a) == _numbers(evidence, b) for a, b in found):
+        return "no effect: all numbers equal the baseline’s to the bit"
+    if all(_trained(a) and _trained(a) == _trained(b) for a, b in found):
+        return "trained weights equal the baseline’s to the bit"
+    return ""
+
+
+def _numbers(evidence: Evidence, record: Record) -> list[tuple[str, str, float]]:
+    return [
+        (metric.name, name, value)
+        for metric in METRICS
+        for name, value in sorted(evidence.measurements.finals(record, metric.name).items())
+    ]
+
+
+def _trained(record: Record) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in record.hashes.items()
+        if name == "base" or name.startswith("bank ")
+    }
+
+
+def _mean(evidence: Evidence, metric: Metric, records: Sequence[Record]) -> float:
+    values = [final(evidence, record, metric) for record in records]
+    return math.fsum(value for value in values if value is not None) / len(values)

@@ -1,0 +1,123 @@
+"""Laws of the ablation report, on ledgers whose truth is known."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Ledger
+from orchestration.studies.axes import Grid, Variants
+from orchestration.studies.expansion import Trial
+from reports.writing import write_reports
+
+AXIS = Variants(
+    baseline="main",
+    variants={
+        "main": {},
+        "no tail": {"loss.tail_weight": 0.0},
+        "no mixer": {"mixer.kernel": 0},
+        "rank 16": {"lora.rank": 16},
+        "no dia": {"dia.blocks": 0},
+    },
+)
+EFFECTS = {"no tail": -0.05, "no mixer": 0.03, "rank 16": 0.0, "no dia": 0.0}
+
+
+def by_variant(trial: Trial, metric: str, class_name: str, step: int) -> float:
+    """A seed's luck is shared by its variants; `no dia` has luck of its own, `rank 16` none."""
+    variant = trial.axes["variant"]
+    luck = 0.004 * math.sin(37.0 * trial.seed + len(class_name))
+    own = 0.02 * math.sin(91.0 * trial.seed + 1) if variant == "no dia" else 0.0
+    jitter = 0.0004 * math.sin(11.0 * trial.seed + len(variant)) if variant != "rank 16" else 0.0
+    return 0.9 + luck + own + EFFECTS.get(variant, 0.0) + (jitter if variant != "main" else 0.0)
+
+
+@pytest.fixture
+def study(lab) -> StudyFolder:
+    lab.reports, lab.law = ("ablation",), by_variant
+    folder, plan = lab.plan(task_zeros=1, orders=2, seeds=range(5), axes=(AXIS,))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    return folder
+
+
+def contrasts(folder: StudyFolder, metric: str = "image_auroc") -> pd.DataFrame:
+    path = folder.report / "tables" / f"contrasts-{metric}.csv"
+    return pd.read_csv(path).set_index("setting")
+
+
+def test_verdicts_are_those_of_the_effects_that_were_put_in(study: StudyFolder) -> None:
+    found = contrasts(study)["verdict"].to_dict()
+    assert found == {
+        "variant = no tail": "worse",
+        "variant = no mixer": "better",
+        "variant = rank 16": "equivalent",
+        "variant = no dia": "undecided",
+    }
+
+
+def test_seeds_repeat_and_orders_do_not(study: StudyFolder) -> None:
+    assert set(contrasts(study)["seeds"]) == {5} and set(contrasts(study)["pairs"]) == {10}
+
+
+def test_a_difference_is_that_of_paired_seeds(study: StudyFolder) -> None:
+    line = contrasts(study).loc["variant = no tail"]
+    assert line["difference"] == pytest.approx(-0.05, abs=0.0005)
+    assert line["interval_low"] < line["difference"] < line["interval_high"]
+
+
+def test_undecided_says_how_many_seeds_would_tell(study: StudyFolder) -> None:
+    more = contrasts(study).loc["variant = no dia", "seeds_to_decide"]
+    page = (study.report / "report.md").read_text(encoding="utf-8")
+    assert more > 0 and f"no dia ({int(more)} more seeds" in page
+
+
+def test_a_variant_that_changes_no_number_is_told(study: StudyFolder) -> None:
+    page = (study.report / "report.md").read_text(encoding="utf-8")
+    assert "rank 16: no effect: all numbers equal" in page
+    assert page.count("no effect") == 1
+
+
+def test_the_same_training_under_another_config_is_told(lab) -> None:
+    lab.reports, lab.law = ("ablation",), lambda trial, *_: 0.9 + trial.config.scoring.top_k / 1e3
+    axis = Grid(field="scoring.top_k", values=(3, 5))
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=(axis,))
+    for trial in plan.trials:
+        record = lab.record(trial)
+        kept = {"base": "b", "bank cable": f"same{trial.seed}"}
+        Ledger(folder).write(record.model_copy(update={"hashes": kept}))
+    write_reports(folder)
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "k = 5: trained weights equal the baseline’s to the bit" in page
+
+
+def test_a_pair_that_lacks_one_side_is_left_out_and_counted(lab) -> None:
+    lab.reports, lab.law = ("ablation",), by_variant
+    folder, plan = lab.plan(task_zeros=1, orders=2, seeds=range(4), axes=(AXIS,))
+    lost = next(t for t in plan.trials if t.axes["variant"] == "no tail" and t.seed == 3)
+    lab.run(folder, [trial for trial in plan.trials if trial is not lost])
+    lab.fail(folder, lost, "loss is not finite", "diverged")
+    write_reports(folder)
+    line = contrasts(folder).loc["variant = no tail"]
+    assert line["seeds"] == 3 and line["pairs_left_out"] == 1
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "1 of 8 trials did not finish" in page
+
+
+def test_a_study_without_its_baseline_compares_nothing_and_says_so(lab) -> None:
+    lab.reports = ("ablation",)
+    axis = Grid(field="lora.rank", values=(8, 16))
+    folder, plan = lab.plan(task_zeros=1, orders=1, axes=(axis,))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "does not run its baseline" in page
+    assert not list((folder.report / "tables").glob("contrasts-*"))
+
+
+def test_every_line_names_the_trials_that_it_rests_on(study: StudyFolder) -> None:
+    path = study.report / "tables" / "contrasts-image_auroc.sources.json"
+    sources = json.loads(path.read_text(encoding="utf-8"))
+    assert "contrast_table" in json.dumps(sources)
