@@ -12,6 +12,8 @@ from moleflow.analysis.subject import Subject
 from moleflow.data.decoding import decode_mask
 from moleflow.streams import torch_stream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("score", "share"), [(0.0, 0), (2.0, 0.375), (2.5, 0.5), (9.0, 1)])
 def test_equal_good_pictures_count_half(score: float, share: float) -> None:

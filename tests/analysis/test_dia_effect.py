@@ -15,6 +15,8 @@ from moleflow.analysis.subject import Subject
 from moleflow.streams import torch_stream
 from moleflow.types import Tensor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def z() -> Tensor:

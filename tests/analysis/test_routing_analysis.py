@@ -13,6 +13,8 @@ from moleflow.analysis.subject import Subject
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.routing import Prototype
 
+pytestmark = pytest.mark.slow
+
 
 def with_prototypes(subject: Subject, means: list[list[float]]) -> Subject:
     prototypes = tuple(Prototype(torch.tensor(m, dtype=torch.float64), None) for m in means)

@@ -16,6 +16,8 @@ from moleflow.analysis.subject import Subject
 from moleflow.analysis.updates import updates_of
 from moleflow.streams import torch_stream
 
+pytestmark = pytest.mark.slow
+
 
 def gaussian(mean: list[float], variances: list[float]) -> Moments:
     covariance = torch.diag(torch.tensor(variances, dtype=torch.float64))

@@ -18,6 +18,8 @@ from moleflow.analysis.subject import Subject
 from moleflow.analysis.updates import Update
 from moleflow.streams import numpy_stream
 
+pytestmark = pytest.mark.slow
+
 
 def update(up: np.ndarray, down: np.ndarray) -> Update:
     return Update(0, "scale_in", np.ones((len(up), down.shape[1])), up, down)

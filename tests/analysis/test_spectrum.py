@@ -14,6 +14,8 @@ from moleflow.analysis.subject import Subject
 from moleflow.analysis.updates import effective_rank, energy, slot_of, thin_svd, updates_of
 from moleflow.streams import numpy_stream
 
+pytestmark = pytest.mark.slow
+
 
 def own_copy(subject: Subject) -> Subject:
     """A subject whose weights may be changed."""

@@ -33,6 +33,8 @@ from tests.orchestration.tracking.stores import (
 )
 from tests.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[2]
 SLOW = 3.0
 """Seconds that a slow server lets each caller wait."""

@@ -97,7 +97,8 @@ def test_saved_activations_are_those_that_torch_counts(
     monkeypatch.setattr(launch, "usable", lambda x: True)
     monkeypatch.setattr(launch, "_source", NoKernels)
     images = 16
-    config = profiles.profile(profile).updated({"patches.dim": 96, "lora.rank": 4} | changes)
+    small = profiles.profile(profile).updated({"patches.dim": 96, "lora.rank": 4})
+    config = small.updated(changes)
     model = new_model(config)
     model.new_bank(B)
     model.to(torch.device("meta"))

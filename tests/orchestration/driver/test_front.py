@@ -15,6 +15,8 @@ from orchestration.driver.front import name_of
 from orchestration.records import results
 from orchestration.records.layout import Root
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).resolve().parents[3]
 
 

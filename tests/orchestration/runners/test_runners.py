@@ -30,6 +30,8 @@ from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from tests.processes import marked, wait_for
 
+pytestmark = pytest.mark.slow
+
 DRIVER = """
 import sys
 from pathlib import Path

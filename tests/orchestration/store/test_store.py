@@ -141,7 +141,7 @@ def a_file(folder: Path) -> None:
 
 MISFITS: list[Callable[[Path], None]] = [
     lambda folder: exchange(folder, folder.parent / "abef"),
-    lambda folder: exchange(folder, folder.parents[3] / "letters/ab/abcd"),
+    lambda folder: exchange(folder, folder.parents[2] / "letters/ab/abcd"),
     *(alone, refitted, empty_manifest, sealed_empty_manifest, pipe, pipe_as_manifest, a_file),
 ]
 

@@ -392,6 +392,7 @@ def test_two_studies_may_be_the_first_of_a_root_folder_at_once(first: First):
     assert [path.name for path in first.root.path.glob(".*")] == []
 
 
+@pytest.mark.slow
 def test_any_name_of_a_root_folder_will_do_and_no_other_folder_is_made(first: First):
     assert first.root.mlflow_db.is_file()
     assert list(first.root.path.parent.iterdir()) == [first.root.path]

@@ -16,6 +16,8 @@ from reports.audit.study import audit_study
 from reports.writing import write_reports
 from tests.reports.conftest import Lab
 
+pytestmark = pytest.mark.slow
+
 
 def noisy(trial: Trial, metric: str, class_name: str, step: int) -> float:
     """A number for each trial, class, metric and step."""
