@@ -19,6 +19,7 @@ from moleflow.data.sequences import Task, task_name
 from moleflow.device import fitting
 from moleflow.errors import DivergedError
 from moleflow.features.cache import Features
+from moleflow.measurement import ChosenBy, Measurement
 from moleflow.metrics.continual import continual_summary
 from moleflow.metrics.detection import detection_metrics
 from moleflow.metrics.means import mean
@@ -32,21 +33,6 @@ from moleflow.types import Float, Int, RoutingFeatures, Tensor
 SCORING_BATCH = 16
 GPU_SCORING_BATCH = 64
 """Pictures scored together; fewer where a GPU's memory is short."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One number of a sequence's evaluation."""
-
-    step: int
-    """Tasks seen, from 1."""
-    task: int
-    """Index of the class's task, from 0; -1 for a summary over classes."""
-    class_name: str
-    metric: str
-    definition: str
-    routing: str
-    value: float
 
 
 @dataclass(frozen=True)
@@ -220,7 +206,7 @@ class SequenceEvaluation:
         near = [name for task in self._sequence[: step + self._ahead] for name in task]
         self._truths.begin(name for name in near if name in self._data)
 
-    def _measure(self, name: str, own: int) -> dict[str, dict[str, float]]:
+    def _measure(self, name: str, own: int) -> dict[ChosenBy, dict[str, float]]:
         chosen = self.routing(name).chosen
         routed = self._metrics_under(name, chosen)
         routed = routed | {"routing_accuracy": float((chosen == own).mean())}
@@ -296,7 +282,7 @@ class SequenceEvaluation:
 
 def _step_means(rows: list[Measurement], step: int) -> list[Measurement]:
     """Unweighted mean over the classes that have the metric."""
-    groups: dict[tuple[str, str], list[float]] = {}
+    groups: dict[tuple[str, ChosenBy], list[float]] = {}
     for row in rows:
         groups.setdefault((row.metric, row.routing), []).append(row.value)
     return [
@@ -311,7 +297,8 @@ def _summaries(rows: list[Measurement], sequence: tuple[Task, ...]) -> list[Meas
     own = np.array([j for j, task in enumerate(sequence) for _ in task])
     found: list[Measurement] = []
     steps = [row for row in rows if row.definition == "step"]
-    for metric, routing in dict.fromkeys((row.metric, row.routing) for row in steps):
+    kinds: dict[tuple[str, ChosenBy], None] = {(row.metric, row.routing): None for row in steps}
+    for metric, routing in kinds:
         matrix = np.full((len(sequence), len(classes)), np.nan)
         for row in steps:
             if (row.metric, row.routing) == (metric, routing):

@@ -20,9 +20,10 @@ from moleflow.data.findings import said_of_cut_off
 from moleflow.data.images import square_pixels
 from moleflow.data.sequences import check_class_name, task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
-from moleflow.evaluation import Measurement, SequenceEvaluation
+from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import Features, image_features, picture_features
+from moleflow.measurement import Measurement
 from moleflow.routing import task_prototype
 from moleflow.saved import SavedModel, load_model, save_added_task
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores

@@ -164,7 +164,7 @@ def _maker(record: Record, name: str) -> str:
 
 def _shared(record: Record) -> tuple[str, ...]:
     """What a bank may depend on."""
-    data = sorted(f"{name} {summary.fingerprint}" for name, summary in record.data.items())
+    data = sorted(f"{name} {files}" for name, files in record.fingerprints.items())
     config = record.config.model_dump_json()
     # Sums over patches are split among threads, so their last bits depend on the number.
     where = (record.device, str(record.threads))

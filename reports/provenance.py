@@ -197,13 +197,14 @@ def data_table(evidence: Evidence) -> Table:
     known: dict[str, ClassSummary] = {}
     for record in evidence.records:
         known = dict(record.data) | known
+        prints = record.fingerprints | prints
     rows: list[tuple[str, ...]] = []
     data: list[dict[str, Value]] = []
     for name in sorted(prints.keys() | known.keys()):
         s = known.get(name)
         counts = (s.train, s.test_good, s.test_anomalous, s.masks) if s else (None,) * 4
         shown = [DASH if count is None else str(count) for count in counts]
-        fingerprint = prints.get(name) or (s.fingerprint if s else "")
+        fingerprint = prints.get(name, "")
         rows.append((name, fingerprint[:12], *shown))
         kinds = ("train", "test_good", "test_anomalous", "masks")
         found = dict(zip(kinds, counts, strict=True))
@@ -246,7 +247,7 @@ def failures_table(evidence: Evidence) -> Table:
     data: list[dict[str, Value]] = []
     for r in evidence.unfinished:
         stage, message, kind = (
-            (r.failure.stage, r.failure.message, r.failure.kind)
+            (str(r.failure.stage or ""), r.failure.message, r.failure.kind)
             if r.failure
             else (DASH, DASH, DASH)
         )

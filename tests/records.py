@@ -20,6 +20,8 @@ def record(key: str = "trial", **changes: Any) -> Record:
         "data_root": "/data",
         "data": {},
         "result_versions": result_versions(),
+        "fingerprints": {},
+        "weights": "",
         "versions": {},
         "git": "unknown",
         "device": "cpu",

@@ -152,9 +152,9 @@ def _memory_rows(subject: Subject) -> Iterator[tuple[int, ...]]:
 def _time_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:
     known = subject.seconds
     for t, (task, name) in enumerate(zip(subject.sequence, subject.tasks, strict=True)):
-        features = sum(known.get(f"features {c}", math.nan) for c in task)
-        training = known.get(f"{'adapter' if t else 'base'} {name}", math.nan)
-        yield name, features, training, known.get(f"evaluation {name}", math.nan)
+        features = sum(known.get(("features", c), math.nan) for c in task)
+        training = known.get(("adapter" if t else "base", name), math.nan)
+        yield name, features, training, known.get(("evaluation", name), math.nan)
 
 
 def _speed_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:

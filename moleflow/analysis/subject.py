@@ -31,8 +31,9 @@ class Subject:
     data: Mapping[str, ClassData]
     prototypes: tuple[Prototype, ...]
     """One per task, in the order of the sequence."""
-    seconds: Mapping[str, float]
-    """Wall time by stage, e.g. `adapter hazelnut`; a stage that is not there was not measured."""
+    seconds: Mapping[tuple[str, str], float]
+    """Wall time by stage, e.g. `("adapter", "hazelnut")`; one that is not there was not
+    measured."""
     peak_memory: int
     """Largest resident memory of the trial's process, bytes; 0 if it was not measured."""
 

@@ -41,7 +41,7 @@ from orchestration.views.progress import QUIET
 if TYPE_CHECKING:
     import torch
 
-    from moleflow.evaluation import Measurement
+    from moleflow.measurement import Measurement
     from moleflow.training.stages import EpochEnd
 
 DONE, INCOMPLETE = 0, 1

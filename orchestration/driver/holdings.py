@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestration.records.layout import Root
+from orchestration.records.stages import TRAINED
 from orchestration.sharing.keys import StageKeys
-from orchestration.sharing.roles import TRAINED
 from orchestration.sharing.saving import Held, nothing
 from orchestration.store.entry import MANIFEST
 from orchestration.store.store import folder_of

@@ -93,7 +93,7 @@ def subject_of(record: Record, root: Root, device: torch.device) -> Subject:
         features=features,
         data=data,
         prototypes=saved.prototypes,
-        seconds=record.computing_seconds,
+        seconds={(one.kind, one.task): s for one, s in record.computing_seconds.items()},
         peak_memory=record.peak_memory,
     )
 
@@ -101,7 +101,7 @@ def subject_of(record: Record, root: Root, device: torch.device) -> Subject:
 def _features(record: Record, data: ClassData, root: Root, device: torch.device) -> ClassFeatures:
     """Those that the trial used, where the store still has them; else made anew."""
     found = checked_fingerprint(data, root)
-    if found != record.data[data.name].fingerprint:
+    if found != record.fingerprints[data.name]:
         raise DataError(
             f"{record.data_root}: files of class {data.name} are not those that trial "
             f"{record.key} was trained on; restore them, or run the study again"

@@ -7,22 +7,22 @@ first line with its time, and sending everything twice changes nothing in the tr
 Nothing rests on these files: a line that cannot be read, or is another trial's, is passed over.
 """
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from moleflow.files import read_regular, room_for_file
 from moleflow.settings import Settings
+from orchestration.records.ledger import Status
+from orchestration.records.stages import StageRef
+from orchestration.studies.terms import Role
 
 LATEST = 1e11
 """Seconds since 1970 of which calendars know."""
-WAITS = "waits for "
-"""How a note begins that is a sign of life, and nothing to be told."""
 
 
 class Load(Settings):
@@ -48,43 +48,126 @@ class Load(Settings):
     gpu_total: int = 0
 
 
-class Event(Settings):
-    """One line of a trial's event file."""
+class _Said(Settings):
+    """What all events of a trial have."""
 
-    time: Annotated[float, Field(ge=0, le=LATEST)]
+    time: Annotated[float, Field(ge=0, le=LATEST)] = 0.0
     """Seconds since 1970, UTC."""
     trial: str = ""
     """Its key, by which its folder is named; another one's lines are not read."""
-    kind: Literal["attempt", "stage", "epoch", "metrics", "note", "end"]
-    """`attempt`: a worker starts; `stage`: a stage begins or ends; `epoch`: one pass over a task's
-    training images; `metrics`: numbers after a task; `note`: something to be told, or a sign of
-    life; `end`: the trial's record has been written."""
-    stage: str = ""
-    """`features`, `base`, `adapter`, `evaluation` (for `stage` and `epoch`)."""
-    name: str = ""
-    """The class or task concerned, classes joined by `+`."""
-    state: Literal["", "started", "finished"] = ""
-    task: int = 0
-    """Index of the task in the sequence, from 0."""
-    tasks: int = 0
-    """Tasks in the sequence."""
-    epoch: int = 0
-    """From 1 (for `epoch`)."""
-    epochs: int = 0
-    step: int = 0
-    """Step of `values` in tracking: the epoch for losses, the number of tasks seen for metrics."""
-    values: dict[str, float] = Field(default_factory=dict[str, float])
-    """Measurements by tracking name, e.g. `loss/bottle` or `image_auroc/mean`."""
-    seconds: float = 0.0
-    """How long the stage or epoch took."""
-    source: Literal["", "made", "resumed", "shared"] = ""
-    """Of a stage that ended: computed now, by an earlier attempt, or by another trial."""
-    saved: float = 0.0
-    """Of a shared stage that ended: seconds that computing it took the trial that did."""
-    note: str = ""
-    """Host, device and role of an attempt; status of an end; text of a note."""
     load: Load | None = None
     """What the process uses, told now and then."""
+
+
+class Attempt(_Said):
+    """A worker starts."""
+
+    kind: Literal["attempt"] = "attempt"
+    host: str = ""
+    device: str = ""
+    """Kind of device, e.g. `cpu:avx512`."""
+    role: Role | None = None
+    """What the trial may take from others; None: it has not said so."""
+
+
+class StageStarted(_Said):
+    kind: Literal["stage started"] = "stage started"
+    stage: StageRef
+    task: int = 0
+    """Index of the task in the sequence, from 0."""
+
+
+class StageFinished(_Said):
+    kind: Literal["stage finished"] = "stage finished"
+    stage: StageRef
+    task: int = 0
+    """Index of the task in the sequence, from 0."""
+    seconds: float = 0.0
+    """How long the stage took."""
+    source: Literal["made", "resumed", "shared"] | None = None
+    """Where its result comes from (`StageSource`); None of an evaluation."""
+    saved: float = 0.0
+    """Of a shared stage: seconds that computing it took the trial that did."""
+
+
+class Epoch(_Said):
+    """One pass over a task's training images has ended, now or when the stage was made."""
+
+    kind: Literal["epoch"] = "epoch"
+    stage: StageRef
+    task: int = 0
+    """Index of the task in the sequence, from 0."""
+    epoch: int
+    """From 1."""
+    epochs: int
+    seconds: float = 0.0
+    numbers: dict[str, float] = Field(default_factory=dict[str, float])
+    """By name: `loss`, `grad_norm`, `lr`."""
+
+    @property
+    def step(self) -> int:
+        return self.epoch
+
+    def tracked(self, name: str) -> str:
+        """What a number is called in tracking, e.g. `loss/bottle`."""
+        return f"{name}/{self.stage.task}"
+
+
+class Metrics(_Said):
+    """Numbers after a task."""
+
+    kind: Literal["metrics"] = "metrics"
+    step: int
+    """Tasks seen."""
+    numbers: dict[str, float] = Field(default_factory=dict[str, float])
+    """By their names in tracking, e.g. `image_auroc/mean`."""
+
+    def tracked(self, name: str) -> str:
+        """What a number is called in tracking."""
+        return name
+
+
+class Waiting(_Said):
+    """A sign of life: another trial makes what this one needs."""
+
+    kind: Literal["waiting"] = "waiting"
+    what: str
+    """Kind of stage, or name of a task."""
+
+
+class Note(_Said):
+    """Something to be told."""
+
+    kind: Literal["note"] = "note"
+    note: str
+
+
+class End(_Said):
+    """The trial's record has been written."""
+
+    kind: Literal["end"] = "end"
+    status: Status
+
+
+Event: TypeAlias = Attempt | StageStarted | StageFinished | Epoch | Metrics | Waiting | Note | End
+EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+class Number(NamedTuple):
+    """One number as tracking keeps it."""
+
+    name: str
+    step: int
+    time: float
+    value: float
+
+
+def numbers_of(events: Iterable[Event]) -> Iterator[Number]:
+    """All numbers that events tell; most events tell none."""
+    for event in events:
+        if isinstance(event, Epoch | Metrics):
+            for name, value in event.numbers.items():
+                yield Number(event.tracked(name), event.step, event.time, value)
 
 
 class EventLog:
@@ -95,23 +178,26 @@ class EventLog:
         room_for_file(path)
         self._path = path
         _drop_torn_line(path)
-        self._written = {(name, event.step) for event in read_events(path) for name in event.values}
+        self._written = {(one.name, one.step) for one in numbers_of(read_events(path))}
 
-    def add(self, kind: str, **fields: Any) -> None:
+    def add(self, event: Event) -> None:
         """Write one event now; measurements that were written before are left out."""
-        values: Mapping[str, float] = fields.pop("values", {})
-        step = fields.get("step", 0)
-        new = {name: float(v) for name, v in values.items() if (name, step) not in self._written}
-        self._written |= {(name, step) for name in new}
-        about = {"time": time.time(), "trial": self._path.parent.name, "kind": kind}
-        tree = {**about, **fields, "values": new}
-        event = Event.model_validate_json(json.dumps(tree))
-        line = event.model_dump_json(exclude_defaults=True) + "\n"
+        told: dict[str, Any] = {"time": time.time(), "trial": self._path.parent.name}
+        if isinstance(event, Epoch | Metrics):
+            told["numbers"] = self._new(event)
+        said = event.model_copy(update=told)
+        line = said.model_dump_json(exclude_none=True) + "\n"
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line)
             file.flush()
-            if kind in ("metrics", "end"):
+            if isinstance(event, Metrics | End):
                 os.fsync(file.fileno())
+
+    def _new(self, event: Epoch | Metrics) -> dict[str, float]:
+        names = {name: (event.tracked(name), event.step) for name in event.numbers}
+        new = {n: float(v) for n, v in event.numbers.items() if names[n] not in self._written}
+        self._written |= {names[name] for name in new}
+        return new
 
 
 def read_events(path: Path, tell: Callable[[str], None] | None = None) -> Iterator[Event]:
@@ -148,7 +234,7 @@ def read_events_from(
 
 def _event(line: bytes, trial: str) -> Event | None:
     try:
-        event = Event.model_validate_json(line)
+        event = EVENT.validate_json(line)
     except ValueError:
         return None
     return event if event.trial == trial else None

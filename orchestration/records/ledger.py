@@ -13,45 +13,27 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.errors import StoreError
 from moleflow.files import read_regular
+from moleflow.measurement import Measurement
 from moleflow.sealed import seal, unsealed
 from moleflow.settings import Settings
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
+from orchestration.records.stages import StageRef
+from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Role
 
-FORMAT = 2
+FORMAT = 3
 
 ROWS, END = b'\n "rows": [\n', b"\n ]"
 """As the ledger writes them: what is inside of a field is indented by more than one space."""
 FINAL = b'"definition": "final_mean"'
-HEAD = re.compile(rb'\{\n "format": (\d+),\n "key": "([^"]*)",\n "study": "([^"]*)",')
-"""How a record begins: format, trial, study."""
+HEAD = re.compile(rb'\{\n "key": "([^"]*)",\n "study": "([^"]*)",')
+"""How a record begins: trial, study."""
 
 Status = Literal["finished", "diverged", "failed"]
-
-
-class Row(Settings):
-    """One number of a trial. The tidy results table is these rows after the trial's columns."""
-
-    step: int
-    """Tasks seen when it was measured, from 1."""
-    task: int
-    """Index of the class's task in the sequence, from 0; -1 for a summary over classes."""
-    class_name: str
-    """The class; empty for a summary."""
-    metric: str
-    """Its name in `moleflow.metrics.catalogue`."""
-    definition: str
-    """`step` (an entry of R), `step_mean` (mean over classes seen), `final_mean`, `on_task_mean`,
-    `backward_transfer/last_minus_own`, `backward_transfer/mean_over_pairs`,
-    `forgetting/max_minus_last`, `forgetting/first_minus_last`."""
-    routing: Literal["routed", "oracle"]
-    """Whether the router or the true task chose the bank."""
-    value: float
 
 
 class ClassSummary(Settings):
@@ -61,7 +43,6 @@ class ClassSummary(Settings):
     test_good: int
     test_anomalous: int
     masks: int
-    fingerprint: str
 
 
 class Failure(Settings):
@@ -70,8 +51,8 @@ class Failure(Settings):
     kind: str
     """Name of the error, e.g. `DivergedError`."""
     message: str
-    stage: str = ""
-    """Stage and task it happened in, e.g. `adapter cookie`."""
+    stage: StageRef | None = None
+    """Where it happened."""
     numbers: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Last numbers, for a diverged trial: epoch, loss, gradient norm."""
     traceback: str = ""
@@ -122,23 +103,13 @@ class RoutingCounts(Settings):
     """Smallest (distance to best wrong task - distance to true task) over all test images."""
 
 
-class Record(Settings):
-    """Everything about one finished trial."""
+class Record(Trial):
+    """A trial, and what came of it."""
 
     format: int = FORMAT
-    key: str
-    study: str
     status: Status
     failure: Failure | None = None
-    axes: dict[str, str]
-    """The study's axes and this trial's value on each, as text."""
-    sequence: tuple[tuple[str, ...], ...]
-    seed: int
-    config: Config
-    data_root: str
     data: dict[str, ClassSummary]
-    weights: str = ""
-    """Identity of the backbone's weights: `sha256:…`, `timm:…` or `random:<seed>`."""
     result_versions: dict[str, int]
     """Of every kind of result, as they were (`orchestration.studies.versions`)."""
     versions: dict[str, str]
@@ -159,15 +130,15 @@ class Record(Settings):
     """What the trial might take from others."""
     adopted_from: str = ""
     """The study of the same root folder that ran this trial, where it was not this one."""
-    stages: dict[str, StageSource] = Field(default_factory=dict[str, StageSource])
-    """Where each stage's result comes from, e.g. of `adapter cookie`."""
+    stages: dict[StageRef, StageSource] = Field(default_factory=dict[StageRef, StageSource])
+    """Where each stage's result comes from."""
     uses: dict[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """Keys, by kind, of everything in the store that the trial used or made."""
-    seconds: dict[str, float] = Field(default_factory=dict[str, float])
-    """Wall time by stage, e.g. `adapter cookie`, in all attempts of this trial: that of a stage
-    which an earlier attempt has made is in it. A second in which n tasks were trained at once
+    seconds: dict[StageRef, float] = Field(default_factory=dict[StageRef, float])
+    """Wall time by stage in all attempts of this trial: that of a stage which an earlier attempt
+    has made is in it. A second in which n tasks were trained at once
     counts 1/n for each, so that stages add up to the time that passed."""
-    rows: tuple[Row, ...] = ()
+    rows: tuple[Measurement, ...] = ()
     hashes: dict[str, str] = Field(default_factory=dict[str, str])
     """SHA-256 of `base`, of each `bank <task>` and of each class's `scores <class>`."""
     routing: RoutingCounts | None = None
@@ -179,7 +150,12 @@ class Record(Settings):
     """Files below the trial's artifacts folder."""
 
     @property
-    def computing_seconds(self) -> dict[str, float]:
+    def trial(self) -> Trial:
+        """Without what came of it."""
+        return Trial.model_construct(**{name: getattr(self, name) for name in Trial.model_fields})
+
+    @property
+    def computing_seconds(self) -> dict[StageRef, float]:
         """By stage, how long computing it took, whichever trial did."""
         known = {name: s.seconds for name, s in self.stages.items() if s.trial}
         return {**self.seconds, **known}
@@ -307,7 +283,7 @@ class Ledger:
         head = HEAD.match(content)
         if head is None:
             raise MisfitError(path, "is no record")
-        trial, study = head[2].decode(), head[3].decode()
+        trial, study = head[1].decode(), head[2].decode()
         if (trial, study) != (key, self._folder.name):
             what = f"is the record of trial {trial} of study {study}, not of what its name says"
             raise MisfitError(path, what)

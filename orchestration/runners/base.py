@@ -4,11 +4,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from orchestration.records.events import Event, read_events
+from orchestration.records.events import (
+    Attempt,
+    Epoch,
+    Event,
+    StageFinished,
+    StageStarted,
+    read_events,
+)
 from orchestration.records.files import write_atomically
 from orchestration.records.history import history
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record
+from orchestration.records.stages import StageRef
 from orchestration.sharing.schedule import Schedule, Start
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
@@ -83,20 +91,13 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
     events = _events(folder, trial.key)
     known = history(events)
     ended = time.time()
-    if failure.kind and not failure.stage:
+    if failure.kind and failure.stage is None:
         failure = failure.model_copy(update=_last_words(events, failure.message))
     return Record(
-        key=trial.key,
-        study=trial.study,
+        **dict(trial),
         status="failed",
         failure=failure,
-        axes=trial.axes,
-        sequence=trial.sequence,
-        seed=trial.seed,
-        config=trial.config,
-        data_root=trial.data_root,
         data={},
-        weights=trial.weights,
         result_versions=result_versions(),
         versions={},
         git="unknown",
@@ -113,8 +114,7 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
 
 def whereabouts(folder: StudyFolder, key: str) -> str:
     """Where a trial's present attempt is, e.g. `adapter cookie, epoch 3 of 40`; may be empty."""
-    stage, numbers = _position(_events(folder, key))
-    return ", ".join(part for part in (stage, _told(numbers)) if part)
+    return _told(*_position(_events(folder, key)))
 
 
 def _events(folder: StudyFolder, key: str) -> list[Event]:
@@ -127,38 +127,34 @@ def _events(folder: StudyFolder, key: str) -> list[Event]:
 
 def _last_words(events: list[Event], message: str) -> dict[str, object]:
     stage, numbers = _position(events)
-    if not stage:
+    if stage is None:
         return {}
-    where = ", ".join(part for part in (stage, _told(numbers)) if part)
-    return {"stage": stage, "numbers": numbers, "message": f"{message}; it was in {where}"}
+    told = f"{message}; it was in {_told(stage, numbers)}"
+    return {"stage": stage, "numbers": numbers, "message": told}
 
 
-def _position(events: list[Event]) -> tuple[str, dict[str, float]]:
-    """Stage and task that the last attempt told of last, and the last numbers of that stage."""
-    begun = max((i for i, e in enumerate(events) if e.kind == "attempt"), default=0)
-    told = [e for e in events[begun:] if e.kind in ("stage", "epoch")]
+def _position(events: list[Event]) -> tuple[StageRef | None, dict[str, float]]:
+    """The stage that the last attempt told of last, and its last numbers."""
+    begun = max((i for i, e in enumerate(events) if isinstance(e, Attempt)), default=0)
+    told = [e for e in events[begun:] if isinstance(e, StageStarted | StageFinished | Epoch)]
     if not told:
-        return "", {}
+        return None, {}
     last, numbers = told[-1], dict[str, float]()
-    if last.kind == "epoch":
+    if isinstance(last, Epoch):
         numbers |= {"epoch": last.epoch, "epochs": last.epochs}
         # A repeated epoch's losses stand where they were told first.
-        same = (
-            e
-            for e in events
-            if e.kind == "epoch"
-            and (e.stage, e.name, e.epoch) == (last.stage, last.name, last.epoch)
-        )
-        for event in same:
-            numbers |= event.values
-    return f"{last.stage} {last.name}".strip(), numbers
+        for event in events:
+            if isinstance(event, Epoch) and (event.stage, event.epoch) == (last.stage, last.epoch):
+                numbers |= event.numbers
+    return last.stage, numbers
 
 
-def _told(numbers: dict[str, float]) -> str:
-    if "epoch" not in numbers:
-        return ""
-    values = [f"{k} {v:.4g}" for k, v in numbers.items() if k not in ("epoch", "epochs")]
-    return ", ".join([f"epoch {numbers['epoch']:g} of {numbers['epochs']:g}", *values])
+def _told(stage: StageRef | None, numbers: dict[str, float]) -> str:
+    parts = [] if stage is None else [str(stage)]
+    if "epoch" in numbers:
+        parts.append(f"epoch {numbers['epoch']:g} of {numbers['epochs']:g}")
+        parts += [f"{k} {v:.4g}" for k, v in numbers.items() if k not in ("epoch", "epochs")]
+    return ", ".join(parts)
 
 
 def last_of(attempts: int, message: str) -> str:

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from moleflow.config import Config
+from moleflow.data.sequences import task_name
+from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
 from orchestration.studies.keys import digest, key_settings
 from orchestration.studies.versions import version_of
 
-Stage = Literal["features", "base", "adapter", "evaluation"]
 Kind = Literal["features", "base", "adapter", "scores", "metrics"]
 """What the store holds: an evaluation is scores of a class under a bank, and metrics of scores."""
 
@@ -86,6 +87,10 @@ class StageKeys:
     def kind(self, index: int) -> Literal["base", "adapter"]:
         """What is trained with a task: a base and its bank, or a bank."""
         return "base" if index == 0 or self.trial.config.separate else "adapter"
+
+    def stage(self, index: int) -> StageRef:
+        """What the training of a task is called."""
+        return StageRef(self.kind(index), task_name(self.trial.sequence[index]))
 
     def task(self, index: int) -> str:
         """Of the training of a task: its base where it has one, else the base that it stands on,

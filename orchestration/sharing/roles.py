@@ -11,13 +11,11 @@ from typing import Literal
 from moleflow.config import Config
 from moleflow.data.sequences import Sequence
 from orchestration.records.ledger import Record, StageSource
+from orchestration.records.stages import TRAINED
 from orchestration.sharing.groups import Group, Keys
 from orchestration.sharing.keys import StageKeys
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Role
-
-TRAINED = ("base", "adapter")
-"""Kinds of stages that are trained."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +142,4 @@ def order_free(config: Config) -> bool:
 
 def trained(record: Record) -> Mapping[str, StageSource]:
     """By task, where its training comes from."""
-    return {
-        name.split(" ", 1)[1]: source
-        for name, source in record.stages.items()
-        if source.kind in TRAINED
-    }
+    return {stage.task: source for stage, source in record.stages.items() if stage.kind in TRAINED}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestration.records.events import Event
+from orchestration.records.events import Event, numbers_of
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial
@@ -38,7 +38,7 @@ class MemoryTracker(Tracker):
     def log(self, trial: Trial, events: Sequence[Event]) -> None:
         self.statuses.setdefault(trial.key, "running")
         points = self.points.setdefault(trial.key, set())
-        points |= {(n, e.step, e.time, v) for e in events for n, v in e.values.items()}
+        points |= set(numbers_of(events))
 
     def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
         self.statuses[trial.key] = record.status

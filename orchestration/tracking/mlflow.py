@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 from moleflow.errors import StoreError
-from orchestration.records.events import Event
+from orchestration.records.events import Event, numbers_of
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial, order_numbers
@@ -127,9 +127,8 @@ class MlflowTracker(Tracker):
         if not events:
             return
         metrics = [
-            Metric(metric_name(name), value, _milliseconds(event.time), event.step)
-            for event in events
-            for name, value in event.values.items()
+            Metric(metric_name(one.name), one.value, _milliseconds(one.time), one.step)
+            for one in numbers_of(events)
         ]
         with self._calls():
             known = self._run(trial, events[0].time)

@@ -24,21 +24,6 @@ OWN = ("task0", "order", "ordering", "seed")
 """Parameters that a trial has whatever its study varies."""
 
 
-def trial_of(record: Record) -> Trial:
-    """The trial that a record tells of, for one that no plan holds."""
-    return Trial(
-        key=record.key,
-        study=record.study,
-        axes=record.axes,
-        config=record.config,
-        sequence=record.sequence,
-        seed=record.seed,
-        data_root=record.data_root,
-        fingerprints={name: found.fingerprint for name, found in record.data.items()},
-        weights=record.weights,
-    )
-
-
 def run_name(trial: Trial, orders: Mapping[str, str]) -> str:
     """What tells a trial from its neighbours: `bottle O2 s1 lr=0.002`.
 
@@ -122,10 +107,9 @@ def timings(record: Record) -> dict[str, float]:
     `seconds/adapter/cookie`."""
     values = {"seconds/total": record.working_seconds}
     for stage, seconds in record.seconds.items():
-        kind, _, name = stage.partition(" ")
-        values[f"seconds/{kind}"] = values.get(f"seconds/{kind}", 0.0) + seconds
-        if name:
-            values[f"seconds/{kind}/{name.replace('/', '_')}"] = seconds
+        kind = f"seconds/{stage.kind}"
+        values[kind] = values.get(kind, 0.0) + seconds
+        values[f"{kind}/{stage.task.replace('/', '_')}"] = seconds
     return values
 
 

@@ -11,7 +11,6 @@ from orchestration.records.ledger import Ledger, Record
 from orchestration.records.watch import News, Warn
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused, TrackingError
-from orchestration.tracking.naming import trial_of
 
 
 class Sender:
@@ -110,7 +109,7 @@ class Sender:
                 continue
             if record is not None:
                 self._records[key] = record
-                self._waiting[key] = trial_of(record)
+                self._waiting[key] = record.trial
 
     def _send_one(self, trial: Trial) -> None:
         record = self._records.get(trial.key)

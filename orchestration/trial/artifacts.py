@@ -13,7 +13,8 @@ from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.images import open_square
 from moleflow.data.sequences import Task, task_name
-from moleflow.evaluation import Measurement, SequenceEvaluation
+from moleflow.evaluation import SequenceEvaluation
+from moleflow.measurement import Measurement
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
 from orchestration.trial.pictures import heat

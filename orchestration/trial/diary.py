@@ -1,97 +1,95 @@
 """What one attempt at a trial does, as it does it: events for whoever looks, and its own sums."""
 
 import time
-from typing import Any
+from collections.abc import Mapping
 
-from moleflow.data.sequences import task_name
 from moleflow.training.clock import Share, SharedClock
 from moleflow.training.stages import EpochEnd
-from orchestration.records.events import EventLog
+from orchestration.records.events import (
+    Epoch,
+    Event,
+    EventLog,
+    Metrics,
+    Note,
+    StageFinished,
+    StageStarted,
+    Waiting,
+)
 from orchestration.records.ledger import StageSource
-from orchestration.sharing.keys import Stage
-from orchestration.sharing.roles import TRAINED
-from orchestration.studies.expansion import Trial
+from orchestration.records.stages import TRAINED, StageRef
 from orchestration.trial.usage import PERIOD, SHORTEST, Usage
 
 
 class Diary:
     """Follows the stages of an attempt; tells now and then what its process uses."""
 
-    def __init__(self, trial: Trial, events: EventLog):
+    def __init__(self, events: EventLog):
         self.events = events
-        self.stage = ""
-        """The one that has begun last, e.g. `adapter cookie`."""
-        self.seconds: dict[str, float] = {}
-        self.sources: dict[str, StageSource] = {}
-        self._trial = trial
+        self.stage: StageRef | None = None
+        """The one that has begun last."""
+        self.seconds: dict[StageRef, float] = {}
+        self.sources: dict[StageRef, StageSource] = {}
         self._since = time.perf_counter()
         self._training = SharedClock()
         self._usage = Usage()
 
     def note(self, text: str) -> None:
-        """A sign of life, or something to be told."""
-        self._add(PERIOD, "note", note=text)
+        """Something to be told."""
+        self._add(PERIOD, Note(note=text))
 
-    def begin(self, stage: Stage, name: str, index: int = 0) -> None:
+    def waits(self, what: str) -> None:
+        """A sign of life while another trial makes what is needed."""
+        self._add(PERIOD, Waiting(what=what))
+
+    def measured(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Numbers after `step` tasks, by their names in tracking."""
+        self.events.add(Metrics(step=step, numbers=dict(numbers)))
+
+    def begin(self, stage: StageRef, index: int = 0) -> None:
         """A stage begins; `index` is that of its task. Tasks may be in training meanwhile: seconds
         of other stages are not theirs."""
-        self.stage = f"{stage} {name}"
-        if stage in TRAINED:
-            self._training.begin(self.stage)
+        self.stage = stage
+        if stage.kind in TRAINED:
+            self._training.begin(stage)
         else:
             self._training.stop()
             self._since = time.perf_counter()
-        tasks = len(self._trial.sequence)
-        place = {"stage": stage, "name": name, "task": index, "tasks": tasks}
-        self._add(PERIOD, "stage", state="started", **place)
+        self._add(PERIOD, StageStarted(stage=stage, task=index))
 
-    def end(self, stage: Stage, name: str, index: int = 0, source: StageSource | None = None):
+    def end(self, stage: StageRef, index: int = 0, source: StageSource | None = None) -> None:
         """A stage has ended; `source` says where its result comes from."""
-        if stage in TRAINED:
-            taken = self._training.end(f"{stage} {name}").seconds
+        if stage.kind in TRAINED:
+            taken = self._training.end(stage).seconds
         else:
             taken = time.perf_counter() - self._since
             self._training.go_on()
-        self.seconds[f"{stage} {name}"] = round(taken, 3)
+        self.seconds[stage] = round(taken, 3)
+        said = StageFinished(stage=stage, task=index, seconds=taken)
         if source is not None:
-            self.sources[f"{stage} {name}"] = source
-        self._add(
-            SHORTEST,
-            "stage",
-            stage=stage,
-            name=name,
-            state="finished",
-            task=index,
-            tasks=len(self._trial.sequence),
-            seconds=taken,
-            source="" if source is None else source.source,
-            saved=0.0 if source is None or source.source != "shared" else source.seconds,
-        )
+            self.sources[stage] = source
+            saved = source.seconds if source.source == "shared" else 0.0
+            said = said.model_copy(update={"source": source.source, "saved": saved})
+        self._add(SHORTEST, said)
 
-    def share(self, stage: Stage, name: str) -> Share:
+    def share(self, stage: StageRef) -> Share:
         """Of the time that has passed, the share of a task in training."""
-        return self._training.so_far(f"{stage} {name}")
+        return self._training.so_far(stage)
 
-    def epoch(self, stage: Stage, index: int, end: EpochEnd) -> None:
+    def epoch(self, stage: StageRef, index: int, end: EpochEnd) -> None:
         """An epoch of a task's training has ended, now or when the stage was made."""
-        name = task_name(self._trial.sequence[index])
-        values = {"loss": end.loss, "grad_norm": end.grad_norm, "lr": end.lr}
+        numbers = {"loss": end.loss, "grad_norm": end.grad_norm, "lr": end.lr}
         self._add(
             PERIOD,
-            "epoch",
-            stage=stage,
-            name=name,
-            task=index,
-            tasks=len(self._trial.sequence),
-            epoch=end.epoch,
-            epochs=end.epochs,
-            step=end.epoch,
-            seconds=end.seconds,
-            values={f"{number}/{name}": value for number, value in values.items()},
+            Epoch(
+                stage=stage,
+                task=index,
+                epoch=end.epoch,
+                epochs=end.epochs,
+                seconds=end.seconds,
+                numbers=numbers,
+            ),
         )
 
-    def _add(self, period: float, kind: str, **fields: Any) -> None:
+    def _add(self, period: float, event: Event) -> None:
         """Write an event, with what the process uses if it last said so `period` seconds ago."""
-        load = self._usage.due(period)
-        tree = None if load is None else load.model_dump()
-        self.events.add(kind, **fields, load=tree)
+        self.events.add(event.model_copy(update={"load": self._usage.due(period)}))

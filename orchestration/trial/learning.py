@@ -83,18 +83,15 @@ class Learner:
         try:
             for task, end in train_tasks(model, self._claimed(missing, after), self._bench):
                 index = places[task]
-                self._diary.epoch(self._keys.kind(index), index, end)
+                self._diary.epoch(self._keys.stage(index), index, end)
                 ends.setdefault(task, []).append(end)
                 if end.last:
                     kind = self._keys.kind(index)
                     self._put(model, index, describe(kind, model, task, after[task], ends[task]))
                     yield index
         except DivergedError as error:
-            self._diary.stage = next(
-                f"{self._keys.kind(index)} {task_name(task)}"
-                for task, index in places.items()
-                if task_name(task) == error.numbers["task"]
-            )
+            stages = map(self._keys.stage, places.values())
+            self._diary.stage = next(s for s in stages if s.task == error.numbers["task"])
             raise
         finally:
             for index in missing:
@@ -109,29 +106,28 @@ class Learner:
             after: filled with the names of the tasks that were learned before each.
         """
         for index in missing:
-            task, kind = self._trial.sequence[index], self._keys.kind(index)
-            if self._shelf.claim(kind, self._keys.task(index)):
-                self._diary.begin(kind, task_name(task), index)
+            task = self._trial.sequence[index]
+            if self._shelf.claim(self._keys.kind(index), self._keys.task(index)):
+                self._diary.begin(self._keys.stage(index), index)
                 after[task] = tuple(self._learned)
                 yield task, self._parts(task)
 
     def _put(self, model: MoLEFlow, index: int, stage: TrainedStage) -> None:
         """Publish what was trained."""
-        name, kind, key = task_name(stage.classes), self._keys.kind(index), self._keys.task(index)
 
         def make(folder: Path) -> None:
             write_trained(folder, stage, model)
-            share = self._diary.share(kind, name)
+            share = self._diary.share(self._keys.stage(index))
             made = origin(self._trial, self._terms, self._device, share.seconds, share.at_once)
             made.write(folder)
 
-        folder = self._shelf.put(kind, key, make)
+        folder = self._shelf.put(self._keys.kind(index), self._keys.task(index), make)
         self._has(index, stage, folder, made=True, verified=False)
 
     def _take(self, folder: Path, model: MoLEFlow, index: int) -> None:
         """Take a task from the store; if the lot falls on it, it is trained again and compared."""
         stage, kind = read_trained(folder), self._keys.kind(index)
-        self._diary.begin(kind, task_name(stage.classes), index)
+        self._diary.begin(self._keys.stage(index), index)
         source = source_of(self._trial, kind, self._keys.task(index), folder, False)
         verified = source.source == "shared" and drawn(self._trial, source.key, self._terms.verify)
         if verified:
@@ -139,13 +135,13 @@ class Learner:
         else:
             load_trained(folder, stage, model)
             for epoch in stage.epochs:
-                self._diary.epoch(kind, index, EpochEnd(**epoch.model_dump()))
+                self._diary.epoch(self._keys.stage(index), index, EpochEnd(**epoch.model_dump()))
         self._has(index, stage, folder, made=False, verified=verified)
 
     def _train_again(self, model: MoLEFlow, index: int, stage: TrainedStage) -> None:
         task = self._trial.sequence[index]
         for _, end in train_tasks(model, [(task, self._parts(task))], self._bench):
-            self._diary.epoch(self._keys.kind(index), index, end)
+            self._diary.epoch(self._keys.stage(index), index, end)
         if result_of(model, stage.classes, stage.kind) != stage.result:
             raise differs(stage.kind, task_name(task), self._keys.task(index))
 
@@ -153,12 +149,12 @@ class Learner:
         self, index: int, stage: TrainedStage, folder: Path, made: bool, verified: bool
     ) -> None:
         """Put on record that the model has a task."""
-        name, kind = task_name(stage.classes), self._keys.kind(index)
-        source = source_of(self._trial, kind, self._keys.task(index), folder, made)
+        kind, key = self._keys.kind(index), self._keys.task(index)
+        source = source_of(self._trial, kind, key, folder, made)
         proof = {"after": stage.after, "result": stage.result, "verified": verified}
-        self._diary.end(kind, name, index, source.model_copy(update=proof))
+        self._diary.end(self._keys.stage(index), index, source.model_copy(update=proof))
         self.entries.append(folder)
-        self._learned.append(name)
+        self._learned.append(task_name(stage.classes))
 
     def _parts(self, task: Task) -> Parts:
         return [self._features[name].train.patches for name in task]

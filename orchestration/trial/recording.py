@@ -7,20 +7,21 @@ import torch
 from moleflow.data.catalog import ClassData
 from moleflow.data.sequences import task_name
 from moleflow.errors import MoleflowError
-from moleflow.evaluation import Measurement, SequenceEvaluation
+from moleflow.evaluation import SequenceEvaluation
+from moleflow.measurement import Measurement
 from orchestration.hiding import safe_text
-from orchestration.records.ledger import ClassSummary, Failure, RoutingCounts, Row
+from orchestration.records.ledger import ClassSummary, Failure, RoutingCounts
+from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
 
 
-def class_summary(data: ClassData, fingerprint: str) -> ClassSummary:
+def class_summary(data: ClassData) -> ClassSummary:
     """What was there of one class."""
     return ClassSummary(
         train=len(data.train),
         test_good=data.test_good,
         test_anomalous=data.test_anomalous,
         masks=data.masks,
-        fingerprint=fingerprint,
     )
 
 
@@ -61,11 +62,7 @@ def routing_counts(trial: Trial, evaluation: SequenceEvaluation) -> RoutingCount
     )
 
 
-def row_of(measurement: Measurement) -> Row:
-    return Row.model_validate(vars(measurement))
-
-
-def failure_of(error: Exception, stage: str, numbers: dict[str, object]) -> Failure:
+def failure_of(error: Exception, stage: StageRef | None, numbers: dict[str, object]) -> Failure:
     known = isinstance(error, MoleflowError)
     return Failure(
         kind=type(error).__name__,

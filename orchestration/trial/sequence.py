@@ -25,11 +25,12 @@ from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import WAITS, EventLog, read_events
+from orchestration.records.events import Attempt, End, EventLog, read_events
 from orchestration.records.history import all_seconds, before_last_attempt
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record, RoutingCounts, Span, Status
 from orchestration.records.provenance import device_kind, peak_memory, versions
+from orchestration.records.stages import SUMMARY, StageRef
 from orchestration.sharing.certificate import holds_on
 from orchestration.sharing.groups import group_id
 from orchestration.sharing.roles import keys_in_role, order_free
@@ -48,7 +49,6 @@ from orchestration.trial.recording import (
     failure_of,
     out_of_memory,
     routing_counts,
-    row_of,
     tracking_values,
 )
 from orchestration.trial.scored import StoredEvaluation
@@ -71,7 +71,7 @@ def run_trial(trial: Trial, root: Root, terms: Terms) -> Status:
     with run.leases:
         record = run.to_the_end()
     ledger.write(record)
-    run.events.add("end", note=record.status)
+    run.events.add(End(status=record.status))
     return record.status
 
 
@@ -94,14 +94,14 @@ class SequenceRun:
         self.started = time.time()
         self.folder = self.root.study(self.trial.study)
         self.events = EventLog(self.folder.events(self.trial.key))
-        self.diary = Diary(self.trial, self.events)
+        self.diary = Diary(self.events)
         self.device = prepare_torch(self.terms.resources)
         self.role: Role = self._role()
         kind, threads = device_kind(self.device), torch.get_num_threads()
         self.keys = keys_in_role(self.trial, self.role, kind, threads)
         self.leases = Leases(self.root.leases, self.trial.key, warn=self.diary.note)
         store = open_store(self.terms.store, self.root, self.diary.note)
-        self.shelf = Shelf(store, self.leases, lambda kind: self.diary.note(f"{WAITS}{kind}"))
+        self.shelf = Shelf(store, self.leases, self.diary.waits)
         self.memory = StoredEvaluation(self.shelf, self.keys, self.terms.verify)
 
     def _role(self) -> Role:
@@ -114,7 +114,7 @@ class SequenceRun:
 
     def to_the_end(self) -> Record:
         """All stages; an error that would come again ends the trial and goes on record."""
-        self.events.add("attempt", note=f"{platform.node()} {self.keys.device} {self.role}")
+        self.events.add(Attempt(host=platform.node(), device=self.keys.device, role=self.role))
         try:
             self._run_stages()
         except DivergedError as error:
@@ -146,7 +146,8 @@ class SequenceRun:
     def _features(self, name: str) -> ClassFeatures:
         data = self.data[name]
         self._same_files(name, checked_fingerprint(data, self.root))
-        self.diary.begin("features", name)
+        stage = StageRef("features", name)
+        self.diary.begin(stage)
         key, made = self.keys.features(name), False
 
         def make(folder: Path) -> None:
@@ -160,7 +161,7 @@ class SequenceRun:
 
         folder = self.shelf.get("features", key, make)
         source = source_of(self.trial, "features", key, folder, made)
-        self.diary.end("features", name, source=source)
+        self.diary.end(stage, source=source)
         return open_features(folder)
 
     def _same_files(self, name: str, found: str) -> None:
@@ -216,7 +217,7 @@ class SequenceRun:
             if len(waiting) < before:
                 continue
             if time.monotonic() - told > SIGN_OF_LIFE:
-                self.diary.note(f"{WAITS}{task_name(trial.sequence[waiting[0]])}")
+                self.diary.waits(task_name(trial.sequence[waiting[0]]))
                 told = time.monotonic()
             time.sleep(PAUSE)
         return learner.entries
@@ -249,21 +250,21 @@ class SequenceRun:
 
     def _evaluate(self, index: int, task: Task) -> None:
         assert self.evaluation is not None
-        name = task_name(task)
-        self.diary.begin("evaluation", name, index)
+        stage = StageRef("evaluation", task_name(task))
+        self.diary.begin(stage, index)
         self.evaluation.learn(
             task_prototype([self.features[c].train.means for c in task], self.trial.config.router)
         )
         new = self.evaluation.measure()
-        self.events.add("metrics", step=index + 1, task=index, values=tracking_values(new))
-        self.diary.end("evaluation", name, index)
+        self.diary.measured(index + 1, tracking_values(new))
+        self.diary.end(stage, index)
 
     def _finish(self, model: MoLEFlow, entries: Sequence[Path]) -> None:
         assert self.evaluation is not None
-        last = len(self.trial.sequence)
-        self.diary.begin("evaluation", "summary", last - 1)
+        last, stage = len(self.trial.sequence), StageRef("evaluation", SUMMARY)
+        self.diary.begin(stage, last - 1)
         new = self.evaluation.finish()
-        self.events.add("metrics", step=last, task=last - 1, values=tracking_values(new))
+        self.diary.measured(last, tracking_values(new))
         for task in self.trial.sequence:
             for name in task:
                 self.hashes[f"scores {name}"] = self.evaluation.score_digest(name, task)
@@ -282,7 +283,7 @@ class SequenceRun:
             link_to_store(self.folder.model(self.trial.key), entry)
         folder = self.folder.artifacts(self.trial.key)
         self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation, bits)
-        self.diary.end("evaluation", "summary", last - 1)
+        self.diary.end(stage, last - 1)
 
     def _record(self, status: Status, failure: Failure | None) -> Record:
         trial = self.trial
@@ -290,17 +291,10 @@ class SequenceRun:
         spans = (*earlier.spans, Span(started=self.started, ended=time.time()))
         rows = self.evaluation.measurements if self.evaluation else []
         return Record(
-            key=trial.key,
-            study=trial.study,
+            **dict(trial),
             status=status,
             failure=failure,
-            axes=trial.axes,
-            sequence=trial.sequence,
-            seed=trial.seed,
-            config=trial.config,
-            data_root=trial.data_root,
-            data={n: class_summary(d, trial.fingerprints[n]) for n, d in self.data.items()},
-            weights=trial.weights,
+            data={name: class_summary(found) for name, found in self.data.items()},
             result_versions=result_versions(),
             versions=versions(),
             git=self.terms.revision,
@@ -315,7 +309,7 @@ class SequenceRun:
             stages=self.diary.sources,
             uses=self.shelf.used,
             seconds=all_seconds(earlier, self.diary.seconds, self.diary.sources),
-            rows=tuple(row_of(measurement) for measurement in rows),
+            rows=tuple(rows),
             hashes=self.hashes,
             routing=self.routing,
             parameters=self.parameters,

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from moleflow.data.sequences import task_name
 from moleflow.metrics.catalogue import HEADLINES
-from orchestration.records.events import WAITS
-from orchestration.sharing.roles import TRAINED
+from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.expansion import Trial
 from orchestration.views.board import Board, Node
 from orchestration.views.outline import Outline
@@ -123,11 +122,10 @@ def failure_text(one: Outline, trial: Trial, state: Running | None = None) -> st
     failure = one.failure
     if failure is None:
         return one.status
-    stage = failure.stage or (f"{state.stage} {state.name}".strip() if state else "")
-    name = stage.partition(" ")[2]
-    place = place_of(trial, name)
-    where = [f"{stage} ({place})" if place else stage]
-    where += [_epoch(failure.numbers, state, name)]
+    stage = failure.stage or (state.stage if state else None)
+    place = place_of(trial, stage.task) if stage else ""
+    where = [f"{stage} ({place})" if place else str(stage or "")]
+    where += [_epoch(failure.numbers, state, stage)]
     lines = (failure.message or "no message").splitlines()
     # Where it was has just been said.
     message = lines[0].split(f"; it was in {stage}")[0] if stage else lines[0]
@@ -135,9 +133,9 @@ def failure_text(one: Outline, trial: Trial, state: Running | None = None) -> st
     return f"{failure.kind}{f' in {place_text}' if place_text else ''}: {message}"
 
 
-def _epoch(known: Mapping[str, Any], state: Running | None, name: str) -> str:
+def _epoch(known: Mapping[str, Any], state: Running | None, stage: StageRef | None) -> str:
     """`epoch 12 of 60, loss 0.51, grad_norm 3.2`: the last that ended, as events or record say."""
-    told = None if state is None else state.last_epoch(name)
+    told = None if state is None or stage is None else state.last_epoch(stage.task)
     numbers: Mapping[str, Any]
     if told is not None:
         epoch, epochs, numbers = told
@@ -146,7 +144,7 @@ def _epoch(known: Mapping[str, Any], state: Running | None, name: str) -> str:
         epoch, epochs = int(known["epoch"]), int(known["epochs"])
     else:
         return ""
-    values = [f"{key.removesuffix(f'/{name}')} {value:.4g}" for key, value in numbers.items()]
+    values = [f"{key} {value:.4g}" for key, value in numbers.items()]
     return ", ".join([f"epoch {epoch} of {epochs}", *values])
 
 
@@ -250,9 +248,10 @@ def _work_cells(state: Running, now: float) -> dict[str, RenderableType]:
 
 def _doing(state: Running) -> Text:
     if state.waits:
-        return Text(f"{WAITS}{clipped(state.waits)}", style="yellow", overflow="ellipsis")
-    what = f"{state.stage} {clipped(state.name)}".strip() or "starting"
-    if state.stage in TRAINED and len(state.training) > 1:
+        return Text(f"waits for {clipped(state.waits)}", style="yellow", overflow="ellipsis")
+    stage = state.stage
+    what = f"{stage.kind} {clipped(stage.task)}" if stage else "starting"
+    if stage and stage.kind in TRAINED and len(state.training) > 1:
         what += f" +{len(state.training) - 1}"
     return Text(what, overflow="ellipsis", no_wrap=True)
 

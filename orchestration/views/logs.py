@@ -7,7 +7,18 @@ from pathlib import Path
 
 from moleflow.errors import StudyError
 from orchestration.plain import one_line
-from orchestration.records.events import Event, read_events_from
+from orchestration.records.events import (
+    Attempt,
+    End,
+    Epoch,
+    Event,
+    Metrics,
+    Note,
+    StageFinished,
+    StageStarted,
+    Waiting,
+    read_events_from,
+)
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError
 from orchestration.records.worker import read_worker
@@ -61,7 +72,7 @@ def _keys(folder: StudyFolder) -> list[str]:
 def head(folder: StudyFolder, key: str) -> str:
     """One line: trial, study, status, attempts, hosts."""
     events, _ = read_events_from(folder.events(key), 0)
-    attempts = [event for event in events if event.kind == "attempt"]
+    attempts = [event for event in events if isinstance(event, Attempt)]
     worker = read_worker(folder, key)
     # Files cannot tell a trial in work from one that was interrupted.
     record, status = None, "begun, no record yet"
@@ -83,30 +94,31 @@ def event_lines(events: Iterable[Event], epochs: bool = False) -> Generator[str]
     """
     for event in events:
         text = _line(event)
-        if text and (epochs or event.kind != "epoch"):
+        if text and (epochs or not isinstance(event, Epoch)):
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(event.time))
             yield f"{moment}  {one_line(text)}"
 
 
 def _line(event: Event) -> str:
-    where = f"{event.stage} {event.name}".strip()
-    match event.kind:
-        case "attempt":
-            return f"attempt {event.note}".strip()
-        case "stage" if event.state == "finished":
+    match event:
+        case Attempt():
+            return " ".join(["attempt", event.host, event.device, event.role or ""]).strip()
+        case StageFinished():
             source = f", {event.source}" if event.source else ""
-            return f"{where} finished in {_taken(event.seconds)}{source}"
-        case "stage":
-            return f"{where} started"
-        case "epoch":
-            return f"{where}, epoch {event.epoch} of {event.epochs}{_numbers(event.values)}"
-        case "metrics":
-            means = {name: v for name, v in event.values.items() if name.endswith(MEAN)}
+            return f"{event.stage} finished in {_taken(event.seconds)}{source}"
+        case StageStarted():
+            return f"{event.stage} started"
+        case Epoch():
+            return f"{event.stage}, epoch {event.epoch} of {event.epochs}{_numbers(event.numbers)}"
+        case Metrics():
+            means = {name: v for name, v in event.numbers.items() if name.endswith(MEAN)}
             return f"after {event.step} tasks{_numbers(means)}"
-        case "note":
+        case Waiting():
+            return f"waits for {event.what}"
+        case Note():
             return event.note
-        case "end":
-            return f"end: {event.note}"
+        case End():
+            return f"end: {event.status}"
 
 
 def _numbers(values: dict[str, float]) -> str:

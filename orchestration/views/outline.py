@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from moleflow.data.sequences import task_name
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record, Status
-from orchestration.sharing.roles import TRAINED
+from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.terms import Role
 
 
@@ -65,7 +65,7 @@ def read_outline(folder: StudyFolder, key: str) -> Outline | None:
 def outline(record: Record) -> Outline:
     """Of a record that was read whole or in brief."""
     sizes = {task_name(task): len(task) for task in record.sequence}
-    trained = [name for name, stage in record.stages.items() if stage.kind in TRAINED]
+    trained = [stage for stage in record.stages if stage.kind in TRAINED]
     return Outline(
         key=record.key,
         status=record.status,
@@ -79,12 +79,12 @@ def outline(record: Record) -> Outline:
         attempts=record.attempts,
         learned=tuple(
             Learned(
-                source=record.stages[name].source,
-                seconds=record.stages[name].seconds,
+                source=record.stages[stage].source,
+                seconds=record.stages[stage].seconds,
                 role=record.role,
-                classes=sizes.get(name.split(" ", 1)[1], 1),
+                classes=sizes.get(stage.task, 1),
             )
-            for name in trained
+            for stage in trained
         ),
         saved=record.saved_seconds,
         besides=max(0.0, _last(record) - math.fsum(_learning(record, n) for n in trained)),
@@ -103,10 +103,10 @@ def _last(record: Record) -> float:
     return record.spans[-1].ended - record.spans[-1].started
 
 
-def _learning(record: Record, name: str) -> float:
+def _learning(record: Record, stage: StageRef) -> float:
     """Seconds of the last attempt in which a task was learned; next to none where it was made
     before."""
-    source = record.stages[name]
+    source = record.stages[stage]
     if source.source == "resumed":
         return 0.0
-    return source.seconds if source.source == "made" else record.seconds.get(name, 0.0)
+    return source.seconds if source.source == "made" else record.seconds.get(stage, 0.0)

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from moleflow.errors import StoreError
-from orchestration.records.events import WAITS, Event
+from orchestration.records.events import Attempt, Event, Note, StageFinished
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.records.watch import PERIOD, Follower, News, Warn
@@ -107,11 +107,11 @@ class PlainProgress(Progress):
 
     def _tell(self, trial: Trial, event: Event) -> None:
         state = self.board.states[trial.key]
-        if event.kind == "attempt":
+        if isinstance(event, Attempt):
             self._print(_started(state))
-        elif _is_told(event):
+        elif isinstance(event, Note):
             self._print(f"{label(trial)}: {event.note}")
-        elif state.evaluated > state.told and event.state == "finished":
+        elif isinstance(event, StageFinished) and state.evaluated > state.told:
             self.board.states[trial.key] = replace(state, told=state.evaluated)
             self._print(_task_done(state, event))
 
@@ -139,8 +139,9 @@ class LiveProgress(Progress):
         self.look_again(news)
         for item in news:
             self.board.take(item)
-            for event in filter(_is_told, item.events):
-                self._live.console.print(Text(f"{label(item.trial)}: {event.note}"))
+            for event in item.events:
+                if isinstance(event, Note):
+                    self._live.console.print(Text(f"{label(item.trial)}: {event.note}"))
         shown = _fitting(self.board, self.console.height)
         self._live.update(shown, refresh=True)
 
@@ -204,11 +205,6 @@ def _outlines(plan: Plan, folder: StudyFolder) -> list[Outline]:
     return found
 
 
-def _is_told(event: Event) -> bool:
-    """Whether it is a note that is more than a sign of life."""
-    return event.kind == "note" and not event.note.startswith(WAITS)
-
-
 def _started(state: Running) -> str:
     trial = state.trial
     again = f" again (attempt {state.attempts})" if state.attempts > 1 else ""
@@ -228,16 +224,16 @@ def _in_work(board: Board, now: float) -> str:
 
 def _doing(state: Running) -> str:
     if state.waits:
-        return f"{label(state.trial)} ({WAITS}{state.waits})"
+        return f"{label(state.trial)} (waits for {state.waits})"
     epoch = f", epoch {state.epoch} of {state.epochs}" if state.epochs else ""
-    return f"{label(state.trial)} ({f'{state.stage} {state.name}'.strip() or 'starting'}{epoch})"
+    return f"{label(state.trial)} ({state.stage or 'starting'}{epoch})"
 
 
-def _task_done(state: Running, event: Event) -> str:
+def _task_done(state: Running, event: StageFinished) -> str:
     """Tasks are told in their order, when they are evaluated."""
     learned = state.learned.get(event.task)
     source = SOURCES[learned.source].format(duration(learned.seconds)) if learned else ""
-    head = f"{label(state.trial)}: task {event.task + 1} of {state.tasks} ({event.name}) done"
+    head = f"{label(state.trial)}: task {event.task + 1} of {state.tasks} ({event.stage.task}) done"
     return head + _tail([source, metrics(state.values)])
 
 

@@ -2,11 +2,21 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import get_args
 
 from moleflow.data.sequences import task_name
-from orchestration.records.events import WAITS, Event, Load
-from orchestration.sharing.roles import TRAINED
+from orchestration.records.events import (
+    Attempt,
+    End,
+    Epoch,
+    Event,
+    Load,
+    Metrics,
+    Note,
+    StageFinished,
+    StageStarted,
+    Waiting,
+)
+from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Role
 from orchestration.views.outline import Learned
@@ -14,8 +24,6 @@ from orchestration.views.outline import Learned
 TRAINING_SHARE = 0.95
 """Share of a task's time that its training is taken to need; the rest is evaluation. A task's time
 is taken to grow with its classes."""
-
-ROLES: dict[str, Role] = {name: name for name in get_args(Role)}
 
 Numbers = Mapping[str, float]
 
@@ -35,9 +43,10 @@ class Running:
     """What it may take from others; None: it has not said so."""
     heard: float = 0.0
     """When it last said something."""
-    stage: str = ""
-    name: str = ""
-    """The task, or class, of the present stage."""
+    stage: StageRef | None = None
+    """The present one, or the last."""
+    task: int = 0
+    """Index of its task."""
     epoch: int = 0
     epochs: int = 0
     epoch_seconds: float = 0.0
@@ -59,11 +68,11 @@ class Running:
     """Seconds of this attempt in which tasks were learned."""
     values: Numbers = field(default_factory=dict[str, float])
     """The last metrics."""
-    losses: Mapping[str, Mapping[int, Numbers]] = field(
-        default_factory=dict[str, Mapping[int, Numbers]]
+    losses: Mapping[int, Mapping[int, Numbers]] = field(
+        default_factory=dict[int, Mapping[int, Numbers]]
     )
-    """Numbers by epoch of tasks that are not learned yet: a repeated epoch's stand where they were
-    told first."""
+    """By a task's index, numbers by epoch of tasks that are not learned yet: a repeated epoch's
+    stand where they were told first."""
     load: Load | None = None
 
     @property
@@ -78,10 +87,9 @@ class Running:
     @property
     def per_class(self) -> float:
         """Seconds that training takes per class, by the last epoch told; 0: none is in training."""
-        index = self._place(self.name)
-        if index not in self.training or not self.epochs:
+        if self.task not in self.training or not self.epochs:
             return 0.0
-        return self.epoch_seconds * self.epochs / self.sizes[index]
+        return self.epoch_seconds * self.epochs / self.sizes[self.task]
 
     @property
     def fraction(self) -> float:
@@ -101,61 +109,64 @@ class Running:
     def last_epoch(self, name: str) -> tuple[int, int, Numbers] | None:
         """Of a task in training: the last epoch told, how many there are, its numbers, e.g.
         `loss`; None where none was told."""
-        epoch, epochs = self.training.get(self._place(name), (0, 0))
-        return (epoch, epochs, self.losses.get(name, {}).get(epoch, {})) if epochs else None
-
-    def _place(self, name: str) -> int:
-        """Index of a task; -1 for what is none."""
-        return next((i for i, t in enumerate(self.trial.sequence) if task_name(t) == name), -1)
+        names = [task_name(task) for task in self.trial.sequence]
+        index = names.index(name) if name in names else -1
+        epoch, epochs = self.training.get(index, (0, 0))
+        return (epoch, epochs, self.losses.get(index, {}).get(epoch, {})) if epochs else None
 
     def after(self, event: Event) -> "Running":
         """Its state after one more event; what speaks of a task that it lacks says nothing."""
-        if not 0 <= event.task < self.tasks:
+        of_task = isinstance(event, StageStarted | StageFinished | Epoch)
+        if of_task and not 0 <= event.task < self.tasks:
             return self
         now = replace(self, heard=event.time, load=event.load or self.load)
         if event.load:
             now = replace(now, host=event.load.host)
-        match event.kind:
-            case "attempt":
+        match event:
+            case Attempt():
                 return now._begun(event)
-            case "stage" if event.state == "finished":
+            case StageStarted():
+                return now._started(event)
+            case StageFinished():
                 return now._ended(event)
-            case "stage":
-                at = replace(now, stage=event.stage, name=event.name)
-                at = replace(at, epoch=0, epochs=0, waits="")
-                begun = {event.task: (0, 0)} if event.stage in TRAINED else {}
-                return replace(at, training={**self.training, **begun})
-            case "epoch":
+            case Epoch():
                 return now._trained(event)
-            case "metrics":
-                return replace(now, values=event.values or self.values, waits="")
-            case "note":
-                waits = event.note.removeprefix(WAITS)
-                return replace(now, waits=waits if waits != event.note else "")
-            case "end":
+            case Metrics():
+                return replace(now, values=event.numbers or self.values, waits="")
+            case Waiting():
+                return replace(now, waits=event.what)
+            case Note():
+                return replace(now, waits="")
+            case End():
                 return replace(now, over=True)
 
-    def _begun(self, event: Event) -> "Running":
-        words = event.note.split()
-        host, role = (words[0], words[-1]) if len(words) > 2 else ("", "")
+    def _begun(self, event: Attempt) -> "Running":
         return Running(
             self.trial,
             event.time,
             self.attempts + 1,
-            host=host,
-            role=ROLES.get(role),
+            host=event.host,
+            role=event.role,
             heard=event.time,
             told=self.told,
             values=self.values,
             losses=self.losses,
         )
 
-    def _ended(self, event: Event) -> "Running":
-        at = replace(self, stage=event.stage, name=event.name, epoch=0, epochs=0, waits="")
-        if event.stage == "evaluation":
+    def _at(self, event: StageStarted | StageFinished | Epoch) -> "Running":
+        """At that stage, whatever it waited for."""
+        return replace(self, stage=event.stage, task=event.task, epoch=0, epochs=0, waits="")
+
+    def _started(self, event: StageStarted) -> "Running":
+        begun = {event.task: (0, 0)} if event.stage.kind in TRAINED else {}
+        return replace(self._at(event), training={**self.training, **begun})
+
+    def _ended(self, event: StageFinished) -> "Running":
+        at = self._at(event)
+        if event.stage.kind == "evaluation":
             return replace(at, evaluated=max(self.evaluated, event.task + 1))
         at = replace(at, saved=self.saved + event.saved)
-        if event.stage not in TRAINED:
+        if event.stage.kind not in TRAINED:
             return at
         source, size = event.source or "made", self.sizes[event.task]
         seconds = event.seconds if source == "made" else event.saved
@@ -165,21 +176,17 @@ class Running:
             learned={**self.learned, event.task: learned},
             training={i: ends for i, ends in self.training.items() if i != event.task},
             trained_seconds=self.trained_seconds + event.seconds,
-            losses={name: v for name, v in self.losses.items() if name != event.name},
+            losses={i: numbers for i, numbers in self.losses.items() if i != event.task},
         )
 
-    def _trained(self, event: Event) -> "Running":
-        known = self.losses.get(event.name, {})
-        told = {name.removesuffix(f"/{event.name}"): v for name, v in event.values.items()}
-        numbers = {**known.get(event.epoch, {}), **told}
+    def _trained(self, event: Epoch) -> "Running":
+        known = self.losses.get(event.task, {})
+        numbers = {**known.get(event.epoch, {}), **event.numbers}
         return replace(
-            self,
-            stage=event.stage,
-            name=event.name,
+            self._at(event),
             training={**self.training, event.task: (event.epoch, event.epochs)},
             epoch=event.epoch,
             epochs=event.epochs,
             epoch_seconds=event.seconds,
-            waits="",
-            losses={**self.losses, event.name: {**known, event.epoch: numbers}},
+            losses={**self.losses, event.task: {**known, event.epoch: numbers}},
         )

@@ -115,7 +115,7 @@ def make_subject(tmp_path_factory: pytest.TempPathFactory) -> Make:
             features=found,
             data=open_catalog(root),
             prototypes=tuple(task_prototype(m, config.router) for m in means),
-            seconds={f"base {sequence[0][0]}": 12.5},
+            seconds={("base", sequence[0][0]): 12.5},
             peak_memory=300 * 2**20,
         )
 

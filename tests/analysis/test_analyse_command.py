@@ -18,6 +18,7 @@ from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.plans import write_plan
+from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Orders
 from orchestration.studies.expansion import expand
 from orchestration.studies.study import Study
@@ -123,8 +124,8 @@ def test_files_are_written_and_the_page_shows_all_that_are_there(
     with (folder / "cost_seconds.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["training [s]"]) for row in rows] == [
-        records[0].computing_seconds["base <b>nut"],
-        records[0].computing_seconds["adapter bolt"],
+        records[0].computing_seconds[StageRef("base", "<b>nut")],
+        records[0].computing_seconds[StageRef("adapter", "bolt")],
     ]
 
 

@@ -58,10 +58,10 @@ def test_stages_without_a_record_are_missing(subject: Subject) -> None:
 
 def test_seconds_of_a_task_are_those_of_its_own_stages(subject: Subject) -> None:
     seconds = {
-        "base bottle": 3.0,
-        "adapter cable": 2.0,
-        "features cable": 1.5,
-        "evaluation cable": 0.5,
+        ("base", "bottle"): 3.0,
+        ("adapter", "cable"): 2.0,
+        ("features", "cable"): 1.5,
+        ("evaluation", "cable"): 0.5,
     }
     table = cost(dataclasses.replace(subject, seconds=seconds)).tables["cost_seconds"]
     assert list(table.iloc[1]) == ["cable", 1.5, 2.0, 0.5]
@@ -71,10 +71,10 @@ def test_features_of_a_task_are_missing_if_one_class_is(
     make_subject: Callable[..., Subject],
 ) -> None:
     subject = make_subject(tasks=(("bottle", "cable"), ("wood",)))
-    seconds = {"features bottle": 1.0, "features cable": 2.0, "features wood": 4.0}
+    seconds = {("features", "bottle"): 1.0, ("features", "cable"): 2.0, ("features", "wood"): 4.0}
     table = cost(dataclasses.replace(subject, seconds=seconds)).tables["cost_seconds"]
     assert list(table["features [s]"]) == [3.0, 4.0]
-    del seconds["features cable"]
+    del seconds[("features", "cable")]
     table = cost(dataclasses.replace(subject, seconds=seconds)).tables["cost_seconds"]
     assert table["features [s]"].isna().tolist() == [True, False]
 

@@ -24,7 +24,7 @@ from moleflow.data.synthetic import make_synthetic
 from orchestration.cluster.environment import quiet_environment
 from orchestration.driver.session import Session
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import EventLog, read_events
+from orchestration.records.events import Attempt, End, EventLog, Note, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import plan_of, write_plan
@@ -175,11 +175,11 @@ def finished(trial: Trial, root: Root, terms: Terms) -> str:
     """What a trial that has ended leaves."""
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
-    log.add("attempt")
+    log.add(Attempt())
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
     done = {"status": "finished", "failure": None, "role": terms.role}
     Ledger(folder).write(record.model_copy(update=done))
-    log.add("end", note="finished")
+    log.add(End(status="finished"))
     return "finished"
 
 
@@ -187,10 +187,10 @@ def asleep(trial: Trial, root: Root, terms: Terms) -> str:
     """A trial that sleeps on its GPU."""
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
-    log.add("attempt")
+    log.add(Attempt())
     plan = plan_of(folder)
     time.sleep(nap(trial, float(plan.study.question)))
-    log.add("note", note="awake")
+    log.add(Note(note="awake"))
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
     Ledger(folder).write(record.model_copy(update={"status": "finished", "failure": None}))
     return "finished"

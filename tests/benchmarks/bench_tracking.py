@@ -23,8 +23,9 @@ from timing import print_table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from orchestration.records.events import EventLog
+from orchestration.records.events import Attempt, Epoch, EventLog, Metrics
 from orchestration.records.layout import Root
+from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.base import Tracker, quiet_environment
 from orchestration.tracking.exporter import Exporter
@@ -38,16 +39,23 @@ CLASSES = tuple(f"class{number:02}" for number in range(15))
 def write(root: Root, trial: Trial, seconds: float, rate: float) -> None:
     """What a trial appends in that time, at `rate` epochs a second."""
     log = EventLog(root.study(trial.study).events(trial.key))
-    log.add("attempt")
+    log.add(Attempt())
     epochs, start = round(seconds * rate), time.monotonic()
     for number in range(epochs):
         task, epoch = divmod(number, TASK_EPOCHS)
         name = CLASSES[task % len(CLASSES)]
-        names = (f"loss/{name}", f"grad_norm/{name}", f"lr/{name}")
-        log.add("epoch", epoch=epoch, step=epoch, values=dict.fromkeys(names, 1 / (number + 1)))
+        names = ("loss", "grad_norm", "lr")
+        log.add(
+            Epoch(
+                stage=StageRef("base", name),
+                numbers=dict.fromkeys(names, 1 / (number + 1)),
+                epochs=9,
+                epoch=epoch,
+            )
+        )
         if epoch == TASK_EPOCHS - 1:
             values = {f"metric{m}/{c}": number / 7 for m in range(METRICS) for c in CLASSES}
-            log.add("metrics", step=task + 1, values=values)
+            log.add(Metrics(numbers=values, step=task + 1))
         time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
     end_trial(root, trial)
 

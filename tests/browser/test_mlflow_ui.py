@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from moleflow.config import Config
-from orchestration.records.events import EventLog
+from orchestration.records.events import Attempt, Epoch, EventLog, Metrics
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import write_plan
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, Trial, expand
@@ -81,7 +82,7 @@ def write_study(root: Root, plan: Plan) -> None:
         Image.new("RGB", (320, 200), "teal").save(artifacts / "anomaly_maps.png")
         (artifacts / "scores.csv").write_text("class,picture,score\ncable,good/000.png,0.25\n")
         record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-        seconds = {"base cable": 10.0, "adapter wood": 4.0}
+        seconds = {StageRef("base", "cable"): 10.0, StageRef("adapter", "wood"): 4.0}
         changes = {"status": "finished", "failure": None, "git": "abc", "seconds": seconds}
         Ledger(folder).write(record.model_copy(update=changes))
     folder.report.mkdir()
@@ -89,14 +90,19 @@ def write_study(root: Root, plan: Plan) -> None:
 
 
 def write_trial_values(log: EventLog, trial: Trial, number: int) -> None:
-    log.add("attempt")
+    log.add(Attempt())
     for seen, name in enumerate(trial.classes, start=1):
         for epoch in range(1, 21):
             log.add(
-                "epoch", epoch=epoch, step=epoch, values={f"loss/{name}": -epoch / (number + 1)}
+                Epoch(
+                    stage=StageRef("base", name),
+                    numbers={"loss": -epoch / (number + 1)},
+                    epochs=9,
+                    epoch=epoch,
+                )
             )
         values = {f"image_auroc/{c}": 0.99 - seen / 50 - number / 100 for c in trial.classes[:seen]}
-        log.add("metrics", step=seen, values={**values, "image_auroc/mean": 0.9 + seen / 100})
+        log.add(Metrics(numbers={**values, "image_auroc/mean": 0.9 + seen / 100}, step=seen))
 
 
 VIEW = """

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from orchestration.records.ledger import Record
+from orchestration.records.stages import StageRef
 from tests.orchestration.tracking.stores import served
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
@@ -23,7 +24,7 @@ Check = Callable[[Any], None]
 
 
 def trained(event: Any) -> bool:
-    return event.stage == "adapter" and event.state == "finished"
+    return event.kind == "stage finished" and event.stage.kind == "adapter"
 
 
 def test_a_driver_that_was_killed_is_resumed_by_the_same_command(arena: Any, check: Check) -> None:
@@ -241,7 +242,7 @@ def test_a_diverging_trial_is_on_record_and_the_others_finish(arena: Any) -> Non
     assert states == [(2e-3, "finished")] * 2 + [(1e30, "diverged")] * 2
     wild_records = [r for r in arena.records().values() if r.status == "diverged"]
     for record in wild_records:
-        assert record.failure is not None and record.failure.stage == "base fabric"
+        assert record.failure is not None and record.failure.stage == StageRef("base", "fabric")
         assert {"epoch", "loss", "grad_norm"} <= set(record.failure.numbers)
     again = arena.run("--runner", "inline", "--seeds", "1", "--retry", "diverged")
     assert again.code == 1 and "2 trials that diverged run again" in again.text

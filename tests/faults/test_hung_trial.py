@@ -12,9 +12,10 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.cluster.environment import quiet_environment
-from orchestration.records.events import EventLog
+from orchestration.records.events import Attempt, Epoch, EventLog, Note, StageStarted
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard, Limit
 from orchestration.sharing.schedule import Schedule
@@ -30,10 +31,10 @@ def hanging(trial: Trial, root: Root, terms: Terms) -> str:
     """Seed 0 stops its process once, seed 1 sleeps always, seed 2 talks without end."""
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
-    log.add("attempt")
-    log.add("stage", stage="adapter", name="wood", state="started")
+    log.add(Attempt())
+    log.add(StageStarted(stage=StageRef("adapter", "wood")))
     values = {"loss/wood": 0.25}
-    log.add("epoch", stage="adapter", name="wood", epoch=3, epochs=40, step=3, values=values)
+    log.add(Epoch(stage=StageRef("adapter", "wood"), numbers=values, epoch=3, epochs=40))
     marker = root.path / f"hung {trial.key}"
     if trial.seed == 0 and not marker.exists():
         marker.touch()
@@ -41,7 +42,7 @@ def hanging(trial: Trial, root: Root, terms: Terms) -> str:
     if trial.seed == 1:
         time.sleep(600)
     for epoch in range(4, 1000 if trial.seed == 2 else 4):
-        log.add("epoch", stage="adapter", name="wood", epoch=epoch, epochs=1000, step=epoch)
+        log.add(Epoch(stage=StageRef("adapter", "wood"), epoch=epoch, epochs=1000))
         time.sleep(0.3)
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
     Ledger(folder).write(record.model_copy(update={"status": "finished", "failure": None}))
@@ -93,7 +94,7 @@ def test_a_trial_that_hangs_always_is_recorded_with_limit_stage_epoch_and_loss(
         "no word for --stall-limit, 5 s (last of 2 attempts); "
         "it was in adapter wood, epoch 3 of 40, loss/wood 0.25"
     )
-    assert record.failure.stage == "adapter wood"
+    assert record.failure.stage == StageRef("adapter", "wood")
     assert record.failure.numbers == {"epoch": 3, "epochs": 40, "loss/wood": 0.25}
 
 
@@ -161,7 +162,7 @@ def test_a_word_now_and_then_keeps_an_attempt(guarded, ends: Ends):
     guard, log = guarded(stall_limit=2.0)
     guard.began(KEY, ends)
     for _ in range(15):
-        log.add("note", note="at work")
+        log.add(Note(note="at work"))
         time.sleep(0.2)
     assert (ends.found, guard.ended(KEY)) == ([], "")
 
@@ -171,7 +172,7 @@ def test_words_do_not_save_an_attempt_from_the_wall_limit(guarded, ends: Ends):
     guard.began(KEY, ends)
     deadline = time.monotonic() + 10
     while not ends.event.wait(0.1) and time.monotonic() < deadline:
-        log.add("note", note="at work")
+        log.add(Note(note="at work"))
     assert ends.found == ["wall"]
 
 

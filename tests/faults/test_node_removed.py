@@ -15,7 +15,7 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.cluster.environment import quiet_environment
-from orchestration.records.events import EventLog
+from orchestration.records.events import Attempt, EventLog
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.worker import Worker, read_worker
@@ -34,7 +34,7 @@ DEADLINE = 60.0
 def patient(trial: Trial, root: Root, terms: Terms) -> str:
     """Finishes when it is told to."""
     folder = root.study(trial.study)
-    EventLog(folder.events(trial.key)).add("attempt")
+    EventLog(folder.events(trial.key)).add(Attempt())
     deadline = time.monotonic() + DEADLINE
     while not (root.path / "go").exists() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -12,9 +12,10 @@ import pytest
 
 from moleflow.config import Config
 from orchestration.cluster.environment import quiet_environment
-from orchestration.records.events import EventLog
+from orchestration.records.events import Attempt, EventLog, StageStarted
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial, expand
@@ -29,8 +30,8 @@ def dying(trial: Trial, root: Root, terms: Terms) -> str:
     """Seed 0 is killed once, seed 1 always, seed 2 never."""
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
-    log.add("attempt")
-    log.add("stage", stage="base", name="wood", state="started")
+    log.add(Attempt())
+    log.add(StageStarted(stage=StageRef("base", "wood")))
     marker = root.path / f"killed {trial.key}"
     if trial.seed == 1 or (trial.seed == 0 and not marker.exists()):
         marker.touch()

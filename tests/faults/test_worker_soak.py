@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moleflow.streams import numpy_stream
+from orchestration.records.events import Event, StageStarted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 STAGES = ("features", "base", "adapter", "evaluation")
@@ -17,12 +18,16 @@ MORE = ("--seeds", "6", "--set", "training.epochs=60")
 """Twelve trials that take a while."""
 
 
+def begins(event: Event, kind: str) -> bool:
+    return isinstance(event, StageStarted) and event.stage.kind == kind
+
+
 @pytest.mark.parametrize("stage", ["adapter"])
 def test_a_worker_killed_in_a_stage_changes_no_bit(
     arena: Any, check: Callable[[Any], None], kill_worker: Kill, stage: str
 ) -> None:
     process = arena.start(*arena.command())
-    key = arena.wait_for(lambda event: (event.stage, event.state) == (stage, "started"))
+    key = arena.wait_for(lambda event: begins(event, stage))
     assert kill_worker(arena, key)
     ran = arena.ended(process)
     assert ran.code == 0, ran.text
@@ -63,8 +68,6 @@ def in_each_stage(arena: Any, kill_worker: Kill) -> int:
     """Kill one worker at the start of each kind of stage; returns how many there were."""
     killed = 0
     for stage in STAGES:
-        key = arena.wait_for(
-            lambda event, stage=stage: (event.stage, event.state) == (stage, "started")
-        )
+        key = arena.wait_for(lambda event, stage=stage: begins(event, stage))
         killed += kill_worker(arena, key)
     return killed

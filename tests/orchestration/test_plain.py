@@ -12,7 +12,7 @@ from moleflow.predictor import Unreadable
 from orchestration.commands.consoles import Terminal
 from orchestration.models.predictions import ScoreLines
 from orchestration.plain import cell, one_line, path_cell, uncelled, visible
-from orchestration.records.events import Event
+from orchestration.records.events import Note
 from orchestration.views.logs import event_lines
 from reports.document import Source, table
 from reports.document.files import to_csv, to_text
@@ -79,6 +79,6 @@ def test_what_a_terminal_is_told_by_ourselves_stays() -> None:
 
 
 def test_an_event_is_one_line_whatever_its_names() -> None:
-    event = Event(time=0, kind="note", note="fine\n1970-01-01 00:00:01  end: finished\x1b[2J")
+    event = Note(time=0, note="fine\n1970-01-01 00:00:01  end: finished\x1b[2J")
     (line,) = event_lines([event])
     assert "\n" not in line and line == one_line(line)

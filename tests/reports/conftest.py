@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from moleflow.config import Config
+from moleflow.measurement import Measurement
 from moleflow.metrics import catalogue
 from orchestration.records.layout import Root, StudyFolder
-from orchestration.records.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts, Row
+from orchestration.records.ledger import ClassSummary, Failure, Ledger, Record, RoutingCounts
 from orchestration.records.plans import write_plan
+from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Axis, Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.points import settings_of
@@ -83,7 +85,7 @@ class Lab:
         failure = Failure(
             kind="DivergedError",
             message=message,
-            stage="adapter cable",
+            stage=StageRef("adapter", "cable"),
             numbers={"epoch": 3},
             traceback="Traceback (most recent call last):\n  <module>",
         )
@@ -97,21 +99,14 @@ class Lab:
         scores = {f"scores {c}": f"s{made}{task}" for task in tasks.values() for c in task}
         counts = tuple(tuple(20 if c in task else 0 for task in tasks.values()) for c in names)
         return Record(
-            key=trial.key,
-            study=trial.study,
+            **dict(trial),
             status="finished",
-            axes=trial.axes,
-            sequence=trial.sequence,
-            seed=trial.seed,
-            config=trial.config,
-            data_root=trial.data_root,
             data={
                 c: ClassSummary(
                     train=200,
                     test_good=20,
                     test_anomalous=60,
                     masks=0 if c in self.without_masks else 60,
-                    fingerprint=trial.fingerprints[c],
                 )
                 for c in names
             },
@@ -123,7 +118,10 @@ class Lab:
             host="node-1",
             started=1_700_000_000.0,
             ended=1_700_000_900.0,
-            seconds={"base": 300.0, **{f"adapter {c}": 60.0 for c in names[1:]}},
+            seconds={
+                StageRef("base", names[0]): 300.0,
+                **{StageRef("adapter", c): 60.0 for c in names[1:]},
+            },
             rows=tuple(self._rows(trial)),
             hashes={"base": f"{trial.sequence[0]}{trial.seed}"}
             | bank
@@ -137,7 +135,7 @@ class Lab:
             ),
         )
 
-    def _rows(self, trial: Trial) -> Iterable[Row]:
+    def _rows(self, trial: Trial) -> Iterable[Measurement]:
         last = len(trial.sequence)
         own = {c: index for index, task in enumerate(trial.sequence) for c in task}
         for metric in (*METRICS, "routing_accuracy"):
@@ -158,9 +156,9 @@ class Lab:
 
 def _row(
     step: int, task: int, c: str, metric: str, definition: str, routing: str, value: float
-) -> Row:
+) -> Measurement:
     tree = {"step": step, "task": task, "class_name": c, "metric": metric}
-    return Row.model_validate(tree | {"definition": definition, "routing": routing, "value": value})
+    return Measurement(**tree, definition=definition, routing=routing, value=value)
 
 
 def _summaries(

@@ -1,6 +1,7 @@
 """What trials took from each other shows nothing, and is said; only work of their own counts."""
 
 from orchestration.records.ledger import Ledger, Record, StageSource
+from orchestration.records.stages import StageRef
 from reports import invariance
 from reports.evidence import load
 from reports.provenance import facts, notices
@@ -10,7 +11,7 @@ def with_stages(record: Record, maker: str, role: str) -> Record:
     """A record whose trained stages another trial, or itself, has made."""
     source = "made" if maker == record.key else "shared"
     stages = {
-        f"{'adapter' if i else 'base'} {'+'.join(task)}": StageSource(
+        StageRef("adapter" if i else "base", "+".join(task)): StageSource(
             kind="adapter" if i else "base",
             key=f"{i}",
             source=source,

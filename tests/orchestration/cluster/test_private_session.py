@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.records.events import EventLog, read_events
+from orchestration.records.events import Attempt, EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms
@@ -65,7 +65,7 @@ def tells_and_waits(trial: Trial, root: Root, terms: Terms) -> str:
     import time
 
     note = os.pathsep.join([str(Path.cwd()), *sys.path])
-    EventLog(root.study(trial.study).events(trial.key)).add("attempt", note=note)
+    EventLog(root.study(trial.study).events(trial.key)).add(Attempt(host=note))
     time.sleep(600)
     return "never"
 
@@ -115,7 +115,7 @@ def session(make_plan, tmp_path_factory) -> Iterator[Session]:
             key = plan.trials[0].key
             wait_for(lambda: root.study("small").events(key).exists(), 90)
             (event,) = read_events(root.study("small").events(key))
-            told = event.note.split(os.pathsep)
+            told = event.host.split(os.pathsep)
             yield Session(Path(scratch), marked(mark), told, baited, executed)
             os.killpg(driver.pid, signal.SIGINT)
             driver.wait(30)

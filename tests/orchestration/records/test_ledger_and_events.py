@@ -9,9 +9,17 @@ import pytest
 
 from moleflow.sealed import seal
 from orchestration.driver.misfits import set_misfits_aside
-from orchestration.records.events import EventLog, read_events, read_events_from
+from orchestration.records.events import (
+    Epoch,
+    EventLog,
+    Note,
+    numbers_of,
+    read_events,
+    read_events_from,
+)
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError
+from orchestration.records.stages import StageRef
 from tests.records import record
 
 
@@ -109,27 +117,26 @@ def test_misfits_are_set_aside_whole_and_told(folder: StudyFolder) -> None:
 
 def test_a_restarted_trial_writes_a_measurement_once_with_its_first_time(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    EventLog(path).add("epoch", step=1, values={"loss/a": 2.0})
+    EventLog(path).add(Epoch(stage=StageRef("base", "a"), numbers={"loss": 2.0}, epochs=9, epoch=1))
     first = next(read_events(path)).time
     restarted = EventLog(path)
-    restarted.add("epoch", step=1, values={"loss/a": 2.0, "lr/a": 0.1})
-    restarted.add("epoch", step=2, values={"loss/a": 1.0})
-    found = [
-        (name, event.step, v, event.time)
-        for event in read_events(path)
-        for name, v in event.values.items()
-    ]
-    assert [row[:3] for row in found] == [("loss/a", 1, 2.0), ("lr/a", 1, 0.1), ("loss/a", 2, 1.0)]
-    assert found[0][3] == first
+    restarted.add(
+        Epoch(stage=StageRef("base", "a"), numbers={"loss": 2.0, "lr": 0.1}, epochs=9, epoch=1)
+    )
+    restarted.add(Epoch(stage=StageRef("base", "a"), numbers={"loss": 1.0}, epochs=9, epoch=2))
+    found = list(numbers_of(read_events(path)))
+    told = [(one.name, one.step, one.value) for one in found]
+    assert told == [("loss/a", 1, 2.0), ("lr/a", 1, 0.1), ("loss/a", 2, 1.0)]
+    assert found[0].time == first
 
 
 def test_half_a_line_is_not_read_and_does_not_swallow_the_next(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    EventLog(path).add("attempt", note="one")
+    EventLog(path).add(Note(note="one"))
     with path.open("a") as file:
         file.write('{"time": 1.0, "ki')
     events, offset = read_events_from(path, 0)
     assert [event.note for event in events] == ["one"]
-    EventLog(path).add("attempt", note="two")
+    EventLog(path).add(Note(note="two"))
     later, _ = read_events_from(path, offset)
     assert [event.note for event in later] == ["two"]

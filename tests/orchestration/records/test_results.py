@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from moleflow.errors import StoreError
+from moleflow.measurement import Measurement
 from orchestration.records import results
 from orchestration.records.layout import Root, StudyFolder
-from orchestration.records.ledger import Ledger, Record, Row, Status
+from orchestration.records.ledger import Ledger, Record, Status
 from tests.records import record as new_record
 
 
@@ -21,7 +22,7 @@ def record(key: str, status: Status = "finished", rows: int = 2, **axes: str) ->
         sequence=(("a", "b"), ("c",)),
         seed=3,
         rows=tuple(
-            Row(
+            Measurement(
                 step=i + 1,
                 task=0,
                 class_name="a",

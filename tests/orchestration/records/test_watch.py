@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestration.records.events import EventLog, read_events
+from orchestration.records.events import Attempt, Epoch, EventLog, Metrics, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.stages import StageRef
 from orchestration.records.watch import Follower, News, Watcher
 from orchestration.runners.base import describe_failure
 from orchestration.studies.expansion import Plan
@@ -28,10 +29,10 @@ def test_each_event_and_record_comes_once_and_in_order(root: Root, plan: Plan):
     watcher = Watcher(plan, folder, no_warning)
     log = EventLog(folder.events(plan.trials[0].key))
     assert watcher.look() == []
-    log.add("attempt")
+    log.add(Attempt())
     (first,) = watcher.look()
-    log.add("epoch", epoch=1)
-    log.add("epoch", epoch=2)
+    log.add(Epoch(stage=StageRef("base", "a"), epochs=9, epoch=1))
+    log.add(Epoch(stage=StageRef("base", "a"), epochs=9, epoch=2))
     record(root, plan, 0)
     (second,) = watcher.look()
     assert ([e.kind for e in first.events], first.record) == (["attempt"], None)
@@ -67,10 +68,10 @@ def test_lines_that_are_no_events_are_told_once_and_passed_over(root: Root, plan
     damaged.parent.mkdir(parents=True)
     for line in (b"no event\n", bytes(700) + b"\n", b'{"a": 1}\n'):
         damaged.write_bytes(line)
-        EventLog(damaged).add("attempt")
+        EventLog(damaged).add(Attempt())
         with damaged.open("ab") as file:
             file.write(line)
-        EventLog(damaged).add("epoch", epoch=1)
+        EventLog(damaged).add(Epoch(stage=StageRef("base", "a"), epochs=9, epoch=1))
     told = [event.kind for news in watcher.look() for event in news.events]
     assert told == ["attempt", "epoch"]
     assert [str(damaged) in text for text in warnings] == [True]
@@ -78,8 +79,8 @@ def test_lines_that_are_no_events_are_told_once_and_passed_over(root: Root, plan
 
 def test_another_trial_s_events_are_not_taken_for_one_s_own(root: Root, plan: Plan):
     one, other = (root.study("small").events(trial.key) for trial in plan.trials[:2])
-    EventLog(one).add("metrics", step=1, values={"image_auroc/mean": 0.5})
-    EventLog(other).add("attempt")
+    EventLog(one).add(Metrics(numbers={"image_auroc/mean": 0.5}, step=1))
+    EventLog(other).add(Attempt())
     other.write_bytes(one.read_bytes())
     assert (len(list(read_events(one))), list(read_events(other))) == (1, [])
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import ConfigError, StoreError, StudyError
+from moleflow.measurement import Measurement
 from moleflow.settings import parse
 from orchestration.driver.driving import request_stop
-from orchestration.records.events import EventLog, read_events
+from orchestration.records.events import Attempt, EventLog, read_events
 from orchestration.records.layout import Root
-from orchestration.records.ledger import Failure, Ledger, Record, Row
+from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.plans import plan_of
 from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
@@ -57,9 +58,9 @@ except KeyboardInterrupt:
 def finished(trial: Trial, root: Root, terms: Terms) -> str:
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
-    log.add("attempt", note=f"{os.getpid()}")
+    log.add(Attempt(host=f"{os.getpid()}"))
     value = len(trial.axes["order"]) + trial.seed / 7
-    row = Row(
+    row = Measurement(
         step=1,
         task=-1,
         class_name="",
@@ -82,19 +83,19 @@ def finished(trial: Trial, root: Root, terms: Terms) -> str:
 def refused(trial: Trial, root: Root, terms: Terms) -> str:
     """A deterministic failure: recorded by the trial itself, and returned."""
     folder = root.study(trial.study)
-    EventLog(folder.events(trial.key)).add("attempt")
+    EventLog(folder.events(trial.key)).add(Attempt())
     failure = Failure(kind="DataError", message="class wood has no images")
     Ledger(folder).write(describe_failure(trial, failure, folder, time.time()))
     return "failed"
 
 
 def never_reads(trial: Trial, root: Root, terms: Terms) -> str:
-    EventLog(root.study(trial.study).events(trial.key)).add("attempt")
+    EventLog(root.study(trial.study).events(trial.key)).add(Attempt())
     raise OSError(5, "Input/output error", "features.safetensors")
 
 
 def endless(trial: Trial, root: Root, terms: Terms) -> str:
-    EventLog(root.study(trial.study).events(trial.key)).add("attempt")
+    EventLog(root.study(trial.study).events(trial.key)).add(Attempt())
     time.sleep(600)
     return "never"
 

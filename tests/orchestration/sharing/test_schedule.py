@@ -11,6 +11,7 @@ from moleflow.config import Config
 from orchestration.driver.holdings import holdings
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, StageSource
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.groups import keys_of
 from orchestration.sharing.keys import StageKeys
@@ -49,7 +50,7 @@ def finish(
     record = describe_failure(trial, Failure(kind="E", message=""), folder, time.time())
     names = [task[0] for task in trial.sequence]
     stages = {
-        f"{'adapter' if i else 'base'} {name}": StageSource(
+        StageRef("adapter" if i else "base", name): StageSource(
             kind="adapter" if i else "base",
             key=name,
             source="made",

@@ -17,10 +17,11 @@ from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.training.lanes import Bench
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import read_events
+from orchestration.records.events import numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.provenance import device_kind
+from orchestration.records.stages import StageRef
 from orchestration.sharing.certificate import certify, compare, write
 from orchestration.sharing.groups import group_id, keys_of
 from orchestration.sharing.keys import StageKeys
@@ -142,8 +143,8 @@ def test_a_difference_of_one_hash_breaks_the_certificate(warm: Root) -> None:
 
 def test_trials_of_which_one_took_a_single_stage_certify_nothing(warm: Root) -> None:
     one, other = records_of(warm)
-    taken = other.stages["base fabric"].model_copy(update={"trial": one.key})
-    shared = other.model_copy(update={"stages": other.stages | {"base fabric": taken}})
+    taken = other.stages[StageRef("base", "fabric")].model_copy(update={"trial": one.key})
+    shared = other.model_copy(update={"stages": other.stages | {StageRef("base", "fabric"): taken}})
     assert compare("group", one, other) is not None
     assert compare("group", one, shared) is None
 
@@ -235,7 +236,7 @@ def test_losses_of_a_shared_stage_are_in_the_events_too(
 
     def losses(study: str) -> dict[tuple[str, int], float]:
         events = read_events(copied.study(study).events(first.key))
-        return {(n, e.step): v for e in events for n, v in e.values.items()}
+        return {(one.name, one.step): one.value for one in numbers_of(events)}
 
     assert losses("another") == losses("shares")
 
@@ -263,8 +264,8 @@ def test_an_attempt_that_was_lost_costs_its_stage_only(
     lost = trial.sequence[1][0]
     record = run(trial, root)
     assert trained == ["fabric", lost, lost, trial.sequence[2][0]]
-    assert record.stages["base fabric"].source == "resumed"
-    assert record.stages[f"adapter {lost}"].source == "made"
+    assert record.stages[StageRef("base", "fabric")].source == "resumed"
+    assert record.stages[StageRef("adapter", lost)].source == "made"
     assert record.attempts == 2
     undisturbed = Ledger(warm.study("shares")).read(trial.key)
     assert undisturbed is not None and same(record, undisturbed)
@@ -286,7 +287,7 @@ def test_a_stage_that_is_not_what_training_gives_is_found_by_verification(
     """The wrong entry is whole: its checksums and its description fit its tensors."""
     (trial, _) = make_plan(small, Grid(field="scoring.top_k", values=(7,))).trials
     record = run(trial, copied)
-    key = record.stages["adapter wood"].key
+    key = record.stages[StageRef("adapter", "wood")].key
     store = Store(copied.store)
     folder = store.find("adapter", key)
     assert folder is not None
@@ -302,7 +303,7 @@ def test_a_stage_whose_tensors_are_not_those_described_is_refused(
     copied: Root, make_plan: Callable[..., Plan], small: Config
 ) -> None:
     (trial, _) = make_plan(small, Grid(field="scoring.top_k", values=(7,))).trials
-    key = run(trial, copied).stages["adapter wood"].key
+    key = run(trial, copied).stages[StageRef("adapter", "wood")].key
     store = Store(copied.store)
     folder = store.find("adapter", key)
     assert folder is not None
@@ -338,9 +339,9 @@ def test_with_a_moving_base_prefixes_are_shared_and_nothing_else(
     assert len({group.id for group in keys_of(plan).groups.values()}) == 2
     first, second = (run(trial, root) for trial in plan.trials)
     assert {name: s.source for name, s in second.stages.items() if s.kind != "features"} == {
-        "base fabric": "shared",
-        "adapter capsule": "made",
-        "adapter wood": "made",
+        StageRef("base", "fabric"): "shared",
+        StageRef("adapter", "capsule"): "made",
+        StageRef("adapter", "wood"): "made",
     }
     assert first.hashes["bank wood"] != second.hashes["bank wood"]
     assert same(second, alone(plan.trials[1], root))
@@ -381,7 +382,7 @@ def test_a_task_that_another_trial_trains_is_passed_over(
     first, second, third = (task[0] for task in trial.sequence)
     assert trained == [first, third, second]
     assert same(record, expected)
-    assert record.stages[f"adapter {second}"].after == (first, third)
+    assert record.stages[StageRef("adapter", second)].after == (first, third)
     saved = load_model(copied.study(trial.study).model(trial.key))
     assert saved.sequence == trial.sequence
 

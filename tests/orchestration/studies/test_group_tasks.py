@@ -10,9 +10,10 @@ from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from orchestration import cli
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import Event, read_events
+from orchestration.records.events import Attempt, StageFinished, StageStarted, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
+from orchestration.records.stages import StageRef
 from orchestration.records.watch import News
 from orchestration.studies.expansion import expand
 from orchestration.studies.study import Study
@@ -58,7 +59,8 @@ def test_a_task_of_two_classes_trains_on_both_and_measures_each(
     transfer = [r for r in record.rows if "transfer" in r.definition and r.routing == "oracle"]
     assert transfer and {row.value for row in transfer} == {0.0}
     events = list(read_events(root.study("small").events(record.key)))
-    done = [e.name for e in events if (e.stage, e.state) == ("evaluation", "finished")]
+    ended = [event.stage for event in events if isinstance(event, StageFinished)]
+    done = [stage.task for stage in ended if stage.kind == "evaluation"]
     assert done == ["capsule+fabric", "wood", "summary"]
 
 
@@ -80,9 +82,12 @@ def test_a_tasks_share_of_a_trial_grows_with_its_classes(tiny: Config) -> None:
     study = Study(question="?", base=tiny, scenario="3-1")
     prints = dict.fromkeys("abcd", "print")
     plan = expand("small", study, "/data", prints, {tiny.backbone: "weights"})
-    ended = {"time": 30.0, "kind": "stage", "state": "finished", "name": "a+b+c"}
-    base = Event(stage="base", seconds=30.0, source="made", **ended)
-    events = (Event(time=0.0, kind="attempt"), base, Event(stage="evaluation", **ended))
+    base, scored = StageRef("base", "a+b+c"), StageRef("evaluation", "a+b+c")
+    events = (
+        Attempt(time=0.0),
+        StageFinished(time=30.0, stage=base, seconds=30.0, source="made"),
+        StageFinished(time=30.0, stage=scored),
+    )
     state = Running(plan.trials[0], 0.0)
     for event in events:
         state = state.after(event)
@@ -99,7 +104,7 @@ def test_a_long_name_of_a_task_is_cut_in_the_live_table(tiny: Config) -> None:
     prints = dict.fromkeys(names, "print")
     plan = expand("small", study, "/data", prints, {tiny.backbone: "weights"})
     board = Board(plan, [], now=0.0)
-    at_work = Event(time=0.0, kind="stage", stage="base", state="started", name="+".join(names))
+    at_work = StageStarted(time=0.0, stage=StageRef("base", "+".join(names)))
     board.take(News(plan.trials[0], (at_work,)))
     console = Console(width=120)
     with console.capture() as shown:

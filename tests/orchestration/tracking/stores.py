@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.config import Config
-from orchestration.records.events import EventLog
+from orchestration.records.events import Attempt, Epoch, EventLog, Metrics
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import write_plan
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.studies.axes import Orders
 from orchestration.studies.expansion import Plan, Trial, expand
@@ -43,20 +44,35 @@ def begin_trial(root: Root, trial: Trial, epochs: int = 3) -> None:
     """Events and artifacts of a trial that has no record."""
     folder = root.study(trial.study)
     log = EventLog(folder.events(trial.key))
-    log.add("attempt")
+    log.add(Attempt())
     first, *_ = trial.classes
     for epoch in range(1, epochs + 1):
-        log.add("epoch", epoch=epoch, step=epoch, values={f"loss/{first}": 1 / epoch})
-    log.add("metrics", step=1, values={"image_auroc/mean": 0.5, "image_auroc/a+b": 0.25})
+        log.add(
+            Epoch(
+                stage=StageRef("base", first),
+                numbers={"loss": 1 / epoch},
+                epochs=9,
+                epoch=epoch,
+            )
+        )
+    log.add(Metrics(numbers={"image_auroc/mean": 0.5, "image_auroc/a+b": 0.25}, step=1))
     folder.artifacts(trial.key).mkdir(exist_ok=True)
     (folder.artifacts(trial.key) / "maps.txt").write_text("sheet")
 
 
 def end_trial(root: Root, trial: Trial, status: str = "finished", **changes: Any) -> None:
     folder = root.study(trial.study)
-    failure = None if status == "finished" else Failure(kind="E", message="m", stage="base wood")
+    failure = (
+        None
+        if status == "finished"
+        else Failure(kind="E", message="m", stage=StageRef("base", "wood"))
+    )
     record = describe_failure(trial, Failure(kind="", message=""), folder, time.time())
-    seconds = {"features wood": 0.5, "adapter cable": 2.0, "adapter wood": 3.0}
+    seconds = {
+        StageRef("features", "wood"): 0.5,
+        StageRef("adapter", "cable"): 2.0,
+        StageRef("adapter", "wood"): 3.0,
+    }
     told = {"status": status, "failure": failure, "git": "abc", "seconds": seconds}
     Ledger(folder).write(record.model_copy(update=told | changes))
 

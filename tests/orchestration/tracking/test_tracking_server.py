@@ -19,10 +19,11 @@ import pytest
 
 from moleflow.config import Config
 from moleflow.errors import StudyError
-from orchestration.records.events import EventLog, read_events
+from orchestration.records.events import Attempt, Epoch, EventLog, numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
 from orchestration.records.plans import write_plan
+from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Grid
 from orchestration.studies.expansion import Plan, expand, order_numbers
 from orchestration.studies.study import Study
@@ -117,8 +118,8 @@ def tell(root: Root, uri: str | None) -> Story:
     forget_all(where)
     act("all again")
     log = EventLog(root.study("small").events(trials[3].key))
-    log.add("attempt")
-    log.add("epoch", epoch=4, step=4, values={"loss/bottle": 0.125})
+    log.add(Attempt())
+    log.add(Epoch(stage=StageRef("base", "bottle"), numbers={"loss": 0.125}, epochs=9, epoch=4))
     end_trial(root, trials[3])
     act("resumed")
     act("fewer seeds", small_plan(root, seeds=(1,)))
@@ -191,9 +192,8 @@ def test_runs_end_as_their_records_say(story: Story):
 def test_values_steps_and_times_are_those_of_the_events(story: Story):
     trial = story.plan.trials[0]
     expected = [
-        (name.replace("a+b", "a_b"), event.step, round(event.time * 1000), value)
-        for event in read_events(story.root.study("small").events(trial.key))
-        for name, value in event.values.items()
+        (one.name.replace("a+b", "a_b"), one.step, round(one.time * 1000), one.value)
+        for one in numbers_of(read_events(story.root.study("small").events(trial.key)))
     ]
     history = story.of("first", 0)["history"]
     found = [(n.partition("-")[0], s, t, v) for n, s, t, v in history if "seconds" not in n]

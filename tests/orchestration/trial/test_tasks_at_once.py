@@ -13,9 +13,10 @@ from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
 from moleflow.training.lanes import Bench
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import Event, read_events
+from orchestration.records.events import Epoch, Event, numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
+from orchestration.records.stages import StageRef
 from orchestration.sharing.certificate import certify
 from orchestration.store.lease import active
 from orchestration.store.store import Store
@@ -97,10 +98,10 @@ def test_seconds_of_tasks_trained_at_once_are_shares_and_say_so(
 ) -> None:
     _, second, third = (task[0] for task in orders[0].sequence)
     for record, many in ((done[1]["at once"], 2), (done[1]["in turn"], 1)):
-        assert {record.stages[f"adapter {n}"].at_once for n in (second, third)} == {many}
-        assert record.stages["base fabric"].at_once == 1
+        assert {record.stages[StageRef("adapter", n)].at_once for n in (second, third)} == {many}
+        assert record.stages[StageRef("base", "fabric")].at_once == 1
         assert 0 < sum(record.seconds.values()) <= record.ended - record.started
-        assert all(record.stages[f"adapter {n}"].seconds > 0 for n in (second, third))
+        assert all(record.stages[StageRef("adapter", n)].seconds > 0 for n in (second, third))
 
 
 def test_a_witness_trains_in_its_order_so_that_a_certificate_has_something_to_rest_on(
@@ -109,7 +110,7 @@ def test_a_witness_trains_in_its_order_so_that_a_certificate_has_something_to_re
     one, witness = done[1]["at once"], done[1]["witness"]
     first, second, third = (task[0] for task in orders[1].sequence)
     assert {s.after for s in one.stages.values() if s.kind == "adapter"} == {(first,)}
-    assert witness.stages[f"adapter {third}"].after == (first, second)
+    assert witness.stages[StageRef("adapter", third)].after == (first, second)
     (found,) = certify("group", [one, witness])
     assert found.holds and found.moved == (third,)
 
@@ -118,7 +119,7 @@ def test_views_follow_tasks_whose_epochs_interleave(
     done: tuple[Root, dict[str, Record]], orders: tuple[Trial, ...]
 ) -> None:
     told = events(done[0], orders[0])
-    names = [event.name for event in told if event.kind == "epoch" and event.stage == "adapter"]
+    names = [e.stage.task for e in told if isinstance(e, Epoch) and e.stage.kind == "adapter"]
     assert len(set(names[:2])) == 2, "not interleaved"
     state, fractions, most, part = Running(orders[0], 0.0), list[float](), 0, 0.0
     for event in told:
@@ -135,10 +136,9 @@ def test_losses_are_told_once_each_whatever_is_trained_beside(
 ) -> None:
     root, _ = done
     losses = [
-        (name, event.step, value)
-        for event in events(root, orders[0])
-        for name, value in event.values.items()
-        if name.startswith("loss/")
+        (one.name, one.step, one.value)
+        for one in numbers_of(events(root, orders[0]))
+        if one.name.startswith("loss/")
     ]
     epochs = orders[0].config.training.epochs
     assert len(losses) == 3 * epochs
@@ -189,8 +189,8 @@ def test_a_task_that_diverges_beside_others_is_on_record_and_nothing_of_those_af
     monkeypatch.setattr(learning, "train_tasks", poisoned)
     record = run(orders[0], root)
     assert record.status == "diverged" and record.failure is not None
-    assert record.failure.stage == f"adapter {second[0]}"
-    assert record.stages.keys() & {f"adapter {t[0]}" for t in (second, third)} == set()
+    assert record.failure.stage == StageRef("adapter", second[0])
+    assert record.stages.keys() & {StageRef("adapter", t[0]) for t in (second, third)} == set()
     assert {row.class_name for row in record.rows if row.definition == "step"} == {first[0]}
     assert active(root.leases) == []
     assert [entry.kind for entry in Store(root.store).entries() if entry.kind == "adapter"] == []

@@ -20,9 +20,10 @@ from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.lanes import Bench
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import read_events
+from orchestration.records.events import numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
+from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
@@ -79,9 +80,12 @@ def test_a_record_says_what_ran(done: tuple[Root, list[Trial]]) -> None:
     assert record.versions["torch"] == torch.__version__.split("+")[0]
     assert record.device.startswith("cpu:") and record.threads == 1
     assert record.peak_memory > 1e8
-    assert {"base fabric", "adapter wood", "evaluation capsule", "features wood"} <= set(
-        record.seconds
-    )
+    assert {
+        StageRef("base", "fabric"),
+        StageRef("adapter", "wood"),
+        StageRef("evaluation", "capsule"),
+        StageRef("features", "wood"),
+    } <= set(record.seconds)
     assert record.parameters["bank"] == sum(
         count for part, count in record.parameters.items() if part.startswith("bank/")
     )
@@ -137,11 +141,10 @@ def test_events_carry_losses_by_epoch_and_metrics_by_tasks_seen(
 ) -> None:
     root, planned = done
     events = list(read_events(root.study("small").events(planned[0].key)))
-    losses = [event for event in events if "loss/fabric" in event.values]
-    assert [event.step for event in losses] == [1, 2, 3]
-    means = [event.step for event in events if "image_auroc/mean" in event.values]
-    assert means == [1, 2, 3]
-    assert events[-1].kind == "end" and events[-1].note == "finished"
+    told = list(numbers_of(events))
+    assert [one.step for one in told if one.name == "loss/fabric"] == [1, 2, 3]
+    assert [one.step for one in told if one.name == "image_auroc/mean"] == [1, 2, 3]
+    assert events[-1].kind == "end" and events[-1].status == "finished"
 
 
 def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list[Trial]]) -> None:
@@ -202,7 +205,7 @@ def test_a_diverging_trial_is_recorded_with_stage_and_numbers(
     record = Ledger(root.study("small")).read(trial.key)
     assert record is not None and record.failure is not None
     assert record.failure.kind == "DivergedError"
-    assert record.failure.stage == "base fabric"
+    assert record.failure.stage == StageRef("base", "fabric")
     assert {"epoch", "loss", "grad_norm"} <= set(record.failure.numbers)
     assert record.failure.traceback == ""
 
@@ -223,7 +226,10 @@ def test_an_error_that_would_come_again_is_recorded_with_its_traceback(
     assert trials.run_trial(trial, root, Terms()) == "failed"
     record = Ledger(root.study("small")).read(trial.key)
     assert record is not None and record.failure is not None
-    assert (record.failure.kind, record.failure.stage) == ("ZeroDivisionError", "adapter capsule")
+    assert (record.failure.kind, record.failure.stage) == (
+        "ZeroDivisionError",
+        StageRef("adapter", "capsule"),
+    )
     assert "in broken" in record.failure.traceback
     assert [
         r.class_name

@@ -3,9 +3,10 @@
 import pytest
 from rich.console import Console
 
-from orchestration.records.events import Event, EventLog, Load, read_events
+from orchestration.records.events import Attempt, Epoch, EventLog, Load, Metrics, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
+from orchestration.records.stages import StageRef
 from orchestration.records.watch import News
 from orchestration.runners.base import describe_failure
 from orchestration.studies.expansion import Plan
@@ -24,7 +25,7 @@ def test_tasks_are_counted_as_trained_shared_and_derived(root: Root):
     ]
     board = Board(plan, done, now=0.0)
     log = EventLog(root.path / "events")
-    log.add("attempt", note="host cpu:avx512 shared")
+    log.add(Attempt(host="host", role="shared"))
     learn(log, c, 0, "shared")
     learn(log, c, 1, "resumed")
     board.take(News(c, tuple(read_events(root.path / "events"))))
@@ -39,7 +40,7 @@ def test_a_restarted_trial_s_tasks_are_counted_once(root: Root, plan: Plan):
     trial, board = plan.trials[0], Board(plan, [], now=0.0)
     log = EventLog(root.path / "events")
     for source in ("made", "resumed"):
-        log.add("attempt")
+        log.add(Attempt())
         learn(log, trial, 0, source)
     board.take(News(trial, tuple(read_events(root.path / "events"))))
     assert board.sharing().trained == 1
@@ -94,9 +95,12 @@ def test_a_node_s_row_sums_over_its_trials_and_counts_a_gpu_once(plan: Plan):
     for trial, told in zip(
         plan.trials, [load("a", "0"), load("a", "0"), load("a", "1")], strict=False
     ):
-        events = Event(time=0.0, kind="attempt"), Event(time=1.0, kind="epoch", load=told)
+        events = (
+            Attempt(time=0.0),
+            Epoch(time=1.0, stage=StageRef("base", "a"), epochs=9, epoch=1, load=told),
+        )
         board.take(News(trial, events))
-    board.take(News(plan.trials[3], (Event(time=0.0, kind="attempt", note="b cpu:avx512 shared"),)))
+    board.take(News(plan.trials[3], (Attempt(host="b", role="shared"),)))
     first, second = board.nodes()
     assert (first.host, first.trials, first.cores, first.given) == ("a", 3, 4.5, 6)
     assert (second.host, second.trials, second.loads) == ("b", 1, ())
@@ -108,14 +112,14 @@ def test_a_node_s_row_sums_over_its_trials_and_counts_a_gpu_once(plan: Plan):
 def test_nothing_of_a_trial_in_work_is_cut_on_a_terminal_of_100_columns(plan: Plan, width: int):
     board = Board(plan, [], now=0.0)
     for trial, role in zip(plan.trials, ("witness", "derived"), strict=False):
-        place = {"stage": "adapter", "name": "transistor", "task": 1}
+        stage = StageRef("adapter", "transistor")
         board.take(
             News(
                 trial,
                 (
-                    Event(time=0.0, kind="attempt", note=f"host-{role[0]} cuda:sm_90 {role}"),
-                    Event(time=1.0, kind="metrics", values={"image_auroc/mean": 1.0}),
-                    Event(time=2.0, kind="epoch", epoch=99, epochs=100, **place),
+                    Attempt(host=f"host-{role[0]}", device="cuda:sm_90", role=role),
+                    Metrics(time=1.0, step=1, numbers={"image_auroc/mean": 1.0}),
+                    Epoch(time=2.0, stage=stage, task=1, epoch=99, epochs=100),
                 ),
             )
         )

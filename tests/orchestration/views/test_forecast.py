@@ -2,8 +2,17 @@
 
 import pytest
 
-from orchestration.records.events import Event, EventLog, read_events
+from orchestration.records.events import (
+    Attempt,
+    Epoch,
+    EventLog,
+    StageFinished,
+    StageStarted,
+    Waiting,
+    read_events,
+)
 from orchestration.records.layout import Root
+from orchestration.records.stages import StageRef
 from orchestration.records.watch import News
 from orchestration.sharing.groups import group_id, keys_of
 from orchestration.studies.expansion import Plan
@@ -42,8 +51,8 @@ def test_fraction_counts_what_was_learned_in_whatever_order(root: Root, plan: Pl
 def test_a_task_that_begins_or_waits_adds_nothing_to_the_fraction(plan: Plan):
     state = Running(plan.trials[0], 0.0)
     for event in (
-        Event(time=1.0, kind="stage", stage="adapter", state="started", task=2, name="wood"),
-        Event(time=2.0, kind="note", note="waits for base"),
+        StageStarted(time=1.0, stage=StageRef("adapter", "wood"), task=2),
+        Waiting(time=2.0, what="base"),
     ):
         state = state.after(event)
         assert state.fraction == 0.0
@@ -72,11 +81,11 @@ def test_a_trial_that_takes_all_is_as_quick_as_those_that_took_all(root: Root):
 def test_where_nothing_was_trained_what_was_taken_tells_how_long_training_takes(root: Root):
     plan = orders_of(1, seeds=2)
     board = Board(plan, [], now=0.0)
-    place = {"time": 0.0, "kind": "stage", "state": "finished", "source": "shared"}
-    events = [Event(time=0.0, kind="attempt")]
+    events = [Attempt(time=0.0)]
     for task, (name,) in enumerate(plan.trials[0].sequence):
-        at = {"stage": "adapter" if task else "base", "name": name, "task": task}
-        events.append(Event(seconds=1e-6, saved=100.0, **place, **at))
+        stage = StageRef("adapter" if task else "base", name)
+        took = {"seconds": 1e-6, "saved": 100.0, "source": "shared"}
+        events.append(StageFinished(stage=stage, task=task, **took))
     board.take(News(plan.trials[0], tuple(events)))
     assert board.time_left(now=0.0) == pytest.approx(400.0)
 
@@ -109,17 +118,14 @@ def test_time_left_is_shared_by_the_trials_in_work_and_no_less_than_the_longest(
     done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
     board = Board(plan, [done], now=0.0)
     for trial in plan.trials[1:3]:
-        board.take(News(trial, (Event(time=0.0, kind="attempt"),)))
+        board.take(News(trial, (Attempt(time=0.0),)))
     assert board.time_left(now=0.0) == pytest.approx(4 * 400.0 / 2)
     for trial in plan.trials[3:]:
-        board.take(News(trial, (Event(time=0.0, kind="attempt"),)))
+        board.take(News(trial, (Attempt(time=0.0),)))
     learned = [
-        Event(
+        StageFinished(
             time=1.0,
-            kind="stage",
-            stage="adapter",
-            state="finished",
-            name=plan.trials[4].sequence[i][0],
+            stage=StageRef("adapter", plan.trials[4].sequence[i][0]),
             task=i,
             source="made",
             seconds=100.0,
@@ -134,24 +140,10 @@ def test_stages_taken_from_the_store_do_not_hurry_the_forecast(root: Root):
     plan = orders_of(1, seeds=3)
     done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
     boards = [Board(plan, [done], now=0.0) for _ in range(2)]
-    place = {"stage": "base", "name": "a"}
-    begun = (
-        Event(time=0.0, kind="attempt"),
-        Event(time=0.0, kind="stage", state="started", **place),
-    )
-    epochs = tuple(
-        Event(time=0.0, kind="epoch", epoch=i, epochs=9, seconds=1e-6, **place)
-        for i in range(1, 10)
-    )
-    taken = Event(
-        time=0.0,
-        kind="stage",
-        state="finished",
-        source="shared",
-        saved=9000.0,
-        seconds=1e-6,
-        **place,
-    )
+    stage = StageRef("base", "a")
+    begun = (Attempt(), StageStarted(stage=stage))
+    epochs = tuple(Epoch(stage=stage, epoch=i, epochs=9, seconds=1e-6) for i in range(1, 10))
+    taken = StageFinished(stage=stage, source="shared", saved=9000.0, seconds=1e-6)
     for board, events in zip(boards, ([], epochs), strict=True):
         board.take(News(plan.trials[1], (*begun, *events, taken)))
     one, other = (board.time_left(now=0.0) for board in boards)
@@ -160,13 +152,13 @@ def test_stages_taken_from_the_store_do_not_hurry_the_forecast(root: Root):
 
 def test_epochs_tell_the_time_left_before_any_task_has_ended(plan: Plan):
     board = Board(plan.model_copy(update={"trials": plan.trials[:1]}), [], now=0.0)
-    place = {"stage": "base", "name": "bottle", "epochs": 10}
+    stage = StageRef("base", "bottle")
     board.take(
         News(
             plan.trials[0],
             (
-                Event(time=0.0, kind="attempt"),
-                Event(time=8.0, kind="epoch", epoch=5, seconds=2.0, **place),
+                Attempt(time=0.0),
+                Epoch(time=8.0, stage=stage, epoch=5, epochs=10, seconds=2.0),
             ),
         )
     )

@@ -13,9 +13,19 @@ import pytest
 
 from moleflow.errors import StudyError
 from orchestration.commands.control import logs
-from orchestration.records.events import EventLog, read_events
+from orchestration.records.events import (
+    Attempt,
+    End,
+    Epoch,
+    EventLog,
+    Metrics,
+    StageFinished,
+    StageStarted,
+    read_events,
+)
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.stages import StageRef
 from orchestration.records.worker import announce
 from orchestration.runners.base import describe_failure
 from orchestration.runners.inline import InlineRunner
@@ -89,7 +99,7 @@ def chatty(trial: Trial, root: Root, terms: Terms) -> str:
     logging.getLogger("somewhere").warning("careful with %s", trial.key)
     print("to the terminal")
     folder = root.study(trial.study)
-    EventLog(folder.events(trial.key)).add("attempt")
+    EventLog(folder.events(trial.key)).add(Attempt())
     failure = Failure(kind="DataError", message="no images")
     Ledger(folder).write(describe_failure(trial, failure, folder, time.time()))
     return "failed"
@@ -97,10 +107,10 @@ def chatty(trial: Trial, root: Root, terms: Terms) -> str:
 
 def raising(trial: Trial, root: Root, terms: Terms) -> str:
     log = EventLog(root.study(trial.study).events(trial.key))
-    log.add("attempt")
-    log.add("stage", stage="base", name="wood", state="started")
+    log.add(Attempt())
+    log.add(StageStarted(stage=StageRef("base", "wood")))
     values = {"loss/wood": 1.5}
-    log.add("epoch", stage="base", name="wood", epoch=2, epochs=4, step=2, values=values)
+    log.add(Epoch(stage=StageRef("base", "wood"), numbers=values, epoch=2, epochs=4))
     raise OSError(5, "Input/output error")
 
 
@@ -124,14 +134,14 @@ def test_a_lost_trial_is_recorded_with_stage_epoch_and_last_numbers(root: Root, 
     run_inline(root, plan, raising)
     record = Ledger(root.study("small")).read(plan.trials[0].key)
     assert record is not None and record.failure is not None
-    assert (record.attempts, record.failure.stage) == (2, "base wood")
+    assert (record.attempts, record.failure.stage) == (2, StageRef("base", "wood"))
     assert record.failure.numbers == {"epoch": 2, "epochs": 4, "loss/wood": 1.5}
     assert record.failure.message.endswith("; it was in base wood, epoch 2 of 4, loss/wood 1.5")
 
 
 def test_a_trial_is_named_by_the_beginning_of_its_key(root: Root, plan: Plan):
     key = plan.trials[2].key
-    EventLog(root.study("small").events(key)).add("attempt")
+    EventLog(root.study("small").events(key)).add(Attempt())
     folder = root.study("small")
     assert find_trial(key[:6], root) == (folder, key)
     assert find_trial(f"small/{key[:6]}", root) == (folder, key)
@@ -147,7 +157,7 @@ def test_a_trial_is_named_by_the_beginning_of_its_key(root: Root, plan: Plan):
 )
 def test_a_name_that_is_not_one_trial_is_refused(root: Root, plan: Plan, asked: str, said: str):
     for trial in plan.trials[:2]:
-        EventLog(root.study("small").events(trial.key)).add("attempt")
+        EventLog(root.study("small").events(trial.key)).add(Attempt())
     with pytest.raises(StudyError, match=said):
         find_trial(asked, root)
 
@@ -157,12 +167,12 @@ def told(root: Root, plan: Plan) -> str:
     """Key of a trial with some events, a worker and a log."""
     folder, key = root.study("small"), plan.trials[0].key
     log = EventLog(folder.events(key))
-    log.add("attempt", note="some host cpu")
-    log.add("stage", stage="adapter", name="wood", state="started", task=1, tasks=3)
-    log.add("epoch", stage="adapter", name="wood", epoch=1, epochs=2, step=1, values={"loss": 2.0})
-    log.add("stage", stage="adapter", name="wood", state="finished", seconds=75.0, source="made")
+    log.add(Attempt(host="some host", device="cpu"))
+    log.add(StageStarted(stage=StageRef("adapter", "wood"), task=1))
+    log.add(Epoch(stage=StageRef("adapter", "wood"), numbers={"loss": 2.0}, epoch=1, epochs=2))
+    log.add(StageFinished(stage=StageRef("adapter", "wood"), seconds=75.0, source="made"))
     numbers = {"image_auroc/wood": 0.5, "image_auroc/mean": 0.75}
-    log.add("metrics", step=2, values=numbers)
+    log.add(Metrics(numbers=numbers, step=2))
     announce(folder, key, "a node")
     folder.log(key).write_text("a warning\n")
     return key
@@ -198,7 +208,7 @@ def test_follow_ends_with_the_record_and_misses_nothing(root: Root, plan: Plan, 
 
     def go_on() -> None:
         time.sleep(0.7)
-        EventLog(folder.events(told)).add("end", note="finished")
+        EventLog(folder.events(told)).add(End(status="finished"))
         with folder.log(told).open("a") as file:
             file.write("begun, ")
             file.flush()

@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from moleflow.data.sequences import task_name
-from orchestration.records.events import read_events
+from orchestration.records.events import End, Epoch, Note, StageStarted, Waiting, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
+from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan
 from orchestration.views import progress as shown
 from orchestration.views.display import duration, summary
@@ -53,9 +54,9 @@ def test_a_log_is_told_now_and_then_where_the_trials_are(
     with follower:
         for trial in plan.trials[:2]:
             log = start(root, trial)
-        place = {"stage": "base", "name": "bottle", "task": 0, "tasks": 3}
-        log.add("stage", state="started", **place)
-        log.add("epoch", epoch=3, epochs=60, step=3, values={"loss/bottle": 0.5}, **place)
+        stage = StageRef("base", "bottle")
+        log.add(StageStarted(stage=stage))
+        log.add(Epoch(stage=stage, epoch=3, epochs=60, numbers={"loss": 0.5}))
         wait_for(lambda: text.getvalue().count("in work") > 1, 10)
     line = next(line for line in text.getvalue().splitlines() if line.startswith("in work"))
     second, first = plan.trials[1].key[:8], plan.trials[0].key[:8]
@@ -148,7 +149,7 @@ def test_the_live_table_shows_each_running_trial(root: Root, plan: Plan):
     with follower:
         for trial in plan.trials[:2]:
             log = start(root, trial)
-            log.add("epoch", stage="base", name=trial.sequence[0][0], epoch=3, epochs=60, tasks=3)
+            log.add(Epoch(stage=StageRef("base", trial.sequence[0][0]), epoch=3, epochs=60))
     last = text.getvalue().split("0 of 4 trials done")[-1]
     for trial in plan.trials[:2]:
         assert trial.key[:8] in last
@@ -159,8 +160,8 @@ def test_the_live_table_shows_each_running_trial(root: Root, plan: Plan):
 def test_a_start_says_where_and_in_which_role(root: Root, plan: Plan):
     follower, text = plain(root, plan)
     with follower:
-        start(root, plan.trials[0], "node-7 cpu:avx512 shared")
-        start(root, plan.trials[1], "node-8 cpu:avx512 witness")
+        start(root, plan.trials[0], "node-7", "shared")
+        start(root, plan.trials[1], "node-8", "witness")
     one, other = text.getvalue().splitlines()
     assert "started on node-7; task0" in one
     assert "started on node-8 as witness; task0" in other
@@ -187,11 +188,11 @@ def test_a_failure_s_line_says_class_stage_epoch_and_last_numbers(root: Root, pl
     with follower:
         log = start(root, trial)
         run_task(log, trial, 0, 0.5)
-        place = {"stage": "adapter", "name": "cable", "task": 1, "tasks": 3}
-        log.add("stage", state="started", **place)
+        stage = StageRef("adapter", "cable")
+        log.add(StageStarted(stage=stage, task=1))
         for epoch, loss in ((1, 0.5), (2, 0.25)):
-            values = {"loss/cable": loss, "grad_norm/cable": 3.0}
-            log.add("epoch", epoch=epoch, epochs=60, step=epoch, values=values, **place)
+            numbers = {"loss": loss, "grad_norm": 3.0}
+            log.add(Epoch(stage=stage, task=1, epoch=epoch, epochs=60, numbers=numbers))
         end(root, trial, "failed")
     line = text.getvalue().splitlines()[-1]
     where = "adapter cable (task 2 of 3), epoch 2 of 60, loss 0.25, grad_norm 3"
@@ -201,10 +202,10 @@ def test_a_failure_s_line_says_class_stage_epoch_and_last_numbers(root: Root, pl
 def test_a_repeated_epoch_keeps_the_numbers_that_were_told_first(root: Root, plan: Plan):
     trial, state = plan.trials[0], Running(plan.trials[0], 0.0)
     name = task_name(trial.sequence[0])
-    place = {"stage": "base", "name": name, "epochs": 9, "step": 3, "epoch": 3}
+    said = Epoch(stage=StageRef("base", name), epoch=3, epochs=9, numbers={"loss": 0.5})
     for _ in range(2):
         log = start(root, trial)
-        log.add("epoch", values={f"loss/{name}": 0.5}, **place)
+        log.add(said)
     for event in read_events(root.study("small").events(trial.key)):
         state = state.after(event)
     assert (state.attempts, state.last_epoch(name)) == (2, (3, 9, {"loss": 0.5}))
@@ -214,8 +215,8 @@ def test_a_sign_of_life_is_no_line_and_any_other_note_is(root: Root, plan: Plan)
     follower, text = plain(root, plan)
     with follower:
         log = start(root, plan.trials[0])
-        log.add("note", note="waits for base")
-        log.add("note", note="adapter/abc was damaged")
+        log.add(Waiting(what="base"))
+        log.add(Note(note="adapter/abc was damaged"))
     lines = text.getvalue().splitlines()
     assert [line.partition(": ")[2] for line in lines[1:]] == ["adapter/abc was damaged"]
     assert [state.waits for state in follower.board.running.values()] == [""]
@@ -223,7 +224,7 @@ def test_a_sign_of_life_is_no_line_and_any_other_note_is(root: Root, plan: Plan)
 
 def test_a_retried_trial_is_in_work_again_after_its_earlier_end(root: Root, plan: Plan):
     trial = plan.trials[0]
-    start(root, trial).add("end", note="failed")
+    start(root, trial).add(End(status="failed"))
     follower, text = plain(root, plan)
     with follower:
         assert follower.board.running == {}
@@ -237,8 +238,8 @@ def test_a_note_stands_above_the_live_table(root: Root, plan: Plan):
     console = Console(file=text, force_terminal=True, width=100, height=24)
     with LiveProgress(plan, root.study("small"), console, no_warning, period=0.01):
         log = start(root, plan.trials[0])
-        log.add("note", note="waits for base")
-        log.add("note", note="adapter/abc was damaged")
+        log.add(Waiting(what="base"))
+        log.add(Note(note="adapter/abc was damaged"))
     assert text.getvalue().count("adapter/abc was damaged") == 1
     assert ": waits for base" not in text.getvalue()
 
@@ -248,16 +249,14 @@ def test_the_live_table_is_no_higher_than_the_terminal(root: Root, plan: Plan, h
     trials = tuple(plan.trials[0].model_copy(update={"key": f"{i:020}"}) for i in range(60))
     many = plan.model_copy(update={"trials": trials})
     for trial in trials[:30]:
-        start(root, trial, f"node-{trial.key[-1]} cpu:avx512 witness").add(
-            "note", note="waits for base"
-        )
+        start(root, trial, f"node-{trial.key[-1]}", "witness").add(Waiting(what="base"))
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=100, height=height)
     follower = LiveProgress(many, root.study("small"), console, no_warning, period=0.01)
     with follower:
         for trial in trials[30:]:
-            log = start(root, trial, f"node-{trial.key[-1]} cpu:avx512 shared")
-            log.add("note", note="waits for base")
+            log = start(root, trial, f"node-{trial.key[-1]}", "shared")
+            log.add(Waiting(what="base"))
         for trial in trials[:5]:
             end(root, trial, "failed")
     last = text.getvalue().split("small: ")[-1]

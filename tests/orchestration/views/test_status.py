@@ -11,10 +11,12 @@ import pytest
 from rich.console import Console
 
 from moleflow.config import Config
-from orchestration.records.events import EventLog, read_events
+from moleflow.measurement import Measurement
+from orchestration.records.events import Attempt, Epoch, EventLog, StageStarted, read_events
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
-from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSource, without_rows
+from orchestration.records.ledger import Failure, Ledger, Record, StageSource, without_rows
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.sharing.certificate import Certificate, write
 from orchestration.sharing.groups import group_id
@@ -46,23 +48,27 @@ def driver(root: Root) -> Iterator[Leases]:
         yield leases
 
 
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[Measurement, ...]:
     """Steps, and the means at the end."""
     fields = {"task": -1, "class_name": "", "metric": "image_auroc", "value": 0.875}
     steps = [
-        Row(**fields | {"step": i, "definition": "step_mean", "routing": "routed"})
+        Measurement(**fields | {"step": i, "definition": "step_mean", "routing": "routed"})
         for i in range(1, 5)
     ]
     finals = [
-        Row(**fields | {"step": 4, "definition": "final_mean", "routing": routing, "value": value})
+        Measurement(
+            **fields | {"step": 4, "definition": "final_mean", "routing": routing, "value": value}
+        )
         for routing, value in (("routed", 0.625), ("oracle", 0.75))
     ]
-    other = Row(**fields | {"step": 4, "definition": "on_task_mean", "routing": "routed"})
+    other = Measurement(**fields | {"step": 4, "definition": "on_task_mean", "routing": "routed"})
     return (*steps, *finals, other)
 
 
 def record(root: Root, trial: Trial, status: str = "finished", **changes: object) -> Record:
-    failure = Failure(kind="DataError", message="bottle: no such file\nmore", stage="base bottle")
+    failure = Failure(
+        kind="DataError", message="bottle: no such file\nmore", stage=StageRef("base", "bottle")
+    )
     made = describe_failure(trial, failure, root.study("small"), time.time() - 90)
     fields: dict[str, object] = {"status": status, "host": "node-1", "rows": rows()}
     if status == "finished":
@@ -74,10 +80,10 @@ def record(root: Root, trial: Trial, status: str = "finished", **changes: object
 
 def begin(root: Root, trial: Trial) -> EventLog:
     log = EventLog(root.study("small").events(trial.key))
-    log.add("attempt", note="node-2 cpu:avx512 witness")
-    place = {"stage": "adapter", "name": "cable", "task": 1, "tasks": 4}
-    log.add("stage", state="started", **place)
-    log.add("epoch", epoch=7, epochs=60, step=7, values={"loss/cable": 0.5}, **place)
+    log.add(Attempt(host="node-2", device="cpu:avx512", role="witness"))
+    stage = StageRef("adapter", "cable")
+    log.add(StageStarted(stage=stage, task=1))
+    log.add(Epoch(stage=stage, task=1, epoch=7, epochs=60, numbers={"loss": 0.5}))
     return log
 
 
@@ -140,7 +146,7 @@ def test_what_an_earlier_driver_left_is_not_in_work(root: Root, orders: Plan, dr
     begin(root, orders.trials[0])
     path = root.study("small").events(orders.trials[0].key)
     old = [e.model_copy(update={"time": e.time - 1000}) for e in read_events(path)]
-    path.write_text("".join(e.model_dump_json(exclude_defaults=True) + "\n" for e in old))
+    path.write_text("".join(e.model_dump_json(exclude_none=True) + "\n" for e in old))
     begin(root, orders.trials[1])
     found = standing(orders, root, time.time())
     assert [state.trial for state in found.lost] == [orders.trials[0]]
@@ -230,15 +236,21 @@ def test_no_event_file_is_read_twice_and_none_of_a_finished_trial(
 def full(root: Root, trial: Trial) -> Record:
     """With all that an outline takes from a record."""
     stages = {
-        "features bottle": StageSource(
+        StageRef("features", "bottle"): StageSource(
             kind="features", key="f", source="shared", seconds=7.0, trial="x"
         ),
-        "base bottle": StageSource(kind="base", key="b", source="made", seconds=20.0, trial="y"),
-        "adapter cable": StageSource(
+        StageRef("base", "bottle"): StageSource(
+            kind="base", key="b", source="made", seconds=20.0, trial="y"
+        ),
+        StageRef("adapter", "cable"): StageSource(
             kind="adapter", key="a", source="shared", seconds=30.0, trial="x"
         ),
     }
-    seconds = {"base bottle": 20.0, "adapter cable": 0.5, "evaluation bottle": 3.0}
+    seconds = {
+        StageRef("base", "bottle"): 20.0,
+        StageRef("adapter", "cable"): 0.5,
+        StageRef("evaluation", "bottle"): 3.0,
+    }
     return record(
         root, trial, stages=stages, seconds=seconds, role="witness", started=0.0, ended=60.0
     )

@@ -3,9 +3,18 @@
 import time
 
 from moleflow.config import Config
-from orchestration.records.events import EventLog
+from moleflow.measurement import Measurement
+from orchestration.records.events import (
+    Attempt,
+    Epoch,
+    EventLog,
+    Metrics,
+    StageFinished,
+    StageStarted,
+)
 from orchestration.records.layout import Root
-from orchestration.records.ledger import Failure, Ledger, Record, Row, StageSource
+from orchestration.records.ledger import Failure, Ledger, Record, StageSource
+from orchestration.records.stages import StageRef
 from orchestration.runners.base import describe_failure
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
@@ -13,36 +22,34 @@ from orchestration.studies.study import Study
 from orchestration.studies.terms import Role
 
 
-def start(root: Root, trial: Trial, note: str = "") -> EventLog:
+def start(root: Root, trial: Trial, host: str = "", role: Role | None = None) -> EventLog:
     log = EventLog(root.study("small").events(trial.key))
-    log.add("attempt", note=note)
+    log.add(Attempt(host=host, device="cpu:avx512", role=role))
     return log
 
 
 def run_task(log: EventLog, trial: Trial, task: int, value: float, source: str = "made") -> None:
     """The events of one task, as a trial writes them."""
-    place = {"name": trial.sequence[task][0], "task": task, "tasks": len(trial.sequence)}
     learn(log, trial, task, source)
-    log.add("stage", stage="evaluation", state="started", **place)
-    log.add("metrics", step=task + 1, task=task, values={"image_auroc/mean": value})
-    log.add("stage", stage="evaluation", state="finished", **place)
+    stage = StageRef("evaluation", trial.sequence[task][0])
+    log.add(StageStarted(stage=stage, task=task))
+    log.add(Metrics(numbers={"image_auroc/mean": value}, step=task + 1))
+    log.add(StageFinished(stage=stage, task=task))
 
 
 def learn(log: EventLog, trial: Trial, task: int, source: str = "made") -> None:
-    place = {"name": trial.sequence[task][0], "task": task, "tasks": len(trial.sequence)}
-    stage = "adapter" if task else "base"
-    log.add("stage", stage=stage, state="started", **place)
+    stage = StageRef("adapter" if task else "base", trial.sequence[task][0])
+    log.add(StageStarted(stage=stage, task=task))
     for epoch in (1, 2):
-        values = {f"loss/{place['name']}": 1 / epoch}
-        log.add("epoch", stage=stage, epoch=epoch, epochs=2, step=epoch, values=values, **place)
+        numbers = {"loss": 1 / epoch}
+        log.add(Epoch(stage=stage, task=task, epoch=epoch, epochs=2, numbers=numbers))
     saved = 9.0 if source == "shared" else 0.0
-    told = {"seconds": 12.0, "source": source, "saved": saved}
-    log.add("stage", stage=stage, state="finished", **told, **place)
+    log.add(StageFinished(stage=stage, task=task, seconds=12.0, source=source, saved=saved))
 
 
 def end(root: Root, trial: Trial, status: str = "finished") -> None:
     folder = root.study("small")
-    row = Row(
+    row = Measurement(
         step=3,
         task=-1,
         class_name="",
@@ -71,10 +78,10 @@ def finished(trial: Trial, root: Root, role: Role, source: str, took: float) -> 
     failure = Failure(kind="", message="")
     record = describe_failure(trial, failure, root.study("small"), 0.0)
     kinds = ["base", *["adapter"] * (len(trial.sequence) - 1)]
-    names = [f"{kind} {task[0]}" for kind, task in zip(kinds, trial.sequence, strict=True)]
+    names = [StageRef(kind, task[0]) for kind, task in zip(kinds, trial.sequence, strict=True)]
     stages = {
         name: StageSource(
-            kind=name.split()[0], key=name, source=source, seconds=100.0, trial="someone"
+            kind=name.kind, key=str(name), source=source, seconds=100.0, trial="someone"
         )
         for name in names
     }
