@@ -12,6 +12,7 @@ from orchestration.commands.model import DeviceOption, ThreadsOption, prepared
 from orchestration.commands.options import RootOption
 from orchestration.driver.reporting import write_analyses
 from orchestration.records.layout import Root
+from orchestration.store.address import absolute_store
 
 if TYPE_CHECKING:
     from moleflow.analysis import Analysis, Subject
@@ -26,6 +27,10 @@ def analyse(
     *,
     what: Annotated[str, Parameter(help="Analyses, with commas between; default: all.")] = "",
     root: RootOption = Path("runs"),
+    store: Annotated[
+        str | None,
+        Parameter(help="Folder or URI (s3://…) of stage results; default: where the trial's lie."),
+    ] = None,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
 ) -> int:
@@ -35,10 +40,10 @@ def analyse(
 
     place, names = Root.at(root), chosen_analyses(what)
     records = finished_records(trial, place, warn)
-    on = prepared(device, threads)
+    on, where = prepared(device, threads), absolute_store(store)
     for record in records:
         out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
-        subject = subject_of(record, place, on)
+        subject = subject_of(record, place, on, where)
         folder = place.study(record.study).analyses(record.key)
         made = _made(subject, names)
         written = write_analyses(record, made, tuple(ANALYSES), folder)

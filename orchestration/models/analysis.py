@@ -1,6 +1,6 @@
 """Finished trials as analyses see them: the saved model, and features from the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -8,15 +8,17 @@ import torch
 from moleflow.analysis import ANALYSES, Subject
 from moleflow.data.catalog import ClassData, open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
-from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, open_features
 from moleflow.saved import load_model
+from orchestration.hiding import HIDDEN
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
+from orchestration.records.provenance import device_kind
+from orchestration.records.stages import StageRef
 from orchestration.sharing.keys import features_keys
-from orchestration.store.features import stored_features
-from orchestration.store.store import Store
+from orchestration.store.features import Extraction
+from orchestration.store.store import Store, open_store
 
 
 def chosen_analyses(what: str) -> list[str]:
@@ -69,13 +71,19 @@ def _one_record(prefix: str, root: Root, tell: Callable[[str], None]) -> Record:
     return finished[0]
 
 
-def subject_of(record: Record, root: Root, device: torch.device) -> Subject:
+def subject_of(
+    record: Record, root: Root, device: torch.device, store: str | None = None
+) -> Subject:
     """A finished trial as the analyses see it: its saved model, and features from the store.
 
+    Args:
+        store: where results of stages lie; by default where they lay when the trial ran.
+
     Raises:
-        StudyError: the trial kept no model.
+        StudyError: the trial kept no model, or its store has an address with secrets.
         ModelError: its model is damaged.
         DataError: its pictures are not those that it was trained on.
+        StoreError: the store cannot be reached.
     """
     folder = root.study(record.study).model(record.key)
     if not folder.exists():
@@ -86,11 +94,11 @@ def subject_of(record: Record, root: Root, device: torch.device) -> Subject:
     saved = load_model(folder)
     classes = [name for task in saved.sequence for name in task]
     data = open_catalog(Path(record.data_root), classes)
-    features = {name: _features(record, data[name], root, device) for name in classes}
+    opened = open_store(store or _store_of(record), root)
     return Subject(
         model=saved.model.to(device),
         sequence=saved.sequence,
-        features=features,
+        features=_features(record, data, root, opened, device),
         data=data,
         prototypes=saved.prototypes,
         seconds={(one.kind, one.task): s for one, s in record.computing_seconds.items()},
@@ -98,25 +106,33 @@ def subject_of(record: Record, root: Root, device: torch.device) -> Subject:
     )
 
 
-def _features(record: Record, data: ClassData, root: Root, device: torch.device) -> ClassFeatures:
-    """Those that the trial used, where the store still has them; else made anew."""
-    found = checked_fingerprint(data, root)
-    if found != record.fingerprints[data.name]:
-        raise DataError(
-            f"{record.data_root}: files of class {data.name} are not those that trial "
-            f"{record.key} was trained on; restore them, or run the study again"
+def _store_of(record: Record) -> str | None:
+    if HIDDEN in record.store:
+        raise StudyError(
+            f"trial {record.key} used the store {record.store}, whose secrets are not on record; "
+            "name it with --store"
         )
-    store, config = Store(root.store), record.config
-    keys = features_keys(config, {data.name: found}, record.weights, record.device)
-    used = store.find("features", keys[data.name])
-    if used is not None:
-        return open_features(used)
-    return stored_features(
-        store,
-        config,
-        data,
-        found,
-        record.weights,
-        device,
-        lambda: load_backbone(config.backbone),
-    )
+    return record.store or None
+
+
+def _features(
+    record: Record, data: Mapping[str, ClassData], root: Root, store: Store, device: torch.device
+) -> dict[str, ClassFeatures]:
+    """Those that the trial used, where the store still has them; else made anew."""
+    extraction = Extraction(record.config, record.weights, device)
+    kind = device_kind(device)
+    keys = features_keys(record.config, record.fingerprints, record.weights, kind)
+    found: dict[str, ClassFeatures] = {}
+    for name, pictures in data.items():
+        files = checked_fingerprint(pictures, root)
+        if files != record.fingerprints[name]:
+            raise DataError(
+                f"{record.data_root}: files of class {name} are not those that trial "
+                f"{record.key} was trained on; restore them, or run the study again"
+            )
+        used = record.stages.get(StageRef("features", name))
+        folder = store.find("features", used.key) if used else None
+        if folder is None:
+            folder, _ = store.get_or_make("features", keys[name], extraction.of(pictures, files))
+        found[name] = open_features(folder)
+    return found

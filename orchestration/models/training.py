@@ -11,14 +11,16 @@ import torch
 from moleflow.config import Config
 from moleflow.data.catalog import ClassData
 from moleflow.data.sequences import Task, task_name
-from moleflow.features.backbone import Backbone, load_backbone, weights_identity
-from moleflow.features.cache import ClassFeatures
+from moleflow.features.backbone import weights_identity
+from moleflow.features.cache import ClassFeatures, open_features
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.training.clock import SharedClock
 from moleflow.training.lanes import Bench
 from moleflow.training.stages import EpochEnd, Parts, train_tasks
-from orchestration.store.features import stored_features
+from orchestration.records.provenance import device_kind
+from orchestration.sharing.keys import features_keys
+from orchestration.store.features import Extraction
 from orchestration.store.store import Store
 from orchestration.studies.keys import trial_key
 
@@ -67,8 +69,7 @@ class SequenceTraining:
             StoreError: the folder cannot be written.
         """
         start = time.perf_counter()
-        features = {name: self._features(name) for name in self.data}
-        self.__dict__.pop("_backbone", None)  # its memory is wanted for training
+        features = self._features()
         stage("features", time.perf_counter() - start)
         model = new_model(self.config, features, self.seed, self.sequence[0]).to(self.device)
         clock = SharedClock()
@@ -88,18 +89,13 @@ class SequenceTraining:
         bits = {name: found.bits for name, found in features.items()}
         save_model(folder, model, prototypes, self.weights, self.fingerprints, bits)
 
-    def _features(self, name: str) -> ClassFeatures:
-        return stored_features(
-            self.store,
-            self.config,
-            self.data[name],
-            self.fingerprints[name],
-            self.weights,
-            self.device,
-            lambda: self._backbone,
-        )
-
-    @cached_property
-    def _backbone(self) -> Backbone:
-        """Loaded once, and only if some class has no features yet."""
-        return load_backbone(self.config.backbone)
+    def _features(self) -> dict[str, ClassFeatures]:
+        """Of every class, from the store or made and put there."""
+        extraction = Extraction(self.config, self.weights, self.device)
+        kind, found = device_kind(self.device), dict[str, ClassFeatures]()
+        keys = features_keys(self.config, self.fingerprints, self.weights, kind)
+        for name, data in self.data.items():
+            make = extraction.of(data, self.fingerprints[name])
+            folder, _ = self.store.get_or_make("features", keys[name], make)
+            found[name] = open_features(folder)
+        return found

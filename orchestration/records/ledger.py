@@ -116,6 +116,8 @@ class Record(Trial):
     """Python, moleflow and the packages that numbers depend on."""
     git: str
     """Revision of the code, with `+changes` for an unclean tree; `unknown` outside a checkout."""
+    store: str = ""
+    """Where results of its stages lay, without secrets; empty: below the root folder."""
     device: str
     """`cpu:avx512`, `cuda:sm_90` and the like: kinds round differently."""
     threads: int

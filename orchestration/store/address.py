@@ -49,6 +49,13 @@ def check_protocol(uri: str) -> None:
         )
 
 
+def safe_store(store: str | None) -> str:
+    """A store's address for others to read; empty for the root folder's own."""
+    if store is None:
+        return ""
+    return safe_uri(store) if "://" in store else store
+
+
 def absolute_store(store: str | None) -> str | None:
     """A store as trials name it: they run in other folders, where a relative path would point
     elsewhere.

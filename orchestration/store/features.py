@@ -1,44 +1,66 @@
-"""Features of classes, from the store or made and put there: extracted once for all trials."""
+"""Features of classes: found in a store or made, in one way for whoever needs them."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from moleflow.config import Config
-from moleflow.data.catalog import ClassData
-from moleflow.features.backbone import Backbone
-from moleflow.features.cache import ClassFeatures, extract_features, open_features
-from orchestration.records.provenance import device_kind
-from orchestration.sharing.keys import features_keys
-from orchestration.store.store import Store
+from moleflow.data.catalog import ClassData, fingerprint
+from moleflow.errors import DataError, WeightsError
+from moleflow.features.backbone import Backbone, load_backbone, weights_identity
+from moleflow.features.cache import extract_features
 
 
-def stored_features(
-    store: Store,
-    config: Config,
-    data: ClassData,
-    fingerprint: str,
-    weights: str,
-    device: torch.device,
-    backbone: Callable[[], Backbone],
-) -> ClassFeatures:
-    """Features of a class, mapped from the store.
+class Extraction:
+    """How features are made where no store has them: with one backbone, loaded when it is needed.
 
-    Args:
-        fingerprint: of the class's files.
-        weights: identity of the backbone's weights.
-        backbone: called only if the features are not in the store yet.
-
-    Raises:
-        DataError: a picture cannot be read.
-        StoreError: the store cannot be written.
+    What is extracted stays in a store for good, under a key that says of which files and weights
+    it is, so both are looked at, and not remembered.
     """
 
-    def make(folder: Path) -> None:
-        extract_features(data, config, backbone(), device, folder)
+    def __init__(self, config: Config, weights: str, device: torch.device):
+        """Args:
+        weights: what the backbone's weights must be (`weights_identity`).
+        """
+        self._config = config
+        self._weights = weights
+        self._device = device
 
-    prints = {data.name: fingerprint}
-    keys = features_keys(config, prints, weights, device_kind(device))
-    folder, _ = store.get_or_make("features", keys[data.name], make)
-    return open_features(folder)
+    def of(self, data: ClassData, files: str) -> Callable[[Path], None]:
+        """What makes the features of a class in a folder.
+
+        Args:
+            files: the fingerprint that the class's files must have.
+
+        Returns:
+            A function that raises DataError where the files are other ones or cannot be read, and
+            WeightsError where the weights are.
+        """
+
+        def make(folder: Path) -> None:
+            if fingerprint(data) != files:
+                raise DataError(
+                    f"files of class {data.name} have changed since they were checked; run the "
+                    "command again"
+                )
+            extract_features(data, self._config, self._backbone, self._device, folder)
+
+        return make
+
+    def check_weights(self) -> None:
+        """Raises:
+        WeightsError: the backbone's weights are not what they must be.
+        """
+        config = self._config.backbone
+        if weights_identity(config) != self._weights:
+            raise WeightsError(
+                f"backbone.weights: {config.weights} is not what was asked for ({self._weights}); "
+                "put that file back, or run the study again to plan it anew"
+            )
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        self.check_weights()
+        return load_backbone(self._config.backbone)

@@ -9,18 +9,16 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import torch
 
-from moleflow.data.catalog import ClassData, fingerprint, open_catalog
+from moleflow.data.catalog import ClassData, open_catalog
 from moleflow.data.sequences import Task, task_name
 from moleflow.device import prepare
-from moleflow.errors import DataError, DeviceError, DivergedError, StoreAwayError, WeightsError
+from moleflow.errors import DataError, DeviceError, DivergedError, StoreAwayError
 from moleflow.evaluation import SequenceEvaluation
-from moleflow.features.backbone import Backbone, load_backbone, weights_identity
-from moleflow.features.cache import ClassFeatures, extract_features, open_features
+from moleflow.features.cache import ClassFeatures, open_features
 from moleflow.model import MoLEFlow
 from moleflow.routing import task_prototype
 from moleflow.saved import new_model, save_model
@@ -34,6 +32,8 @@ from orchestration.records.stages import SUMMARY, StageRef
 from orchestration.sharing.certificate import holds_on
 from orchestration.sharing.groups import group_id
 from orchestration.sharing.roles import keys_in_role, order_free
+from orchestration.store.address import safe_store
+from orchestration.store.features import Extraction
 from orchestration.store.lease import Leases
 from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
 from orchestration.store.store import open_store
@@ -129,11 +129,12 @@ class SequenceRun:
 
     def _run_stages(self) -> None:
         trial = self.trial
+        extraction = Extraction(trial.config, trial.weights, self.device)
         if trial.config.backbone.weights != "pretrained":  # asked of timm when they are loaded
-            self._same_weights()
+            extraction.check_weights()
         self.data = open_catalog(Path(trial.data_root), trial.classes)
-        self.features = {name: self._features(name) for name in trial.classes}
-        self.__dict__.pop("_backbone", None)  # its memory is wanted for training
+        self.features = {name: self._features(name, extraction) for name in trial.classes}
+        del extraction  # the memory of its backbone is wanted for training
         model = new_model(trial.config, self.features, trial.seed, trial.sequence[0])
         model.to(self.device)
         tests = {name: found.test for name, found in self.features.items()}
@@ -143,9 +144,13 @@ class SequenceRun:
         entries = self._learn_all(model)
         self._finish(model, entries)
 
-    def _features(self, name: str) -> ClassFeatures:
-        data = self.data[name]
-        self._same_files(name, checked_fingerprint(data, self.root))
+    def _features(self, name: str, extraction: Extraction) -> ClassFeatures:
+        data, files = self.data[name], self.trial.fingerprints[name]
+        if checked_fingerprint(data, self.root) != files:
+            raise DataError(
+                f"{self.trial.data_root}: files of class {name} are not those that the study was "
+                "planned on; run the study again to plan it anew"
+            )
         stage = StageRef("features", name)
         self.diary.begin(stage)
         key, made = self.keys.features(name), False
@@ -153,9 +158,7 @@ class SequenceRun:
         def make(folder: Path) -> None:
             nonlocal made
             start = time.perf_counter()
-            # What is extracted now stays in the store for good, so contents count, not dates.
-            self._same_files(name, fingerprint(data))
-            extract_features(data, self.trial.config, self._backbone, self.device, folder)
+            extraction.of(data, files)(folder)
             origin(self.trial, self.terms, self.device, time.perf_counter() - start).write(folder)
             made = True
 
@@ -163,27 +166,6 @@ class SequenceRun:
         source = source_of(self.trial, "features", key, folder, made)
         self.diary.end(stage, source=source)
         return open_features(folder)
-
-    def _same_files(self, name: str, found: str) -> None:
-        if found != self.trial.fingerprints[name]:
-            raise DataError(
-                f"{self.trial.data_root}: files of class {name} are not those that the study was "
-                "planned on; run the study again to plan it anew"
-            )
-
-    def _same_weights(self) -> None:
-        config = self.trial.config.backbone
-        if weights_identity(config) != self.trial.weights:
-            raise WeightsError(
-                f"backbone.weights: {config.weights} is not what the study was planned with; run "
-                "the study again to plan it anew"
-            )
-
-    @cached_property
-    def _backbone(self) -> Backbone:
-        """Loaded once, and only if some class has no features yet."""
-        self._same_weights()
-        return load_backbone(self.trial.config.backbone)
 
     def _learn_all(self, model: MoLEFlow) -> list[Path]:
         """Tasks in their order, or several at once; one that another trial is training is passed
@@ -298,6 +280,7 @@ class SequenceRun:
             result_versions=result_versions(),
             versions=versions(),
             git=self.terms.revision,
+            store=safe_store(self.terms.store),
             device=self.keys.device,
             threads=self.keys.threads,
             host=platform.node(),
