@@ -20,7 +20,7 @@ def record(key: str = "trial", **changes: Any) -> Record:
         "data_root": "/data",
         "data": {},
         "result_versions": result_versions(),
-        "fingerprints": {},
+        "fingerprints": {"a": "files"},
         "weights": "",
         "versions": {},
         "git": "unknown",

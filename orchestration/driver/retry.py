@@ -8,9 +8,8 @@ from collections import defaultdict
 
 from moleflow.errors import StoreError, StudyError
 from orchestration.records.layout import StudyFolder
-from orchestration.records.ledger import Ledger, Record
+from orchestration.records.ledger import Ledger
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.studies.keys import key_settings
 from orchestration.studies.versions import raises_since, result_versions
 
 RETRIED = ("failed", "diverged")
@@ -64,18 +63,11 @@ def renew(plan: Plan, folder: StudyFolder) -> tuple[int, list[str]]:
         if record is None or record.result_versions == now:
             continue
         alike = planned.get((record.sequence, record.seed, record.weights), [])
-        if any(_is_of(record, trial) for trial in alike):
+        if any(record.identity == trial.identity for trial in alike):
             _keep_earlier(folder, key)
             changes |= dict.fromkeys(raises_since(record.result_versions))
             moved += 1
     return moved, list(changes)
-
-
-def _is_of(record: Record, trial: Trial) -> bool:
-    """Whether a record is of this trial, but for the versions that measured it."""
-    files = {name: summary.fingerprint for name, summary in record.data.items()}
-    same_files = files.items() <= trial.fingerprints.items()
-    return same_files and key_settings(record.config) == key_settings(trial.config)
 
 
 def _keep_earlier(folder: StudyFolder, key: str) -> None:

@@ -118,6 +118,7 @@ def test_records_of_other_trials_stay_where_they_are(
         "seed": trial.seed,
         "config": trial.config,
         "weights": trial.weights,
+        "fingerprints": trial.fingerprints,
     }
     old = {"result_versions": dict.fromkeys(REASONS, 1)}
     ledger.write(record("seed", **{**facts, **old, "seed": 9}))

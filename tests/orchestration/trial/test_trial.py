@@ -24,6 +24,7 @@ from orchestration.records.events import numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.stages import StageRef
+from orchestration.store import features
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
@@ -179,7 +180,7 @@ def test_features_are_extracted_once(
     def forbidden(*_: object) -> None:
         raise AssertionError("the backbone ran although every feature is in the store")
 
-    monkeypatch.setattr(trials, "load_backbone", forbidden)
+    monkeypatch.setattr(features, "load_backbone", forbidden)
     again = planned[0].model_copy(update={"study": "another"})
     assert trials.run_trial(again, root, Terms()) == "finished"
 
@@ -244,7 +245,7 @@ def test_what_a_retry_can_cure_is_raised_and_leaves_no_record(
     def lost(*_: object) -> None:
         raise OSError("stale file handle")
 
-    monkeypatch.setattr(trials, "extract_features", lost)
+    monkeypatch.setattr(features, "extract_features", lost)
     root = Root.at(tmp_path)
     trial = make_plan(root, data_root, tiny).trials[0]
     with pytest.raises(OSError, match="stale"):
