@@ -39,6 +39,15 @@ class ImageConfig(Settings):
     white. `auto`: the fewest of 8, 10, 12, 14 and 16 that hold the class's training pictures."""
 
 
+class DataConfig(Settings):
+    """Which training pictures are used; features are made of all of them, and shared."""
+
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of each class's training pictures, at least two; the smaller is part of the larger."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """What the share is drawn from; neither the training seed nor that of orders."""
+
+
 class BackboneConfig(Settings):
     """The frozen feature extractor (docs/method.md, 1.2)."""
 
@@ -263,6 +272,7 @@ class ComputeConfig(Settings):
 class Config(Settings):
     """Everything that decides a trial's numbers besides its data, sequence and seed."""
 
+    data: DataConfig = DataConfig()
     image: ImageConfig = ImageConfig()
     backbone: BackboneConfig = BackboneConfig()
     patches: PatchConfig = PatchConfig()

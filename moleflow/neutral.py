@@ -85,6 +85,8 @@ NEUTRAL: dict[str, Any] = {
     "scoring.aupro_limit": 0.3,
     "compute.precision": "float32",
     "compute.compile": False,
+    "data.fraction": 1.0,
+    "data.seed": 0,
 }
 """By path. A branch that can be chosen is a field itself, `adapter`, with the word for its choice:
 a literal, the branch's `kind`, or `on`; a branch with a `kind` has it in the paths of its fields.

@@ -17,6 +17,7 @@ from moleflow.data.catalog import ClassData, Picture, fingerprint, open_catalog,
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
 from moleflow.data.findings import said_of_cut_off
+from moleflow.data.fraction import drawn
 from moleflow.data.images import square_pixels
 from moleflow.data.sequences import check_class_name, task_name
 from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, WeightsError
@@ -188,7 +189,9 @@ class Predictor:
             raise ModelError(f"{task_name(task)}: another task of this model has that name")
         catalog = open_training(Path(data), task)
         bits = {name: class_depth(catalog[name].train, model.config.image) for name in task}
-        train = [self._features(catalog[name].train, bits[name]) for name in task]
+        used = {name: drawn(len(catalog[name].train), model.config.data, name) for name in task}
+        pictures = {name: [catalog[name].train[i] for i in used[name]] for name in task}
+        train = [self._features(pictures[name], bits[name]) for name in task]
         try:
             yield from train_task(model, task, [part.patches for part in train])
             prototype = task_prototype([part.means for part in train], model.config.router)

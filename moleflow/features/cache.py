@@ -6,7 +6,7 @@ They are extracted once per (data, backbone, patch settings) and read from then 
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from moleflow.config import Config
+from moleflow.config import Config, DataConfig
 from moleflow.data.ahead import done_ahead
 from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
+from moleflow.data.fraction import drawn
 from moleflow.data.images import normalised, square_pixels
 from moleflow.errors import ConfigError
 from moleflow.features.backbone import Backbone
@@ -50,6 +51,14 @@ class ClassFeatures:
     test: Features
     bits: int | None = None
     """Bits that values of its 16-bit pictures were read with; None if it is trained on none."""
+
+    def drawn(self, config: DataConfig, name: str) -> "ClassFeatures":
+        """With the training pictures that are used only: copied to memory, if not all are."""
+        if config.fraction == 1.0:
+            return self
+        places = torch.tensor(drawn(len(self.train.means), config, name))
+        train = Features(self.train.patches[places], self.train.means[places])
+        return replace(self, train=train)
 
 
 def extract_features(

@@ -134,5 +134,5 @@ def _features(
         folder = store.find("features", used.key) if used else None
         if folder is None:
             folder, _ = store.get_or_make("features", keys[name], extraction.of(pictures, files))
-        found[name] = open_features(folder)
+        found[name] = open_features(folder).drawn(record.config.data, name)
     return found

@@ -97,5 +97,5 @@ class SequenceTraining:
         for name, data in self.data.items():
             make = extraction.of(data, self.fingerprints[name])
             folder, _ = self.store.get_or_make("features", keys[name], make)
-            found[name] = open_features(folder)
+            found[name] = open_features(folder).drawn(self.config.data, name)
         return found

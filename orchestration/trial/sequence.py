@@ -165,7 +165,7 @@ class SequenceRun:
         folder = self.shelf.get("features", key, make)
         source = source_of(self.trial, "features", key, folder, made)
         self.diary.end(stage, source=source)
-        return open_features(folder)
+        return open_features(folder).drawn(self.trial.config.data, name)
 
     def _learn_all(self, model: MoLEFlow) -> list[Path]:
         """Tasks in their order, or several at once; one that another trial is training is passed

@@ -27,6 +27,8 @@ from orchestration.studies.expansion import Trial
 pytestmark = pytest.mark.slow
 
 CHANGES: dict[str, Any] = {
+    "data.fraction": 0.5,
+    "data.seed": 1,
     "image.size": 48,
     "image.resize": "crop",
     "image.bits": 16,
@@ -97,6 +99,7 @@ CHANGES: dict[str, Any] = {
     "scoring.aupro_limit": 0.1,
 }
 NEEDS: dict[str, dict[str, Any]] = {
+    "data.seed": {"data.fraction": 0.5},
     "scoring.quantile": {"scoring.aggregation": "quantile"},
     "multiscale.kernel": {"multiscale": "on"},
     "adapter.gate": {"adapter": "film"},
@@ -159,13 +162,14 @@ def outcome(config: Config, pictures: Path) -> dict[str, Any]:
         ),
         pictures,
     )
+    used = {name: found.drawn(config.data, name) for name, found in features.items()}
     sequence = (("bottle",), ("cable",))
     model = new_model(config, features, 0, sequence[0])
     tests = {name: found.test for name, found in features.items()}
     evaluation = SequenceEvaluation(model, sequence, data, tests)
     stages: list[str] = []
     for task in sequence:
-        train = features[task[0]].train
+        train = used[task[0]].train
         list(train_task(model, task, [train.patches]))
         stages.append(module_digest(model.base_of(task)) + module_digest(model.banks[task]))
         evaluation.learn(task_prototype([train.means], config.router))
