@@ -27,6 +27,8 @@ def quiet_environment(resources: Resources) -> dict[str, str]:
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         # Trials are what the machine is for: they get the driver's own priority, not nice 15.
         "RAY_worker_niceness": "0",
+        # Ray starts without waiting for workers: it would wait for ever for one that has died.
+        "RAY_prestart_worker_first_driver": "0",
         # Nothing that Ray says of lost workers and nodes is printed: the ledger tells of it.
         "RAY_DEDUP_LOGS_SKIP_REGEX": "^",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,15 +19,17 @@ from typing import Protocol, final
 
 from moleflow.errors import ClusterError
 
-PERIOD, WHILE_STARTING = 0.1, 0.5
+PERIOD, WHILE_STARTING = 0.1, 0.2
 """Seconds between two looks; while a cluster starts, each look goes over all processes."""
+LONGEST_START = 300.0
+"""Seconds after which a cluster of this machine will not start any more."""
 WHAT = {
     "raylet": "Ray's raylet, which runs the trials of this machine,",
     "gcs_server": "Ray's GCS, which keeps the state of this machine's cluster,",
 }
 AGENT = re.compile(r"ray::(\w+Agent)|(dashboard/agent)\.py|(runtime_env/agent)/main\.py")
 """Command lines of what a raylet ends with, before and after these name themselves."""
-SERVER = re.compile(r"/(raylet|gcs_server) --")
+SERVER = re.compile(r"^\S*/(raylet|gcs_server) --")
 REMEDY = (
     "the study has ended. The same command resumes it: finished stages are kept. If it happens "
     "again, look for the out-of-memory killer (dmesg) and give trials more CPUs each "
@@ -57,26 +60,42 @@ class Stranger:
         return UNKNOWN if not stat or stat[0] in "ZX" else None
 
 
+@final
+class Patience:
+    """What has a time and is then over."""
+
+    def __init__(self, seconds: float):
+        self._over = time.monotonic() + seconds
+
+    def poll(self) -> int | None:
+        """`UNKNOWN` when it is over."""
+        return UNKNOWN if time.monotonic() > self._over else None
+
+
 def agents(raylet: int) -> dict[str, Stranger]:
-    """The processes with which a raylet ends."""
+    """The processes with which a raylet ends. Its own command line names them, and is that of
+    whatever it starts until that has become what it is to be."""
     return {
         f"Ray's {matched[1] or matched[2] or matched[3]}, with which its raylet ends,": Stranger(
             pid
         )
         for pid, told in _children(raylet)
-        if (matched := AGENT.search(told))
+        if not SERVER.search(told) and (matched := AGENT.search(told))
     }
 
 
 @final
 class Starting:
-    """Ray's processes as they begin, while a cluster that this process starts is none yet."""
+    """Ray's processes as they begin, while a cluster that this process starts is none yet; and the
+    time that it has for that, for who dies between two looks is missed, and Ray may wait for it."""
 
-    def __init__(self) -> None:
-        self._begun: dict[str, Stranger] = {}
+    def __init__(self, seconds: float = LONGEST_START):
+        self._begun: dict[str, Watched] = {
+            f"Ray's start, which has {seconds:g} s,": Patience(seconds)
+        }
 
-    def __call__(self) -> Mapping[str, Stranger]:
-        """Those that have begun, whether they still run or not."""
+    def __call__(self) -> Mapping[str, Watched]:
+        """What has begun, whether it still runs or not."""
         for pid, told in _children(os.getpid()):
             if matched := SERVER.search(told):
                 below = agents(pid) if matched[1] == "raylet" else {}

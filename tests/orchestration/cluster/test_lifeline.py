@@ -44,7 +44,8 @@ sys.stdin.read()
 
 RAYLET = """
 import subprocess, sys
-names = ["ray::DashboardAgent", "python -u ray/_private/runtime_env/agent/main.py", "ray::IDLE"]
+agent = "python -u ray/_private/runtime_env/agent/main.py --raylet-name=/sockets/raylet --x"
+names = ["ray::DashboardAgent", agent, "ray::IDLE"]
 children = [subprocess.Popen([name, "600"], executable="sleep") for name in names]
 print(*(child.pid for child in children), flush=True)
 sys.stdin.read()
@@ -52,6 +53,17 @@ for child in children:
     child.kill()
 """
 """What has two agents and a worker below it, and waits for none of them."""
+
+WORK = """
+import os
+from orchestration.cluster.environment import quiet_environment
+from orchestration.studies.terms import Resources
+os.environ.update(quiet_environment(Resources()))
+import ray
+from orchestration.cluster.joining import cluster
+with cluster(Resources()):
+    print(ray.get(ray.remote(lambda: 1).remote()))
+"""
 
 SUPERVISED = """
 import sys
@@ -192,13 +204,13 @@ def test_the_agents_of_a_raylet_are_found_and_their_end_is_noticed() -> None:
 
 def test_what_dies_while_a_cluster_starts_is_noticed_before_the_cluster_is_there() -> None:
     starting = Starting()
-    assert starting() == {}
     begun = [
         subprocess.Popen([f"/ray/{name} --x", "600"], executable="sleep")
         for name in ("raylet", "gcs_server", "sleep")
     ]
     try:
-        wait_for(lambda: sorted(starting()) == ["gcs_server", "raylet"], 10)
+        wait_for(lambda: {"gcs_server", "raylet"} < starting().keys(), 10)
+        assert len(starting()) == 3
         begun[0].kill()
         wait_for(lambda: starting()["raylet"].poll() == UNKNOWN, 10)
         begun[0].wait()
@@ -207,6 +219,27 @@ def test_what_dies_while_a_cluster_starts_is_noticed_before_the_cluster_is_there
         for process in begun:
             process.kill()
             process.wait()
+
+
+def test_a_start_that_takes_for_ever_is_over_after_its_time() -> None:
+    starting = Starting(0.2)
+    (start,) = starting().values()
+    assert start.poll() is None
+    wait_for(lambda: start.poll() == UNKNOWN, 10)
+    assert "has 0.2 s, has ended" in lost(min(starting()), UNKNOWN)
+
+
+def test_what_a_raylet_has_just_started_is_not_taken_for_an_agent() -> None:
+    own = "/ray/raylet --agent=dashboard/agent.py --other=runtime_env/agent/main.py"
+    script = f"exec -a ray::DashboardAgent sleep 600 & exec -a '{own}' sleep 600 & wait"
+    raylet = subprocess.Popen([own, "-c", script], executable="/bin/bash")
+    try:
+        wait_for(lambda: len(below(raylet.pid, " 600")) == 2 and agents(raylet.pid), 10)
+        assert [name.split()[1] for name in agents(raylet.pid)] == ["DashboardAgent,"]
+    finally:
+        for pid in (*below(raylet.pid), raylet.pid):
+            os.kill(pid, signal.SIGKILL)
+        raylet.wait()
 
 
 @pytest.mark.parametrize(
@@ -255,6 +288,23 @@ def test_halves_of_a_results_table_are_cleared_away(tmp_path: Path) -> None:
     results.write(folder)
     assert [path.name for path in folder.path.glob("*results*")] == ["results.parquet"]
     assert [path.name for path in folder.path.glob(".*")] == []
+
+
+@pytest.mark.soak
+@pytest.mark.cluster
+def test_a_worker_that_dies_when_it_begins_is_not_waited_for() -> None:
+    def is_worker(pid: int) -> bool:
+        with suppress(OSError):
+            told = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            return "_private/workers/" in told and not told.split()[0].endswith("/raylet")
+        return False
+
+    work = [sys.executable, "-P", "-c", WORK]
+    with subprocess.Popen(work, cwd=TOP, stdout=subprocess.PIPE, text=True) as working:
+        while not (workers := [*filter(is_worker, below(working.pid))]):
+            assert working.poll() is None
+        os.kill(workers[0], signal.SIGKILL)
+        assert (working.communicate(timeout=120)[0], working.returncode) == ("1\n", 0)
 
 
 @contextmanager
