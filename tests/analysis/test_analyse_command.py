@@ -7,18 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from moleflow.analysis import ANALYSES
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.errors import ConfigError, DataError, StudyError
 from orchestration.commands.analysis import analyse
-from orchestration.models.analysis import chosen_analyses, finished_records
+from orchestration.models.analysis import chosen_analyses, finished_records, subject_of
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
+from orchestration.store import features
 from orchestration.studies.axes import Orders
 from orchestration.studies.expansion import expand
 from orchestration.studies.study import Study
@@ -212,3 +214,28 @@ def test_pictures_that_changed_since_are_refused(
 )
 def test_numbers_are_shortened_and_missing_ones_stay_missing(cell: str, text: str) -> None:
     assert short(cell) == text
+
+
+def test_features_are_taken_from_where_the_trial_s_stages_lie(
+    ran: tuple[Root, list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root, (record, _)), copy, there = ran, Root.at(tmp_path / "copy"), tmp_path / "elsewhere"
+    shutil.copytree(root.path, copy.path)
+    shutil.move(copy.store, there)
+
+    def extracted(*_: object) -> None:
+        raise AssertionError("features were extracted although a store has them")
+
+    monkeypatch.setattr(features, "extract_features", extracted)
+    cpu = torch.device("cpu")
+    subject_of(record, copy, cpu, store=str(there))
+    subject_of(record.model_copy(update={"store": str(there)}), copy, cpu)
+    with pytest.raises(AssertionError, match="extracted"):
+        subject_of(record, copy, cpu)
+
+
+def test_a_store_whose_secrets_are_hidden_must_be_named(ran: tuple[Root, list[Record]]) -> None:
+    root, (record, _) = ran
+    hidden = record.model_copy(update={"store": "s3://***@bucket/store"})
+    with pytest.raises(StudyError, match="name it with --store"):
+        subject_of(hidden, root, torch.device("cpu"))
