@@ -33,7 +33,7 @@ def hanging(trial: Trial, root: Root, terms: Terms) -> str:
     log = EventLog(folder.events(trial.key))
     log.add(Attempt())
     log.add(StageStarted(stage=StageRef("adapter", "wood")))
-    values = {"loss/wood": 0.25}
+    values = {"loss": 0.25}
     log.add(Epoch(stage=StageRef("adapter", "wood"), numbers=values, epoch=3, epochs=40))
     marker = root.path / f"hung {trial.key}"
     if trial.seed == 0 and not marker.exists():
@@ -92,10 +92,10 @@ def test_a_trial_that_hangs_always_is_recorded_with_limit_stage_epoch_and_loss(
     assert record.failure.kind == "HungTrialError"
     assert record.failure.message == (
         "no word for --stall-limit, 5 s (last of 2 attempts); "
-        "it was in adapter wood, epoch 3 of 40, loss/wood 0.25"
+        "it was in adapter wood, epoch 3 of 40, loss 0.25"
     )
     assert record.failure.stage == StageRef("adapter", "wood")
-    assert record.failure.numbers == {"epoch": 3, "epochs": 40, "loss/wood": 0.25}
+    assert record.failure.numbers == {"epoch": 3, "epochs": 40, "loss": 0.25}
 
 
 @pytest.mark.cluster

@@ -10,6 +10,7 @@ import torch
 
 from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
+from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan
 from orchestration.trial import diary as diaries
 from orchestration.trial.diary import Diary
@@ -74,9 +75,9 @@ def loads(root: Root, plan: Plan, notes: int) -> int:
     """How often a trial tells its load that writes so many events in no time."""
     trial = plan.trials[0]
     path = root.study("small").events(trial.key)
-    diary = Diary(trial, EventLog(path))
+    diary = Diary(EventLog(path))
     for _ in range(notes):
-        diary.note("waits for base")
+        diary.waits("base")
     return sum(event.load is not None for event in read_events(path))
 
 
@@ -93,10 +94,10 @@ def test_load_is_told_at_the_end_of_a_stage_that_took_a_while(
 ):
     trial = plan.trials[0]
     path = root.study("small").events(trial.key)
-    diary = Diary(trial, EventLog(path))
+    diary = Diary(EventLog(path))
     for shortest in (60.0, 0.0):
         monkeypatch.setattr(diaries, "SHORTEST", shortest)
-        diary.begin("features", "bottle")
-        diary.end("features", "bottle")
+        diary.begin(StageRef("features", "bottle"))
+        diary.end(StageRef("features", "bottle"))
     told = [event.load is not None for event in read_events(path)]
     assert told == [False, False, False, True]

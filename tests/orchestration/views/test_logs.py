@@ -109,7 +109,7 @@ def raising(trial: Trial, root: Root, terms: Terms) -> str:
     log = EventLog(root.study(trial.study).events(trial.key))
     log.add(Attempt())
     log.add(StageStarted(stage=StageRef("base", "wood")))
-    values = {"loss/wood": 1.5}
+    values = {"loss": 1.5}
     log.add(Epoch(stage=StageRef("base", "wood"), numbers=values, epoch=2, epochs=4))
     raise OSError(5, "Input/output error")
 
@@ -135,8 +135,8 @@ def test_a_lost_trial_is_recorded_with_stage_epoch_and_last_numbers(root: Root, 
     record = Ledger(root.study("small")).read(plan.trials[0].key)
     assert record is not None and record.failure is not None
     assert (record.attempts, record.failure.stage) == (2, StageRef("base", "wood"))
-    assert record.failure.numbers == {"epoch": 2, "epochs": 4, "loss/wood": 1.5}
-    assert record.failure.message.endswith("; it was in base wood, epoch 2 of 4, loss/wood 1.5")
+    assert record.failure.numbers == {"epoch": 2, "epochs": 4, "loss": 1.5}
+    assert record.failure.message.endswith("; it was in base wood, epoch 2 of 4, loss 1.5")
 
 
 def test_a_trial_is_named_by_the_beginning_of_its_key(root: Root, plan: Plan):
