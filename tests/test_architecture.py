@@ -89,6 +89,7 @@ def test_the_list_of_commands_needs_none_of_their_files() -> None:
     assert not files & found
 
 
+@pytest.mark.slow
 def test_the_help_of_commands_needs_nothing_heavy() -> None:
     assert not HEAVY & modules_of(*(f"{name} --help" for name in cli.COMMANDS))
 

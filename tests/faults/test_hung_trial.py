@@ -158,6 +158,7 @@ def test_silence_ends_an_attempt_once(guarded, ends: Ends):
     assert guard.ended(KEY).startswith("no word for")
 
 
+@pytest.mark.slow
 def test_a_word_now_and_then_keeps_an_attempt(guarded, ends: Ends):
     guard, log = guarded(stall_limit=2.0)
     guard.began(KEY, ends)

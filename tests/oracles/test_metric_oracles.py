@@ -77,6 +77,7 @@ def aupro_by_definition(masks: np.ndarray, maps: np.ndarray, limit: float) -> fl
 
 @settings(max_examples=150, deadline=None)
 @given(tied_scores())
+@pytest.mark.slow
 def test_binary_metrics_agree_with_scikit_learn_with_ties(case: tuple[np.ndarray, np.ndarray]):
     labels, scores = case
     metrics = binary_scores(labels, scores)
@@ -98,6 +99,7 @@ def test_binary_metrics_agree_with_scikit_learn_on_many_pixels(dtype: type):
 
 @settings(max_examples=120, deadline=None)
 @given(tied_maps())
+@pytest.mark.slow
 def test_aupro_agrees_with_its_definition_with_ties(case: tuple[np.ndarray, np.ndarray, float]):
     masks, maps, limit = case
     expected = aupro_by_definition(masks, maps, limit)

@@ -67,7 +67,7 @@ def test_a_uri_without_secrets_is_shown_as_it_is(uri: str) -> None:
 def test_texts_of_others_are_told_without_secrets(text: str) -> None:
     told = safe_text(text)
     assert "hunter2" not in told and HIDDEN in told
-    failure = failure_of(RuntimeError(text), "", {})
+    failure = failure_of(RuntimeError(text), None, {})
     assert "hunter2" not in failure.model_dump_json()
 
 

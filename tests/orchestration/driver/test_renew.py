@@ -73,6 +73,7 @@ def raise_version(kind: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REASONS, kind, (*REASONS[kind], "a picture was counted twice"))
 
 
+@pytest.mark.slow
 def test_raised_metrics_are_measured_again_and_nothing_else_is_computed(
     small: SmallStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

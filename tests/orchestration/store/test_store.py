@@ -196,6 +196,7 @@ for number in range(100):
 """
 
 
+@pytest.mark.slow
 def test_processes_that_find_the_same_damage_set_it_aside_once_and_go_on(tmp_path: Path) -> None:
     for number in range(100):
         spoil(Store(tmp_path).publish("words", f"{number:04}", write("one")), "flipped")

@@ -225,6 +225,7 @@ def test_a_search_is_pure_data_and_has_no_list_of_trials() -> None:
         points(asked)
 
 
+@pytest.mark.slow
 def test_ten_thousand_trials_are_expanded_in_seconds() -> None:
     asked = study(
         Grid(field="loss.tail_weight", values="0.00:0.99:0.01"), Orders(count=10), seeds=range(10)

@@ -51,6 +51,7 @@ def test_closed_form_is_the_analysis_of_variance_by_hand():
     assert estimates(found)["task 0"] == pytest.approx((ms - noise) / 40)
 
 
+@pytest.mark.slow
 def test_without_balance_it_is_statsmodels_reml():
     y, names = without(*design("mixed"), rows=list(range(0, 240, 7)) + list(range(100, 130)))
     found = variance_components(y, names)
@@ -65,6 +66,7 @@ def test_without_balance_it_is_statsmodels_reml():
         assert estimate == pytest.approx(of, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_with_balance_likelihood_and_closed_form_agree():
     y, names = design("agree")
     closed = variance_components(y, names)
@@ -171,6 +173,7 @@ def test_a_negative_estimate_is_said_and_takes_no_share():
     assert found.interval is not None and found.interval[0] == 0.0
 
 
+@pytest.mark.slow
 def test_nested_orders_are_told_apart_by_likelihood():
     draw = numpy_stream("tests", "components", "nested")
     task0 = np.repeat(np.arange(10), 12)
