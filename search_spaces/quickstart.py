@@ -1,8 +1,9 @@
 """Does everything work here? A small task-order study on synthetic pictures, in under four minutes.
 
-2 choices of task 0 x 2 orders x 2 seeds over 4 made-up classes, with an untrained backbone, so that
-nothing is downloaded. The numbers show that the machinery works; they say nothing about the method.
-An untrained network's features vary less than the position code, which would drown them: it is off.
+2 choices of task 0 x 2 orders x 2 seeds: 8 sequences of 4 made-up classes, with an untrained
+backbone, so that nothing is downloaded. The numbers show that the machinery works; they say nothing
+about the method. An untrained network's features vary less than the position code, which would
+drown them: it is off.
 
     moleflow run quickstart
 """

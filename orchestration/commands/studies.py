@@ -1,7 +1,9 @@
 """The command line about studies as such: `moleflow status`, `moleflow studies`."""
 
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.markup import escape
 
 from orchestration.commands.consoles import out
@@ -21,11 +23,19 @@ def status(study: str, *, root: RootOption = Path("runs")) -> int:
     return DONE
 
 
-def studies() -> int:
+def studies(
+    study: Annotated[str, Parameter(help="One of them, or a .py file: all of it.")] = "",
+) -> int:
     """List the studies that come with the package."""
-    from orchestration.studies.catalog import known_studies, load_study
+    from orchestration.studies.catalog import docstring_of, known_studies, load_study
 
+    if study:
+        name, found = load_study(study)
+        text = docstring_of(study) or f"{name}: {found.question}"
+        out.print(text, markup=False, emoji=False, highlight=False)
+        return DONE
+    width = max(map(len, known_studies()))
     for name in known_studies():
-        _, study = load_study(name)
-        out.print(f"{name:<14} {escape(study.question)}")
+        _, found = load_study(name)
+        out.print(f"{name:<{width}}  {escape(found.question)}")
     return DONE

@@ -1,7 +1,9 @@
 """Studies by name, or by the path of a file."""
 
+import ast
 import difflib
 import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 
@@ -32,3 +34,19 @@ def load_study(name: str) -> tuple[str, Study]:
         f"unknown study {name!r}: {hint}known are {', '.join(known_studies())}, "
         "or give the path of a .py file that defines STUDY"
     )
+
+
+def docstring_of(name: str) -> str:
+    """What a study says of itself: question, what varies, what it costs, what was published. Empty
+    for a file that has none.
+
+    Raises:
+        StudyError: the file cannot be read as Python.
+    """
+    if not name.endswith(".py"):
+        return inspect.cleandoc(importlib.import_module(f"search_spaces.{name}").__doc__ or "")
+    try:
+        tree = ast.parse(Path(name).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise StudyError(f"{name}: cannot be read ({error})") from None
+    return ast.get_docstring(tree) or ""

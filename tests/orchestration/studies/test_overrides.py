@@ -54,6 +54,12 @@ def test_a_field_that_is_varied_takes_the_place_of_the_studys_axis_of_it() -> No
     assert [config.loss.tail_weight for config in settings_of(found)] == [0.5]
 
 
+def whole(study: Study) -> list[Study]:
+    """A study, or all that it is the union of."""
+    parts = list(study.parts.values())
+    return [one for part in parts for one in whole(part)] if parts else [study]
+
+
 @pytest.mark.parametrize("name", known_studies())
 def test_orders_task_0_and_values_go_together_with_every_study(name: str) -> None:
     _, known = load_study(name)
@@ -66,12 +72,12 @@ def test_orders_task_0_and_values_go_together_with_every_study(name: str) -> Non
         vary={"scoring.smoothing": (1.0, 2.0)},
     )
     found = customised(known, request)
-    for one in (*found.parts.values(),) or (found,):
+    for one in whole(found):
         heads = [order[0][0] for order in sequences(one, CLASSES)]
         assert heads == ["b", "b", "d", "d"] and one.seeds == (0,)
         assert {c.scoring.smoothing for c in settings_of(one)} == {1.0, 2.0}
     stated = customised(known, Request(order=("d,c,b,a",), scenario="1-1"))
-    for one in (*stated.parts.values(),) or (stated,):
+    for one in whole(stated):
         assert letters(one) == ["dcba"]
 
 

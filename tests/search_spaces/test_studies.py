@@ -1,0 +1,140 @@
+"""Every study of the package: it expands, is what its docstring says, and is listed."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestration.commands.studies import studies
+from orchestration.studies.catalog import docstring_of, known_studies, load_study
+from orchestration.studies.expansion import Plan, expand, order_numbers
+from orchestration.studies.points import settings_of
+from reports import kinds
+
+TOP = Path(__file__).resolve().parents[2]
+MVTEC = [
+    "bottle",
+    "cable",
+    "capsule",
+    "carpet",
+    "grid",
+    "hazelnut",
+    "leather",
+    "metal_nut",
+    "pill",
+    "screw",
+    "tile",
+    "toothbrush",
+    "transistor",
+    "wood",
+    "zipper",
+]
+VISA = [
+    "candle",
+    "capsules",
+    "cashew",
+    "chewinggum",
+    "fryum",
+    "macaroni1",
+    "macaroni2",
+    "pcb1",
+    "pcb2",
+    "pcb3",
+    "pcb4",
+    "pipe_fryum",
+]
+OTHERS = ["ball_screw", "cookie", "hazelnut", "magnetic_tile"]
+SEQUENCES = {
+    "core_components": 8,
+    "flow_blocks": 22,
+    "training_strategy": 3,
+    "lora_rank": 4,
+    "logdet_weight": 4,
+    "context_kernel": 4,
+    "mixer_kernel": 4,
+    "tail_weight": 7,
+    "tail_ratio": 5,
+    "score_top_k": 4,
+    "interactions": 100,
+    "whitening_bounds": 20,
+    "lora_alpha": 4,
+    "context_synergy": 20,
+    "task_order": 15,
+    "task0": 15,
+    "all_task0": 75,
+    "noise_floor": 10,
+    "strategies": 12,
+    "quickstart": 8,
+    "grid": 1,
+    "papers": 239,
+}
+"""Asked for, on MVTec's classes."""
+
+
+def planned(name: str, classes: list[str]) -> Plan:
+    _, study = load_study(name)
+    weights = {config.backbone: "weights" for config in settings_of(study)}
+    return expand(name, study, "/data", {c: f"print of {c}" for c in classes}, weights)
+
+
+@pytest.mark.parametrize("classes", [MVTEC, VISA, OTHERS], ids=["mvtec", "visa", "others"])
+@pytest.mark.parametrize("name", known_studies())
+def test_every_study_fits_the_classes_that_there_are(name: str, classes: list[str]) -> None:
+    plan = planned(name, classes)
+    assert plan.trials
+    assert all(sorted(trial.classes) == sorted(classes) for trial in plan.trials)
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_every_study_asks_for_as_many_sequences_as_it_says(name: str) -> None:
+    assert planned(name, MVTEC).asked == SEQUENCES[name]
+    if SEQUENCES[name] > 1:
+        assert str(SEQUENCES[name]) in docstring_of(name)
+
+
+def test_the_papers_share_what_they_share() -> None:
+    """239 asked for. Of `task_order`'s orders two are those of `task0`, with three seeds each: six
+    fewer distinct ones than where its orders are all of its own (153)."""
+    plan = planned("papers", MVTEC)
+    assert (plan.asked, len(plan.trials)) == (239, 147)
+    both = [set(order_numbers(planned(name, MVTEC))) for name in ("task_order", "task0")]
+    assert len(both[0] & both[1]) == 3  # the alphabetical one is in every study
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_every_report_that_a_study_asks_for_is_there(name: str) -> None:
+    _, study = load_study(name)
+    assert set(study.reports) <= set(kinds.known())
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_a_docstring_tells_the_question_and_the_command(name: str) -> None:
+    text = docstring_of(name)
+    assert text.splitlines()[0].endswith(("?", ".")) and f"moleflow run {name}" in text
+
+
+def test_all_studies_together_expand_in_seconds() -> None:
+    start = time.process_time()
+    for name in known_studies():
+        planned(name, MVTEC)
+    assert time.process_time() - start < 10
+
+
+def listed() -> list[str]:
+    """Lines of the table in `search_spaces/README.md`."""
+    lines = ["| study | question | sequences |", "|---|---|---|"]
+    for name in known_studies():
+        question = docstring_of(name).splitlines()[0]
+        lines.append(f"| `{name}` | {question} | {SEQUENCES[name]} |")
+    return lines
+
+
+def test_the_list_of_studies_is_that_of_their_docstrings() -> None:
+    readme = (TOP / "search_spaces" / "README.md").read_text(encoding="utf-8").splitlines()
+    found = [line for line in readme if line.startswith("|")]
+    assert found == listed(), "put this into search_spaces/README.md:\n" + "\n".join(listed())
+
+
+def test_a_study_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert studies("task0") == 0
+    assert capsys.readouterr().out.strip() == docstring_of("task0").strip()
