@@ -1,6 +1,8 @@
 """What a study varies: axes, their combinations, and sets of studies."""
 
-import time
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from orchestration import (
 from orchestration.studies.expansion import Plan, expand, trials_asked, varying_axes
 from orchestration.studies.points import points, points_asked, settings_of
 
+TOP = Path(__file__).resolve().parents[3]
 CLASSES = ("a", "b", "c", "d")
 PRINTS = {name: f"print of {name}" for name in CLASSES}
 TAILS = Grid(field="loss.tail_weight", values=(0.0, 0.3, 0.7))
@@ -226,12 +229,21 @@ def test_a_search_is_pure_data_and_has_no_list_of_trials() -> None:
 
 
 @pytest.mark.slow
+TEN_THOUSAND = """
+import time
+from tests.orchestration.studies.test_axes import Grid, Orders, plan, points_asked, study
+asked = study(
+    Grid(field="loss.tail_weight", values="0.00:0.99:0.01"), Orders(count=10), seeds=range(10)
+)
+began = time.process_time()
+print(points_asked(asked), len(plan(asked).trials), time.process_time() - began)
+"""
+
+
 def test_ten_thousand_trials_are_expanded_in_seconds() -> None:
-    asked = study(
-        Grid(field="loss.tail_weight", values="0.00:0.99:0.01"), Orders(count=10), seeds=range(10)
+    """In a process of its own: tests check every call's types."""
+    ran = subprocess.run(
+        [sys.executable, "-c", TEN_THOUSAND], capture_output=True, text=True, check=True, cwd=TOP
     )
-    assert points_asked(asked) == 100
-    began = time.process_time()
-    found = plan(asked)
-    assert len(found.trials) == 10_000
-    assert time.process_time() - began < 10
+    points, trials, seconds = ran.stdout.split()
+    assert (points, trials) == ("100", "10000") and float(seconds) < 10
