@@ -24,7 +24,7 @@ from orchestration import (
     uniform,
 )
 from orchestration.studies.expansion import Plan, expand, trials_asked, varying_axes
-from orchestration.studies.points import points, points_asked, settings_of
+from orchestration.studies.points import points, settings_of
 
 TOP = Path(__file__).resolve().parents[3]
 CLASSES = ("a", "b", "c", "d")
@@ -228,7 +228,6 @@ def test_a_search_is_pure_data_and_has_no_list_of_trials() -> None:
         points(asked)
 
 
-@pytest.mark.slow
 TEN_THOUSAND = """
 import time
 from tests.orchestration.studies.test_axes import Grid, Orders, plan, points_asked, study
@@ -240,6 +239,7 @@ print(points_asked(asked), len(plan(asked).trials), time.process_time() - began)
 """
 
 
+@pytest.mark.slow
 def test_ten_thousand_trials_are_expanded_in_seconds() -> None:
     """In a process of its own: tests check every call's types."""
     ran = subprocess.run(
