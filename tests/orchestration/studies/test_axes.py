@@ -229,7 +229,8 @@ def test_a_search_is_pure_data_and_has_no_list_of_trials() -> None:
 
 
 TEN_THOUSAND = """
-import time
+import sys, time
+sys.path.insert(0, sys.argv[1])
 from tests.orchestration.studies.test_axes import Grid, Orders, plan, points_asked, study
 asked = study(
     Grid(field="loss.tail_weight", values="0.00:0.99:0.01"), Orders(count=10), seeds=range(10)
@@ -243,7 +244,7 @@ print(points_asked(asked), len(plan(asked).trials), time.process_time() - began)
 def test_ten_thousand_trials_are_expanded_in_seconds() -> None:
     """In a process of its own: tests check every call's types."""
     ran = subprocess.run(
-        [sys.executable, "-c", TEN_THOUSAND], capture_output=True, text=True, check=True, cwd=TOP
+        [sys.executable, "-c", TEN_THOUSAND, str(TOP)], capture_output=True, text=True, check=True
     )
     points, trials, seconds = ran.stdout.split()
     assert (points, trials) == ("100", "10000") and float(seconds) < 10
