@@ -231,7 +231,8 @@ def test_a_search_is_pure_data_and_has_no_list_of_trials() -> None:
 TEN_THOUSAND = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from tests.orchestration.studies.test_axes import Grid, Orders, plan, points_asked, study
+from orchestration.studies.points import points_asked
+from tests.orchestration.studies.test_axes import Grid, Orders, plan, study
 asked = study(
     Grid(field="loss.tail_weight", values="0.00:0.99:0.01"), Orders(count=10), seeds=range(10)
 )
