@@ -75,6 +75,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
                 session.say,
                 source=question.source,
                 most=choices.most_trials,
+                store=terms.store,
             )
             check_precision(planning.configs, terms.resources)
             checking = checking_here if choices.runner == "inline" else checking_beside

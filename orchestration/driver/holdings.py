@@ -22,7 +22,7 @@ def holdings(root: Root, terms: Terms) -> Held:
     store = folder_of(terms.store, root)
     if store is None:
         return nothing
-    machines = {machine for machine in _machines(store) if _fits(*machine, terms)}
+    machines = {machine for machine in machines_of(store) if _fits(*machine, terms)}
 
     def held(trial: Trial, apart: str) -> frozenset[str]:
         here = StageKeys(trial, device="", threads=0)
@@ -45,7 +45,7 @@ def _fits(device: str, threads: int, terms: Terms) -> bool:
     return not device.startswith("cuda") and threads == resources.threads
 
 
-def _machines(store: Path) -> Iterator[tuple[str, int]]:
+def machines_of(store: Path) -> Iterator[tuple[str, int]]:
     """Kinds of machine that trained something."""
     for kind in TRAINED:
         for path in (store / kind).glob(f"*/*/{MADE}"):

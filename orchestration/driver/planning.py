@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moleflow.errors import MoleflowError, StudyError
+from orchestration.driver.measured import (
+    feature_distances,
+    needs_distances,
+    no_distances,
+    with_difficulty,
+    with_distances,
+)
 from orchestration.driver.preflight import Check
 from orchestration.driver.reporting import check_reports
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.plans import plan_of, write_plan
+from orchestration.store.store import folder_of
 from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, trials_asked
 from orchestration.studies.orders import sequences
@@ -40,6 +48,7 @@ class Planning:
         *,
         source: str = "",
         most: int = MOST_TRIALS,
+        store: str | None = None,
     ):
         """Refuse what needs no look into a picture.
 
@@ -47,6 +56,7 @@ class Planning:
             data: folder of the classes; None where the study makes its own pictures.
             source: the study's file; empty for one that comes with the package.
             most: trials that the study may have.
+            store: where results of stages live; None: below the root folder.
 
         Raises:
             DataError, StudyError, StoreError, ConfigError: before anything was started.
@@ -56,7 +66,9 @@ class Planning:
         root.claim()
         check_reports(study)
         check_source(root.study(name), source)
+        study = with_difficulty(study, root)
         self._name, self._study, self._root, self._say = name, study, root, say
+        self._store = folder_of(store, root)
         self._source = source
         self._data_root = _data_root(study, data, root, say)
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
@@ -67,7 +79,9 @@ class Planning:
                 f"study {name} asks for {asked} trials, which is more than {most}: ask for fewer "
                 f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
             )
-        sequences(study, names)
+        for part in study.parts.values() or (study,):
+            own = part.named_classes or names
+            sequences(with_distances(part, no_distances(own)), own)
         self.configs = settings_of(study)
 
     def finish(self, check: Check) -> Plan:
@@ -93,10 +107,12 @@ class Planning:
                 self._say(f"checked {len(fingerprints)} of {len(self._catalog)} classes")
         backbones = dict.fromkeys(config.backbone.name for config in self.configs)
         self._say(f"checking the backbone {', '.join(backbones)}")
-        weights = check()
-        plan = expand(
-            self._name, self._study, str(self._data_root), fingerprints, weights, self._source
-        )
+        weights, study = check(), self._study
+        if needs_distances(study):
+            identity = weights[study.base.backbone]
+            apart = feature_distances(study, fingerprints, identity, self._store)
+            study = with_distances(study, apart)
+        plan = expand(self._name, study, str(self._data_root), fingerprints, weights, self._source)
         write_plan(plan, self._root.study(self._name))
         return plan
 
