@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from moleflow.config import Config
@@ -45,6 +46,12 @@ def trial_identity(
 def key_settings(config: Config) -> dict[str, Any]:
     """What a key hashes of a config, by path: fields that are not neutral. Weights are hashed by
     what they are, not by where they lie."""
+    return dict(_settings(config))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
+
+
+@lru_cache(maxsize=256)
+def _settings(config: Config) -> dict[str, Any]:
+    """Once for the trials of a setting, which follow each other in a plan."""
     found = deviations(config)
     found.pop("backbone.weights", None)
     return found
