@@ -17,7 +17,7 @@ from reports.document import Figure, Number, Words, computed, drawn
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, measured, observations, r_entries
 from reports.routing import Confusion
-from reports.statistics import Observation, Summary, summarise
+from reports.statistics import NOISE, Observation, Summary, summarise
 
 MOST_MATRICES = 6
 """Heat maps of one kind that are drawn."""
@@ -69,6 +69,12 @@ def _order_caption(
         return explained
     low, high = min(means, key=lambda n: means[n]), max(means, key=lambda n: means[n])
     source = computed(by_order, keys(measured(evidence, setting, metric)))
+    if means[high] - means[low] <= NOISE:
+        return (
+            f"{explained} {TITLES[metric]} is ",
+            Number(f"{percent(means[low])} %", source),
+            " with every order.",
+        )
     return (
         f"{explained} {TITLES[metric]} of orders lies between ",
         Number(f"{percent(means[low])} %", source),
