@@ -40,8 +40,8 @@ def run(
 ) -> Result:
     """Plan a study, run every trial that has no record yet, track and report it.
 
-    The same call again resumes, as the same command does. Call it before Ray is imported, or with
-    `resources=Resources(address="auto")` on a cluster that runs.
+    The same call again resumes. Call it before Ray is imported, or name a cluster that runs:
+    `resources=Resources(address="auto")`.
 
     Args:
         study: what is asked; or the name of a study of the package, or the path of a .py file.
@@ -62,20 +62,8 @@ def run(
         MoleflowError: what was asked cannot work; nothing was started.
         KeyboardInterrupt: interrupted; every worker has ended.
     """
-    source = str(Path(study).resolve()) if isinstance(study, str) and study.endswith(".py") else ""
-    found = study
-    if isinstance(found, str):
-        known, found = load_study(found)
-        name = name or known
-    name = check_name(name or name_of(found.question))
-    uri = None if mlflow_uri is None else check_uri(mlflow_uri, "mlflow_uri")
-    session = Session(
-        Root.at(Path(root)),
-        uri,
-        Console(highlight=False, quiet=quiet),
-        Console(highlight=False, stderr=True),
-        command=f"orchestration.run, study {name}",
-    )
+    question = _question(study, data, name)
+    session = _session(Root.at(Path(root)), mlflow_uri, quiet, question.name)
     terms = parse(
         Terms,
         {
@@ -85,18 +73,29 @@ def run(
             "revision": git_revision(),
         },
     )
-    choices = parse(
-        Choices,
-        {
-            "runner": runner,
-            "sharing": sharing,
-            "retry": tuple(retry),
-            "most_trials": most_trials,
-        },
+    choices = {"runner": runner, "sharing": sharing, "retry": tuple(retry)}
+    drive(question, session, terms, parse(Choices, choices | {"most_trials": most_trials}))
+    return Result(name=question.name, root=session.root.path)
+
+
+def _question(study: Study | str, data: Path | str | None, name: str | None) -> Question:
+    source = str(Path(study).resolve()) if isinstance(study, str) and study.endswith(".py") else ""
+    found = study
+    if isinstance(found, str):
+        known, found = load_study(found)
+        name = name or known
+    name = check_name(name or name_of(found.question))
+    return Question(name, found, None if data is None else str(data), source)
+
+
+def _session(root: Root, mlflow_uri: str | None, quiet: bool, name: str) -> Session:
+    return Session(
+        root,
+        None if mlflow_uri is None else check_uri(mlflow_uri, "mlflow_uri"),
+        Console(highlight=False, quiet=quiet),
+        Console(highlight=False, stderr=True),
+        command=f"orchestration.run, study {name}",
     )
-    question = Question(name, found, None if data is None else str(data), source)
-    drive(question, session, terms, choices)
-    return Result(name=name, root=session.root.path)
 
 
 def name_of(question: str) -> str:
