@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from moleflow.errors import StoreError, StudyError
 from moleflow.sealed import unsealed
 
-NOT_SETTINGS = ("task0", "order")
+NOT_SETTINGS = ("task0", "order", "ordering")
 """Axes that do not make another setting."""
 
 

@@ -254,8 +254,9 @@ def data(line: Line) -> Expected:
     name = line.cells["class"]
     for trial in line.records.trials:
         if trial.status and name in trial.data:
-            kinds = ("train", "test_good", "test_anomalous", "masks", "fingerprint")
-            return Expected({kind: trial.data[name][kind] for kind in kinds})
+            kinds = ("train", "test_good", "test_anomalous", "masks")
+            counts = {kind: trial.data[name][kind] for kind in kinds}
+            return Expected({**counts, "fingerprint": trial.recorded["fingerprints"][name]})
     return Expected(dict.fromkeys(("train", "test_good", "test_anomalous", "masks")))
 
 

@@ -119,7 +119,7 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
 
 
 def _alike(trial: Trial) -> str:
-    prints = {name: summary["fingerprint"] for name, summary in trial.data.items()}
+    prints = trial.recorded["fingerprints"]
     where = [trial.recorded["device"], trial.recorded["threads"]]
     return json.dumps([trial.task0, trial.seed, where, prints, trial.config], sort_keys=True)
 

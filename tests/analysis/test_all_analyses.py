@@ -110,6 +110,7 @@ def ticks_outside(figure: Figure) -> list[mpl.text.Text]:
     ]
 
 
+@pytest.mark.soak
 def test_words_in_a_figure_do_not_overlap_with_fifteen_tasks(
     make_subject: Callable[..., Subject],
 ) -> None:

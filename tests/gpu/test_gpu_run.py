@@ -31,6 +31,7 @@ def run_parts(folder: Path, *only: str) -> tuple[int, list[dict[str, Any]]]:
     return code, json.loads((folder / "gpu.json").read_text())["parts"]
 
 
+@pytest.mark.soak
 def test_every_part_is_sound_or_says_that_it_needs_cuda(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

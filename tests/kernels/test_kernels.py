@@ -32,6 +32,7 @@ def interpreted(*cases: str) -> dict[str, dict[str, float]]:
     return json.loads(run.stdout)
 
 
+@pytest.mark.soak
 def test_kernels_give_plain_pytorchs_values_and_gradients() -> None:
     for case, found in interpreted(*CASES).items():
         assert len(found) > 20

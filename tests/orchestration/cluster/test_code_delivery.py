@@ -82,6 +82,7 @@ def test_a_bare_environment_has_none_of_our_packages(bare: Path, name: str):
 
 
 @pytest.mark.cluster
+@pytest.mark.soak
 def test_a_node_without_our_code_runs_the_drivers(running: LocalCluster, plan: Plan, root: Root):
     ran = subprocess.run(
         [sys.executable, "-c", DRIVER, str(root.path), running.address],

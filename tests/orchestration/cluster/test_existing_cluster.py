@@ -87,6 +87,7 @@ def drive(root: Root, resources: Resources) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.soak
 def test_trials_share_a_gpu_and_reserve_memory(running: LocalCluster, plan: Plan, root: Root):
     asked = Resources(address=running.address, gpus_per_trial=0.5, memory_per_trial=2.5)
     ran = drive(root, asked)

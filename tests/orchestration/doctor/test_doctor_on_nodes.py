@@ -185,12 +185,14 @@ def said(nodes: Cluster) -> dict[str, Any]:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 def test_nodes_that_see_all_are_accepted_in_seconds(said: Mapping[str, Any]):
     assert said["sound"] is None
     assert said["seconds"] < 30
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 @pytest.mark.parametrize("what", ["root", "data"])
 def test_a_study_is_refused_where_a_node_does_not_see_its_folders(
@@ -202,6 +204,7 @@ def test_a_study_is_refused_where_a_node_does_not_see_its_folders(
     assert "under the same path" in said[what]
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 def test_the_doctor_names_what_a_node_does_not_see(said: Mapping[str, Any], nodes: Cluster):
     nodes.require_blindness()
@@ -216,6 +219,7 @@ def test_the_doctor_names_what_a_node_does_not_see(said: Mapping[str, Any], node
     assert "what the driver wrote is not there" in said["far"][2]["found"]
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 def test_looking_leaves_nothing(said: Mapping[str, Any], nodes: Cluster):
     left = {path.name for path in (nodes.hidden, *nodes.hidden.rglob("*")) if path.is_file()}
@@ -224,6 +228,7 @@ def test_looking_leaves_nothing(said: Mapping[str, Any], nodes: Cluster):
     assert not (nodes.shared / "new").exists()
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 def test_a_node_that_hangs_is_told_and_not_waited_for(said: Mapping[str, Any]):
     assert said["silent"] == ["no answer within 1 s"] * 2
@@ -242,6 +247,7 @@ except StudyError as error:
 """
 
 
+@pytest.mark.soak
 @pytest.mark.cluster
 @pytest.mark.parametrize(
     ("version", "changes", "message"),

@@ -235,6 +235,7 @@ def test_an_io_error_is_retried_and_then_recorded(wave: Wave):
 
 
 @pytest.mark.cluster
+@pytest.mark.soak
 def test_trials_start_in_the_order_of_the_schedule(connected, make_plan, root: Root):
     plan = make_plan(root)
     expected, schedule = list[str](), Schedule(plan, root.study("small"), sharing=False)

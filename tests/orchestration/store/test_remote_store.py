@@ -231,6 +231,7 @@ def test_an_upload_that_was_killed_leaves_no_entry_and_can_be_collected(
     assert open_store(s3, Root.at(tmp_path / "node 3")).find("words", "abcd") is not None
 
 
+@pytest.mark.soak
 def test_a_server_that_refuses_or_is_silent_is_named_soon_without_credentials(
     tmp_path: Path,
 ) -> None:
