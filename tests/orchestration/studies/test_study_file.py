@@ -113,3 +113,16 @@ def test_a_module_beside_a_study_must_not_hide_ours(tmp_path: Path) -> None:
     (tmp_path / "reports.py").write_text("")
     text = refused(tmp_path, "STUDY = Study(**base)")
     assert str(tmp_path / "reports.py") in text and "rename it" in text
+
+
+def test_a_study_file_that_imports_from_where_the_words_were_before_goes_on_working(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "older.py"
+    path.write_text(
+        "from moleflow import profiles\n"
+        "from orchestration.study import Grid, Orders, Study, TaskZero\n"
+        "STUDY = Study(question='?', base=profiles.quick(), axes=(Orders(count=2),))\n"
+    )
+    name, study = load_study(str(path))
+    assert name == "older" and study.orders_axis.count == 2
