@@ -1,9 +1,9 @@
 """Tables of how well the classes are detected: overall, by task 0, by order, by class, in time."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 from moleflow.metrics.catalogue import COLUMNS, TITLES
+from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from reports.digits import low_to_high, numbers, percent, plus_minus
 from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
@@ -39,7 +39,7 @@ def seed_means(found: Sequence[Observation]) -> list[float]:
     for o in found:
         by_seed.setdefault(o.seed, {})[o.order] = o.value
     whole = [by_seed[seed] for seed in sorted(by_seed) if set(by_seed[seed]) == orders]
-    return [math.fsum(values.values()) / len(values) for values in whole]
+    return [mean(values.values()) for values in whole]
 
 
 def whole_seeds(records: Sequence[Record]) -> list[int]:

@@ -1,11 +1,11 @@
 """Settings of a study against their baseline: which trials pair, and what their differences say."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from moleflow.config import Config
 from moleflow.metrics.catalogue import METRICS, Metric
+from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.studies.axes import Variants
 from orchestration.studies.study import Study
@@ -126,4 +126,4 @@ def _trained(record: Record) -> dict[str, str]:
 
 def _mean(evidence: Evidence, metric: Metric, records: Sequence[Record]) -> float:
     values = [final(evidence, record, metric) for record in records]
-    return math.fsum(value for value in values if value is not None) / len(values)
+    return mean(value for value in values if value is not None)

@@ -10,40 +10,9 @@ from orchestration.studies.catalog import docstring_of, known_studies, load_stud
 from orchestration.studies.expansion import Plan, expand, order_numbers
 from orchestration.studies.points import settings_of
 from reports import kinds
+from tests.class_names import MVTEC, OTHERS, VISA
 
 TOP = Path(__file__).resolve().parents[2]
-MVTEC = [
-    "bottle",
-    "cable",
-    "capsule",
-    "carpet",
-    "grid",
-    "hazelnut",
-    "leather",
-    "metal_nut",
-    "pill",
-    "screw",
-    "tile",
-    "toothbrush",
-    "transistor",
-    "wood",
-    "zipper",
-]
-VISA = [
-    "candle",
-    "capsules",
-    "cashew",
-    "chewinggum",
-    "fryum",
-    "macaroni1",
-    "macaroni2",
-    "pcb1",
-    "pcb2",
-    "pcb3",
-    "pcb4",
-    "pipe_fryum",
-]
-OTHERS = ["ball_screw", "cookie", "hazelnut", "magnetic_tile"]
 SEQUENCES = {
     "core_components": 8,
     "flow_blocks": 22,

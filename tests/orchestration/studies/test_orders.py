@@ -18,29 +18,12 @@ from moleflow.streams import numpy_stream
 from orchestration import Orders, Scenarios, Study, TaskZero
 from orchestration.studies.order_tables import orders_in, published_names, published_order
 from orchestration.studies.orders import arrangements, orders_asked, sequences
+from tests.class_names import MVTEC as CLASS_NAMES
 
 CLASSES = ("a", "b", "c", "d")
 MVTEC = published_order(
     "ucad mvtec",
-    frozenset(
-        (
-            "bottle",
-            "cable",
-            "capsule",
-            "carpet",
-            "grid",
-            "hazelnut",
-            "leather",
-            "metal_nut",
-            "pill",
-            "screw",
-            "tile",
-            "toothbrush",
-            "transistor",
-            "wood",
-            "zipper",
-        )
-    ),
+    frozenset(CLASS_NAMES),
 ).classes
 
 
