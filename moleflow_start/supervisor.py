@@ -90,6 +90,7 @@ def _end_as(code: int, decided: int | None) -> None:
     """
     if decided is not None:
         os._exit(decided)
+    _clear()
     if code in (RAYS_CODE, -signal.SIGABRT):
         os._exit(_told(code))
     if -code in CRASHES:
@@ -104,11 +105,17 @@ def _end_as(code: int, decided: int | None) -> None:
     os._exit(128 - code)
 
 
+def _clear() -> None:
+    """End and delete what the process below has left of its cluster."""
+    from orchestration.cluster import scratch
+
+    scratch.clear_left_behind()
+
+
 def _told(code: int) -> int:
     """Say what became of the process below; returns the exit code for it."""
     from moleflow.errors import ClusterError
-    from orchestration.cluster import lifeline, scratch
+    from orchestration.cluster import lifeline
 
-    scratch.clear_left_behind()
     lifeline.tell(lifeline.unheard(code))
     return ClusterError.code

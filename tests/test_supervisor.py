@@ -97,7 +97,8 @@ def test_a_driver_that_is_killed_says_so_and_ends_by_that_signal() -> None:
         assert "killed by signal 9" in said and "same command resumes" in said
 
 
-def test_what_a_driver_left_of_its_cluster_is_cleared_away() -> None:
+@pytest.mark.parametrize("code", [1, 75])
+def test_what_a_driver_left_of_its_cluster_is_cleared_away(code: int) -> None:
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as place:
         left = Path(place, "mf-12345678")
         left.mkdir()
@@ -105,7 +106,9 @@ def test_what_a_driver_left_of_its_cluster_is_cleared_away() -> None:
         rest = subprocess.Popen(["sleep", "600"], env=os.environ | token)
         owned = f"import fcntl\nowner = open({str(left / 'owner')!r}, 'w')"
         try:
-            done = ran(f"{owned}\nfcntl.flock(owner, fcntl.LOCK_EX)\nos._exit(1)", TMPDIR=place)
+            done = ran(
+                f"{owned}\nfcntl.flock(owner, fcntl.LOCK_EX)\nos._exit({code})", TMPDIR=place
+            )
             assert done.returncode == 75
             assert rest.wait(10) == -signal.SIGKILL and not left.exists()
         finally:

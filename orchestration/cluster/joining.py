@@ -31,13 +31,13 @@ from moleflow.errors import ClusterError, StudyError
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.cluster.delivery import EXCLUDED, sources
 from orchestration.cluster.environment import quiet_environment
+from orchestration.cluster.leftovers import end_session
 from orchestration.cluster.lifeline import (
     WHAT,
     WHILE_STARTING,
     Starting,
     Watched,
     agents,
-    end_session,
     watched,
 )
 from orchestration.cluster.scratch import Scratch, scratch_folder

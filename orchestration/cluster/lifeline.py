@@ -7,7 +7,6 @@ the process above the driver says so (`moleflow_start/supervisor.py`).
 
 import os
 import re
-import shutil
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, final
 
 from moleflow.errors import ClusterError
+from orchestration.cluster.leftovers import clear
 
 PERIOD, WHILE_STARTING = 0.1, 0.2
 """Seconds between two looks; while a cluster starts, each look goes over all processes."""
@@ -120,8 +120,7 @@ def watched(
             for name, process in processes().items():
                 code = process.poll()
                 if code is not None and not leaving.is_set():
-                    end_session(scratch)
-                    shutil.rmtree(scratch, ignore_errors=True)
+                    clear(scratch)
                     tell(lost(name, code))
                     end(ClusterError.code)
                     return
@@ -151,31 +150,6 @@ def _ended(code: int) -> str:
     if code == UNKNOWN:
         return "has ended"
     return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-
-
-def end_session(scratch: Path) -> None:
-    """End what was started for a cluster and still runs."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has just ended, or is another user's
-            if int(entry.name) != os.getpid() and _belongs(entry, scratch):
-                os.kill(int(entry.name), signal.SIGKILL)
-
-
-def _belongs(process: Path, scratch: Path) -> bool:
-    """Whether a process inherited the path of a cluster's token. Of those that name themselves,
-    which writes over their environment: whether it has a file of the cluster open."""
-    mark = f"RAY_AUTH_TOKEN_PATH={scratch}/".encode()
-    if any(one.startswith(mark) for one in (process / "environ").read_bytes().split(b"\0")):
-        return True
-    if not (process / "cmdline").read_bytes().startswith(b"ray::"):
-        return False
-    return any(file.is_relative_to(scratch) for file in _open_files(process))
-
-
-def _open_files(process: Path) -> Iterator[Path]:
-    for file in (process / "fd").iterdir():
-        with suppress(OSError):  # closed by now
-            yield file.readlink()
 
 
 def _children(parent: int) -> Iterator[tuple[int, str]]:

@@ -8,22 +8,18 @@ It cannot lie below the root folder, as the paths of sockets must be short.
 import fcntl
 import os
 import secrets
-import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from orchestration.cluster.lifeline import end_session
+from orchestration.cluster.leftovers import OWNER, clear
 
 PREFIX = "mf-"
 SESSION, TOKEN, NOTHING = "ray", "token", "empty"
-OWNER = "owner"
-"""Locked as long as the process lives that made the folder."""
 LONGEST = 107
 """Bytes in the path of a socket."""
 RAYS_PART = "/session_2026-11-26_14-02-17_888686_4194304/sockets/plasma_store"
@@ -64,14 +60,13 @@ def scratch_folder() -> Generator[Scratch]:
         try:
             yield _furnished(folder)
         finally:
-            _remove(folder)
+            clear(folder)
 
 
 def clear_left_behind() -> None:
     """End what processes that were killed have left, and delete its folders."""
     for left in _left_behind(_place()):
-        end_session(left)
-        shutil.rmtree(left, ignore_errors=True)
+        clear(left)
 
 
 def _place() -> Path:
@@ -105,11 +100,3 @@ def _is_own(path: Path, kind: int) -> bool:
     """Whether this user made it; a link of another user's to something of ours is not ours."""
     found = path.lstat()
     return found.st_uid == os.getuid() and stat.S_IFMT(found.st_mode) == kind
-
-
-def _remove(folder: Path, patience: float = 10.0) -> None:
-    """Delete a folder in which ending processes may still write for a moment."""
-    deadline = time.monotonic() + patience
-    while folder.exists():
-        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
-        time.sleep(0.05)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from moleflow.errors import ClusterError
+from orchestration.cluster.leftovers import end_session
 from orchestration.cluster.lifeline import (
     UNKNOWN,
     Starting,
     agents,
-    end_session,
     lost,
     unheard,
     watched,

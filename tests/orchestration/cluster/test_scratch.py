@@ -1,19 +1,24 @@
 """The folder of a Ray cluster of this machine: gone with it, whoever died."""
 
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orchestration.cluster import scratch
+from orchestration.cluster.leftovers import clear
 from orchestration.cluster.scratch import scratch_folder
 
 HOLD = """
 import sys, time
+from orchestration.cluster.leftovers import clear
 from orchestration.cluster.scratch import scratch_folder
 with scratch_folder() as folder:
     print(folder.path, flush=True)
@@ -55,6 +60,57 @@ def test_a_killed_drivers_folder_is_deleted_by_the_next_and_a_living_ones_is_not
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+@pytest.mark.parametrize("until", [1, 12, 22, 23])
+def test_a_folder_whose_deletion_was_interrupted_is_deleted_by_the_next(
+    short: Path, monkeypatch: pytest.MonkeyPatch, until: int
+) -> None:
+    """Ray ends the process at any moment: nothing that finds a folder goes before the rest."""
+    with scratch_folder() as folder:
+        left = short / "mf-left"
+        shutil.copytree(folder.path, left)
+    for number in range(20):
+        (left / f"{number}").touch()
+    steps = itertools.count(1)
+
+    def interrupted(delete: Callable[..., None]) -> Callable[..., None]:
+        def step(path: Path, **options: object) -> None:
+            if next(steps) == until:
+                raise KeyboardInterrupt
+            delete(path, **options)
+
+        return step
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "unlink", interrupted(Path.unlink))
+        patched.setattr(shutil, "rmtree", interrupted(shutil.rmtree))
+        clear(left)
+    assert left.exists()
+    with scratch_folder():
+        pass
+    assert not left.exists()
+
+
+def test_what_is_written_while_a_folder_is_cleared_goes_as_well(short: Path) -> None:
+    left = short / "mf-left"
+    (left / "ray").mkdir(parents=True)
+    (left / "owner").touch()
+    write = f"""
+import itertools, os
+for n in itertools.count():
+    os.makedirs({str(left)!r} + f"/ray/{{n % 7}}", exist_ok=True)
+    if n == 1000:
+        print(flush=True)
+"""
+    token = {"RAY_AUTH_TOKEN_PATH": f"{left}/token"}
+    writer = subprocess.Popen(
+        [sys.executable, "-c", write], env=os.environ | token, stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None and writer.stdout.readline() == b"\n"
+    clear(left)
+    assert writer.wait(10) == -signal.SIGKILL and not left.exists()
+    writer.stdout.close()
 
 
 def test_folders_of_others_are_left_alone(short: Path) -> None:
