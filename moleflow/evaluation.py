@@ -24,7 +24,7 @@ from moleflow.metrics.continual import continual_summary
 from moleflow.metrics.detection import detection_metrics
 from moleflow.metrics.means import mean
 from moleflow.model import MoLEFlow
-from moleflow.routing import Prototype
+from moleflow.router import Prototype
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
 from moleflow.tasks.freeze import Digests, tensors_digest
 from moleflow.truth import Truths

@@ -25,10 +25,10 @@ from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import Features, image_features, picture_features
 from moleflow.measurement import Measurement
-from moleflow.routing import task_prototype
+from moleflow.router import task_prototype
 from moleflow.saved import SavedModel, load_model, save_added_task
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
-from moleflow.training.stages import EpochEnd, train_task
+from moleflow.training.train import EpochEnd, train_task
 from moleflow.types import Float, Int, Tensor
 
 BATCH = 16

@@ -32,7 +32,7 @@ from moleflow.manifest import (
     read_manifest,
 )
 from moleflow.model import MoLEFlow
-from moleflow.routing import Prototype
+from moleflow.router import Prototype
 from moleflow.types import Tensor
 
 Depths = Mapping[str, int | None]

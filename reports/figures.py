@@ -12,11 +12,11 @@ from moleflow.drawing import FAINT, colour, heat_map, house_style, marker
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
+from reports.confusions import Confusion
 from reports.digits import percent
 from reports.document import Figure, Number, Words, computed, drawn
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, measured, observations, r_entries
-from reports.routing import Confusion
 from reports.statistics import NOISE, Observation, Summary, summarise
 
 MOST_MATRICES = 6

@@ -19,7 +19,7 @@ from moleflow import profiles  # noqa: E402
 from moleflow.config import Config  # noqa: E402
 from orchestration.cluster.environment import quiet_environment  # noqa: E402
 from orchestration.studies.terms import Resources  # noqa: E402
-from orchestration.tracking import base as tracking  # noqa: E402
+from orchestration.tracking import tracker as tracking  # noqa: E402
 
 # How long an example takes says how busy the machine is, not whether a law holds.
 settings.register_profile("laws", deadline=None)

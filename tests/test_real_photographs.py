@@ -10,7 +10,7 @@ from orchestration.commands.run import FINISHED
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.studies.terms import Resources
-from orchestration.tracking.base import quiet_environment as tracking_environment
+from orchestration.tracking.tracker import quiet_environment as tracking_environment
 
 pytestmark = [pytest.mark.real, pytest.mark.cluster, pytest.mark.soak]
 CLASSES = ("hazelnut", "cookie", "ball_screw")

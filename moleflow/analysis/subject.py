@@ -14,7 +14,7 @@ from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow
-from moleflow.routing import Prototype
+from moleflow.router import Prototype
 from moleflow.types import Float, Patches, Tensor
 
 CHUNK = 16

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from moleflow.data.dataset_layout import Layout, first_named
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import Findings, findings
-from moleflow.data.layout import Layout, first_named
 from moleflow.data.listing import is_text, shown
 from moleflow.data.opening import unusable
 from moleflow.data.pictures import ClassData, Picture

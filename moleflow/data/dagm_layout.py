@@ -6,7 +6,7 @@ Defective training pictures are left out: training is on normal ones. Classes co
 import re
 from pathlib import Path
 
-from moleflow.data.layout import Layout, Places
+from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.listing import images
 from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.data.strays import said_of_masks, unused_masks

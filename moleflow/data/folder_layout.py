@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moleflow.data.layout import Layout, Places
+from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.listing import folders, images
 from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture

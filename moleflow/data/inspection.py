@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from moleflow.data.dataset_layout import Layout
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import findings
-from moleflow.data.layout import Layout
 from moleflow.data.listing import is_text, shown
 from moleflow.data.pictures import ClassData
 from moleflow.data.recognition import recognise

@@ -7,8 +7,8 @@ Defective training pictures are left out: training is on normal ones.
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.decoding import decode_mask
-from moleflow.data.layout import Layout, Places
 from moleflow.data.listing import images
 from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.errors import DataError

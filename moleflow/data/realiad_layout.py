@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from moleflow.data.layout import Layout, Places
+from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.listing import folder_names, folders, listed
 from moleflow.data.opening import refuse_other_than_files
 from moleflow.data.pictures import GOOD, ClassData, Picture

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moleflow.data.dagm_layout import DagmLayout
+from moleflow.data.dataset_layout import Layout, composed
 from moleflow.data.folder_layout import AD2, BTAD, LOCO, MVTEC, FolderLayout
 from moleflow.data.ksdd_layout import KsddLayout, is_ksdd
-from moleflow.data.layout import Layout, composed
 from moleflow.data.listing import folder_names, folders, is_text, shown
 from moleflow.data.realiad_layout import realiad
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moleflow.data.layout import Layout, Places
+from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.errors import DataError
 

@@ -11,7 +11,7 @@ from moleflow.model import MoLEFlow, Stored
 from moleflow.tasks.bank import Bank
 from moleflow.training.losses import tail_aware_loss
 from moleflow.training.optimizer import build_optimizer
-from moleflow.training.progress import Progress
+from moleflow.training.step_numbers import StepNumbers
 from moleflow.types import Tensor
 
 WARM_UPS, AGAIN = 3, 1
@@ -27,7 +27,7 @@ class Steps(ABC):
         self._bank = bank
         self._loss_of = _loss_of(model, base, bank)
         self.optimizer = build_optimizer(model.config.training, bank, trained_base)
-        self.progress = Progress(model.device)
+        self.progress = StepNumbers(model.device)
 
     def begin(self, bank: Bank) -> None:
         """Train this bank from now on, from its present state."""

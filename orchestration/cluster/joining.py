@@ -68,7 +68,7 @@ RAYS_KINDS = frozenset(
 )
 """Accelerator types that Ray finds out by itself."""
 
-Node = Mapping[str, float]
+Declared = Mapping[str, float]
 """Resources that a node declares, by Ray's names; memory in bytes."""
 
 
@@ -293,7 +293,7 @@ class Room:
     """How many trials may be handed out at a time: as many as fit on the nodes that are there now,
     and on a cluster that was joined more, so that an autoscaler sees trials that wait."""
 
-    def __init__(self, resources: Resources, share: Node):
+    def __init__(self, resources: Resources, share: Declared):
         self._joined = resources.address is not None
         self._share = share
         self._looked = -math.inf
@@ -311,11 +311,11 @@ class Room:
         return f"a trial asks for {_described(self._share)}; {_told(alive_nodes())}"
 
 
-def alive_nodes() -> list[Node]:
+def alive_nodes() -> list[Declared]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def fitting(node: Node, share: Node) -> int:
+def fitting(node: Declared, share: Declared) -> int:
     """How many trials fit on a node. A part of a GPU is always a part of one GPU."""
     counts: list[int] = []
     for name, asked in share.items():
@@ -327,7 +327,7 @@ def fitting(node: Node, share: Node) -> int:
     return min(counts)
 
 
-def _declared(kind: str, nodes: Sequence[Node], more_come: bool) -> str:
+def _declared(kind: str, nodes: Sequence[Declared], more_come: bool) -> str:
     """Ray's name of a kind of node."""
     known_to_ray = f"accelerator_type:{kind}"
     for name in (known_to_ray, kind):
@@ -347,11 +347,11 @@ def _is_kind(name: str) -> bool:
     return BUILT_IN.fullmatch(name) is None
 
 
-def _told(nodes: Sequence[Node]) -> str:
+def _told(nodes: Sequence[Declared]) -> str:
     return f"the cluster's nodes: {'; '.join(map(_described, nodes)) or 'none'}"
 
 
-def _described(amounts: Node) -> str:
+def _described(amounts: Declared) -> str:
     parts = [f"{amounts.get('CPU', 0):g} CPUs", f"{amounts.get('GPU', 0):g} GPUs"]
     if "memory" in amounts:
         parts.append(f"{amounts['memory'] / GB:.3g} GB")

@@ -11,7 +11,7 @@ from orchestration.driver.driving import request_stop
 from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
-from orchestration.runners.base import left_to_run
+from orchestration.runners.runner import left_to_run
 from orchestration.studies.study import check_name
 from orchestration.views.logs import event_lines, find_trial, follow, head, printed
 

@@ -23,7 +23,7 @@ from orchestration.commands.options import (
 from orchestration.doctor.checks import Finding, State, examine_machine
 from orchestration.records.layout import Root
 from orchestration.studies.terms import Resources
-from orchestration.tracking.base import quiet_environment as tracking_environment
+from orchestration.tracking.tracker import quiet_environment as tracking_environment
 
 SOUND, UNSOUND = 0, 1
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.data.catalog import open_training
-from moleflow.data.layout import composed
+from moleflow.data.dataset_layout import composed
 from moleflow.data.sequences import in_scenario, task_name
 from moleflow.errors import ConfigError, DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import torch
 
     from moleflow.measurement import Measurement
-    from moleflow.training.stages import EpochEnd
+    from moleflow.training.train import EpochEnd
 
 DONE, INCOMPLETE = 0, 1
 

@@ -24,9 +24,9 @@ from orchestration.hiding import safe_text, safe_uri, without
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
 from orchestration.tracking.address import default_uri, is_server
-from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync as send_all
 from orchestration.tracking.saved_view import study_pages
+from orchestration.tracking.tracker import quiet_environment
 
 DONE, INCOMPLETE = 0, 1
 START, STOP = 60.0, 10.0

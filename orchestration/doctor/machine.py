@@ -27,7 +27,7 @@ from moleflow.errors import DataError, StoreError
 from moleflow.files import replace_file
 from moleflow.settings import Settings
 from orchestration.records.layout import Root
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 VERSIONS = ("moleflow", "ray", "torch", "torchvision", "timm", "numpy")
 """What must be the same on all machines of a study."""

@@ -20,12 +20,12 @@ from orchestration.driver.preflight import check_precision, checking_beside, che
 from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.session import Session, check_runner, new_runner
-from orchestration.sharing.saving import sharing
+from orchestration.sharing.savings import savings
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
-from orchestration.tracking.base import quiet_environment as tracking_environment
+from orchestration.tracking.tracker import quiet_environment as tracking_environment
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _scheduled(plan: Plan, session: Session, terms: Terms, choices: Choices) -> 
     schedule = Schedule(plan, folder, sharing=choices.sharing)
     if choices.sharing:
         held = holdings(root, terms)
-        said = sharing(schedule.keys, schedule.outlook(), held).sentence
+        said = savings(schedule.keys, schedule.outlook(), held).sentence
         if said:
             session.say(said)
     return schedule

@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestration.records.layout import Root
 from orchestration.records.stages import TRAINED
 from orchestration.sharing.keys import StageKeys
-from orchestration.sharing.saving import Held, nothing
+from orchestration.sharing.savings import Held, nothing
 from orchestration.store.entry import MANIFEST
 from orchestration.store.store import folder_of
 from orchestration.studies.expansion import Trial

@@ -22,8 +22,8 @@ from moleflow.errors import ConfigError, MoleflowError, WeightsError
 from moleflow.settings import Settings
 from orchestration.records.layout import Root
 from orchestration.records.notes import keep_note, kept_note, place_of_note
-from orchestration.studies.keys import digest
 from orchestration.studies.terms import Resources
+from orchestration.studies.trial_keys import digest
 
 STDOUT, STDERR = 1, 2
 CHECKS_VERSION = 1

@@ -12,13 +12,13 @@ from moleflow.errors import StudyError
 from orchestration.hiding import safe_text
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
-from orchestration.runners.base import Runner
+from orchestration.runners.runner import Runner
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan
 from orchestration.studies.terms import Terms
 from orchestration.tracking import address
-from orchestration.tracking.base import Tracker
 from orchestration.tracking.exporter import Exporter, keep_report
+from orchestration.tracking.tracker import Tracker
 from orchestration.views.progress import progress
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from moleflow.errors import DataError
 from moleflow.predictor import Prediction, Unreadable, map_of
 from moleflow.scoring import map_size
 from orchestration.plain import cell, one_line, path_cell
-from orchestration.trial.pictures import heat, overlay
+from orchestration.trial.heat_maps import heat, overlay
 
 LOW_QUANTILE = 0.5
 """Share of a task's map pixels that are drawn black: half of what a camera sees is normal."""

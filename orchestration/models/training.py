@@ -13,16 +13,16 @@ from moleflow.data.catalog import ClassData
 from moleflow.data.sequences import Task, task_name
 from moleflow.features.backbone import weights_identity
 from moleflow.features.cache import ClassFeatures, open_features
-from moleflow.routing import task_prototype
+from moleflow.router import task_prototype
 from moleflow.saved import new_model, save_model
 from moleflow.training.clock import SharedClock
 from moleflow.training.lanes import Bench
-from moleflow.training.stages import EpochEnd, Parts, train_tasks
+from moleflow.training.train import EpochEnd, Parts, train_tasks
 from orchestration.records.provenance import device_kind
 from orchestration.sharing.keys import features_keys
 from orchestration.store.features import Extraction
 from orchestration.store.store import Store
-from orchestration.studies.keys import trial_key
+from orchestration.studies.trial_keys import trial_key
 
 Report = Callable[[str, EpochEnd], None]
 

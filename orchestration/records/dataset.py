@@ -10,7 +10,7 @@ from moleflow.data.catalog import ClassData, check_pictures, fingerprint
 from moleflow.settings import Settings
 from orchestration.records.layout import Root
 from orchestration.records.notes import keep_note, kept_note, place_of_note
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 CHECKS_VERSION = 4
 

@@ -18,7 +18,7 @@ from moleflow.errors import StoreError
 from moleflow.files import put_in_place
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 BEFORE = {"study": "string", "trial": "string", "status": "string"}
 AFTER = {

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
-from orchestration.runners.base import whereabouts
+from orchestration.runners.runner import whereabouts
 from orchestration.studies.terms import Resources
 
 HUNG = "HungTrialError"

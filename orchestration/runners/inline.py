@@ -12,7 +12,7 @@ from orchestration.hiding import safe_text
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.worker import attempt_line
-from orchestration.runners.base import (
+from orchestration.runners.runner import (
     Runner,
     TrialFunction,
     describe_failure,

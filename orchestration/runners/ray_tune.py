@@ -35,7 +35,8 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.worker import announce, asked_trial, output_kept
-from orchestration.runners.base import (
+from orchestration.runners.guard import HUNG, Guard, Limit
+from orchestration.runners.runner import (
     Runner,
     TrialFunction,
     describe_failure,
@@ -43,7 +44,6 @@ from orchestration.runners.base import (
     last_of,
     run_trial,
 )
-from orchestration.runners.guard import HUNG, Guard, Limit
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms

@@ -17,7 +17,7 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import trained
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 
 class Certificate(Settings):

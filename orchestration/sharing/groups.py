@@ -7,7 +7,7 @@ from functools import cached_property
 from moleflow.data.sequences import Sequence as TaskSequence
 from orchestration.sharing.keys import task_keys
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 
 @dataclass(frozen=True)

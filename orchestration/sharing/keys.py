@@ -13,7 +13,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import task_name
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
-from orchestration.studies.keys import digest, key_settings
+from orchestration.studies.trial_keys import digest, key_settings
 from orchestration.studies.versions import version_of
 
 Kind = Literal["features", "base", "adapter", "scores", "metrics"]

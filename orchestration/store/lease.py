@@ -24,7 +24,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from moleflow.settings import Settings
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 PERIOD = 1.0
 """Seconds between two renewals."""

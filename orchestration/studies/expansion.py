@@ -8,10 +8,10 @@ from moleflow.config import BackboneConfig, Config
 from moleflow.data.sequences import Sequence, order_name, task_name
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
-from orchestration.studies.keys import trial_identity, trial_key
 from orchestration.studies.orders import arrangements, orders_asked
 from orchestration.studies.points import matches, points, points_asked
 from orchestration.studies.study import Study
+from orchestration.studies.trial_keys import trial_identity, trial_key
 from orchestration.studies.versions import ROOT_FORMAT
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from moleflow.data.layout import composed
+from moleflow.data.dataset_layout import composed
 from moleflow.errors import StudyError, nearest
 from moleflow.settings import Settings
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from moleflow.config import check_field
-from moleflow.data.layout import composed
+from moleflow.data.dataset_layout import composed
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
 from orchestration.studies.ranges import MOST_VALUES, read_values

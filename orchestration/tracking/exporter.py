@@ -8,8 +8,8 @@ from typing import Self
 from orchestration.records.layout import StudyFolder
 from orchestration.records.watch import Follower, News, Warn, Watcher
 from orchestration.studies.expansion import Plan
-from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused
 from orchestration.tracking.sender import Sender
+from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused
 
 PERIOD = 2.0
 """Seconds between two batches: a call per batch is what a store is slow at."""

@@ -7,7 +7,7 @@ from orchestration.records.events import Event, numbers_of
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.tracking.base import Tracker, study_status
+from orchestration.tracking.tracker import Tracker, study_status
 
 Point = tuple[str, int, float, float]
 """Name, step, time, value."""

@@ -31,7 +31,6 @@ from orchestration.tracking.address import (
     safe_uri,
     store_options,
 )
-from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused, study_status
 from orchestration.tracking.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
 from orchestration.tracking.connection import connected, translated
 from orchestration.tracking.database import PATIENCE
@@ -48,6 +47,7 @@ from orchestration.tracking.naming import (
     trial_tags,
 )
 from orchestration.tracking.owner import OWNER, PLACE, USER, Owner, owner_of
+from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused, study_status
 
 ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}
 KIND = {"mlflow.experimentKind": "custom_model_development"}

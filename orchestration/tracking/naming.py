@@ -10,7 +10,7 @@ from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial, order_numbers
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 LONGEST_PART = 100
 """Letters of a part of a metric's name: a task of many classes has a long one."""

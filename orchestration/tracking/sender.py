@@ -10,7 +10,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.watch import News, Warn
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.tracking.base import Tracker, TrackerAway, TrackerRefused, TrackingError
+from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused, TrackingError
 
 
 class Sender:

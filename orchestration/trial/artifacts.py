@@ -17,7 +17,7 @@ from moleflow.evaluation import SequenceEvaluation
 from moleflow.measurement import Measurement
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
-from orchestration.trial.pictures import heat
+from orchestration.trial.heat_maps import heat
 
 TILE, GAP, HEADER = 128, 4, 22
 PICTURES_PER_CLASS = 6

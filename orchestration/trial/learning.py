@@ -10,12 +10,12 @@ from moleflow.errors import DivergedError
 from moleflow.features.cache import ClassFeatures
 from moleflow.model import MoLEFlow
 from moleflow.training.lanes import Bench
-from moleflow.training.stages import EpochEnd, Parts, train_tasks
+from moleflow.training.train import EpochEnd, Parts, train_tasks
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.shelf import Shelf
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Terms
-from orchestration.trial.diary import Diary
+from orchestration.trial.attempt_log import AttemptLog
 from orchestration.trial.origin import origin, source_of
 from orchestration.trial.trained import (
     TrainedStage,
@@ -37,7 +37,7 @@ class Learner:
         terms: Terms,
         keys: StageKeys,
         shelf: Shelf,
-        diary: Diary,
+        log: AttemptLog,
         features: Mapping[str, ClassFeatures],
         device: torch.device,
         at_once: int,
@@ -49,10 +49,10 @@ class Learner:
         self._terms = terms
         self._keys = keys
         self._shelf = shelf
-        self._diary = diary
+        self._log = log
         self._features = features
         self._device = device
-        self._bench = Bench(diary.note, at_once)
+        self._bench = Bench(log.note, at_once)
         self._learned: list[str] = []
         self.entries: list[Path] = []
         """Folders of the store that the tasks came from."""
@@ -83,7 +83,7 @@ class Learner:
         try:
             for task, end in train_tasks(model, self._claimed(missing, after), self._bench):
                 index = places[task]
-                self._diary.epoch(self._keys.stage(index), index, end)
+                self._log.epoch(self._keys.stage(index), index, end)
                 ends.setdefault(task, []).append(end)
                 if end.last:
                     kind = self._keys.kind(index)
@@ -91,7 +91,7 @@ class Learner:
                     yield index
         except DivergedError as error:
             stages = map(self._keys.stage, places.values())
-            self._diary.stage = next(s for s in stages if s.task == error.numbers["task"])
+            self._log.stage = next(s for s in stages if s.task == error.numbers["task"])
             raise
         finally:
             for index in missing:
@@ -108,7 +108,7 @@ class Learner:
         for index in missing:
             task = self._trial.sequence[index]
             if self._shelf.claim(self._keys.kind(index), self._keys.task(index)):
-                self._diary.begin(self._keys.stage(index), index)
+                self._log.begin(self._keys.stage(index), index)
                 after[task] = tuple(self._learned)
                 yield task, self._parts(task)
 
@@ -117,7 +117,7 @@ class Learner:
 
         def make(folder: Path) -> None:
             write_trained(folder, stage, model)
-            share = self._diary.share(self._keys.stage(index))
+            share = self._log.share(self._keys.stage(index))
             made = origin(self._trial, self._terms, self._device, share.seconds, share.at_once)
             made.write(folder)
 
@@ -127,7 +127,7 @@ class Learner:
     def _take(self, folder: Path, model: MoLEFlow, index: int) -> None:
         """Take a task from the store; if the lot falls on it, it is trained again and compared."""
         stage, kind = read_trained(folder), self._keys.kind(index)
-        self._diary.begin(self._keys.stage(index), index)
+        self._log.begin(self._keys.stage(index), index)
         source = source_of(self._trial, kind, self._keys.task(index), folder, False)
         verified = source.source == "shared" and drawn(self._trial, source.key, self._terms.verify)
         if verified:
@@ -135,13 +135,13 @@ class Learner:
         else:
             load_trained(folder, stage, model)
             for epoch in stage.epochs:
-                self._diary.epoch(self._keys.stage(index), index, EpochEnd(**epoch.model_dump()))
+                self._log.epoch(self._keys.stage(index), index, EpochEnd(**epoch.model_dump()))
         self._has(index, stage, folder, made=False, verified=verified)
 
     def _train_again(self, model: MoLEFlow, index: int, stage: TrainedStage) -> None:
         task = self._trial.sequence[index]
         for _, end in train_tasks(model, [(task, self._parts(task))], self._bench):
-            self._diary.epoch(self._keys.stage(index), index, end)
+            self._log.epoch(self._keys.stage(index), index, end)
         if result_of(model, stage.classes, stage.kind) != stage.result:
             raise differs(stage.kind, task_name(task), self._keys.task(index))
 
@@ -152,7 +152,7 @@ class Learner:
         kind, key = self._keys.kind(index), self._keys.task(index)
         source = source_of(self._trial, kind, key, folder, made)
         proof = {"after": stage.after, "result": stage.result, "verified": verified}
-        self._diary.end(self._keys.stage(index), index, source.model_copy(update=proof))
+        self._log.end(self._keys.stage(index), index, source.model_copy(update=proof))
         self.entries.append(folder)
         self._learned.append(task_name(stage.classes))
 

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from moleflow.evaluation import EvaluationMemory, Likelihoods
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.shelf import Shelf
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 from orchestration.trial.verification import differs, drawn
 
 SCORES, METRICS = "scores.safetensors", "metrics.json"

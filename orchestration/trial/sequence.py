@@ -20,7 +20,7 @@ from moleflow.errors import DataError, DeviceError, DivergedError, StoreAwayErro
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.cache import ClassFeatures, open_features
 from moleflow.model import MoLEFlow
-from moleflow.routing import task_prototype
+from moleflow.router import task_prototype
 from moleflow.saved import new_model, save_model
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.events import Attempt, End, EventLog, read_events
@@ -41,7 +41,7 @@ from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Resources, Role, Terms
 from orchestration.studies.versions import result_versions
 from orchestration.trial.artifacts import write_artifacts
-from orchestration.trial.diary import Diary
+from orchestration.trial.attempt_log import AttemptLog
 from orchestration.trial.learning import Learner
 from orchestration.trial.origin import origin, source_of
 from orchestration.trial.recording import (
@@ -94,14 +94,14 @@ class SequenceRun:
         self.started = time.time()
         self.folder = self.root.study(self.trial.study)
         self.events = EventLog(self.folder.events(self.trial.key))
-        self.diary = Diary(self.events)
+        self.log = AttemptLog(self.events)
         self.device = prepare_torch(self.terms.resources)
         self.role: Role = self._role()
         kind, threads = device_kind(self.device), torch.get_num_threads()
         self.keys = keys_in_role(self.trial, self.role, kind, threads)
-        self.leases = Leases(self.root.leases, self.trial.key, warn=self.diary.note)
-        store = open_store(self.terms.store, self.root, self.diary.note)
-        self.shelf = Shelf(store, self.leases, self.diary.waits)
+        self.leases = Leases(self.root.leases, self.trial.key, warn=self.log.note)
+        store = open_store(self.terms.store, self.root, self.log.note)
+        self.shelf = Shelf(store, self.leases, self.log.waits)
         self.memory = StoredEvaluation(self.shelf, self.keys, self.terms.verify)
 
     def _role(self) -> Role:
@@ -118,13 +118,13 @@ class SequenceRun:
         try:
             self._run_stages()
         except DivergedError as error:
-            return self._record("diverged", failure_of(error, self.diary.stage, error.numbers))
+            return self._record("diverged", failure_of(error, self.log.stage, error.numbers))
         except torch.OutOfMemoryError as error:
-            return self._record("failed", failure_of(out_of_memory(error), self.diary.stage, {}))
+            return self._record("failed", failure_of(out_of_memory(error), self.log.stage, {}))
         except (OSError, StoreAwayError, torch.AcceleratorError):
             raise
         except Exception as error:
-            return self._record("failed", failure_of(error, self.diary.stage, {}))
+            return self._record("failed", failure_of(error, self.log.stage, {}))
         return self._record("finished", None)
 
     def _run_stages(self) -> None:
@@ -139,7 +139,7 @@ class SequenceRun:
         model.to(self.device)
         tests = {name: found.test for name, found in self.features.items()}
         self.evaluation = SequenceEvaluation(
-            model, trial.sequence, self.data, tests, self.memory, self.diary.note
+            model, trial.sequence, self.data, tests, self.memory, self.log.note
         )
         entries = self._learn_all(model)
         self._finish(model, entries)
@@ -152,7 +152,7 @@ class SequenceRun:
                 "planned on; run the study again to plan it anew"
             )
         stage = StageRef("features", name)
-        self.diary.begin(stage)
+        self.log.begin(stage)
         key, made = self.keys.features(name), False
 
         def make(folder: Path) -> None:
@@ -164,7 +164,7 @@ class SequenceRun:
 
         folder = self.shelf.get("features", key, make)
         source = source_of(self.trial, "features", key, folder, made)
-        self.diary.end(stage, source=source)
+        self.log.end(stage, source=source)
         return open_features(folder).drawn(self.trial.config.data, name)
 
     def _learn_all(self, model: MoLEFlow) -> list[Path]:
@@ -181,7 +181,7 @@ class SequenceRun:
             self.terms,
             self.keys,
             self.shelf,
-            self.diary,
+            self.log,
             self.features,
             self.device,
             self._at_once,
@@ -199,7 +199,7 @@ class SequenceRun:
             if len(waiting) < before:
                 continue
             if time.monotonic() - told > SIGN_OF_LIFE:
-                self.diary.waits(task_name(trial.sequence[waiting[0]]))
+                self.log.waits(task_name(trial.sequence[waiting[0]]))
                 told = time.monotonic()
             time.sleep(PAUSE)
         return learner.entries
@@ -233,20 +233,20 @@ class SequenceRun:
     def _evaluate(self, index: int, task: Task) -> None:
         assert self.evaluation is not None
         stage = StageRef("evaluation", task_name(task))
-        self.diary.begin(stage, index)
+        self.log.begin(stage, index)
         self.evaluation.learn(
             task_prototype([self.features[c].train.means for c in task], self.trial.config.router)
         )
         new = self.evaluation.measure()
-        self.diary.measured(index + 1, tracking_values(new))
-        self.diary.end(stage, index)
+        self.log.measured(index + 1, tracking_values(new))
+        self.log.end(stage, index)
 
     def _finish(self, model: MoLEFlow, entries: Sequence[Path]) -> None:
         assert self.evaluation is not None
         last, stage = len(self.trial.sequence), StageRef("evaluation", SUMMARY)
-        self.diary.begin(stage, last - 1)
+        self.log.begin(stage, last - 1)
         new = self.evaluation.finish()
-        self.diary.measured(last, tracking_values(new))
+        self.log.measured(last, tracking_values(new))
         for task in self.trial.sequence:
             for name in task:
                 self.hashes[f"scores {name}"] = self.evaluation.score_digest(name, task)
@@ -265,7 +265,7 @@ class SequenceRun:
             link_to_store(self.folder.model(self.trial.key), entry)
         folder = self.folder.artifacts(self.trial.key)
         self.artifacts = write_artifacts(folder, self.trial, self.data, self.evaluation, bits)
-        self.diary.end(stage, last - 1)
+        self.log.end(stage, last - 1)
 
     def _record(self, status: Status, failure: Failure | None) -> Record:
         trial = self.trial
@@ -289,9 +289,9 @@ class SequenceRun:
             attempts=len(spans),
             spans=spans,
             role=self.role,
-            stages=self.diary.sources,
+            stages=self.log.sources,
             uses=self.shelf.used,
-            seconds=all_seconds(earlier, self.diary.seconds, self.diary.sources),
+            seconds=all_seconds(earlier, self.log.seconds, self.log.sources),
             rows=tuple(rows),
             hashes=self.hashes,
             routing=self.routing,

@@ -16,15 +16,15 @@ from moleflow.model import MoLEFlow
 from moleflow.saved import module_tensors, saved_files
 from moleflow.settings import Settings
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.stages import EpochEnd
+from moleflow.training.train import EpochEnd
 from orchestration.store.entry import manifest_in
-from orchestration.studies.keys import digest
+from orchestration.studies.trial_keys import digest
 
 DESCRIPTION, BANK, BASE = "stage.json", "bank.safetensors", "base.safetensors"
 
 
 class Epoch(Settings):
-    """Numbers of one pass over a task's training images (`moleflow.training.stages.EpochEnd`)."""
+    """Numbers of one pass over a task's training images (`moleflow.training.train.EpochEnd`)."""
 
     epoch: int
     epochs: int

@@ -20,7 +20,7 @@ HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeLoad:
     """A host on which trials are in work."""
 
     host: str
@@ -143,7 +143,7 @@ class Board:
         """Whether a trial's record says what it learned: one that was lost has a record without."""
         return key in self.outlines and bool(self.outlines[key].learned)
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[NodeLoad]:
         """Where trials are in work, by name."""
         states = [state for state in self.running.values() if state.host]
         hosts = sorted({state.host for state in states})
@@ -170,6 +170,6 @@ def _taken(item: Learned) -> bool:
     return item.source == "shared"
 
 
-def _node(host: str, states: Sequence[Running]) -> Node:
+def _node(host: str, states: Sequence[Running]) -> NodeLoad:
     by_time = sorted(states, key=lambda state: state.heard)
-    return Node(host, len(states), tuple(state.load for state in by_time if state.load))
+    return NodeLoad(host, len(states), tuple(state.load for state in by_time if state.load))

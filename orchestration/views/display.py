@@ -14,7 +14,7 @@ from moleflow.data.sequences import task_name
 from moleflow.metrics.catalogue import HEADLINES
 from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.expansion import Trial
-from orchestration.views.board import Board, Node
+from orchestration.views.board import Board, NodeLoad
 from orchestration.views.outline import Outline
 from orchestration.views.running import Running
 
@@ -174,7 +174,7 @@ def bar(board: Board) -> RenderableType:
     return grid
 
 
-def nodes_table(nodes: Sequence[Node], most: int = NODES) -> Group:
+def nodes_table(nodes: Sequence[NodeLoad], most: int = NODES) -> Group:
     """What trials use of each node, the busiest first."""
     table = new_table("node", "trials", "cores", "of given", "of node", "memory", "GPU memory")
     for column in table.columns[1:]:
@@ -186,7 +186,7 @@ def nodes_table(nodes: Sequence[Node], most: int = NODES) -> Group:
     return Group(table, *more)
 
 
-def _node_cells(node: Node) -> list[str]:
+def _node_cells(node: NodeLoad) -> list[str]:
     if not node.loads:
         return [node.host, str(node.trials)]
     last = node.loads[-1]

@@ -313,7 +313,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.sensitivity.spread_table": ranges,
     "reports.sensitivity.decomposition_table": variance,
     "reports.sensitivity.disparity_table": disparity,
-    "reports.routing.confusion_table": confusion,
+    "reports.confusions.confusion_table": confusion,
     "reports.provenance.data_table": data,
     "reports.provenance.missing_table": missing,
     "reports.provenance.failures_table": failures,

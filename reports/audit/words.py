@@ -174,7 +174,7 @@ RULES: Mapping[str, Rule] = {
     "reports.figures.by_order": lowest_and_highest_order,
     "reports.figures.r_matrices": largest_fall,
     "reports.figures.confusions": routed,
-    "reports.routing.sentence": routed,
+    "reports.confusions.sentence": routed,
     "reports.invariance.compare": identical_bytes,
     "reports.provenance.facts": facts,
     "reports.made._failure": last_numbers,

@@ -4,7 +4,7 @@ One HTML page, one Markdown page, LaTeX and CSV of every table, SVG and PNG of e
 """
 
 from reports.document.figure import drawn
-from reports.document.model import (
+from reports.document.parts import (
     DASH,
     Block,
     Cell,

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import to_png, to_svg
-from reports.document.model import Figure, Words
+from reports.document.parts import Figure, Words
 
 
 def drawn(canvas: Canvas, name: str, title: str, unit: str, n: str, caption: Words) -> Figure:

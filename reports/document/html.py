@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from moleflow.drawing import INK
-from reports.document.model import (
+from reports.document.parts import (
     Block,
     Document,
     Figure,

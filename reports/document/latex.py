@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from orchestration.plain import one_line
-from reports.document.model import Cell, Table
+from reports.document.parts import Cell, Table
 
 _SIGNS = {
     "\\": r"\textbackslash{}",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestration.plain import one_line, visible
-from reports.document.model import (
+from reports.document.parts import (
     Block,
     Code,
     Document,

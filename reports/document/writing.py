@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration.records.ledger import write_atomically
-from reports.document.files import to_csv, to_sources
+from reports.document.csv import to_csv, to_sources
 from reports.document.html import to_html
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
-from reports.document.model import Block, Document, Figure, Strip, Table
+from reports.document.parts import Block, Document, Figure, Strip, Table
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import CONCLUDED, TITLES
-from reports import figures, invariance, made, performance, provenance, routing, sensitivity
+from reports import confusions, figures, invariance, made, performance, provenance, sensitivity
 from reports.digits import percent, plus_minus
 from reports.document import (
     Block,
@@ -20,7 +20,7 @@ from reports.document import (
     computed,
     note,
 )
-from reports.document.files import to_text
+from reports.document.csv import to_text
 from reports.evidence import Evidence, Setting, keys
 from reports.invariance import Invariance
 from reports.statistics import NOISE, Spread, summarise
@@ -140,8 +140,8 @@ def _over_time(evidence: Evidence, setting: Setting) -> list[Block]:
 
 
 def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
-    chosen = routing.confusions(setting.finished)
-    found: list[Block] = [Text(routing.sentence(chosen))]
+    chosen = confusions.confusions(setting.finished)
+    found: list[Block] = [Text(confusions.sentence(chosen))]
     drawn = figures.confusions(evidence, setting, chosen)
     found += [Gallery(tuple(drawn))] if drawn else []
     if len(chosen) > 1:
@@ -151,7 +151,7 @@ def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
                 f"the same tasks: {len(drawn)} of {len(chosen)} matrices drawn."
             )
         )
-    counts = tuple(routing.confusion_table(one, setting) for one in chosen)
+    counts = tuple(confusions.confusion_table(one, setting) for one in chosen)
     return [*found, Fold("Counts", counts)] if counts else found
 
 

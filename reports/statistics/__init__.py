@@ -13,6 +13,7 @@ from reports.statistics.aggregates import (
     seed_bootstrap,
     stratified_bootstrap,
 )
+from reports.statistics.block_designs import Blocks, blocks
 from reports.statistics.choices import Best, best, seeds_to_settle
 from reports.statistics.components import (
     IMAGES,
@@ -26,8 +27,7 @@ from reports.statistics.contrasts import ALPHA, MARGINS, Contrast, Verdict, adju
 from reports.statistics.correlations import Correlation, pearson, spearman
 from reports.statistics.doubts import Doubt, doubt
 from reports.statistics.equivalences import Equivalence, GroupsVerdict, equivalence
-from reports.statistics.groups import Simultaneous, against, effects, pairwise
-from reports.statistics.images import (
+from reports.statistics.image_metrics import (
     Auroc,
     Resampled,
     auroc,
@@ -49,7 +49,6 @@ from reports.statistics.interactions import (
     interaction,
     two_way,
 )
-from reports.statistics.layouts import Blocks, blocks
 from reports.statistics.pixels import (
     PixelCounts,
     pixel_counts,
@@ -57,10 +56,11 @@ from reports.statistics.pixels import (
     weighted_pixel_ap,
     weighted_pixel_auroc,
 )
-from reports.statistics.planning import POWER
-from reports.statistics.ranges import dunnett, studentized_range
+from reports.statistics.range_distributions import dunnett, studentized_range
 from reports.statistics.ranks import Ranks, friedman
+from reports.statistics.seeds_needed import POWER
 from reports.statistics.shares import Component, Decomposition, Observation, decompose
+from reports.statistics.simultaneous import Simultaneous, against, effects, pairwise
 from reports.statistics.spreads import Disparity, Spread, order_disparity, spread
 from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL, Summary, summarise
 

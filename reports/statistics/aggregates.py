@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from moleflow.streams import numpy_stream
-from reports.statistics.checks import Numbers, numbers
+from reports.statistics.inputs import Numbers, numbers
 
 DRAWS = 2000
 

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from reports.statistics.checks import Numbers
-from reports.statistics.layouts import Blocks, blocks
+from reports.statistics.block_designs import Blocks, blocks
+from reports.statistics.inputs import Numbers
 
 SETTLED = 0.95
 """Probability of being best at which the question is settled."""

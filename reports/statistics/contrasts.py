@@ -9,8 +9,8 @@ from typing import Literal
 
 from scipy import special
 
-from reports.statistics.checks import smallest_gap
-from reports.statistics.planning import Noise, further_seeds
+from reports.statistics.inputs import smallest_gap
+from reports.statistics.seeds_needed import Noise, further_seeds
 from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]

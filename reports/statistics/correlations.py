@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from moleflow.streams import numpy_stream
-from reports.statistics.checks import Numbers, numbers
 from reports.statistics.distributions import midranks
-from reports.statistics.images import Z
+from reports.statistics.image_metrics import Z
+from reports.statistics.inputs import Numbers, numbers
 from reports.statistics.summaries import NOISE
 
 DRAWS = 9999

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from reports.statistics.checks import Numbers, numbers
+from reports.statistics.inputs import Numbers, numbers
 
 
 @dataclass(frozen=True)

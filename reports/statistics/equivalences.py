@@ -10,9 +10,9 @@ from typing import Literal
 
 from scipy import special
 
-from reports.statistics.checks import Numbers
+from reports.statistics.block_designs import blocks
 from reports.statistics.contrasts import ALPHA
-from reports.statistics.layouts import blocks
+from reports.statistics.inputs import Numbers
 from reports.statistics.summaries import SEEDS_FOR_INTERVAL
 
 GroupsVerdict = Literal["equivalent", "different", "undecided"]

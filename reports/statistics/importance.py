@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from reports.statistics.checks import Numbers, numbers
+from reports.statistics.inputs import Numbers, numbers
 from reports.statistics.summaries import NOISE
 
 POINTS = 101

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from reports.statistics.checks import Numbers, numbers
 from reports.statistics.contrasts import Contrast, adjusted, contrast, holm
 from reports.statistics.distributions import root
+from reports.statistics.inputs import Numbers, numbers
 from reports.statistics.summaries import NOISE
 
 

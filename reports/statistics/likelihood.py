@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reports.statistics.distributions import minimum, root
-from reports.statistics.images import Z
+from reports.statistics.image_metrics import Z
 
 LEAST = 1e-9
 """Of the residual's variance, of the whole: below, V has no inverse."""

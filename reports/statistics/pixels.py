@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from reports.statistics.images import Weighted, ap_of_counts, auroc_of_counts
+from reports.statistics.image_metrics import Weighted, ap_of_counts, auroc_of_counts
 
 THRESHOLDS = 2000
 

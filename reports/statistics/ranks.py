@@ -10,9 +10,9 @@ from typing import cast
 
 from scipy import special
 
-from reports.statistics.checks import Numbers, numbers
 from reports.statistics.distributions import midranks
-from reports.statistics.ranges import studentized_range_point
+from reports.statistics.inputs import Numbers, numbers
+from reports.statistics.range_distributions import studentized_range_point
 
 
 @dataclass(frozen=True)

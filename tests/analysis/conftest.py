@@ -16,10 +16,10 @@ from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
-from moleflow.routing import task_prototype
+from moleflow.router import task_prototype
 from moleflow.saved import new_model
 from moleflow.streams import numpy_stream
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 Make = Callable[..., Subject]
 

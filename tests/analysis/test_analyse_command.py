@@ -28,7 +28,7 @@ from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
 from reports.analyses import short, write_analyses
 from reports.document import Source
-from reports.document.files import sources_in
+from reports.document.csv import sources_in
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import torch
 from moleflow.analysis.routing import routing
 from moleflow.analysis.subject import Subject
 from moleflow.evaluation import SequenceEvaluation
-from moleflow.routing import Prototype
+from moleflow.router import Prototype
 
 pytestmark = pytest.mark.slow
 

@@ -28,14 +28,14 @@ from orchestration.records.events import Attempt, End, EventLog, Note, read_even
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import plan_of, write_plan
-from orchestration.runners import base
-from orchestration.runners.base import describe_failure
+from orchestration.runners import runner
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
-from orchestration.tracking import base as tracking
+from orchestration.tracking import tracker as tracking
 
 WORKERS = 2
 NODES, GPUS_PER_NODE = 8, 8
@@ -237,16 +237,16 @@ def trained(
     plan = expand("bench", study, str(data), prints, {config.backbone: "random:0"})
     write_plan(plan, root.study("bench"))
     start = time.perf_counter()
-    drive(plan, root, base.run_trial, Terms())
+    drive(plan, root, runner.run_trial, Terms())
     return time.perf_counter() - start, root
 
 
-def drive(plan: Plan, root: Root, function: base.TrialFunction, terms: Terms) -> None:
+def drive(plan: Plan, root: Root, function: runner.TrialFunction, terms: Terms) -> None:
     """What `moleflow run` does with a plan."""
     from orchestration.runners.ray_tune import RayTuneRunner
 
     class Bench(RayTuneRunner):
-        def run(self, plan: Plan, schedule: Schedule, _: base.TrialFunction = function) -> None:
+        def run(self, plan: Plan, schedule: Schedule, _: runner.TrialFunction = function) -> None:
             super().run(plan, schedule, function)
 
     silent = Console(file=open("/dev/null", "w"))  # noqa: SIM115, PTH123 - for this process's life

@@ -29,7 +29,7 @@ from moleflow.features.cache import extract_features, open_features, picture_fea
 from moleflow.features.position import position_code
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 GRID = (28, 28)
 FIRST, LATER = ("first",), ("later",)

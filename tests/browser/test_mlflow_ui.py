@@ -19,13 +19,13 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
-from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.saved_view import study_pages
+from orchestration.tracking.tracker import quiet_environment
 
 PROGRAMS = ("chromium", "chromedriver")
 pytestmark = [

@@ -16,8 +16,8 @@ from orchestration.records.events import Attempt, Epoch, EventLog, Note, StageSt
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard, Limit
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Trial, expand
 from orchestration.studies.study import Study

@@ -19,7 +19,7 @@ from orchestration.records.events import Attempt, EventLog
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.worker import Worker, read_worker
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study

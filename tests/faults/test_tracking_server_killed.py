@@ -18,9 +18,9 @@ import pytest
 from orchestration.records.layout import Root
 from orchestration.studies.expansion import Plan
 from orchestration.tracking.address import default_uri
-from orchestration.tracking.base import quiet_environment
 from orchestration.tracking.exporter import Exporter, sync
 from orchestration.tracking.owner import owner_of
+from orchestration.tracking.tracker import quiet_environment
 from tests.orchestration.tracking.stores import (
     Server,
     begin_trial,

@@ -16,7 +16,7 @@ from orchestration.records.events import Attempt, EventLog, StageStarted
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study

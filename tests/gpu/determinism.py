@@ -16,11 +16,11 @@ from moleflow.model import MoLEFlow
 from moleflow.saved import module_tensors
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
-from moleflow.training import stages
+from moleflow.training import train
 from moleflow.training.lanes import Bench
 from moleflow.training.optimizer import learning_rate
-from moleflow.training.stages import batch_sizes, train_task
 from moleflow.training.steps import PlainSteps, Steps
+from moleflow.training.train import batch_sizes, train_task
 from moleflow.types import Tensor
 from tests.gpu.findings import Check, Finding, Skipped, same
 from tests.gpu.place import A, B, C, Place, digests, learn, new_model, replaced, trained
@@ -99,7 +99,7 @@ def streamed(place: Place) -> Iterator[Finding]:
     images = place.number(300, 10)
     found = {}
     for name, room in (("resident", 2**60), ("streamed", 0)):
-        with replaced(stages, "room_for_patches", lambda device, room=room: room):
+        with replaced(train, "room_for_patches", lambda device, room=room: room):
             found[name] = digests(place, trained(place, config, [A, B], images))
     yield from _all_same("streamed and resident patches", found["resident"], found["streamed"])
 

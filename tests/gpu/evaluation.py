@@ -24,7 +24,7 @@ from moleflow.features.cache import Features, image_features
 from moleflow.metrics.detection import detection_metrics
 from moleflow.metrics.regions import regions_of
 from moleflow.model import MoLEFlow
-from moleflow.routing import Prototype, task_prototype
+from moleflow.router import Prototype, task_prototype
 from moleflow.scoring import anomaly_maps, image_scores, patch_scores
 from moleflow.streams import numpy_stream
 from moleflow.truth import read_truth

@@ -16,7 +16,7 @@ from moleflow.model import MoLEFlow
 from moleflow.streams import stream_seed
 from moleflow.tasks.freeze import module_digest, tensors_digest
 from moleflow.training.lanes import Bench
-from moleflow.training.stages import EpochEnd, train_task
+from moleflow.training.train import EpochEnd, train_task
 from moleflow.types import Tensor
 
 A, B, C = ("a",), ("b",), ("c",)

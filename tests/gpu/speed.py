@@ -16,8 +16,8 @@ from moleflow.data.sequences import Task
 from moleflow.layers.precision import products as rounded_products
 from moleflow.training.footprint import footprint
 from moleflow.training.lanes import Bench
-from moleflow.training.stages import train_tasks
 from moleflow.training.steps import Steps
+from moleflow.training.train import train_tasks
 from tests.gpu.findings import Figure, Finding, same
 from tests.gpu.floor import floor
 from tests.gpu.place import A, B, Place, new_model

@@ -16,7 +16,7 @@ from moleflow.model import MoLEFlow
 from moleflow.streams import stream_seed
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.lanes import Bench, independent
-from moleflow.training.stages import train_tasks
+from moleflow.training.train import train_tasks
 from moleflow.types import Tensor
 from tests.gpu.findings import Check, Figure, Finding
 from tests.gpu.place import Place

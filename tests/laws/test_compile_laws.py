@@ -17,7 +17,7 @@ import torch
 from moleflow import profiles
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 torch.set_num_threads(1)
 small = {"patches.dim": 16, "flow.blocks": 1, "lora.rank": 2, "training.epochs": 3}

@@ -16,11 +16,11 @@ from moleflow.data.catalog import open_catalog
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
-from moleflow.routing import task_prototype
+from moleflow.router import task_prototype
 from moleflow.saved import new_model
 from moleflow.streams import numpy_stream
 from moleflow.tasks.freeze import module_digest, tensors_digest
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 from orchestration.sharing.keys import StageKeys
 from orchestration.studies.expansion import Trial
 

@@ -29,7 +29,7 @@ from moleflow.metrics.detection import binary_scores
 from moleflow.model import MoLEFlow
 from moleflow.scoring import image_scores
 from moleflow.streams import torch_stream
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 FIRST, LATER = ("bottle",), ("cable",)
 GRID = (4, 4)

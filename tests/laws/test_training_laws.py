@@ -10,7 +10,7 @@ from moleflow.errors import DivergedError, FrozenStateError
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import Frozen, module_digest
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 pytestmark = pytest.mark.slow
 

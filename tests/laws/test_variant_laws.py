@@ -15,8 +15,8 @@ from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.adam import AdamW
 from moleflow.training.optimizer import build_optimizer
-from moleflow.training.patches import MappedPatches
-from moleflow.training.stages import train_task
+from moleflow.training.task_patches import MappedPatches
+from moleflow.training.train import train_task
 
 pytestmark = pytest.mark.slow
 

@@ -13,12 +13,12 @@ from moleflow.config import Config
 from moleflow.data.sequences import Task
 from moleflow.errors import ModelError, StoreError
 from moleflow.model import MoLEFlow
-from moleflow.routing import new_prototype
+from moleflow.router import new_prototype
 from moleflow.saved import load_model, save_added_task, save_model
 from moleflow.sealed import seal
 from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 GRID = (4, 4)
 A, B, C = ("bottle",), ("cable", "carpet"), ("a/b ü+",)

@@ -11,7 +11,7 @@ from moleflow.config import Config, RouterConfig, ScoringConfig
 from moleflow.errors import DataError
 from moleflow.features.patches import raw_maps
 from moleflow.model import MoLEFlow
-from moleflow.routing import new_prototype, task_prototype
+from moleflow.router import new_prototype, task_prototype
 from moleflow.scoring import patch_scores
 from moleflow.streams import numpy_stream, torch_stream
 

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from moleflow.config import LossConfig, RouterConfig, ScoringConfig, TrainingConfig
 from moleflow.features.position import position_code
-from moleflow.routing import new_prototype
+from moleflow.router import new_prototype
 from moleflow.scoring import anomaly_maps, image_scores
 from moleflow.streams import numpy_stream
 from moleflow.training.losses import tail_aware_loss

@@ -14,7 +14,7 @@ from moleflow.features.position import position_code
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.training.losses import tail_aware_loss
-from moleflow.training.stages import train_task
+from moleflow.training.train import train_task
 
 GRID = (5, 7)
 FIRST, LATER = ("bottle",), ("cable",)

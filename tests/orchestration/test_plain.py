@@ -15,7 +15,7 @@ from orchestration.plain import cell, one_line, path_cell, uncelled, visible
 from orchestration.records.events import Note
 from orchestration.views.logs import event_lines
 from reports.document import Source, table
-from reports.document.files import to_csv, to_text
+from reports.document.csv import to_csv, to_text
 from reports.document.latex import latex_text, to_latex
 from reports.document.markdown import to_pipes
 

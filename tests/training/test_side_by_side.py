@@ -14,8 +14,8 @@ from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.clock import SharedClock
 from moleflow.training.lanes import Bench
-from moleflow.training.stages import Parts, train_task, train_tasks
 from moleflow.training.steps import Steps
+from moleflow.training.train import Parts, train_task, train_tasks
 from moleflow.types import Tensor
 
 pytestmark = pytest.mark.slow

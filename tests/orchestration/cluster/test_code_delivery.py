@@ -20,7 +20,7 @@ import time
 from orchestration.records.layout import Root
 from orchestration.records.plans import plan_of
 from orchestration.records.ledger import Failure, Ledger
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.runners.ray_tune import RayTuneRunner
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan

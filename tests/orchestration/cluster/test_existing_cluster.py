@@ -13,7 +13,7 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from tests.local_cluster import LocalCluster, local_cluster

@@ -16,8 +16,8 @@ import pytest
 
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
-from orchestration.runners.base import describe_failure
 from orchestration.runners.guard import Guard
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
@@ -225,7 +225,7 @@ def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
 ):
     from orchestration.cluster import joining as cluster
 
-    nodes: list[cluster.Node] = []
+    nodes: list[cluster.Declared] = []
     monkeypatch.setattr(cluster, "alive_nodes", lambda: nodes)
     monkeypatch.setattr(cluster, "LOOK", 0.0)
     asked = Resources(address="auto", gpus_per_trial=0.5, autoscaling=True)

@@ -10,7 +10,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.stages import StageRef
 from orchestration.records.watch import Follower, News, Watcher
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.studies.expansion import Plan
 
 

@@ -24,8 +24,8 @@ from orchestration.records.events import Attempt, EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.plans import plan_of
-from orchestration.runners.base import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.runners.inline import InlineRunner
+from orchestration.runners.runner import Runner, TrialFunction, describe_failure, left_to_run
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms

@@ -13,7 +13,7 @@ from typing import Any
 from moleflow.config import Config
 from orchestration.sharing.keys import StageKeys
 from orchestration.studies.expansion import Trial
-from orchestration.studies.keys import trial_key
+from orchestration.studies.trial_keys import trial_key
 
 FILE = Path(__file__).with_name("pinned_keys.json")
 ORDER = (("a",), ("b", "c"))

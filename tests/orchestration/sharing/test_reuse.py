@@ -14,7 +14,7 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import ROOT_FORMAT, Root
 from orchestration.records.ledger import Failure, Ledger, Record
 from orchestration.records.plans import read_plan, write_plan
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.axes import Orders
 from orchestration.studies.expansion import Plan, expand

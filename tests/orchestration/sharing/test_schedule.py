@@ -12,11 +12,11 @@ from orchestration.driver.holdings import holdings
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, StageSource
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.groups import keys_of
 from orchestration.sharing.keys import StageKeys
 from orchestration.sharing.roles import parts
-from orchestration.sharing.saving import Sharing, sharing
+from orchestration.sharing.savings import Savings, savings
 from orchestration.sharing.schedule import Schedule, Start
 from orchestration.store.store import Store
 from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
@@ -218,15 +218,15 @@ def test_only_tasks_that_nobody_has_trained_are_said_to_be_trained() -> None:
     plan = planned(*FIVE_ORDERS)
     keys, first = keys_of(plan), plan.trials[0]
     left = parts(keys, {}, {})
-    assert sharing(keys, left).sentence.startswith("20 tasks, of which 8 are trained")
-    everything = sharing(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key]))
+    assert savings(keys, left).sentence.startswith("20 tasks, of which 8 are trained")
+    everything = savings(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key]))
     assert "none of which is left to train" in everything.sentence
-    shared = sharing(keys, left, lambda t, apart: frozenset(() if apart else keys.tasks[t.key]))
+    shared = savings(keys, left, lambda t, apart: frozenset(() if apart else keys.tasks[t.key]))
     assert shared.sentence.startswith("20 tasks, of which 4 are trained")
-    assert sharing(keys, {}).sentence == ""
+    assert savings(keys, {}).sentence == ""
     left = {first.key: left[first.key]}
-    assert sharing(keys, left).sentence == "4 tasks to train"
-    taken = sharing(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key][:3]))
+    assert savings(keys, left).sentence == "4 tasks to train"
+    taken = savings(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key][:3]))
     assert taken.sentence == "4 tasks, of which 1 are trained and the rest shared or in the store"
 
 
@@ -247,9 +247,9 @@ def test_what_the_store_holds_is_found_by_the_keys_of_the_machine(tmp_path: Path
     assert holdings(root, two)(trial, "") == frozenset()
 
 
-def shared_by(plan: Plan) -> Sharing:
+def shared_by(plan: Plan) -> Savings:
     keys = keys_of(plan)
-    return sharing(keys, parts(keys, {}, {}))
+    return savings(keys, parts(keys, {}, {}))
 
 
 def test_what_is_shared_is_known_before_anything_runs() -> None:

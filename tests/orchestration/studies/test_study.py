@@ -15,10 +15,10 @@ from moleflow.errors import ConfigError, StudyError
 from orchestration.studies.axes import Grid, Orders, TaskZero
 from orchestration.studies.catalog import known_studies, load_study
 from orchestration.studies.expansion import Plan, expand, order_numbers, trials_asked
-from orchestration.studies.keys import trial_key
 from orchestration.studies.orders import sequences
 from orchestration.studies.overrides import Request, customised
 from orchestration.studies.study import Study
+from orchestration.studies.trial_keys import trial_key
 
 CLASSES = ("a", "b", "c", "d")
 PRINTS = {name: f"print of {name}" for name in CLASSES}

@@ -20,7 +20,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.studies.axes import Orders
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study

@@ -11,9 +11,9 @@ from orchestration.commands.tracking import _find_artifacts  # pyright: ignore[r
 from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.tracking.address import default_uri
-from orchestration.tracking.base import TrackerRefused
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.owner import OWNER, PLACE, owner_of
+from orchestration.tracking.tracker import TrackerRefused
 from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,

@@ -16,7 +16,6 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
-from orchestration.tracking.base import TrackerAway, TrackerRefused
 from orchestration.tracking.batches import TAG_LENGTH, batches
 from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.memory import MemoryTracker
@@ -28,6 +27,7 @@ from orchestration.tracking.naming import (
     trial_params,
 )
 from orchestration.tracking.saved_view import saved_view, varied
+from orchestration.tracking.tracker import TrackerAway, TrackerRefused
 from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,

@@ -12,8 +12,8 @@ from orchestration.records.events import EventLog, read_events
 from orchestration.records.layout import Root
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan
-from orchestration.trial import diary as diaries
-from orchestration.trial.diary import Diary
+from orchestration.trial import attempt_log as attempt_logs
+from orchestration.trial.attempt_log import AttemptLog
 from orchestration.trial.usage import Usage, host_memory, own_memory
 
 MB = 10**6
@@ -75,9 +75,9 @@ def loads(root: Root, plan: Plan, notes: int) -> int:
     """How often a trial tells its load that writes so many events in no time."""
     trial = plan.trials[0]
     path = root.study("small").events(trial.key)
-    diary = Diary(EventLog(path))
+    log = AttemptLog(EventLog(path))
     for _ in range(notes):
-        diary.waits("base")
+        log.waits("base")
     return sum(event.load is not None for event in read_events(path))
 
 
@@ -85,7 +85,7 @@ def test_load_is_told_no_more_often_than_its_period(
     root: Root, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ):
     assert loads(root, plan, 20) == 0
-    monkeypatch.setattr(diaries, "PERIOD", 0.0)
+    monkeypatch.setattr(attempt_logs, "PERIOD", 0.0)
     assert loads(root, plan, 20) == 20
 
 
@@ -94,10 +94,10 @@ def test_load_is_told_at_the_end_of_a_stage_that_took_a_while(
 ):
     trial = plan.trials[0]
     path = root.study("small").events(trial.key)
-    diary = Diary(EventLog(path))
+    log = AttemptLog(EventLog(path))
     for shortest in (60.0, 0.0):
-        monkeypatch.setattr(diaries, "SHORTEST", shortest)
-        diary.begin(StageRef("features", "bottle"))
-        diary.end(StageRef("features", "bottle"))
+        monkeypatch.setattr(attempt_logs, "SHORTEST", shortest)
+        log.begin(StageRef("features", "bottle"))
+        log.end(StageRef("features", "bottle"))
     told = [event.load is not None for event in read_events(path)]
     assert told == [False, False, False, True]

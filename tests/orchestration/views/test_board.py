@@ -8,7 +8,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
 from orchestration.records.stages import StageRef
 from orchestration.records.watch import News
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.studies.expansion import Plan
 from orchestration.views.board import Board
 from orchestration.views.outline import outline

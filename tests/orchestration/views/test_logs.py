@@ -27,8 +27,8 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
 from orchestration.records.stages import StageRef
 from orchestration.records.worker import announce
-from orchestration.runners.base import describe_failure
 from orchestration.runners.inline import InlineRunner
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms

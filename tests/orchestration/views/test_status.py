@@ -17,7 +17,7 @@ from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record, StageSource, without_rows
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.sharing.certificate import Certificate, write
 from orchestration.sharing.groups import group_id
 from orchestration.store.lease import Leases

@@ -15,7 +15,7 @@ from orchestration.records.events import (
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger, Record, StageSource
 from orchestration.records.stages import StageRef
-from orchestration.runners.base import describe_failure
+from orchestration.runners.runner import describe_failure
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from reports.document import Document, Layout, Section, Text, Written, computed, table, write
-from reports.document.files import sources_in, to_csv
+from reports.document.csv import sources_in, to_csv
 from reports.document.latex import latex_text
 
 VOID = {"meta", "img", "input", "br"}
@@ -147,7 +147,7 @@ def test_every_number_of_a_page_names_its_source(page: str) -> None:
 
 def test_a_source_is_a_name_that_leads_to_a_function_and_keys_in_order() -> None:
     found = computed(computed, ["b", "a", "b"])
-    assert (found.function, found.trials) == ("reports.document.model.computed", ("a", "b"))
+    assert (found.function, found.trials) == ("reports.document.parts.computed", ("a", "b"))
 
 
 def test_two_writes_give_the_same_bytes(document: Document, tmp_path: Path) -> None:

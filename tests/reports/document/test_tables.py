@@ -5,7 +5,7 @@ import io
 
 from reports.digits import percent, plus_minus
 from reports.document import Table, computed, table
-from reports.document.files import to_csv, to_text
+from reports.document.csv import to_csv, to_text
 from reports.document.latex import latex_text, to_latex
 from reports.document.markdown import markdown_text, to_pipes
 from reports.statistics import summarise

@@ -11,7 +11,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from moleflow.streams import numpy_stream
 from reports.statistics import Contrast, adjusted, contrast, holm
-from reports.statistics.planning import POWER, Noise, decided, further_seeds
+from reports.statistics.seeds_needed import POWER, Noise, decided, further_seeds
 
 MARGIN = 0.005
 

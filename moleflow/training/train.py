@@ -18,8 +18,8 @@ from moleflow.tasks.freeze import Frozen
 from moleflow.training.clock import SharedClock
 from moleflow.training.lanes import Bench, Lane, independent
 from moleflow.training.optimizer import learning_rate
-from moleflow.training.patches import task_patches
-from moleflow.training.progress import BadStep, Progress
+from moleflow.training.step_numbers import BadStep, StepNumbers
+from moleflow.training.task_patches import task_patches
 from moleflow.types import Float, Tensor
 
 Parts = Sequence[Float[Tensor, "_ h w c"]]
@@ -92,7 +92,7 @@ class _Course:
     task: Task
     place: int
     """How many tasks were begun before."""
-    turns: Generator[Progress | EpochEnd | None]
+    turns: Generator[StepNumbers | EpochEnd | None]
     """One step each: None; at the end of an epoch what to wait for, and then the epoch's end."""
 
 
@@ -108,7 +108,7 @@ class _SideBySide:
         self._frozen = frozen
         self._clock = SharedClock()
         self._courses: dict[Lane, _Course] = {}
-        self._waits: dict[Lane, Progress] = {}
+        self._waits: dict[Lane, StepNumbers] = {}
         self._begun = 0
         self._diverged: tuple[int, DivergedError] | None = None
 
@@ -188,7 +188,7 @@ class _SideBySide:
             except DivergedError as error:
                 self._stop_after(course, error)
                 continue
-            if isinstance(found, Progress):
+            if isinstance(found, StepNumbers):
                 self._waits[lane] = found
             elif found is not None:
                 if found.last:
@@ -235,7 +235,7 @@ def _turns(
     lane: Lane,
     clock: SharedClock,
     warm_up: bool,
-) -> Generator[Progress | EpochEnd | None]:
+) -> Generator[StepNumbers | EpochEnd | None]:
     config, bank = model.config.training, model.banks[task]
     patches = task_patches(parts, model.device, room_for_patches(model.device))
     sizes = batch_sizes(len(patches), config)

@@ -14,7 +14,7 @@ is the trial's identity where it takes nothing from others, and else empty."""
 
 
 @dataclass(frozen=True)
-class Sharing:
+class Savings:
     """Trained stages of the trials that have no record yet, on one kind of machine."""
 
     asked: int
@@ -54,7 +54,7 @@ def nothing(trial: Trial, apart: str) -> frozenset[str]:
     return frozenset()
 
 
-def sharing(keys: Keys, left: Mapping[str, Part], held: Held = nothing) -> Sharing:
+def savings(keys: Keys, left: Mapping[str, Part], held: Held = nothing) -> Savings:
     """What trials of a plan share.
 
     Args:
@@ -73,4 +73,4 @@ def sharing(keys: Keys, left: Mapping[str, Part], held: Held = nothing) -> Shari
         if trains:
             trial = keys.trial(key)
             stored += len(trains & held(trial, apart(part.role, trial)))
-    return Sharing(asked, distinct, witnesses, waiting, stored)
+    return Savings(asked, distinct, witnesses, waiting, stored)

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from moleflow.streams import numpy_stream
-from reports.statistics.checks import Numbers, numbers, pair_of_classes
 from reports.statistics.distributions import midranks, root
+from reports.statistics.inputs import Numbers, numbers, pair_of_classes
 
 DRAWS = 2000
 Z = 1.959963984540054

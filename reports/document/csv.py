@@ -5,7 +5,7 @@ import io
 
 from moleflow.settings import Settings
 from orchestration.plain import cell, one_line
-from reports.document.model import Source, Table
+from reports.document.parts import Source, Table
 
 
 class _Sources(Settings):

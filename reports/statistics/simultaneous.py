@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from reports.statistics.checks import Numbers
+from reports.statistics.block_designs import blocks
 from reports.statistics.contrasts import ALPHA
-from reports.statistics.layouts import blocks
-from reports.statistics.ranges import (
+from reports.statistics.inputs import Numbers
+from reports.statistics.range_distributions import (
     dunnett,
     dunnett_point,
     studentized_range,

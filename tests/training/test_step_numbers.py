@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from moleflow.training.progress import BadStep, Progress
+from moleflow.training.step_numbers import BadStep, StepNumbers
 
 CPU = torch.device("cpu")
 
 
-def seen(*steps: tuple[float, float]) -> Progress:
-    progress = Progress(CPU)
+def seen(*steps: tuple[float, float]) -> StepNumbers:
+    progress = StepNumbers(CPU)
     progress.begin_task()
     progress.begin_epoch()
     for loss, norm in steps:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from reports.statistics.checks import Numbers, numbers, smallest_gap
+from reports.statistics.inputs import Numbers, numbers, smallest_gap
 from reports.statistics.summaries import NOISE
 
 

@@ -30,7 +30,7 @@ class EpochNumbers:
     bad: BadStep | None
 
 
-class Progress:
+class StepNumbers:
     """Counts steps, and says whether to go on: not after a loss or gradient that is not finite."""
 
     def __init__(self, device: torch.device):

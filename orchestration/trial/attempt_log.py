@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from moleflow.training.clock import Share, SharedClock
-from moleflow.training.stages import EpochEnd
+from moleflow.training.train import EpochEnd
 from orchestration.records.events import (
     Epoch,
     Event,
@@ -20,7 +20,7 @@ from orchestration.records.stages import TRAINED, StageRef
 from orchestration.trial.usage import PERIOD, SHORTEST, Usage
 
 
-class Diary:
+class AttemptLog:
     """Follows the stages of an attempt; tells now and then what its process uses."""
 
     def __init__(self, events: EventLog):

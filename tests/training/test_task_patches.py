@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from moleflow.training import patches as module
-from moleflow.training.patches import (
+from moleflow.training import task_patches as module
+from moleflow.training.task_patches import (
     MappedPatches,
     ResidentPatches,
     StreamedPatches,
