@@ -22,6 +22,7 @@ from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.sharing.savings import savings
 from orchestration.sharing.schedule import Schedule
+from orchestration.studies.effects import without_effect
 from orchestration.studies.expansion import Plan
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
@@ -84,6 +85,8 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
                 runner = new_runner(choices.runner, root, terms, session.warn)
                 tracker = session.tracker()
                 plan = planning.finish(check)
+            for vain in without_effect(plan):
+                session.warn(vain)
             set_misfits_aside(root.study(name), session.warn)
             schedule = _scheduled(plan, session, terms, choices)
             finished = session.run(plan, runner, schedule, tracker)

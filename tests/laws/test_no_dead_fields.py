@@ -16,6 +16,7 @@ from moleflow.data.catalog import open_catalog
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import ClassFeatures, extract_features, open_features
+from moleflow.inert import effective_settings, inert_fields
 from moleflow.router import task_prototype
 from moleflow.saved import new_model
 from moleflow.streams import numpy_stream
@@ -107,6 +108,22 @@ NEEDS: dict[str, dict[str, Any]] = {
 }
 """Fields that count only beside another one's value."""
 EVALUATION_ONLY = ("router.", "scoring.")
+SWITCHES: dict[str, dict[str, Any]] = {
+    "parts": {
+        "backbone.stages": ["layer2"],
+        "adapter.bounds": "none",
+        "mixer.kernel": 0,
+        "flow.context_kernel": 0,
+        "dia.blocks": 0,
+        "loss.tail_weight": 0.0,
+        "router.distance": "euclidean",
+        "scoring.aggregation": "mean",
+    },
+    "flow": {"flow.blocks": 0, "dia.blocks": 0, "router.covariance": "ledoit_wolf"},
+    "base": {"flow.blocks": 0, "mixer.kernel": 0},
+    "separate": {"separate": True},
+}
+"""Settings that switch off what other fields name."""
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +226,24 @@ def test_a_field_changes_what_it_names(field: str, tiny: Config, pictures: Path)
         assert [part for part in parts if one[part] != other[part]]
     else:
         assert one["trained"] != other["trained"]
+
+
+ALWAYS = set(inert_fields(Config(), 2)) | {"data.seed", "scoring.quantile"}
+
+
+@pytest.mark.parametrize("switch", SWITCHES.values(), ids=SWITCHES)
+def test_fields_that_are_said_to_be_switched_off_change_nothing(
+    switch: dict[str, Any], tiny: Config, pictures: Path
+) -> None:
+    """All of them at once; `test_a_field_changes_what_it_names` shows each at work elsewhere."""
+    before = tiny.updated({"scoring.top_k": 2, "loss.logdet_weight": 1e-3} | switch)
+    inert = [field for field in inert_fields(before, 2) if field not in ALWAYS]
+    changes = {field: CHANGES[field] for field in inert if not field.startswith("lora.")}
+    after = before.updated(changes | ({"lora": "off"} if "lora.rank" in inert else {}))
+    assert changes and effective_settings(before, 2) == effective_settings(after, 2)
+    one, other = outcome(before, pictures), outcome(after, pictures)
+    for part in ("trained", "scores", "maps", "distances", "numbers"):
+        assert one[part] == other[part], part
 
 
 def keys_of(config: Config) -> StageKeys:
