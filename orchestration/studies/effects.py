@@ -8,8 +8,8 @@ from moleflow.config import Config
 from moleflow.inert import effective_settings, inert_fields
 from moleflow.profiles import PROFILES
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.studies.keys import digest
 from orchestration.studies.study import Study
+from orchestration.studies.trial_keys import digest
 
 PLACES = ("task0", "order", "ordering")
 """Axes that say what is learned when; the others make a setting."""
