@@ -67,6 +67,12 @@ class Changes:
     ] = ()
     settings: SettingsOption = ()
     most_trials: Annotated[int, Parameter(help="More trials are refused.")] = MOST_TRIALS
+    first: Annotated[
+        int | None,
+        Parameter(
+            help="So many trials only, the first; the same command without it runs the rest."
+        ),
+    ] = None
 
     def request(self) -> Request:
         """Raises:

@@ -106,6 +106,7 @@ def _choices(changes: Changes, machines: Machines, storage: Storage) -> Choices:
             "sharing": storage.sharing,
             "retry": storage.retry,
             "most_trials": changes.most_trials,
+            "first": changes.first,
         },
     )
 

@@ -20,6 +20,8 @@ from orchestration.driver.preflight import check_precision, checking_beside, che
 from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.session import Session, check_runner, new_runner
+from orchestration.runners.runner import left_to_run
+from orchestration.sharing.groups import first_of
 from orchestration.sharing.savings import savings
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.effects import without_effect
@@ -27,6 +29,8 @@ from orchestration.studies.expansion import Plan
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking.tracker import quiet_environment as tracking_environment
+
+_REST = "the same command without --first runs them"
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,15 @@ class Choices(Settings):
     retry: tuple[str, ...] = ()
     """Trials of these statuses run again: failed, diverged."""
     most_trials: Annotated[int, Field(ge=1)] = MOST_TRIALS
+    first: Annotated[int, Field(ge=1)] | None = None
+    """How many trials run now, the first of the plan's; None: all."""
 
 
 def drive(question: Question, session: Session, terms: Terms, choices: Choices) -> bool:
     """Plan a study, run every trial that has no record yet, track and report it.
 
     Returns:
-        Whether every trial of the plan has finished.
+        Whether every trial that was to run has finished.
 
     Raises:
         MoleflowError: what was asked cannot work; before anything was started.
@@ -88,18 +94,26 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             for vain in without_effect(plan):
                 session.warn(vain)
             set_misfits_aside(root.study(name), session.warn)
-            schedule = _scheduled(plan, session, terms, choices)
-            finished = session.run(plan, runner, schedule, tracker)
+            now = first_of(plan, choices.first)
+            schedule = _scheduled(plan, now, session, terms, choices)
+            finished = session.run(plan, now, runner, schedule, tracker)
         for written in write_reports(name, root):
             session.say(written.headline)
             session.say(f"report    {written.html}")
         session.keep_report(plan, tracker)
         session.say(f"MLflow    {session.ui_command()}")
+        if len(now.trials) < len(plan.trials):
+            left = len(left_to_run(plan, root))
+            session.say(f"{left} of {len(plan.trials)} trials are left: {_REST}")
     return finished
 
 
-def _scheduled(plan: Plan, session: Session, terms: Terms, choices: Choices) -> Schedule:
-    """What is left to run, after what other studies know and what is to be run again."""
+def _scheduled(plan: Plan, now: Plan, session: Session, terms: Terms, choices: Choices) -> Schedule:
+    """What is left to run now, after what other studies know and what is to be run again.
+
+    Args:
+        now: the plan, with those trials alone that are to run now.
+    """
     root, folder = session.root, session.root.study(plan.name)
     outdated, changes = renew(plan, folder)
     if outdated:
@@ -108,14 +122,14 @@ def _scheduled(plan: Plan, session: Session, terms: Terms, choices: Choices) -> 
             f"{outdated} trials on record were measured by another version{since}: they run again, "
             "from what the store holds, and their records are kept"
         )
-    again = retry(plan, folder, choices.retry)
+    again = retry(now, folder, choices.retry)
     if again:
         session.say(f"{len(again)} trials that {' or '.join(choices.retry)} run again")
     if choices.sharing:
         adopted = adoption.adopt(plan, root, session.warn)
         if adopted:
             session.say(f"{len(adopted)} trials were finished by other studies of this root")
-    schedule = Schedule(plan, folder, sharing=choices.sharing)
+    schedule = Schedule(now, folder, sharing=choices.sharing)
     if choices.sharing:
         held = holdings(root, terms)
         said = savings(schedule.keys, schedule.outlook(), held).sentence

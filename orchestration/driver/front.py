@@ -35,6 +35,7 @@ def run(
     verify_sharing: float = 0.0,
     retry: Sequence[str] = (),
     most_trials: int = MOST_TRIALS,
+    first: int | None = None,
     mlflow_uri: str | None = None,
     quiet: bool = False,
 ) -> Result:
@@ -55,6 +56,7 @@ def run(
         verify_sharing: share of the shared stages that is computed again and compared.
         retry: trials of these statuses run again: `failed`, `diverged`.
         most_trials: more are refused, as they are usually a slip.
+        first: so many trials only, those that tell most; the same call without it runs the rest.
         mlflow_uri: tracking store; default: SQLite below `root`.
         quiet: say nothing but warnings.
 
@@ -74,7 +76,8 @@ def run(
         },
     )
     choices = {"runner": runner, "sharing": sharing, "retry": tuple(retry)}
-    drive(question, session, terms, parse(Choices, choices | {"most_trials": most_trials}))
+    counts = {"most_trials": most_trials, "first": first}
+    drive(question, session, terms, parse(Choices, choices | counts))
     return Result(name=question.name, root=session.root.path)
 
 

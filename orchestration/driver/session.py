@@ -59,16 +59,22 @@ class Session:
 
         return MlflowTracker(self.root, self._uri)
 
-    def run(self, plan: Plan, runner: Runner, schedule: Schedule, tracker: Tracker) -> bool:
-        """Run what the schedule holds; returns whether every trial of the plan has finished."""
+    def run(
+        self, plan: Plan, now: Plan, runner: Runner, schedule: Schedule, tracker: Tracker
+    ) -> bool:
+        """Run what the schedule holds; returns whether every trial that was to run has finished.
+
+        Args:
+            now: the plan, with those trials alone that are to run now.
+        """
         folder = self.root.study(plan.name)
-        if len(schedule.left) < len(plan.trials):
-            known = len(plan.trials) - len(schedule.left)
-            self._out.print(f"{known} of {len(plan.trials)} trials are in the ledger already")
+        if len(schedule.left) < len(now.trials):
+            known = len(now.trials) - len(schedule.left)
+            self._out.print(f"{known} of {len(now.trials)} trials are in the ledger already")
         with ExitStack() as stack:
             stack.enter_context(Exporter(plan, folder, tracker, self.warn))
-            stack.enter_context(progress(plan, folder, self._out, self.warn))
-            runner.run(plan, schedule)
+            stack.enter_context(progress(now, folder, self._out, self.warn))
+            runner.run(now, schedule)
         from orchestration.records import results  # pandas, which MLflow has imported by now
 
         results.write(folder)
@@ -81,7 +87,7 @@ class Session:
         return all(
             (record := Ledger(folder).read_brief(trial.key)) is not None
             and record.status == "finished"
-            for trial in plan.trials
+            for trial in now.trials
         )
 
     def keep_report(self, plan: Plan, tracker: Tracker) -> None:

@@ -5,7 +5,7 @@ Imports no torch: a plan knows all keys of a study, and so what trials share, be
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -52,6 +52,23 @@ def features_keys(
     return {name: digest(tree | {"data": files}) for name, files in fingerprints.items()}
 
 
+@lru_cache(maxsize=64)
+def _features_keys(
+    config: Config,
+    prints: tuple[tuple[str, str], ...],
+    weights: str,
+    device: str,
+    apart: str,
+    version: int,
+) -> Mapping[str, str]:
+    """Once for the trials of a setting, which follow each other in a plan.
+
+    Args:
+        version: of features, by which what is kept is known too.
+    """
+    return features_keys(config, dict(prints), weights, device, apart)
+
+
 def task_keys(trial: Trial) -> tuple[str, ...]:
     """Keys of a trial's tasks on no machine in particular: what is trained is the same where they
     are."""
@@ -79,10 +96,18 @@ class StageKeys:
         return self._features[name]
 
     @cached_property
-    def _features(self) -> dict[str, str]:
+    def _features(self) -> Mapping[str, str]:
         trial, apart = self.trial, self.apart if self.features_apart else ""
-        prints = {name: trial.fingerprints[name] for name in trial.classes}
-        return features_keys(trial.config, prints, trial.weights, self.device, apart)
+        prints = tuple((name, trial.fingerprints[name]) for name in sorted(trial.classes))
+        # A frozen config is hashable, whatever pydantic's types say.
+        return _features_keys(
+            trial.config,  # pyright: ignore[reportArgumentType]
+            prints,
+            trial.weights,
+            self.device,
+            apart,
+            version_of("features"),
+        )
 
     def kind(self, index: int) -> Literal["base", "adapter"]:
         """What is trained with a task: a base and its bank, or a bank."""

@@ -23,7 +23,7 @@ class Start:
 
 class Schedule:
     """Hands out the trials of a plan that have no record, each once, in the role that
-    `sharing.roles` gives them."""
+    `sharing.roles` gives them; the first of `sharing.precedence` first, as far as it may start."""
 
     def __init__(self, plan: Plan, folder: StudyFolder, *, sharing: bool = True):
         self._folder = folder
@@ -33,7 +33,7 @@ class Schedule:
         records = {
             t.key: r for t in plan.trials if (r := self._ledger.read_brief(t.key)) is not None
         }
-        self._waiting = [trial for trial in plan.trials if trial.key not in records]
+        self._waiting = [trial for trial in self.keys.trials if trial.key not in records]
         self._begun: dict[str, dict[str, Begun]] = {}
         """By group, and by trial."""
         self._running: set[str] = set()

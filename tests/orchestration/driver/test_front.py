@@ -36,9 +36,26 @@ def study(tiny: Config) -> Study:
 
 
 @pytest.fixture(scope="module")
-def ran(study: Study, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+def begun(study: Study, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """Its records and report are looked at here: later they are those of the whole."""
     root = tmp_path_factory.mktemp("root")
-    return run(study, data=data, root=root, runner="inline", name="tails", quiet=True)
+    found = run(study, data=data, root=root, runner="inline", name="tails", quiet=True, first=1)
+    assert len(found.finished) == found.left == 1 and found.report.is_file()
+    return found
+
+
+@pytest.fixture(scope="module")
+def ran(study: Study, data: Path, begun: Result) -> Result:
+    return run(study, data=data, root=begun.root, runner="inline", name="tails", quiet=True)
+
+
+def test_the_first_trials_run_and_the_same_call_without_that_runs_the_rest(
+    begun: Result, ran: Result
+) -> None:
+    """The first one is that of the base."""
+    assert [record.config.loss.tail_weight for record in begun.finished] == [0.7]
+    assert len(ran.finished) == 2
+    assert begun.finished[0] in ran.finished
 
 
 def test_a_study_from_python_ends_with_its_trials_numbers_and_report(ran: Result) -> None:
