@@ -1,12 +1,13 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from sys import intern
 
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
+from moleflow.metrics.catalogue import METRICS, Metric
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
@@ -110,6 +111,13 @@ class Evidence:
         """Planned, and not in the ledger."""
         known = {record.key for record in self.records}
         return tuple(trial for trial in self.plan.trials if trial.key not in known)
+
+    @cached_property
+    def concluded(self) -> tuple[Metric, ...]:
+        """Metrics that reports conclude on, each with the study's margin."""
+        declared = self.plan.study.margins
+        metrics = (replace(m, margin=declared.get(m.name, m.margin)) for m in METRICS)
+        return tuple(metric for metric in metrics if metric.margin is not None)
 
     @cached_property
     def orders(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from moleflow.config import Config, config_fields
 from moleflow.errors import StudyError, nearest
+from moleflow.metrics.catalogue import TITLES
 from orchestration.studies.axes import (
     OWN,
     Axis,
@@ -51,6 +52,9 @@ class Study(Written):
     """`folder`: the user names it with --data; `synthetic`: made below the root folder."""
     reports: tuple[str, ...] = ("task_order",)
     """Kinds of report that are written at the end, the main one first."""
+    margins: dict[str, float] = Field(default_factory=dict[str, float])
+    """Largest differences that do not matter, fractions of 1 by metric; reports conclude on these
+    metrics, and on those that have a margin without being named (`moleflow.metrics.catalogue`)."""
     parts: dict[str, "Study"] = Field(default_factory=dict[str, "Study"])
     """The studies that this one is the union of, by name; it then has no axes of its own."""
     minus: tuple["Study", ...] = ()
@@ -63,13 +67,18 @@ class Study(Written):
         """All trials of several studies; a trial that several ask for is run once.
 
         Raises:
-            StudyError: there are no studies.
+            StudyError: there are no studies, or they declare different margins of one metric.
         """
         if not parts:
             raise StudyError("a union of no studies asks for nothing; name some")
         first = next(iter(parts.values()))
         return cls(
-            question=question, base=first.base, parts=dict(parts), data=first.data, reports=reports
+            question=question,
+            base=first.base,
+            parts=dict(parts),
+            data=first.data,
+            reports=reports,
+            margins=_margins_of(parts),
         )
 
     def without(self, *others: "Study") -> Self:
@@ -99,6 +108,18 @@ class Study(Written):
             raise StudyError(f"{other} and Scenarios both say how tasks are made; give one of them")
         if self.orders_axis.given and self.task0_axis:
             raise StudyError("orders that are named say which class is first; leave TaskZero out")
+        return self
+
+    @model_validator(mode="after")
+    def _margins_are_of_metrics(self) -> Self:
+        for name, margin in self.margins.items():
+            if name not in TITLES:
+                raise StudyError(f"margins: no metric {name}{nearest(name, list(TITLES))}")
+            if not 0 < margin < 1:
+                raise StudyError(
+                    f"margins: {name} {margin}; give a fraction of 1 above 0, e.g. 0.005 for half "
+                    "a point"
+                )
         return self
 
     @model_validator(mode="after")
@@ -154,6 +175,18 @@ class Study(Written):
     def varying_axes(self) -> tuple[Varying, ...]:
         """Axes that change the config."""
         return tuple(axis for axis in self.axes if isinstance(axis, Grid | Zip | Variants))
+
+
+def _margins_of(parts: Mapping[str, Study]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, part in parts.items():
+        for metric, margin in part.margins.items():
+            if found.setdefault(metric, margin) != margin:
+                raise StudyError(
+                    f"{name}: a margin of {margin} for {metric}, and another part has "
+                    f"{found[metric]}; parts of one report need the same"
+                )
+    return found
 
 
 def check_axes(axes: tuple[Axis, ...]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style
-from moleflow.metrics.catalogue import CONCLUDED, Metric
+from moleflow.metrics.catalogue import Metric
 from reports import made, performance, provenance
 from reports.digits import percent, plus_minus
 from reports.document import (
@@ -47,8 +47,8 @@ def document(evidence: Evidence) -> Document:
         answer.append(Text("The study does not run its baseline, so nothing is compared.", "bad"))
         found: dict[str, list[Compared]] = {}
     else:
-        found = {m.name: compare(evidence, baseline, others, m) for m in CONCLUDED}
-        answer.append(Listed(tuple(_sentences(found))))
+        found = {m.name: compare(evidence, baseline, others, m) for m in evidence.concluded}
+        answer.append(Listed(tuple(_sentences(evidence, found))))
         answer += _effectless(evidence, baseline, others)
         sections.append(_contrasts(evidence, baseline, found))
     by_setting = [performance.main_table(evidence, s) for s in evidence.settings if s.finished]
@@ -67,10 +67,10 @@ def document(evidence: Evidence) -> Document:
     )
 
 
-def _sentences(found: dict[str, list[Compared]]) -> list[Words]:
+def _sentences(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Words]:
     """One per metric: which variants are better, worse, equivalent, and which are not decided."""
     said: list[Words] = []
-    for metric in CONCLUDED:
+    for metric in evidence.concluded:
         parts = [f"{metric.title} (margin {percent(metric.margin, 1)} points): "]
         for verdict in VERDICTS:
             names = [
@@ -113,9 +113,9 @@ def _contrasts(evidence: Evidence, baseline: Setting, found: dict[str, list[Comp
             "those of one contrast alone."
         ),
     ]
-    for metric in CONCLUDED:
+    for metric in evidence.concluded:
         blocks.append(contrast_table(evidence, baseline, metric, found[metric.name]))
-    figures = [_forest(metric, found[metric.name]) for metric in CONCLUDED]
+    figures = [_forest(metric, found[metric.name]) for metric in evidence.concluded]
     shown = tuple(figure for figure in figures if figure is not None)
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))
 
@@ -218,7 +218,7 @@ def _forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
 
 def _headline(evidence: Evidence, found: dict[str, list[Compared]]) -> list[str]:
     lines = [f"NOTE: {notice}" for notice in provenance.notices(evidence)]
-    for metric in CONCLUDED:
+    for metric in evidence.concluded:
         for compared in found.get(metric.name, []):
             result = compared.result
             told = (

@@ -40,6 +40,7 @@ class Lab:
     weights: str = "pretrained"
     config: Config = field(default_factory=Config)
     reports: tuple[str, ...] = ("task_order",)
+    margins: dict[str, float] = field(default_factory=dict)
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     """Overrides of recorded hashes, by trial key."""
 
@@ -65,6 +66,7 @@ class Lab:
                 "scenario": scenario,
                 "groups": groups,
                 "reports": self.reports,
+                "margins": self.margins,
             }
         )
         prints = {c: f"{i:02d}ab" * 16 for i, c in enumerate(self.classes)}
