@@ -152,6 +152,7 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
     root, planned = done
     record, folder = record_of(done), root.study("small").artifacts(planned[0].key)
     assert set(record.artifacts) == {
+        "anomaly_maps.csv",
         "anomaly_maps.png",
         "config.json",
         "r_matrices.csv",
@@ -170,6 +171,29 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
         if r.metric == "routing_accuracy" and r.definition == "final_mean" and r.routing == "routed"
     ]
     assert accuracy == pytest.approx(hits / len(scores))
+
+
+def test_the_sheet_of_maps_has_the_best_the_median_and_the_worst_picture_of_each_class(
+    done: tuple[Root, list[Trial]],
+) -> None:
+    root, planned = done
+    folder = root.study("small").artifacts(planned[0].key)
+    with (folder / "scores.csv").open() as file:
+        scores = list(csv.DictReader(file))
+    with (folder / "anomaly_maps.csv").open() as file:
+        shown = list(csv.DictReader(file))
+    for name in planned[0].classes:
+        bad = sorted(
+            float(row["score_routed"])
+            for row in scores
+            if row["class"] == name and row["defect"] != "good"
+        )
+        kept = {row["why"]: float(row["score"]) for row in shown if row["class"] == name}
+        assert (kept["best"], kept["worst"]) == (bad[-1], bad[0])
+        assert kept["median"] == sorted(bad, reverse=True)[len(bad) // 2]
+    with Image.open(folder / "anomaly_maps.png") as sheet:
+        ends = [int(row["mask"]) + int(row["size"]) for row in shown]
+        assert max(ends) <= sheet.height < max(ends) + int(shown[0]["size"])
 
 
 def test_features_are_extracted_once(
