@@ -1,9 +1,70 @@
 """What every report says of its study: what was asked and run, what did not finish, and its end."""
 
+import textwrap
+from collections.abc import Iterable, Sequence
+
 from orchestration.records.ledger import Record
-from reports import provenance
-from reports.document import Block, Code, Facts, Fold, Number, Section, Text, Words, computed
+from reports import maps, papers, provenance
+from reports.document import (
+    Block,
+    Code,
+    Document,
+    Facts,
+    Fold,
+    Number,
+    Section,
+    Text,
+    Words,
+    computed,
+    plain,
+)
 from reports.evidence import Evidence, keys
+
+
+def report(
+    evidence: Evidence,
+    subject: str,
+    answer: Sequence[Block],
+    sections: Sequence[Section],
+    headline: Sequence[Words],
+    pictured: Iterable[Record] = (),
+) -> Document:
+    """A report with what all of them have: what is missing, pictures first, what was published on
+    the same question, what was run, and what did not finish.
+
+    Args:
+        headline: the answer for a terminal, a sentence each.
+        pictured: trials whose anomaly maps are shown, the first that kept some; default: any.
+    """
+    shown = tuple(pictured) or evidence.finished
+    published = papers.section(evidence)
+    return Document(
+        title=evidence.plan.name,
+        subject=subject,
+        question=evidence.plan.study.question,
+        answer=(*incomplete(evidence), *answer),
+        sections=(
+            *([Section("What it looks like", (maps.strip(evidence, shown),))] if shown else []),
+            *sections,
+            *([published] if published else []),
+            asked(evidence),
+            unfinished(evidence),
+        ),
+        headline="\n".join(terminal(evidence, headline)),
+        warnings=provenance.notices(evidence),
+        end=end(evidence),
+    )
+
+
+def terminal(evidence: Evidence, sentences: Sequence[Words]) -> list[str]:
+    """What must be known first, then the sentences, in lines of at most 100 columns."""
+    found = [f"NOTE: {notice}" for notice in provenance.notices(evidence)]
+    found += [plain(sentence) for sentence in sentences]
+    if not evidence.finished:
+        found.append("No trial has finished, so there are no results.")
+    if evidence.unfinished or evidence.missing:
+        found.append(dict(provenance.facts(evidence))["Trials"])
+    return [line for text in found for line in textwrap.wrap(text, 100)]
 
 
 def asked(evidence: Evidence) -> Section:

@@ -76,3 +76,8 @@ def least_in_box(
 def f_quantile(p: float, df1: float, df2: float) -> float:
     """f with P(F ≤ f) = p."""
     return float(special.fdtri(df1, df2, p))
+
+
+def chi2_quantile(p: float, df: float) -> float:
+    """x with P(χ² ≤ x) = p."""
+    return float(special.chdtri(df, 1 - p))

@@ -5,7 +5,7 @@ Checksums are tested, as everywhere; beyond that, names of fields are all that i
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from moleflow.sealed import unsealed
 
 NOT_SETTINGS = ("task0", "order", "ordering")
 """Axes that do not make another setting."""
+MARGINS = {"image_auroc": 0.005, "pixel_ap": 0.01}
+"""Where a study declares none."""
 
 
 class Place(NamedTuple):
@@ -91,6 +93,10 @@ class Records:
 
     trials: tuple[Trial, ...]
     data_root: str
+    margins: Mapping[str, float]
+    """Largest differences that do not matter, by metric; where the study declares none, ours."""
+    known: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    """What was recomputed of whole tables, by name, for their further lines."""
 
     @property
     def settings(self) -> tuple[tuple[Trial, ...], ...]:
@@ -99,6 +105,14 @@ class Records:
         for trial in self.trials:
             found.setdefault(trial.setting, []).append(trial)
         return tuple(tuple(trials) for trials in found.values())
+
+    @property
+    def labelled(self) -> dict[str, tuple[Trial, ...]]:
+        """The same by the label of the setting, as reports write it."""
+        return {
+            ", ".join(f"{name} = {value}" for name, value in trials[0].setting): trials
+            for trials in self.settings
+        }
 
     @property
     def keys(self) -> set[str]:
@@ -121,7 +135,8 @@ def read(folder: Path) -> Records:
     try:
         plan = _json(path)
         planned = [_trial(one, _record(folder, one["key"])) for one in plan["trials"]]
-        return Records(tuple(planned), str(plan["data_root"]))
+        margins = MARGINS | plan["study"].get("margins", {})
+        return Records(tuple(planned), str(plan["data_root"]), margins)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study; name the --root that it was run in") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

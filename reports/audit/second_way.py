@@ -60,6 +60,8 @@ class Expected:
     numbers: Numbers
     trials: frozenset[str] | None = None
     """On which it rests; None where the line need not name them one by one."""
+    close: float = 1e-9
+    """Of a fraction of 1: what another way of computing it may change, e.g. the order of a sum."""
 
 
 def described(values: Sequence[float]) -> Numbers:

@@ -16,14 +16,15 @@ from reports.audit.claim import Verdict
 from reports.audit.notation import numbers
 from reports.audit.page import PageNumbers, read_page
 from reports.audit.records import Records, finished, read
-from reports.audit.second_way import WAYS, Expected, Line, Value, by_seed, described
-from reports.audit.words import SOME_TEXTS, Allowed, allowed
+from reports.audit.second_way import Expected, Line, Value, by_seed, described
+from reports.audit.ways import WAYS, allowed
+from reports.audit.words import SOME_TEXTS, Allowed
 
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
 SAYS_WHAT = {
     *("metric", "definition", "routing", "class", "task", "step", "name", "order", "task0"),
-    *("source", "scope", "trial", "field", "fingerprint"),
+    *("source", "scope", "trial", "field", "fingerprint", "setting", "baseline", "other"),
 }
 """Columns that say what a line is of."""
 SETTING = re.compile(r"-setting(\d+)$")
@@ -184,7 +185,8 @@ def _line(line: Line, place: str, shown: list[float]) -> list[Finding]:
         if column in expected.numbers:
             value = expected.numbers[column]
             shown += [float(value)] if isinstance(value, (int, float)) else []
-            found.append(_compared(f"{place}, {column}", text, value, line.function))
+            where = f"{place}, {column}"
+            found.append(_compared(where, text, value, line.function, expected.close))
         elif column not in SAYS_WHAT and numbers(text):
             why = "no second way is known to compute it"
             found.append(
@@ -210,19 +212,19 @@ def _by_columns(line: Line) -> Expected:
     return Expected({})
 
 
-def _compared(place: str, text: str, value: Value, function: str) -> Finding:
-    if _equal(text, value):
+def _compared(place: str, text: str, value: Value, function: str, close: float) -> Finding:
+    if _equal(text, value, close):
         return Finding(place, Verdict.HOLDS, "", text, function=function)
     told = "nothing" if value is None else str(value)
     why = f"the table has {text or 'nothing'}, and the ledger gives {told}"
     return Finding(place, Verdict.IMPOSSIBLE, why, text, told, function)
 
 
-def _equal(text: str, value: Value) -> bool:
+def _equal(text: str, value: Value, close: float) -> bool:
     if value is None or isinstance(value, str):
         return text == (value or "")
     try:
-        return abs(float(text) - value) <= CLOSE * max(1.0, abs(value))
+        return abs(float(text) - value) <= close * max(1.0, abs(value))
     except ValueError:
         return False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.audit.notation import numbers
-from reports.audit.records import Records, Trial, finished
+from reports.audit.records import Records, Trial
 from reports.audit.second_way import Line, described, over_trials, ranges
 
 SENTENCES_OF = ("image_auroc", "pixel_ap")
@@ -181,14 +181,3 @@ RULES: Mapping[str, Rule] = {
 }
 SOME_TEXTS = frozenset({"reports.provenance.facts"})
 """Functions that also tell what is no result: names, versions, machines."""
-
-
-def allowed(function: str, named: Iterable[str], records: Records) -> Allowed | None:
-    """What may stand in a sentence's number; None where no second way is known."""
-    rule: Any = RULES.get(function)
-    if rule is None:
-        return None
-    keys = set(named)
-    trials = [trial for trial in records.trials if trial.key in keys]
-    ran = trials if function == "reports.made._failure" else finished(trials)
-    return rule(ran, records)

@@ -1,0 +1,205 @@
+"""Tables of tasks 0, recomputed from plain records."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from reports.audit.distributions import chi2_quantile, f_tail, t_quantile, t_tail
+from reports.audit.records import Records, Trial
+from reports.audit.second_way import Expected, Line, Numbers, described
+from reports.audit.tests import (
+    LEVEL,
+    SEEDS_FOR_PROOF,
+    Layout,
+    difference_interval,
+    range_of,
+    range_point,
+)
+from reports.audit.words import Allowed
+
+BY_QUADRATURE = 1e-6
+"""Of what two programs find for a point of the studentised range."""
+
+
+def layout(
+    trials: Sequence[Trial], values: Mapping[str, float]
+) -> tuple[Layout, list[Trial]] | None:
+    """Means by task 0 and seed, of seeds that have every order of every task 0."""
+    have = [trial for trial in trials if trial.key in values]
+    names = sorted({trial.task0 for trial in have})
+    orders = {name: {t.order for t in have if t.task0 == name} for name in names}
+    seeds = [
+        seed
+        for seed in sorted({trial.seed for trial in have})
+        if all(
+            {t.order for t in have if t.task0 == name and t.seed == seed} == orders[name]
+            for name in names
+        )
+    ]
+    if len(names) < 2 or len(seeds) < 2:
+        return None
+    rows = [
+        tuple(
+            statistics.mean(values[t.key] for t in have if (t.task0, t.seed) == (name, seed))
+            for seed in seeds
+        )
+        for name in names
+    ]
+    return Layout(tuple(names), tuple(rows)), [t for t in have if t.seed in seeds]
+
+
+def _of(line: Line) -> tuple[Layout, list[Trial]]:
+    found = layout(line.finished, line.measured(line.finished))
+    if found is None:
+        raise ValueError("fewer than two tasks 0 or two seeds")
+    return found
+
+
+def effects(line: Line) -> Expected:
+    """Of one task 0: mean, and difference to the mean of all with Šidák's interval."""
+    found, used = _of(line)
+    g, i = len(found.names), found.names.index(line.cells["task0"])
+    difference = found.means[i] - statistics.mean(found.flat)
+    error = found.sd * math.sqrt(Fraction(g - 1, g * found.seeds))
+    tail = 1 - (1 - LEVEL) ** (1 / g)
+    half = t_quantile(1 - tail / 2, found.df) * error
+    p = f_tail((difference / error) ** 2, 1, found.df) if error else 1.0
+    numbers: Numbers = {**described(found.values[i]), "effect": difference}
+    numbers |= {"effect_low": difference - half, "effect_high": difference + half}
+    numbers |= {"p_adjusted": 1 - (1 - p) ** g}
+    return Expected(numbers, frozenset(trial.key for trial in used))
+
+
+def pairs(line: Line) -> Expected:
+    """Two tasks 0, by scipy's studentised range."""
+    found, used = _of(line)
+    g, (i, j) = len(found.names), (found.names.index(line.cells[c]) for c in ("task0", "other"))
+    difference = found.means[i] - found.means[j]
+    scale = found.sd / math.sqrt(found.seeds)
+    half = range_point(g, found.df) * scale if scale else 0.0
+    margin = line.records.margins[line.cells["metric"]]
+    low, high = difference - half, difference + half
+    inside = max(abs(low), abs(high)) < margin
+    told = "equivalent" if inside else "different" if low * high > 0 else "undecided"
+    numbers: Numbers = {"difference": difference, "difference_low": low, "difference_high": high}
+    numbers |= {"p_adjusted": range_of(abs(difference) / scale, g, found.df) if scale else 1.0}
+    numbers |= {"margin": margin, "verdict": told}
+    return Expected(numbers, frozenset(trial.key for trial in used), BY_QUADRATURE)
+
+
+def verdicts(line: Line) -> Expected:
+    """Of all tasks 0 together."""
+    found, used = _of(line)
+    numbers = _verdict(found, line.records.margins[line.cells["metric"]])
+    values = line.measured(line.finished)
+    numbers |= {"left_out": len(values) - len(used)}
+    return Expected(numbers, frozenset(trial.key for trial in used))
+
+
+def _verdict(found: Layout, margin: float) -> Numbers:
+    g, s, spread = len(found.names), found.seeds, max(found.means) - min(found.means)
+    numbers: Numbers = {"task_zeros": g, "seeds": s, "margin": margin}
+    if found.identical:
+        same = margin > 0 and s >= SEEDS_FOR_PROOF
+        numbers |= {"range": 0.0, "upper": 0.0, "p": 1.0, "p_equivalence": 0.0 if same else 1.0}
+        return numbers | {"verdict": "equivalent" if same else "undecided"}
+    error = found.sd * math.sqrt(2 / s)
+    p = f_tail(s * statistics.variance(found.means) / found.sd**2, g - 1, found.df)
+    p_equivalence = t_tail((margin - spread) / error, found.df) if margin > 0 else 1.0
+    numbers |= {"range": spread, "upper": spread + t_quantile(1 - LEVEL, found.df) * error}
+    numbers |= {"p": p, "p_equivalence": p_equivalence}
+    same, other = p_equivalence <= LEVEL, p <= LEVEL
+    return numbers | {"verdict": "equivalent" if same else "different" if other else "undecided"}
+
+
+def components(line: Line) -> Expected:
+    """Of a balanced design by totals, in exact fractions; of others no second way is known."""
+    _, used = _of(line)
+    final = [
+        (t, c, t.value(line.cells["metric"], "step", "routed", c, len(t.sequence)))
+        for t in used
+        for c in t.classes
+    ]
+    known = [(t, c, Fraction(value)) for t, c, value in final if value is not None]
+    levels: dict[str, list[str]] = {
+        "task 0": [t.task0 for t, _, _ in known],
+        "order": [t.order for t, _, _ in known],
+        "seed": [str(t.seed) for t, _, _ in known],
+        "class": [c for _, c, _ in known],
+    }
+    if len(set(levels["order"])) > len(set(levels["task 0"])):
+        return Expected({})
+    del levels["order"]
+    levels = {name: of for name, of in levels.items() if len(set(of)) > 1}
+    n = math.prod(len(set(of)) for of in levels.values())
+    if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
+        return Expected({})
+    found = _estimates([value for _, _, value in known], levels)
+    total = sum(max(0.0, one.estimate) for one in found.values())
+    own = found[line.cells["source"]]
+    share = max(0.0, own.estimate) / total if total > 0 else None
+    numbers: Numbers = {"levels": own.levels, "variance": own.estimate, "share": share}
+    numbers |= {"sd": math.sqrt(max(0.0, own.estimate)), "sd_low": math.sqrt(own.low)}
+    numbers |= {"sd_high": math.sqrt(own.high)}
+    return Expected(numbers, frozenset(t.key for t in used))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of a variance component."""
+
+    levels: int
+    estimate: float
+    low: float
+    high: float
+
+
+def _estimates(y: Sequence[Fraction], levels: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
+    n, whole = len(y), sum(y, Fraction(0)) ** 2 / len(y)
+    mean_squares: dict[str, Fraction] = {}
+    rest, df = sum((v * v for v in y), Fraction(0)) - whole, n - 1
+    for name, of in levels.items():
+        totals: dict[str, Fraction] = {}
+        for level, value in zip(of, y, strict=True):
+            totals[level] = totals.get(level, Fraction(0)) + value
+        each = Fraction(n, len(totals))
+        part = sum((t * t for t in totals.values()), Fraction(0)) / each - whole
+        mean_squares[name] = part / (len(totals) - 1)
+        rest, df = rest - part, df - (len(totals) - 1)
+    noise = rest / df
+    low, high = (float(df * noise) / chi2_quantile(p, df) for p in (0.975, 0.025))
+    found = {"residual": Estimate(df, float(noise), low, high)}
+    for name, square in mean_squares.items():
+        count = len(set(levels[name]))
+        ends = difference_interval(float(square), count - 1, float(noise), df)
+        low, high = (max(0.0, end * count / n) for end in ends)
+        found[name] = Estimate(count, float((square - noise) * count / n), low, high)
+    return found
+
+
+def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Numbers of seeds, ranges and their bounds, for any metric with a margin."""
+    values: list[float] = []
+    texts: set[str] = set()
+    for metric, margin in records.margins.items():
+        line = Line({"metric": metric}, "", (), tuple(trials), records)
+        found = layout(trials, line.measured(trials))
+        if found is not None:
+            numbers = _verdict(found[0], margin)
+            values += [float(numbers[name] or 0.0) for name in ("range", "upper")]
+            texts.add(f"n = {found[0].seeds} seeds")
+    return Allowed(frozenset(texts), tuple(values))
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.first_task.effects_table": effects,
+    "reports.first_task.pairs_table": pairs,
+    "reports.first_task.verdicts_table": verdicts,
+    "reports.first_task.components_table": components,
+}
+RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
+    "reports.kinds.task0.sentence": sentence,
+    "reports.first_task.dots": sentence,
+}

@@ -1,0 +1,23 @@
+"""Every second way that is known, by the name of what made a number: of lines of tables, and of
+numbers in sentences."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from reports.audit import first_tasks, second_way, words
+from reports.audit.records import Records, finished
+from reports.audit.second_way import Expected, Line
+from reports.audit.words import Allowed, Rule
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {**second_way.WAYS, **first_tasks.WAYS}
+RULES: Mapping[str, Rule] = {**words.RULES, **first_tasks.RULES}
+OF_UNFINISHED = "reports.made._failure"
+
+
+def allowed(function: str, named: Iterable[str], records: Records) -> Allowed | None:
+    """What may stand in a sentence's number; None where no second way is known."""
+    rule = RULES.get(function)
+    if rule is None:
+        return None
+    keys = set(named)
+    trials = [trial for trial in records.trials if trial.key in keys]
+    return rule(trials if function == OF_UNFINISHED else finished(trials), records)

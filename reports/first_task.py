@@ -1,0 +1,281 @@
+"""Whether it matters which task is learned first: means by task 0, paired by seed."""
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure as Canvas
+
+from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
+from moleflow.metrics.catalogue import Metric
+from moleflow.metrics.means import mean
+from orchestration.records.ledger import Record
+from reports.digits import numbers, percent, plus_minus
+from reports.document import (
+    DASH,
+    Cell,
+    Figure,
+    Line,
+    Number,
+    Source,
+    Table,
+    Value,
+    Words,
+    computed,
+    drawn,
+    table,
+)
+from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.performance import file_name, whole_seeds
+from reports.statistics import (
+    Best,
+    Equivalence,
+    VarianceComponents,
+    best,
+    effects,
+    equivalence,
+    pairwise,
+    seeds_to_settle,
+    summarise,
+    variance_components,
+)
+
+
+@dataclass(frozen=True)
+class FirstTasks:
+    """A metric's means by task 0 and seed."""
+
+    metric: Metric
+    names: tuple[str, ...]
+    """Of the tasks 0, sorted."""
+    seeds: tuple[int, ...]
+    """That every task 0 has with all of its orders."""
+    values: tuple[tuple[float, ...], ...]
+    """[task 0, seed]: mean over the orders run with it."""
+    records: tuple[Record, ...]
+    left_out: int
+    """Finished trials of seeds that lack an order or a task 0."""
+
+    @property
+    def verdict(self) -> Equivalence:
+        return equivalence(self.values, self.metric.margin or 0.0)
+
+    @property
+    def best(self) -> Best:
+        return best(self.values)
+
+    def source_of(self, by: object, name: str = "") -> Source:
+        of = [r for r in self.records if not name or r.task0 == name]
+        return computed(by, keys(of))  # pyright: ignore[reportArgumentType]
+
+
+def first_tasks(evidence: Evidence, setting: Setting, metric: Metric) -> FirstTasks | None:
+    """None where fewer than two tasks 0, or two seeds of all of them, have finished."""
+    final = evidence.measurements.summary
+    have = [r for r in setting.finished if final(r.key, metric.name, "final_mean") is not None]
+    names = sorted({record.task0 for record in have})
+    whole = [whole_seeds([r for r in have if r.task0 == name]) for name in names]
+    seeds = [seed for seed in (whole[0] if whole else []) if all(seed in one for one in whole)]
+    if len(names) < 2 or len(seeds) < 2:
+        return None
+    used = [record for record in have if record.seed in seeds]
+
+    def value(name: str, seed: int) -> float:
+        alike = [r for r in used if (r.task0, r.seed) == (name, seed)]
+        return mean(final(r.key, metric.name, "final_mean") or 0.0 for r in alike)
+
+    values = tuple(tuple(value(name, seed) for seed in seeds) for name in names)
+    return FirstTasks(
+        metric, tuple(names), tuple(seeds), values, tuple(used), len(have) - len(used)
+    )
+
+
+def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Table:
+    """Per task 0: mean, difference to the mean of all with an interval that holds for all tasks 0
+    together, and the probability to be the best."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    chances = found.best.probability
+    every = found.source_of(effects_table)
+    for i, one in enumerate(effects(found.values)):
+        name, summary = found.names[i], summarise(found.values[i])
+        low, high = one.interval
+        own = found.source_of(effects_table, name)
+        interval = Cell(f"[{percent(low)}, {percent(high)}]", source=every)
+        cells = [Cell(plus_minus(summary), f"n = {len(found.seeds)} seeds", own)]
+        cells += [Cell(percent(one.difference), source=every), interval]
+        cells.append(Cell(f"{100 * chances[i]:.0f} %", source=every))
+        rows.append([evidence.tasks[name], *cells])
+        line: dict[str, Value] = {"task0": name, "metric": found.metric.name}
+        line |= {"definition": "final_mean", **numbers(summary), "effect": one.difference}
+        line |= {"effect_low": low, "effect_high": high, "p_adjusted": one.p}
+        data.append(Line(line | {"probability_best": chances[i]}, every))
+    caption = (
+        f"{found.metric.title} by task 0, in percent: mean ± sd over seeds, and the difference to "
+        "the mean of all tasks 0 with 95 % intervals that hold for all of them together (Šidák)"
+    )
+    header = ("Task 0", "Mean ± sd", "Effect", "95 % interval", "P(best)")
+    name = file_name(f"task0_effects-{found.metric.name}", setting)
+    return table(name, caption, header, rows, data, every)
+
+
+def pairs_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Table:
+    """Every two tasks 0 (Tukey), and what may be said of their difference."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    every = found.source_of(pairs_table)
+    margin = found.metric.margin or 0.0
+    for one in pairwise(found.values):
+        assert one.second is not None
+        first, second = found.names[one.first], found.names[one.second]
+        low, high = one.interval
+        inside = -margin < low and high < margin
+        verdict = "equivalent" if inside else "different" if low > 0 or high < 0 else "undecided"
+        cells = (percent(one.difference), f"[{percent(low)}, {percent(high)}]")
+        rows.append(
+            [
+                f"{evidence.tasks[first]} − {evidence.tasks[second]}",
+                verdict,
+                *(Cell(text, source=every) for text in cells),
+            ]
+        )
+        line: dict[str, Value] = {"task0": first, "other": second, "metric": found.metric.name}
+        line |= {"definition": "final_mean", "margin": margin, "difference": one.difference}
+        line |= {"difference_low": low, "difference_high": high, "p_adjusted": one.p}
+        data.append(Line(line | {"verdict": verdict}, every))
+    caption = (
+        f"{found.metric.title}: every two tasks 0, in points, with 95 % intervals that hold for "
+        "all pairs together (Tukey); equivalent where the interval lies inside of the margin"
+    )
+    header = ("Pair", "Verdict", "Difference", "95 % interval")
+    name = file_name(f"task0_pairs-{found.metric.name}", setting)
+    return table(name, caption, header, rows, data, every, 2)
+
+
+def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Table:
+    """Per metric: range of the means, verdict inside the margin, and what would settle it."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for one in found:
+        verdict, chance, more = one.verdict, one.best, seeds_to_settle(one.values)
+        source = one.source_of(verdicts_table)
+        margin = one.metric.margin or 0.0
+        leader = one.names[chance.leader]
+        settle = DASH if more is None else str(more)
+        cells = [percent(verdict.range), percent(verdict.upper), percent(margin, 1)]
+        told = f"{evidence.tasks[leader]} ({100 * chance.probability[chance.leader]:.0f} %)"
+        rows.append(
+            [
+                one.metric.title,
+                verdict.verdict,
+                *(Cell(text, source=source) for text in cells),
+                Cell(str(len(one.seeds)), source=source),
+                Cell(told, source=source),
+                Cell(settle, source=source),
+            ]
+        )
+        line: dict[str, Value] = {"metric": one.metric.name, "definition": "final_mean"}
+        line |= {"task_zeros": len(one.names), "seeds": len(one.seeds), "margin": margin}
+        line |= {"range": verdict.range, "upper": verdict.upper, "p": verdict.p}
+        line |= {"p_equivalence": verdict.p_equivalence, "verdict": verdict.verdict}
+        line |= {"leader": leader, "probability_best": chance.probability[chance.leader]}
+        data.append(Line(line | {"seeds_to_settle": more, "left_out": one.left_out}, source))
+    caption = (
+        "Between tasks 0, in points: largest − smallest mean, and the smallest margin inside which "
+        "they would be equivalent (95 %). Most likely best, with its probability; seeds that would "
+        "most likely settle which is best, if means and noise stayed as they are"
+    )
+    header = ("Metric", "Verdict", "Range", "Up to", "Margin", "Seeds", "Best", "Seeds to settle")
+    every = computed(verdicts_table, [r.key for one in found for r in one.records])
+    return table(file_name("task0_verdicts", setting), caption, header, rows, data, every, 2)
+
+
+def components(evidence: Evidence, found: FirstTasks) -> VarianceComponents | None:
+    """Of the classes' final numbers: task 0, seed, class; None where the design is too small."""
+    values, sources = _by_class(evidence, found)
+    several = {name: levels for name, levels in sources.items() if len(set(levels)) > 1}
+    try:
+        return variance_components(values, several)
+    except ValueError:  # too few values, or sources that change together
+        return None
+
+
+def _by_class(evidence: Evidence, found: FirstTasks) -> tuple[list[float], dict[str, list[str]]]:
+    values: list[float] = []
+    sources: dict[str, list[str]] = {"task 0": [], "order": [], "seed": [], "class": []}
+    several = len({r.order for r in found.records}) > len(found.names)
+    for record in found.records:
+        for name in classes_of(record):
+            value = evidence.measurements.final(record, name, found.metric.name)
+            if value is not None:
+                values.append(value)
+                levels = (record.task0, record.order, str(record.seed), name)
+                for levels_of, level in zip(sources.values(), levels, strict=True):
+                    levels_of.append(level)
+    if not several:
+        del sources["order"]
+    return values, sources
+
+
+def components_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Table:
+    """Where the classes' final numbers vary from."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for one in found:
+        parts = components(evidence, one)
+        source = one.source_of(components_table)
+        for part in parts.components if parts else ():
+            low, high = part.interval or (None, None)
+            sd = max(0.0, part.estimate) ** 0.5
+            share = DASH if part.share is None else f"{100 * part.share:.1f} %"
+            told = "estimate below 0: no sign of it" if part.negative else ""
+            span = DASH
+            if low is not None and high is not None:
+                span = f"{percent(low**0.5)} to {percent(high**0.5)}"
+            cells = [Cell(percent(sd), told, source), Cell(span, source=source)]
+            rows.append([one.metric.title, part.name, *cells, Cell(share, source=source)])
+            line: dict[str, Value] = {"metric": one.metric.name, "source": part.name}
+            line |= {"levels": part.levels, "variance": part.estimate, "sd": sd}
+            line |= {"sd_low": None if low is None else low**0.5}
+            line |= {"sd_high": None if high is None else high**0.5, "share": part.share}
+            data.append(Line(line | {"method": parts.method if parts else ""}, source))
+    caption = (
+        "Where final numbers of classes differ from: standard deviations in points with 95 % "
+        "intervals, and shares of the variance; the residual holds all interactions"
+    )
+    header = ("Metric", "Source", "sd", "95 % interval", "Share")
+    every = computed(components_table, [r.key for one in found for r in one.records])
+    return table(file_name("task0_components", setting), caption, header, rows, data, every, 2)
+
+
+def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:
+    """A dot per task 0 and seed, its mean as a bar, and the margin around the mean of all."""
+    names = found[0].names
+    with house_style():
+        canvas = Canvas(figsize=(3.4 * len(found), 0.4 + 0.34 * len(names)))
+        axes = canvas.subplots(1, len(found), sharey=True, squeeze=False)[0]
+        for ax, one in zip(axes, found, strict=True):
+            middle = 100 * mean(v for row in one.values for v in row)
+            half = 50 * (one.metric.margin or 0.0)
+            ax.axvspan(middle - half, middle + half, color=FAINT, alpha=0.3, lw=0)
+            for y, name in enumerate(names):
+                if name in one.names:
+                    row = [100 * v for v in one.values[one.names.index(name)]]
+                    ax.plot(row, [y] * len(row), "o", color=colour(0), ms=4, mew=0, alpha=0.6)
+                    ax.plot([mean(row)] * 2, [y - 0.3, y + 0.3], "-", color=INK, lw=1.4)
+            ax.set_xlabel(f"{one.metric.title} [%]")
+            named_rows(ax, [evidence.tasks[name] for name in names])
+    source = computed(dots, [r.key for one in found for r in one.records])
+    caption: list[str | Number] = [
+        "A dot per seed, the bar is the mean over seeds; the grey band is as wide as the margin. "
+    ]
+    for one in found:
+        caption += [
+            f"{one.metric.title}: means of tasks 0 lie within ",
+            Number(f"{percent(one.verdict.range)} points", source),
+            f" ({one.verdict.verdict}). ",
+        ]
+    words: Words = tuple(caption)
+    n = f"{len(found[0].seeds)} seeds for each of {len(names)} tasks 0"
+    title = "Mean over classes at the end of the sequence, by task 0"
+    return drawn(canvas, file_name("task0", setting), title, "%", n, words)

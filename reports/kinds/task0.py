@@ -1,0 +1,102 @@
+"""Does it matter which task is learned first, and which should be?"""
+
+from reports import first_task, made, performance
+from reports.digits import percent
+from reports.document import (
+    Block,
+    Document,
+    Fold,
+    Listed,
+    Number,
+    Section,
+    Text,
+    Words,
+    note,
+)
+from reports.evidence import Evidence, Setting
+from reports.first_task import FirstTasks
+
+SUBJECT = "Which task first"
+
+
+def document(evidence: Evidence) -> Document:
+    """The report of a study that varies task 0."""
+    answer: list[Block] = []
+    sections: list[Section] = []
+    headline: list[Words] = []
+    for setting in evidence.settings:
+        every = [first_task.first_tasks(evidence, setting, m) for m in evidence.concluded]
+        found = [one for one in every if one is not None]
+        told: list[Words] = [sentence(evidence, one) for one in found]
+        if not told and setting.finished:
+            told = ["Fewer than two tasks 0 with two seeds each have finished: nothing to compare."]
+        headline += told
+        listed = Listed(tuple(told))
+        answer.append(Section(setting.label, (listed,)) if setting.label else listed)
+        shown = _results(evidence, setting, found)
+        if setting.label and shown:
+            title = f"Setting {setting.number}: {setting.label}"
+            sections.append(Section(title, tuple(shown)))
+        else:
+            sections += shown
+    return made.report(evidence, SUBJECT, answer, sections, headline)
+
+
+def sentence(evidence: Evidence, found: FirstTasks) -> Words:
+    """Verdict and n first, then how much, which is best and what would settle it."""
+    verdict, chance = found.verdict, found.best
+    source = found.source_of(sentence)
+    told = {
+        "equivalent": "equivalent, it does not matter which task is first",
+        "different": "different, it matters which task is first",
+        "undecided": "undecided",
+    }[verdict.verdict]
+    leader = evidence.tasks[found.names[chance.leader]]
+    likely = f"{100 * chance.probability[chance.leader]:.0f} %"
+    words: tuple[str | Number, ...] = (
+        f"{found.metric.title}: {told} (",
+        Number(f"n = {len(found.seeds)} seeds", source),
+        f" of {len(found.names)} tasks 0; margin {percent(found.metric.margin, 1)} points). Their "
+        "means lie within ",
+        Number(f"{percent(verdict.range)} points", source),
+        ", and true ones within ",
+        Number(f"{percent(verdict.upper)} points", source),
+        " with 95 % confidence. ",
+    )
+    if verdict.identical:
+        return (*words, "Every seed gave all of them the same number.")
+    return (*words, f"Most likely best: {leader}, with a probability of {likely}.")
+
+
+def _results(evidence: Evidence, setting: Setting, found: list[FirstTasks]) -> list[Section]:
+    if not found:
+        return []
+    tables = [first_task.effects_table(evidence, setting, one) for one in found]
+    pairs = [first_task.pairs_table(evidence, setting, one) for one in found]
+    left = sum(one.left_out for one in found)
+    return [
+        Section(
+            "Tasks 0 compared",
+            (
+                first_task.verdicts_table(evidence, setting, found),
+                first_task.dots(evidence, setting, found),
+                note(
+                    "The unit is the seed: a mean over the orders run with it. All tasks 0 share "
+                    "the seeds, which are blocks; the noise is taken to be the same for each. "
+                    "Equivalent comes first: a difference that is real but inside of the margin is "
+                    "equivalent, and undecided is not equivalent."
+                ),
+                *([Text(f"{left} trials of incomplete seeds were left out.")] if left else []),
+                *tables,
+                Fold("Every two tasks 0", tuple(pairs)),
+            ),
+        ),
+        Section(
+            "Where differences come from",
+            (
+                first_task.components_table(evidence, setting, found),
+                performance.class_table(evidence, setting),
+                performance.task0_table(evidence, setting),
+            ),
+        ),
+    ]
