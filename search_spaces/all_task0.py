@@ -1,7 +1,7 @@
 """Which class should be learned first?
 
-Every class as task 0 x 5 seeds: 75 sequences of 15 classes. Feeds: reports `task0`, `task_order`. Nothing is
-published on it. More classes than a data set has are not asked for.
+Every class as task 0 x 5 seeds: 75 sequences of 15 classes. Feeds: reports `task0`,
+`task_order`. Nothing is published on it. More classes than a data set has are not asked for.
 
     moleflow run all_task0 --data DIR
 """

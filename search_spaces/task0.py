@@ -1,8 +1,8 @@
 """Does it matter which class is learned first?
 
-5 first classes x 3 seeds: 15 sequences; `--task0 a b c` names others. Feeds: reports `task0`, `task_order`.
-Published (Method Outline, task 0): 0.87 points of pixel AP between five first classes, without a
-test.
+5 first classes x 3 seeds: 15 sequences; `--task0 a b c` names others. Feeds: reports `task0`,
+`task_order`. Published (Method Outline, task 0): 0.87 points of pixel AP between five first
+classes, without a test.
 
     moleflow run task0 --data DIR
 """

@@ -115,7 +115,7 @@ def test_a_margin_that_is_none_is_refused(lab, margins: dict[str, float]) -> Non
 def test_parts_of_a_union_agree_on_their_margins(lab) -> None:
     one, two = (Study(question="?", base=lab.config, margins={"aupro": m}) for m in (0.01, 0.02))
     assert Study.union("?", {"one": one}).margins == {"aupro": 0.01}
-    with pytest.raises(StudyError, match="a margin of 0.02 for aupro"):
+    with pytest.raises(StudyError, match=r"a margin of 0\.02 for aupro"):
         Study.union("?", {"one": one, "two": two})
 
 
