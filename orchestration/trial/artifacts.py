@@ -107,9 +107,9 @@ def routed_scores(
     sequence: Sequence[Task], evaluation: SequenceEvaluation, name: str
 ) -> Float[np.ndarray, " n"]:
     """Of a class's test pictures, each under the bank that the router chose."""
-    chosen = evaluation.routing(name).chosen
-    by_task = {t: evaluation.scores(name, sequence[t]).images for t in set(chosen.tolist())}
-    return np.array([by_task[t][i] for i, t in enumerate(chosen.tolist())])
+    chosen = [int(t) for t in evaluation.routing(name).chosen]
+    by_task = {t: evaluation.scores(name, sequence[t]).images for t in sorted(set(chosen))}
+    return np.array([by_task[t][i] for i, t in enumerate(chosen)])
 
 
 @dataclass(frozen=True)
