@@ -208,11 +208,11 @@ class SequenceEvaluation:
 
     def _measure(self, name: str, own: int) -> dict[ChosenBy, dict[str, float]]:
         chosen = self.routing(name).chosen
-        routed = self._metrics_under(name, chosen)
+        routed = self.metrics_under(name, chosen)
         routed = routed | {"routing_accuracy": float((chosen == own).mean())}
-        return {"routed": routed, "oracle": self._metrics_under(name, np.full_like(chosen, own))}
+        return {"routed": routed, "oracle": self.metrics_under(name, np.full_like(chosen, own))}
 
-    def _metrics_under(self, name: str, chosen: np.ndarray) -> dict[str, float]:
+    def metrics_under(self, name: str, chosen: np.ndarray) -> dict[str, float]:
         """Metrics of a class when picture i is scored by the bank of task chosen[i]."""
         tasks = sorted(set(chosen.tolist()))
         banks = [self._bytes[self._sequence[t]] for t in tasks]
@@ -223,14 +223,26 @@ class SequenceEvaluation:
             )
         return self._metrics[key]
 
+    def image_metrics_under(self, name: str, chosen: np.ndarray) -> dict[str, float]:
+        """Those of `metrics_under` that need no masks: they cost next to nothing, and are not kept
+        beyond this sequence."""
+        limit = self._model.config.scoring.aupro_limit
+        labels = self._truths.of(name).labels
+        return detection_metrics(labels, self._images(name, chosen), None, None, limit)
+
     def _compute_metrics(self, name: str, chosen: np.ndarray) -> dict[str, float]:
-        images = np.empty(len(chosen), dtype=np.float32)
-        for t in set(chosen.tolist()):
-            images[chosen == t] = self.scores(name, self._sequence[t]).images[chosen == t]
         limit = self._model.config.scoring.aupro_limit
         known = self._truths.of(name)
         maps = None if known.regions is None else self._maps(name, chosen)
+        images = self._images(name, chosen)
         return detection_metrics(known.labels, images, known.regions, maps, limit)
+
+    def _images(self, name: str, chosen: np.ndarray) -> Float[np.ndarray, " n"]:
+        """Image scores of a class, picture i by the bank of task chosen[i]."""
+        images = np.empty(len(chosen), dtype=np.float32)
+        for t in set(chosen.tolist()):
+            images[chosen == t] = self.scores(name, self._sequence[t]).images[chosen == t]
+        return images
 
     def _maps(self, name: str, chosen: Int[np.ndarray, " n"]) -> Float[Tensor, "n s s"]:
         patches = torch.empty_like(self.scores(name, self._sequence[int(chosen[0])]).patches)

@@ -19,6 +19,7 @@ from moleflow.evaluation import SequenceEvaluation
 from moleflow.measurement import Measurement
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
+from orchestration.trial.all_orders import write_all_orders
 from orchestration.trial.heat_maps import heat
 
 TILE, GAP, HEADER = 128, 4, 22
@@ -52,6 +53,7 @@ def write_artifacts(
     shown = shown_pictures(trial, data, evaluation)
     map_sheet(trial, data, evaluation, bits, shown).save(folder / "anomaly_maps.png")
     write_shown(folder / "anomaly_maps.csv", shown, data)
+    write_all_orders(folder, trial, data, evaluation)
     return tuple(sorted(path.name for path in folder.iterdir()))
 
 

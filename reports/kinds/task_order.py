@@ -4,7 +4,16 @@ import textwrap
 from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import CONCLUDED, TITLES
-from reports import confusions, figures, invariance, made, performance, provenance, sensitivity
+from reports import (
+    all_orders,
+    confusions,
+    figures,
+    invariance,
+    made,
+    performance,
+    provenance,
+    sensitivity,
+)
 from reports.digits import percent, plus_minus
 from reports.document import (
     Block,
@@ -73,6 +82,7 @@ def _results(evidence: Evidence, setting: Setting, compared: Invariance) -> list
         Section("Results", tuple(_performance(evidence, setting))),
         Section("Sensitivity", tuple(_sensitivity(evidence, setting))),
         Section("Order invariance", tuple(_invariance(setting, compared))),
+        Section("All orders", tuple(_all_orders(evidence, setting))),
         Section("Learning over time", tuple(_over_time(evidence, setting))),
         Section("Routing", tuple(_routing(evidence, setting))),
     ]
@@ -124,6 +134,12 @@ def _invariance(setting: Setting, compared: Invariance) -> list[Block]:
     ]
     mismatches = invariance.mismatch_table(compared, setting)
     return [*found, mismatches] if mismatches.rows else found
+
+
+def _all_orders(evidence: Evidence, setting: Setting) -> list[Block]:
+    found = all_orders.orders_of(evidence, setting)
+    told = [Text(all_orders.sentence(evidence, found)), *map(note, found.silent)]
+    return [*told, all_orders.all_orders_table(setting, found)] if found.groups else [*told]
 
 
 def _over_time(evidence: Evidence, setting: Setting) -> list[Block]:

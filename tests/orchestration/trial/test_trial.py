@@ -152,10 +152,12 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
     root, planned = done
     record, folder = record_of(done), root.study("small").artifacts(planned[0].key)
     assert set(record.artifacts) == {
+        "all_orders.json",
         "anomaly_maps.csv",
         "anomaly_maps.png",
         "config.json",
         "r_matrices.csv",
+        "rivals.csv",
         "scores.csv",
     }
     with Image.open(folder / "anomaly_maps.png") as sheet:

@@ -1,0 +1,259 @@
+"""Every order of the tasks, computed from what trials keep of the router's choices."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from moleflow.data.sequences import task_name
+from moleflow.errors import StoreError
+from moleflow.metrics.catalogue import TITLES
+from moleflow.metrics.means import mean
+from orchestration.records.all_orders import AllOrders, ClassInOrders, read_kept
+from orchestration.records.ledger import Record
+from orchestration.sharing.roles import order_free
+from reports.document import Line, Number, Table, Value, Words, computed, table
+from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.performance import file_name
+from reports.statistics.orders import (
+    ClassTable,
+    Distribution,
+    Quantity,
+    distributions,
+)
+
+COLUMNS = (
+    *("metric", "quantity", "task0", "seed", "orders"),
+    *("minimum", "maximum", "mean", "sd", "q05", "q50", "q95"),
+)
+QUANTITIES: dict[Quantity, str] = {
+    "running_mean": "mean over the steps",
+    "worst_step": "worst step",
+    "on_task_mean": "mean when just learned",
+    "last_task": "last task",
+    "final_mean": "end of the sequence",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials that share task 0, seed and settings, and so all that was trained."""
+
+    task0: str
+    seed: int
+    kept: AllOrders
+    record: Record
+    """The trial that kept it."""
+    trials: tuple[Record, ...]
+    """All that were run, in whatever order of their tasks."""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names of the tasks beside task 0, sorted: their numbers in orders."""
+        return tuple(sorted(self.kept.tasks[1:]))
+
+    def tables(self, metric: str) -> tuple[ClassTable, ...]:
+        """Of the classes that have the metric; none where one of them could not be kept."""
+        if self.without(metric):
+            return ()
+        measured = (one for one in self.kept.classes if metric in one.values)
+        return tuple(self._table(one, metric) for one in measured)
+
+    def without(self, metric: str) -> tuple[tuple[str, str], ...]:
+        """Classes of which the metric was measured and not kept, and why."""
+        found = ((one.name, one.without.get(metric, one.without.get(""))) for one in self._measured)
+        return tuple((name, why) for name, why in found if why)
+
+    @cached_property
+    def _measured(self) -> tuple[ClassInOrders, ...]:
+        return tuple(sorted(self.kept.classes, key=lambda one: one.name))
+
+    def _table(self, one: ClassInOrders, metric: str) -> ClassTable:
+        place = {task: i for i, task in enumerate(self.others)}
+        values = np.array(one.values[metric])[list(one.choice)]
+        rivals = tuple(place[task] for task in one.rivals)
+        return ClassTable(place.get(one.task, -1), rivals, values)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A metric in all orders of one group."""
+
+    metric: str
+    group: Group
+    found: tuple[Distribution, ...]
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Of a setting."""
+
+    groups: tuple[Group, ...]
+    derived: tuple[Derived, ...]
+    by_design: int
+    """Trials in which the order matters by design, or is none."""
+    silent: tuple[str, ...]
+    """Why of some trials nothing is known of other orders."""
+
+    @property
+    def trials(self) -> list[str]:
+        return keys(record for group in self.groups for record in group.trials)
+
+
+def orders_of(evidence: Evidence, setting: Setting) -> Orders:
+    """All orders of a setting's tasks, for each task 0 and seed that was trained."""
+    alike: dict[tuple[str, int, tuple[str, ...]], list[Record]] = {}
+    free = [r for r in setting.finished if order_free(r.config) and len(r.sequence) > 1]
+    for record in free:
+        tasks = tuple(sorted(map(task_name, record.sequence)))
+        alike.setdefault((record.task0, record.seed, tasks), []).append(record)
+    groups: list[Group] = []
+    silent: list[str] = []
+    for (task0, seed, _), records in sorted(alike.items()):
+        kept = _kept(evidence, records, silent)
+        if kept is not None:
+            groups.append(Group(task0, seed, *kept, tuple(records)))
+    derived = tuple(
+        Derived(metric, group, distributions(tables, len(group.others)))
+        for group in groups
+        for metric in TITLES
+        if (tables := group.tables(metric))
+    )
+    return Orders(tuple(groups), derived, len(setting.finished) - len(free), tuple(silent))
+
+
+def _kept(
+    evidence: Evidence, records: Sequence[Record], silent: list[str]
+) -> tuple[AllOrders, Record] | None:
+    """What the first of the trials that kept it says."""
+    for record in records:
+        try:
+            kept = read_kept(evidence.folder.artifacts(record.key), record.key)
+        except StoreError as error:
+            silent.append(str(error))
+            continue
+        if kept is not None:
+            return kept, record
+    first = records[0]
+    silent.append(
+        f"{first.task0}, seed {first.seed}: no trial kept what the router might have chosen; they "
+        "were run by an earlier version"
+    )
+    return None
+
+
+def all_orders_table(setting: Setting, found: Orders) -> Table:
+    """A line for each metric, quantity, task 0 and seed; a file only."""
+    lines = [
+        Line(_line(one, of), computed(all_orders_table, [one.group.record.key]))
+        for metric in TITLES
+        for quantity in QUANTITIES
+        for one in found.derived
+        for of in one.found
+        if (one.metric, of.quantity) == (metric, quantity)
+    ]
+    caption = "Every metric over all orders, for each task 0 and seed that was trained"
+    source = computed(all_orders_table, found.trials)
+    name = file_name("all_orders", setting)
+    return table(name, caption, (), (), lines, source, fields=COLUMNS)
+
+
+def _line(one: Derived, of: Distribution) -> dict[str, Value]:
+    low, half, high = of.quantiles
+    return {
+        "metric": one.metric,
+        "quantity": of.quantity,
+        "task0": one.group.task0,
+        "seed": one.group.seed,
+        "orders": of.orders,
+        "minimum": of.minimum,
+        "maximum": of.maximum,
+        "mean": of.mean,
+        "sd": of.sd,
+        "q05": low,
+        "q50": half,
+        "q95": high,
+    }
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Trials whose measured numbers were compared with those derived for their order."""
+
+    trials: tuple[Record, ...]
+    numbers: int
+    differing: tuple[str, ...]
+    """Keys of trials of which a number is another one."""
+
+
+def checked(evidence: Evidence, groups: Iterable[Group]) -> Checked:
+    """Compare, to the last digit, every routed number of every step of the trials that were run."""
+    trials: list[Record] = []
+    differing: list[str] = []
+    numbers = 0
+    for group in groups:
+        for record in group.trials:
+            trials.append(record)
+            pairs = list(_pairs(evidence, group, record))
+            numbers += len(pairs)
+            if any(one != other for one, other in pairs):
+                differing.append(record.key)
+    return Checked(tuple(trials), numbers, tuple(differing))
+
+
+def _pairs(
+    evidence: Evidence, group: Group, record: Record
+) -> Iterable[tuple[float, float | None]]:
+    """Derived and measured."""
+    names = [task_name(task) for task in record.sequence]
+    for one in group.kept.classes:
+        own = names.index(one.task)
+        for step in range(own + 1, len(names) + 1):
+            known = set(names[:step])
+            place = sum(1 << bit for bit, task in enumerate(one.rivals) if task in known)
+            for metric, values in one.values.items():
+                measured = evidence.measurements.entry(record, step, one.name, metric)
+                yield values[one.choice[place]], measured
+
+
+def sentence(evidence: Evidence, found: Orders) -> Words:
+    """What was computed, and how it was checked."""
+    if not found.groups:
+        if found.by_design:
+            return (
+                f"In {found.by_design} trials the order matters by design, or there is one task; "
+                "nothing is derived for orders that were not run."
+            )
+        return "No finished trial kept what other orders would have given."
+    orders = sum(math.factorial(len(group.others)) for group in found.groups)
+    compared = checked(evidence, found.groups)
+    same = len(compared.trials) - len(compared.differing)
+    source = computed(sentence, found.trials)
+    words: Words = (
+        "Task 0 and seed given, orders differ in which tasks are known at a step, and so in where "
+        "the router can send a picture. Of ",
+        Number(f"{len(found.groups)} pairs of task 0 and seed", source),
+        " every order was computed: ",
+        Number(f"{orders:,} orders".replace(",", "\u202f"), source),
+        ", of which ",
+        Number(f"{len(compared.trials)} were run", source),
+        ". Derived and measured numbers agree to the last digit in ",
+        Number(f"{same} of {len(compared.trials)} trials", source),
+        f" (n = {compared.numbers} numbers).",
+    )
+    return words
+
+
+def measured_running_mean(evidence: Evidence, record: Record, metric: str) -> float | None:
+    """Of the order that a trial was run in."""
+    means: list[float] = []
+    for step in range(1, len(record.sequence) + 1):
+        values = [
+            value
+            for name in classes_of(record)
+            if (value := evidence.measurements.entry(record, step, name, metric)) is not None
+        ]
+        means += [mean(values)] if values else []
+    return mean(means) if means else None

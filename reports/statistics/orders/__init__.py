@@ -1,0 +1,32 @@
+"""All orders of tasks with one task 0, from what is known of sets of tasks.
+
+Up to 8 tasks every order is computed. Up to 16, exact mean, standard deviation and extremes come by
+recursion over sets, and quantiles from 10⁶ drawn orders; beyond, all comes from those.
+"""
+
+from reports.statistics.orders.distribution import Distribution, How, distributions, of_values
+from reports.statistics.orders.sets import (
+    MOST_ENUMERATED,
+    ClassTable,
+    Quantity,
+    Sets,
+    along_every_order,
+    every_order,
+    sets_along,
+    sets_of,
+)
+
+__all__ = [
+    "MOST_ENUMERATED",
+    "ClassTable",
+    "Distribution",
+    "How",
+    "Quantity",
+    "Sets",
+    "along_every_order",
+    "distributions",
+    "every_order",
+    "of_values",
+    "sets_along",
+    "sets_of",
+]

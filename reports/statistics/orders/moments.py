@@ -1,0 +1,96 @@
+"""Exact mean, standard deviation and extremes over all orders, by recursion over sets of tasks.
+
+Of all paths into a set, each of its tasks is the last in an equal share; so what adds up along a
+path has a mean and a variance at every set, from those of the sets before it (the variance by the
+law of total variance). K = 2^m sets, m tasks beside task 0.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from reports.statistics.orders.sets import Sets
+
+Level: TypeAlias = tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n p"], Int[np.ndarray, "n p"]]
+"""Sets of p tasks: each, the sets before it, and the task that was learned from them."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Over all orders."""
+
+    minimum: float
+    maximum: float
+    mean: float
+    sd: float
+
+
+def running_mean(found: Sets) -> Moments:
+    """Of the mean over steps. Every step must have a number."""
+    return _added(found.step, np.zeros((found.others, 1)), found.steps)
+
+
+def on_task_mean(found: Sets) -> Moments:
+    """Of the mean over classes when each was learned last."""
+    first = found.table[found.own < 0, 0].sum()
+    learned = np.stack(
+        [np.nansum(found.table[found.own == task], axis=0) for task in range(found.others)]
+    )
+    at_start = np.zeros(len(found.step))
+    at_start[0] = first
+    return _added(at_start, learned, len(found.own))
+
+
+def worst_step(found: Sets) -> tuple[float, float]:
+    """Smallest and largest over all orders of the smallest step."""
+    best = found.step.copy()
+    for sets, before, _ in _levels(found.others):
+        best[sets] = np.fmin(found.step[sets], best[before].max(axis=1))
+    return float(np.nanmin(found.step)), float(best[-1])
+
+
+def best_and_worst(found: Sets) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The orders of the tasks beside task 0 with the largest and the smallest running mean."""
+    return _order_of(found, 1.0), _order_of(found, -1.0)
+
+
+def _order_of(found: Sets, sign: float) -> tuple[int, ...]:
+    top = sign * found.step
+    for sets, before, _ in _levels(found.others):
+        top[sets] += top[before].max(axis=1)
+    at, order = len(top) - 1, list[int]()
+    while at:
+        tasks = [task for task in range(found.others) if at >> task & 1]
+        order.append(max(tasks, key=lambda task: top[at ^ (1 << task)]))
+        at ^= 1 << order[-1]
+    return tuple(reversed(order))
+
+
+def _added(node: Float[np.ndarray, " k"], edge: Float[np.ndarray, "m k"], parts: int) -> Moments:
+    """Of the sum of what lies at a path's sets and, by the task just learned, at its steps."""
+    every = np.broadcast_to(edge, (len(edge), len(node)))
+    mean, low, high, variance = (a.astype(np.float64) for a in (node, node, node, 0 * node))
+    for sets, before, tasks in _levels(len(edge)):
+        step = every[tasks, sets[:, None]]
+        means = mean[before] + step
+        variance[sets] = variance[before].mean(axis=1) + means.var(axis=1)
+        mean[sets] = node[sets] + means.mean(axis=1)
+        low[sets] = node[sets] + (low[before] + step).min(axis=1)
+        high[sets] = node[sets] + (high[before] + step).max(axis=1)
+    ends = (float(low[-1]), float(high[-1]), float(mean[-1]), float(np.sqrt(variance[-1])))
+    return Moments(*(end / parts for end in ends))
+
+
+@cache
+def _levels(others: int) -> tuple[Level, ...]:
+    every = np.arange(1 << others)
+    bits = (every[:, None] >> np.arange(others)) & 1
+    found: list[Level] = []
+    for size in range(1, others + 1):
+        sets = every[bits.sum(axis=1) == size]
+        tasks = np.nonzero(bits[sets])[1].reshape(len(sets), size)
+        found.append((sets, sets[:, None] ^ (1 << tasks), tasks))
+    return tuple(found)

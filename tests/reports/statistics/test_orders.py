@@ -1,0 +1,138 @@
+"""Laws of the distribution over all orders: brute force is the oracle."""
+
+import itertools
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from moleflow.metrics.detection import binary_scores
+from moleflow.metrics.means import mean
+from moleflow.streams import numpy_stream
+from orchestration.trial.all_orders import TiedError, reach
+from reports.statistics.orders import ClassTable, along_every_order, distributions, drawn, sets_of
+from reports.statistics.orders.distribution import QUANTILES
+from reports.statistics.orders.moments import best_and_worst
+
+
+class World:
+    """T tasks of one class each, with distances and scores of every picture under every task."""
+
+    def __init__(self, tasks: int, name: str, pictures: int = 24):
+        draws = numpy_stream("orders", name)
+        self.tasks = range(tasks)
+        self.labels = np.arange(pictures) % 3 == 0
+        self.distances = draws.random((tasks, pictures, tasks))
+        self.distances[self.tasks, :, self.tasks] -= 0.3
+        self.scores = draws.normal(size=(tasks, pictures, tasks)) + self.labels[:, None]
+
+    def auroc(self, c: int, chosen: np.ndarray) -> float:
+        scores = self.scores[c][np.arange(len(chosen)), chosen]
+        return binary_scores(self.labels, scores).auroc
+
+    def evaluated(self, order: tuple[int, ...]) -> list[dict[int, float]]:
+        """As a trial does it: after every task, of the classes learned so far."""
+        return [
+            {c: self.auroc(c, np.take(known, self.distances[c][:, known].argmin(1))) for c in known}
+            for known in (list(order[:step]) for step in range(1, len(order) + 1))
+        ]
+
+    def kept(self) -> list[ClassTable]:
+        tables: list[ClassTable] = []
+        for c in self.tasks:
+            found = reach(self.distances[c], c)
+            numbers = np.array([self.auroc(c, chosen) for chosen in found.chosen])
+            rivals = tuple(t - 1 for t in found.rivals)
+            tables.append(ClassTable(c - 1, rivals, numbers[list(found.choice)]))
+        return tables
+
+
+def quantities(steps: list[dict[int, float]], order: tuple[int, ...]) -> dict[str, float]:
+    means = [mean(step.values()) for step in steps]
+    return {
+        "running_mean": mean(means),
+        "worst_step": min(means),
+        "final_mean": means[-1],
+        "on_task_mean": mean(steps[i][c] for i, c in enumerate(order)),
+        "last_task": steps[-1][order[-1]],
+    }
+
+
+def all_orders(tasks: int) -> Iterable[tuple[int, ...]]:
+    return ((0, *rest) for rest in itertools.permutations(range(1, tasks)))
+
+
+@pytest.mark.parametrize("tasks", [2, 5])
+def test_every_order_has_the_numbers_of_evaluating_it_to_the_last_digit(tasks: int) -> None:
+    world = World(tasks, f"{tasks} tasks")
+    done = [quantities(world.evaluated(order), order) for order in all_orders(tasks)]
+    found = {one.quantity: one for one in distributions(world.kept(), tasks - 1)}
+    assert found.keys() == done[0].keys()
+    for quantity, one in found.items():
+        values = [row[quantity] for row in done]
+        assert one.orders == math.factorial(tasks - 1)
+        assert (one.minimum, one.maximum) == (min(values), max(values))
+        assert one.mean == mean(values)
+        assert one.sd == pytest.approx(np.std(values), rel=1e-12, abs=1e-15)
+        assert one.quantiles == tuple(np.quantile(values, QUANTILES))
+    assert (found["running_mean"].sd > 0) == (tasks > 2)
+
+
+def test_recursion_over_sets_gives_the_moments_of_enumeration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables = World(6, "recursion").kept()
+    values = along_every_order(sets_of(tables, 5))
+    whole = {one.quantity: one for one in distributions(tables, 5)}
+    monkeypatch.setattr("reports.statistics.orders.distribution.MOST_ENUMERATED", 0)
+    monkeypatch.setattr(drawn, "DERIVED", 60_000)
+    drawn.drawn_orders.cache_clear()
+    drawn.drawn_sets.cache_clear()
+    found = {one.quantity: one for one in distributions(tables, 5)}
+    assert found.keys() == whole.keys()
+    for quantity, one in found.items():
+        exact = whole[quantity]
+        assert (one.minimum, one.maximum) == pytest.approx((exact.minimum, exact.maximum))
+        near = 0.02 if quantity == "worst_step" else 1e-9
+        assert (one.mean, one.sd) == pytest.approx((exact.mean, exact.sd), rel=near)
+        for q, value in zip(QUANTILES, one.quantiles, strict=True):
+            low, high = np.quantile(values[quantity], [max(q - 0.02, 0), min(q + 0.02, 1)])
+            assert low - 1e-12 <= value <= high + 1e-12
+    for order, end in zip(best_and_worst(sets_of(tables, 5)), ("maximum", "minimum"), strict=True):
+        steps = World(6, "recursion").evaluated((0, *(t + 1 for t in order)))
+        means = mean(mean(step.values()) for step in steps)
+        assert means == pytest.approx(getattr(whole["running_mean"], end))
+    drawn.drawn_orders.cache_clear()
+    drawn.drawn_sets.cache_clear()
+
+
+def test_many_tasks_are_computed_of_drawn_orders_as_by_sets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables = World(6, "many").kept()
+    whole = {one.quantity: one for one in distributions(tables, 5)}
+    monkeypatch.setattr("reports.statistics.orders.distribution.MOST_EXACT", 0)
+    monkeypatch.setattr(drawn, "DERIVED", 60_000)
+    drawn.drawn_orders.cache_clear()
+    found = {one.quantity: one for one in distributions(tables, 5)}
+    drawn.drawn_orders.cache_clear()
+    for quantity in ("running_mean", "worst_step", "on_task_mean", "final_mean"):
+        one, exact = found[quantity], whole[quantity]
+        assert (one.minimum, one.maximum) == pytest.approx((exact.minimum, exact.maximum))
+        assert one.mean == pytest.approx(exact.mean, abs=0.03 * exact.sd + 1e-12)
+
+
+def test_an_order_that_ends_with_a_task_without_the_metric_has_no_last_task() -> None:
+    tables = [one for one in World(4, "no masks").kept() if one.own != 2]
+    found = {one.quantity: one for one in distributions(tables, 3)}
+    assert found["last_task"].orders == 4
+    assert found["running_mean"].orders == 6
+
+
+def test_pictures_equally_near_to_two_tasks_are_refused_where_the_first_learned_has_them() -> None:
+    distances = np.array([[5.0, 1.0, 1.0], [0.5, 3.0, 3.0]])
+    with pytest.raises(TiedError, match="1 pictures"):
+        reach(distances, 1)
+    # Task 0 is learned first in every order.
+    assert reach(np.array([[1.0, 1.0, 2.0]]), 1).chosen[0].tolist() == [0]
