@@ -289,7 +289,7 @@ def share_of_a_node(resources: Resources) -> dict[str, float]:
     return share
 
 
-class Room:
+class Capacity:
     """How many trials may be handed out at a time: as many as fit on the nodes that are there now,
     and on a cluster that was joined more, so that an autoscaler sees trials that wait."""
 

@@ -100,7 +100,7 @@ UNCHANGED = Changes()
 
 
 @dataclass(frozen=True)
-class Asked:
+class StudyRequest:
     """A study as the command line asks for it."""
 
     name: str
@@ -109,7 +109,7 @@ class Asked:
     """Its file; empty for one that comes with the package."""
 
 
-def asked(study: str, changes: Changes) -> Asked:
+def asked(study: str, changes: Changes) -> StudyRequest:
     """The study that is named, with the command line's changes.
 
     Raises:
@@ -123,7 +123,7 @@ def asked(study: str, changes: Changes) -> Asked:
                 f"--name {changes.name}: a study of the package has it; choose another"
             )
         name = check_name(changes.name)
-    return Asked(name, customised(found, changes.request()), source)
+    return StudyRequest(name, customised(found, changes.request()), source)
 
 
 def _values(pairs: tuple[str, ...], option: Literal["--vary", "--zip"]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from orchestration.doctor.machine import (
     SAMPLES,
     TORCH_PATIENCE,
     Machine,
-    Sight,
+    Visibility,
     appearance,
     clock,
     describe,
@@ -100,7 +100,7 @@ def check_nodes(root: Path, data: Path) -> None:
         raise StudyError(f"--root {root}: {_told(troubles, len(answers))}; {SHARED}")
     others = {name: a.value for name, a in answers.items() if a.value is not None}
     troubles = {
-        name: sight.no_data or _difference(mine, sight.data or {}) for name, sight in others.items()
+        name: seen.no_data or _difference(mine, seen.data or {}) for name, seen in others.items()
     }
     troubles = {name: why for name, why in troubles.items() if why}
     if troubles:
@@ -231,7 +231,7 @@ def _meeting(folder: Path) -> Generator[_Place]:
         shutil.rmtree(place.folder, ignore_errors=True)
 
 
-def _strangers(place: _Place, answers: Mapping[str, Answer[Sight]]) -> dict[str, str]:
+def _strangers(place: _Place, answers: Mapping[str, Answer[Visibility]]) -> dict[str, str]:
     """Nodes that did not read or write at a meeting place as this machine sees it."""
     found: dict[str, str] = {}
     for name, answer in answers.items():

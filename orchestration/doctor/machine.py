@@ -82,7 +82,7 @@ class Machine:
 
 @final
 @dataclass(frozen=True)
-class Sight:
+class Visibility:
     """What a machine sees of a meeting place and of the data."""
 
     left: str = ""
@@ -192,15 +192,15 @@ def _faults(aside: Path) -> list[str]:
     return found
 
 
-def look(meeting: str, token: str, data: str) -> Sight:
+def look(meeting: str, token: str, data: str) -> Visibility:
     """Read what the driver wrote to a meeting place, write an answer, and look at the data."""
     left, trouble = _meet(Path(meeting), token)
     if not data:
-        return Sight(left, trouble)
+        return Visibility(left, trouble)
     try:
-        return Sight(left, trouble, appearance(data))
+        return Visibility(left, trouble, appearance(data))
     except (DataError, OSError) as error:
-        return Sight(left, trouble, no_data=str(error).splitlines()[0])
+        return Visibility(left, trouble, no_data=str(error).splitlines()[0])
 
 
 def _meet(meeting: Path, token: str) -> tuple[str, str]:

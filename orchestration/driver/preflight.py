@@ -50,14 +50,14 @@ Raises:
 """
 
 
-class Asked(Settings):
+class Query(Settings):
     """A backbone, and the side of the images that it must take."""
 
     backbone: BackboneConfig
     size: int
 
 
-class Found(Settings):
+class Answer(Settings):
     """Identity of its weights, or the error that speaks against it."""
 
     weights: str = ""
@@ -111,27 +111,27 @@ def answer(asked: str) -> None:
     with os.fdopen(os.dup(STDOUT), "w", encoding="utf-8") as answers:
         os.dup2(STDERR, STDOUT)
         for one in json.loads(asked):
-            found = look_at(Asked.model_validate_json(json.dumps(one)))
+            found = look_at(Query.model_validate_json(json.dumps(one)))
             answers.write(found.model_dump_json() + "\n")
 
 
-def look_at(asked: Asked) -> Found:
+def look_at(asked: Query) -> Answer:
     """Build a backbone. Imports torch and timm."""
     from moleflow.features.backbone import load_backbone, weights_identity
 
     try:
         load_backbone(asked.backbone).check_size(asked.size)
-        return Found(weights=weights_identity(asked.backbone))
+        return Answer(weights=weights_identity(asked.backbone))
     except MoleflowError as error:
-        return Found(error=type(error).__name__, message=str(error))
+        return Answer(error=type(error).__name__, message=str(error))
 
 
-def _asked(configs: Sequence[Config]) -> list[Asked]:
-    asked = [Asked(backbone=c.backbone, size=c.image.size) for c in configs]
+def _asked(configs: Sequence[Config]) -> list[Query]:
+    asked = [Query(backbone=c.backbone, size=c.image.size) for c in configs]
     return list(dict.fromkeys(asked))
 
 
-def _answers(process: "subprocess.Popen[bytes]", left: Sequence[Asked]) -> dict[Asked, Found]:
+def _answers(process: "subprocess.Popen[bytes]", left: Sequence[Query]) -> dict[Query, Answer]:
     said, _ = process.communicate()
     lines = said.splitlines()
     if process.returncode != 0 or len(lines) != len(left):
@@ -139,28 +139,28 @@ def _answers(process: "subprocess.Popen[bytes]", left: Sequence[Asked]) -> dict[
             f"the check of the backbone {left[-1].backbone.name} ended by itself (exit code "
             f"{process.returncode}); what it said is above; a lack of memory ends it silently (-9)"
         )
-    return dict(zip(left, map(Found.model_validate_json, lines), strict=True))
+    return dict(zip(left, map(Answer.model_validate_json, lines), strict=True))
 
 
-def _identities(found: Mapping[Asked, Found]) -> Identities:
+def _identities(found: Mapping[Query, Answer]) -> Identities:
     for one in found.values():
         if one.error:
             raise getattr(errors, one.error)(one.message)
     return {asked.backbone: one.weights for asked, one in found.items()}
 
 
-def _kept(configs: Sequence[Config], root: Root) -> dict[Asked, Found]:
+def _kept(configs: Sequence[Config], root: Root) -> dict[Query, Answer]:
     """What earlier checks found and is still sure to hold."""
-    known: dict[Asked, Found] = {}
+    known: dict[Query, Answer] = {}
     for asked in _asked(configs):
         note = _note(asked, root)
-        found = None if note is None else kept_note(note, Found)
+        found = None if note is None else kept_note(note, Answer)
         if found is not None:
             known[asked] = found
     return known
 
 
-def _keep(found: Mapping[Asked, Found], root: Root) -> dict[Asked, Found]:
+def _keep(found: Mapping[Query, Answer], root: Root) -> dict[Query, Answer]:
     for asked, one in found.items():
         note = None if one.error else _note(asked, root)
         if note is not None:
@@ -168,7 +168,7 @@ def _keep(found: Mapping[Asked, Found], root: Root) -> dict[Asked, Found]:
     return dict(found)
 
 
-def _note(asked: Asked, root: Root) -> Path | None:
+def _note(asked: Query, root: Root) -> Path | None:
     """Where a verdict is kept; nowhere for weights that lie in a cache of timm's, which may be
     emptied, and for a file that has just been written."""
     weights, file = asked.backbone.weights, ()

@@ -28,7 +28,7 @@ from ray.exceptions import RayTaskError
 from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
-from orchestration.cluster.joining import Room, cluster, share_of_a_node
+from orchestration.cluster.joining import Capacity, cluster, share_of_a_node
 from orchestration.doctor.cluster import check_nodes
 from orchestration.hiding import safe_text
 from orchestration.records.files import write_atomically
@@ -70,12 +70,13 @@ class RayTuneRunner(Runner):
                 share = share_of_a_node(self.resources)
                 self._check_nodes(Path(plan.data_root))
                 with Guard(folder, self.resources) as guard:
-                    desk = Desk(schedule, folder, guard, Room(self.resources, share), self.warn)
-                    self._run_wave(folder, desk, share, len(plan.trials), function)
+                    capacity = Capacity(self.resources, share)
+                    queue = TrialQueue(schedule, folder, guard, capacity, self.warn)
+                    self._run_wave(folder, queue, share, len(plan.trials), function)
         finally:
             # Also what a driver that was killed has left: no wave is ever used again.
             shutil.rmtree(waves, ignore_errors=True)
-        desk.check_ended()
+        queue.check_ended()
 
     def _check_nodes(self, data: Path) -> None:
         """What this machine sees, every node of a cluster that was joined must see."""
@@ -85,7 +86,7 @@ class RayTuneRunner(Runner):
     def _run_wave(
         self,
         folder: StudyFolder,
-        desk: "Desk",
+        queue: "TrialQueue",
         share: dict[str, float],
         most: int,
         function: TrialFunction,
@@ -97,21 +98,21 @@ class RayTuneRunner(Runner):
             tune.with_resources(work, tune.PlacementGroupFactory([share])),
             name=f"wave-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}",
             storage_path=str(folder.path / "waves"),
-            search_alg=_Feed(desk),
+            search_alg=_Feed(queue),
             num_samples=-1,
-            # How many trials Tune lets wait for a place; how many are out is the desk's to say.
+            # How many trials Tune lets wait for a place; how many are out is the queue's to say.
             max_concurrent_trials=most,
             max_failures=self.resources.max_retries,
             reuse_actors=False,
             raise_on_failed_trial=False,
             trial_name_creator=_key_of,
             trial_dirname_creator=_key_of,
-            callbacks=[_Outcomes(desk)],
+            callbacks=[_Outcomes(queue)],
             verbose=0,
         )
 
 
-class Desk:
+class TrialQueue:
     """Hands trials of a schedule to Tune, and learns what became of them."""
 
     def __init__(
@@ -119,13 +120,13 @@ class Desk:
         schedule: Schedule,
         folder: StudyFolder,
         guard: Guard,
-        room: Room,
+        capacity: Capacity,
         warn: Callable[[str], None],
     ):
         self._schedule = schedule
         self._folder = folder
         self._guard = guard
-        self._room = room
+        self._capacity = capacity
         self._warn = warn
         self._running: set[str] = set()
         self._idle_since = time.monotonic()
@@ -145,7 +146,7 @@ class Desk:
         Raises:
             StudyError: they wait for nothing, as none is in work.
         """
-        if self._out and len(self._out) >= self._room():
+        if self._out and len(self._out) >= self._capacity():
             return None
         start = hand_out(self._schedule, self._folder)
         if start is not None:
@@ -199,9 +200,9 @@ class Desk:
         if waits and time.monotonic() - self._idle_since > UNBEGUN:
             self._warned = True
             self._warn(
-                f"no trial has begun for {UNBEGUN:g} s: {self._room.described()}. Other work may "
-                "fill them; where an autoscaler should start some, `ray status` on the cluster's "
-                "head says why it does not"
+                f"no trial has begun for {UNBEGUN:g} s: {self._capacity.described()}. "
+                "Other work may fill them; where an autoscaler should start some, `ray status` on "
+                "the cluster's head says why it does not"
             )
 
     def check_ended(self) -> None:
@@ -239,14 +240,14 @@ class Desk:
 class _Feed(Searcher):
     """What Tune asks for trials."""
 
-    def __init__(self, desk: Desk):
+    def __init__(self, queue: TrialQueue):
         super().__init__()
-        self._desk = desk
+        self._queue = queue
 
     def suggest(self, trial_id: str) -> Any:
-        if self._desk.exhausted:
+        if self._queue.exhausted:
             return Searcher.FINISHED
-        return self._desk.hand_out()
+        return self._queue.hand_out()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -261,32 +262,32 @@ class _Outcomes(tune.Callback):
     """What Tune tells of trials. It takes some errors of callbacks for the trial's, so they are
     kept, and raised where they end the study."""
 
-    def __init__(self, desk: Desk):
-        self._desk = desk
+    def __init__(self, queue: TrialQueue):
+        self._queue = queue
         self._error: Exception | None = None
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self._error is not None:
             raise self._error
-        self._desk.check()
+        self._queue.check()
 
     on_step_end = on_step_begin
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._kept():
-            self._desk.began(trial)
+            self._queue.began(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._kept():
-            self._desk.tries_again(trial)
+            self._queue.tries_again(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._kept():
-            self._desk.failed(trial)
+            self._queue.failed(trial)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._kept():
-            self._desk.completed(trial)
+            self._queue.completed(trial)
 
     @contextmanager
     def _kept(self) -> Generator[None]:

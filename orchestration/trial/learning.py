@@ -12,7 +12,7 @@ from moleflow.model import MoLEFlow
 from moleflow.training.lanes import Bench
 from moleflow.training.train import EpochEnd, Parts, train_tasks
 from orchestration.sharing.keys import StageKeys
-from orchestration.store.shelf import Shelf
+from orchestration.store.stage_store import StageStore
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Terms
 from orchestration.trial.attempt_log import AttemptLog
@@ -36,7 +36,7 @@ class Learner:
         trial: Trial,
         terms: Terms,
         keys: StageKeys,
-        shelf: Shelf,
+        stage_store: StageStore,
         log: AttemptLog,
         features: Mapping[str, ClassFeatures],
         device: torch.device,
@@ -48,7 +48,7 @@ class Learner:
         self._trial = trial
         self._terms = terms
         self._keys = keys
-        self._shelf = shelf
+        self._stage_store = stage_store
         self._log = log
         self._features = features
         self._device = device
@@ -68,7 +68,7 @@ class Learner:
         """
         missing: list[int] = []
         for index in ready:
-            folder = self._shelf.find(self._keys.kind(index), self._keys.task(index))
+            folder = self._stage_store.find(self._keys.kind(index), self._keys.task(index))
             if folder is None:
                 missing.append(index)
             else:
@@ -95,7 +95,7 @@ class Learner:
             raise
         finally:
             for index in missing:
-                self._shelf.give_up(self._keys.kind(index), self._keys.task(index))
+                self._stage_store.give_up(self._keys.kind(index), self._keys.task(index))
 
     def _claimed(
         self, missing: Sequence[int], after: dict[Task, tuple[str, ...]]
@@ -107,7 +107,7 @@ class Learner:
         """
         for index in missing:
             task = self._trial.sequence[index]
-            if self._shelf.claim(self._keys.kind(index), self._keys.task(index)):
+            if self._stage_store.claim(self._keys.kind(index), self._keys.task(index)):
                 self._log.begin(self._keys.stage(index), index)
                 after[task] = tuple(self._learned)
                 yield task, self._parts(task)
@@ -121,7 +121,7 @@ class Learner:
             made = origin(self._trial, self._terms, self._device, share.seconds, share.at_once)
             made.write(folder)
 
-        folder = self._shelf.put(self._keys.kind(index), self._keys.task(index), make)
+        folder = self._stage_store.put(self._keys.kind(index), self._keys.task(index), make)
         self._has(index, stage, folder, made=True, verified=False)
 
     def _take(self, folder: Path, model: MoLEFlow, index: int) -> None:

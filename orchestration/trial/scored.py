@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 
 from moleflow.evaluation import EvaluationMemory, Likelihoods
 from orchestration.sharing.keys import StageKeys
-from orchestration.store.shelf import Shelf
+from orchestration.store.stage_store import StageStore
 from orchestration.studies.trial_keys import digest
 from orchestration.trial.verification import differs, drawn
 
@@ -23,11 +23,11 @@ class StoredEvaluation(EvaluationMemory):
     Neither depends on where the bank's task stands in the order.
     """
 
-    def __init__(self, shelf: Shelf, keys: StageKeys, verify: float):
+    def __init__(self, stage_store: StageStore, keys: StageKeys, verify: float):
         """Args:
         verify: share of the likelihoods found in the store that are computed again and compared.
         """
-        self._shelf = shelf
+        self._stage_store = stage_store
         self._keys = keys
         self._verify = verify
         self._own: set[str] = set()
@@ -43,7 +43,7 @@ class StoredEvaluation(EvaluationMemory):
             (folder / SCORES).write_bytes(save(vars(found)))
             self._own.add(key)
 
-        folder = self._shelf.get("scores", key, make)
+        folder = self._stage_store.get("scores", key, make)
         found = Likelihoods(**load((folder / SCORES).read_bytes()))
         if key not in self._own:
             self._own.add(key)
@@ -61,7 +61,7 @@ class StoredEvaluation(EvaluationMemory):
         def make(folder: Path) -> None:
             (folder / METRICS).write_text(json.dumps(compute()), encoding="utf-8")
 
-        folder = self._shelf.get("metrics", key, make)
+        folder = self._stage_store.get("metrics", key, make)
         return json.loads((folder / METRICS).read_text(encoding="utf-8"))
 
     def _check(

@@ -35,7 +35,7 @@ from orchestration.sharing.roles import keys_in_role, order_free
 from orchestration.store.address import safe_store
 from orchestration.store.features import Extraction
 from orchestration.store.lease import Leases
-from orchestration.store.shelf import PAUSE, SIGN_OF_LIFE, Shelf
+from orchestration.store.stage_store import PAUSE, SIGN_OF_LIFE, StageStore
 from orchestration.store.store import open_store
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Resources, Role, Terms
@@ -101,8 +101,8 @@ class SequenceRun:
         self.keys = keys_in_role(self.trial, self.role, kind, threads)
         self.leases = Leases(self.root.leases, self.trial.key, warn=self.log.note)
         store = open_store(self.terms.store, self.root, self.log.note)
-        self.shelf = Shelf(store, self.leases, self.log.waits)
-        self.memory = StoredEvaluation(self.shelf, self.keys, self.terms.verify)
+        self.stage_store = StageStore(store, self.leases, self.log.waits)
+        self.memory = StoredEvaluation(self.stage_store, self.keys, self.terms.verify)
 
     def _role(self) -> Role:
         """A derived trial trains apart where no certificate speaks of this kind of machine."""
@@ -162,7 +162,7 @@ class SequenceRun:
             origin(self.trial, self.terms, self.device, time.perf_counter() - start).write(folder)
             made = True
 
-        folder = self.shelf.get("features", key, make)
+        folder = self.stage_store.get("features", key, make)
         source = source_of(self.trial, "features", key, folder, made)
         self.log.end(stage, source=source)
         return open_features(folder).drawn(self.trial.config.data, name)
@@ -180,7 +180,7 @@ class SequenceRun:
             trial,
             self.terms,
             self.keys,
-            self.shelf,
+            self.stage_store,
             self.log,
             self.features,
             self.device,
@@ -290,7 +290,7 @@ class SequenceRun:
             spans=spans,
             role=self.role,
             stages=self.log.sources,
-            uses=self.shelf.used,
+            uses=self.stage_store.used,
             seconds=all_seconds(earlier, self.log.seconds, self.log.sources),
             rows=tuple(rows),
             hashes=self.hashes,

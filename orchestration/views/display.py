@@ -14,9 +14,9 @@ from moleflow.data.sequences import task_name
 from moleflow.metrics.catalogue import HEADLINES
 from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.expansion import Trial
-from orchestration.views.board import Board, NodeLoad
-from orchestration.views.outline import Outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import RecordBrief
+from orchestration.views.study_state import NodeLoad, StudyState
+from orchestration.views.trial_state import TrialState
 
 MAIN_METRICS = HEADLINES[:2]
 METRIC_HEADS = tuple(metric.title.replace(" ", "\n", 1) for metric in MAIN_METRICS)
@@ -33,7 +33,7 @@ NODES = 8
 GB = 1e9
 
 
-def label(trial: Trial | Outline) -> str:
+def label(trial: Trial | RecordBrief) -> str:
     return trial.key[:8]
 
 
@@ -74,13 +74,13 @@ def percent(values: Mapping[str, float]) -> list[Text]:
     return [Text("" if value is None else f"{100 * value:.2f}") for value in found]
 
 
-def summary(board: Board, now: float) -> str:
+def summary(study: StudyState, now: float) -> str:
     """Counts, throughput and time left."""
-    parts = [f"{len(board.outlines)} of {len(board.trials)} trials done"]
+    parts = [f"{len(study.briefs)} of {len(study.trials)} trials done"]
     for status in ("diverged", "failed"):
-        if board.count(status):
-            parts.append(f"{board.count(status)} {status}")
-    rate, left = board.per_hour(now), board.time_left(now)
+        if study.count(status):
+            parts.append(f"{study.count(status)} {status}")
+    rate, left = study.per_hour(now), study.time_left(now)
     if rate is not None:
         parts.append(f"{rate:.0f} per hour" if rate >= 10 else f"{rate:.1f} per hour")
     if left is not None:
@@ -88,23 +88,23 @@ def summary(board: Board, now: float) -> str:
     return ", ".join(parts)
 
 
-def headlines(board: Board) -> list[str]:
+def headlines(study: StudyState) -> list[str]:
     """What has come of sharing, certificates, and what is waited for; nothing where there is
     nothing to tell."""
     lines: list[str] = []
-    done = board.sharing()
+    done = study.sharing()
     if done.trained or done.shared or done.derived:
         taken = [(done.shared, "taken from the store"), (done.derived, "derived")]
         text = [f"{counted(done.trained, 'task')} trained"]
         text += [f"{number} {what}" for number, what in taken if number]
         saved = f": {duration(done.saved)} of computing saved" if done.saved else ""
         lines.append(", ".join(text) + saved)
-    holds, failed, none = board.certified()
+    holds, failed, none = study.certified()
     if holds or failed or none:
         parts = [(holds, "holds" if holds == 1 else "hold"), (failed, "failed"), (none, "to come")]
         text = [f"{number} {what}" for number, what in parts if number]
         lines.append(f"order-invariance certificates: {', '.join(text)}")
-    waits = Counter(state.waits for state in board.waits())
+    waits = Counter(state.waits for state in study.waits())
     if waits:
         kinds = ", ".join(f"{what} ({count})" for what, count in waits.most_common())
         lines.append(
@@ -113,7 +113,7 @@ def headlines(board: Board) -> list[str]:
     return lines
 
 
-def failure_text(one: Outline, trial: Trial, state: Running | None = None) -> str:
+def failure_text(one: RecordBrief, trial: Trial, state: TrialState | None = None) -> str:
     """Why a trial has no result: error, stage and task, epoch and last numbers, first line.
 
     Args:
@@ -133,7 +133,7 @@ def failure_text(one: Outline, trial: Trial, state: Running | None = None) -> st
     return f"{failure.kind}{f' in {place_text}' if place_text else ''}: {message}"
 
 
-def _epoch(known: Mapping[str, Any], state: Running | None, stage: StageRef | None) -> str:
+def _epoch(known: Mapping[str, Any], state: TrialState | None, stage: StageRef | None) -> str:
     """`epoch 12 of 60, loss 0.51, grad_norm 3.2`: the last that ended, as events or record say."""
     told = None if state is None or stage is None else state.last_epoch(stage.task)
     numbers: Mapping[str, Any]
@@ -154,11 +154,11 @@ def place_of(trial: Trial, name: str) -> str:
     return f"task {names.index(name) + 1} of {len(names)}" if name in names else ""
 
 
-def failure_lines(board: Board, most: int) -> list[Text]:
+def failure_lines(study: StudyState, most: int) -> list[Text]:
     """The last failures, one line each."""
-    found = board.failures()
+    found = study.failures()
     lines = [
-        Text(f"{label(one)}  {failure_text(one, board.trials[one.key], board.states.get(one.key))}")
+        Text(f"{label(one)}  {failure_text(one, study.trials[one.key], study.states.get(one.key))}")
         for one in found[:most]
     ]
     if len(found) > most:
@@ -166,11 +166,11 @@ def failure_lines(board: Board, most: int) -> list[Text]:
     return lines
 
 
-def bar(board: Board) -> RenderableType:
+def bar(study: StudyState) -> RenderableType:
     """How much of the study is done, trials in work counted in part."""
-    done = len(board.outlines) + sum(state.fraction for state in board.running.values())
+    done = len(study.briefs) + sum(state.fraction for state in study.running.values())
     grid = Table.grid()  # a bar alone does not end its line
-    grid.add_row(ProgressBar(total=max(1, len(board.trials)), completed=done, width=60))
+    grid.add_row(ProgressBar(total=max(1, len(study.trials)), completed=done, width=60))
     return grid
 
 
@@ -213,7 +213,7 @@ def _amount(used: int, total: int) -> str:
 class WorkTable:
     """Trials that were begun, one row each."""
 
-    def __init__(self, states: Sequence[Running], now: float):
+    def __init__(self, states: Sequence[TrialState], now: float):
         self._states = states
         self._now = now
 
@@ -231,7 +231,7 @@ class WorkTable:
         yield table
 
 
-def _work_cells(state: Running, now: float) -> dict[str, RenderableType]:
+def _work_cells(state: TrialState, now: float) -> dict[str, RenderableType]:
     cells: dict[str, RenderableType] = {
         "trial": Text(label(state.trial)),
         "role": Text(state.role or ""),
@@ -246,7 +246,7 @@ def _work_cells(state: Running, now: float) -> dict[str, RenderableType]:
     return cells | {"node": Text(clipped(state.host.split(".")[0], LONGEST_NODE))}
 
 
-def _doing(state: Running) -> Text:
+def _doing(state: TrialState) -> Text:
     if state.waits:
         return Text(f"waits for {clipped(state.waits)}", style="yellow", overflow="ellipsis")
     stage = state.stage

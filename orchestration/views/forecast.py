@@ -21,8 +21,8 @@ from math import fsum
 from orchestration.sharing.certificate import Certificate, verdicts
 from orchestration.sharing.groups import Keys
 from orchestration.sharing.roles import Begun, Part, parts
-from orchestration.views.outline import Learned, Outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import Learned, RecordBrief
+from orchestration.views.trial_state import TrialState
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Pace:
 
 def outlook(
     keys: Keys,
-    outlines: Mapping[str, Outline],
-    running: Mapping[str, Running],
+    briefs: Mapping[str, RecordBrief],
+    running: Mapping[str, TrialState],
     certificates: Mapping[str, Sequence[Certificate]],
 ) -> dict[str, Part]:
     """What each trial without a record does, or will do if nothing fails; those in work first."""
     begun: dict[str, Begun] = {}
-    for key, one in outlines.items():
+    for key, one in briefs.items():
         state = "finished" if one.status == "finished" else "failed"
         tasks = range(len(keys.tasks[key])) if state == "finished" else ()
         begun[key] = Begun(keys.trial(key).sequence, one.role, state, tasks)
@@ -59,7 +59,7 @@ def outlook(
 
 
 def to_train(
-    keys: Keys, left: Mapping[str, Part], running: Mapping[str, Running]
+    keys: Keys, left: Mapping[str, Part], running: Mapping[str, TrialState]
 ) -> dict[str, float]:
     """Classes that each trial without a record has yet to train."""
     found: dict[str, float] = {}
@@ -70,9 +70,9 @@ def to_train(
     return found
 
 
-def pace(outlines: Sequence[Outline], running: Sequence[Running], now: float) -> Pace | None:
+def pace(briefs: Sequence[RecordBrief], running: Sequence[TrialState], now: float) -> Pace | None:
     """What is known of it; None while nothing is."""
-    own = [one for one in outlines if not one.adopted_from]
+    own = [one for one in briefs if not one.adopted_from]
     learned = [item for one in [*own, *running] for item in _learned(one)]
     made = _per_class(item for item in learned if item.source == "made")
     per_class = made or _by_epochs(running) or _per_class(learned)
@@ -90,7 +90,7 @@ def pace(outlines: Sequence[Outline], running: Sequence[Running], now: float) ->
 
 
 def time_left(
-    keys: Keys, left: Mapping[str, Part], running: Mapping[str, Running], pace: Pace
+    keys: Keys, left: Mapping[str, Part], running: Mapping[str, TrialState], pace: Pace
 ) -> float:
     """Seconds until the last trial ends."""
     rests: list[float] = []
@@ -102,11 +102,11 @@ def time_left(
     return max([fsum(rests) / max(1, len(running)), *rests]) if rests else 0.0
 
 
-def _learned(one: Outline | Running) -> Sequence[Learned]:
-    return one.learned if isinstance(one, Outline) else tuple(one.learned.values())
+def _learned(one: RecordBrief | TrialState) -> Sequence[Learned]:
+    return one.learned if isinstance(one, RecordBrief) else tuple(one.learned.values())
 
 
-def _trained(state: Running) -> bool:
+def _trained(state: TrialState) -> bool:
     return any(item.source != "shared" for item in state.learned.values())
 
 
@@ -117,12 +117,12 @@ def _per_class(learned: Iterable[Learned]) -> float | None:
     return fsum(item.seconds for item in known) / classes if classes else None
 
 
-def _by_epochs(running: Sequence[Running]) -> float | None:
+def _by_epochs(running: Sequence[TrialState]) -> float | None:
     """The same of tasks in training, by how long the last epoch took."""
     return _mean([state.per_class for state in running if state.per_class])
 
 
-def _besides(state: Running, now: float) -> float:
+def _besides(state: TrialState, now: float) -> float:
     """Of a trial in work, as if the rest went as what is done."""
     return max(0.0, now - state.started - state.trained_seconds) * state.tasks / state.evaluated
 

@@ -16,7 +16,6 @@ from orchestration.records.ledger import Record
 from orchestration.records.watch import PERIOD, Follower, News, Warn
 from orchestration.sharing import certificate
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.views.board import Board
 from orchestration.views.display import (
     NODES,
     WorkTable,
@@ -30,8 +29,9 @@ from orchestration.views.display import (
     nodes_table,
     summary,
 )
-from orchestration.views.outline import Outline, outline, read_outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import RecordBrief, brief, read_brief
+from orchestration.views.study_state import StudyState
+from orchestration.views.trial_state import TrialState
 
 HEADS = 7
 """Lines of a live table besides rows and headlines: summary, bar, pause, heads, rest, last line."""
@@ -66,16 +66,16 @@ class Progress(Follower):
         done = _outlines(plan, folder)
         super().__init__(plan, folder, warn, period, known={one.key for one in done})
         self.console = console
-        self.board = Board(plan, done, time.time())
-        self.board.certificates = certificate.read(folder)
+        self.study = StudyState(plan, done, time.time())
+        self.study.certificates = certificate.read(folder)
         for item in self.watcher.look():
-            self.board.take(item)
-        self.board.rest()
+            self.study.take(item)
+        self.study.rest()
 
     def look_again(self, news: Sequence[News]) -> None:
         """Certificates are made when trials end."""
         if any(item.record for item in news):
-            self.board.certificates = certificate.read(self.folder)
+            self.study.certificates = certificate.read(self.folder)
 
 
 class PlainProgress(Progress):
@@ -90,13 +90,13 @@ class PlainProgress(Progress):
         self.look_again(news)
         for item in news:
             for event in item.events:
-                self.board.take(News(item.trial, (event,)))
+                self.study.take(News(item.trial, (event,)))
                 self._tell(item.trial, event)
             if item.record is not None:
-                self.board.take(News(item.trial, record=item.record))
+                self.study.take(News(item.trial, record=item.record))
                 self._print(self._ended(item.trial, item.record))
-        if self.board.running and time.monotonic() - self._said > QUIET:
-            self._print(_in_work(self.board, time.time()))
+        if self.study.running and time.monotonic() - self._said > QUIET:
+            self._print(_in_work(self.study, time.time()))
 
     def finish(self, interrupted: bool) -> None:
         return
@@ -106,24 +106,24 @@ class PlainProgress(Progress):
         self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def _tell(self, trial: Trial, event: Event) -> None:
-        state = self.board.states[trial.key]
+        state = self.study.states[trial.key]
         if isinstance(event, Attempt):
             self._print(_started(state))
         elif isinstance(event, Note):
             self._print(f"{label(trial)}: {event.note}")
         elif isinstance(event, StageFinished) and state.evaluated > state.told:
-            self.board.states[trial.key] = replace(state, told=state.evaluated)
+            self.study.states[trial.key] = replace(state, told=state.evaluated)
             self._print(_task_done(state, event))
 
     def _ended(self, trial: Trial, record: Record) -> str:
-        one = outline(record)
+        one = brief(record)
         took = f"after {duration(one.duration)}"
         if one.failure:
-            what = failure_text(one, trial, self.board.states.get(trial.key))
+            what = failure_text(one, trial, self.study.states.get(trial.key))
         else:
             what = metrics(one.values)
         return (
-            f"{label(trial)}: {one.status} {took}{_tail([what, summary(self.board, time.time())])}"
+            f"{label(trial)}: {one.status} {took}{_tail([what, summary(self.study, time.time())])}"
         )
 
 
@@ -138,11 +138,11 @@ class LiveProgress(Progress):
     def handle(self, news: Sequence[News]) -> None:
         self.look_again(news)
         for item in news:
-            self.board.take(item)
+            self.study.take(item)
             for event in item.events:
                 if isinstance(event, Note):
                     self._live.console.print(Text(f"{label(item.trial)}: {event.note}"))
-        shown = _fitting(self.board, self.console.height)
+        shown = _fitting(self.study, self.console.height)
         self._live.update(shown, refresh=True)
 
     def finish(self, interrupted: bool) -> None:
@@ -156,17 +156,17 @@ def progress(plan: Plan, folder: StudyFolder, console: Console, warn: Warn) -> P
 
 
 def table(
-    board: Board, now: float, rows: int, nodes: int = NODES, failures: int = FAILURES
+    study: StudyState, now: float, rows: int, nodes: int = NODES, failures: int = FAILURES
 ) -> Group:
     """Summary, a bar for the study, nodes, trials in work and what failed last: at most so many
     rows of each."""
-    states, found = list(board.running.values()), board.nodes()
-    head = Text(f"{board.plan.name}: {summary(board, now)}", style="bold")
-    lines = [head, *map(Text, headlines(board)), *failure_lines(board, failures)]
+    states, found = list(study.running.values()), study.nodes()
+    head = Text(f"{study.plan.name}: {summary(study, now)}", style="bold")
+    lines = [head, *map(Text, headlines(study)), *failure_lines(study, failures)]
     for line in lines:
         line.overflow, line.no_wrap = "ellipsis", True
-    told = len(headlines(board)) + 1
-    parts: list[RenderableType] = [head, bar(board), *lines[1:told]]
+    told = len(headlines(study)) + 1
+    parts: list[RenderableType] = [head, bar(study), *lines[1:told]]
     if found and nodes:
         parts += [Text(), nodes_table(found, nodes)]
     if states:
@@ -176,28 +176,28 @@ def table(
     return Group(*parts, *([Text()] if lines[told:] else []), *lines[told:])
 
 
-def _fitting(board: Board, height: int) -> Group:
+def _fitting(study: StudyState, height: int) -> Group:
     """The fullest table that a terminal of so many lines holds."""
-    wanted = min(ENOUGH, len(board.running))
-    rooms = [(height - _around(board, *level), level) for level in LEVELS]
+    wanted = min(ENOUGH, len(study.running))
+    rooms = [(height - _around(study, *level), level) for level in LEVELS]
     rows, (nodes, failures) = next((room for room in rooms if room[0] >= wanted), rooms[-1])
-    return table(board, time.time(), max(1, rows), nodes, failures)
+    return table(study, time.time(), max(1, rows), nodes, failures)
 
 
-def _around(board: Board, nodes: int, failures: int) -> int:
+def _around(study: StudyState, nodes: int, failures: int) -> int:
     """Lines of a live table that are no trial in work."""
-    there, failed = len(board.nodes()), len(board.failures())
-    lines = HEADS + len(headlines(board))
+    there, failed = len(study.nodes()), len(study.failures())
+    lines = HEADS + len(headlines(study))
     lines += 2 + min(there, nodes + 1) if there and nodes else 0
     return lines + (1 + min(failed, failures + 1) if failed else 0)
 
 
-def _outlines(plan: Plan, folder: StudyFolder) -> list[Outline]:
+def _outlines(plan: Plan, folder: StudyFolder) -> list[RecordBrief]:
     """Of the records that are there; the watcher tells of those that are damaged."""
-    found: list[Outline] = []
+    found: list[RecordBrief] = []
     for trial in plan.trials:
         try:
-            one = read_outline(folder, trial.key)
+            one = read_brief(folder, trial.key)
         except StoreError:
             continue
         if one is not None:
@@ -205,7 +205,7 @@ def _outlines(plan: Plan, folder: StudyFolder) -> list[Outline]:
     return found
 
 
-def _started(state: Running) -> str:
+def _started(state: TrialState) -> str:
     trial = state.trial
     again = f" again (attempt {state.attempts})" if state.attempts > 1 else ""
     place = f" on {state.host}" if state.host else ""
@@ -214,22 +214,22 @@ def _started(state: Running) -> str:
     return f"{label(trial)}: started{again}{place}{role}{_tail([*axes, f'seed {trial.seed}'])}"
 
 
-def _in_work(board: Board, now: float) -> str:
+def _in_work(study: StudyState, now: float) -> str:
     """The trials that were begun last, what each does, and how the study stands."""
-    states = sorted(board.running.values(), key=lambda state: -state.started)
+    states = sorted(study.running.values(), key=lambda state: -state.started)
     doing = [_doing(state) for state in states[:MOST_NAMED]]
     doing += [f"{len(states) - MOST_NAMED} more"] if len(states) > MOST_NAMED else []
-    return f"in work: {', '.join(doing)}; {summary(board, now)}"
+    return f"in work: {', '.join(doing)}; {summary(study, now)}"
 
 
-def _doing(state: Running) -> str:
+def _doing(state: TrialState) -> str:
     if state.waits:
         return f"{label(state.trial)} (waits for {state.waits})"
     epoch = f", epoch {state.epoch} of {state.epochs}" if state.epochs else ""
     return f"{label(state.trial)} ({state.stage or 'starting'}{epoch})"
 
 
-def _task_done(state: Running, event: StageFinished) -> str:
+def _task_done(state: TrialState, event: StageFinished) -> str:
     """Tasks are told in their order, when they are evaluated."""
     learned = state.learned.get(event.task)
     source = SOURCES[learned.source].format(duration(learned.seconds)) if learned else ""

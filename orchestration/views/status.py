@@ -21,7 +21,6 @@ from orchestration.sharing import certificate
 from orchestration.sharing.roles import Part
 from orchestration.store.lease import PATIENCE, Lease, active
 from orchestration.studies.expansion import Plan, Trial, varying_axes
-from orchestration.views.board import Board
 from orchestration.views.display import (
     METRIC_HEADS,
     WorkTable,
@@ -36,8 +35,9 @@ from orchestration.views.display import (
     percent,
     summary,
 )
-from orchestration.views.outline import Outline, read_outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import RecordBrief, read_brief
+from orchestration.views.study_state import StudyState
+from orchestration.views.trial_state import TrialState
 
 LEASES = 10
 """Most leases that are listed."""
@@ -48,14 +48,14 @@ SLACK = 5.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """What the files of a study say."""
 
-    board: Board
+    study: StudyState
     driver: Lease | None
     leases: tuple[Lease, ...]
     """On stages, of this study's trials."""
-    lost: tuple[Running, ...]
+    lost: tuple[TrialState, ...]
     """Begun, and worked on by nobody."""
     strays: int
     """Records of trials that are not in the plan."""
@@ -79,12 +79,12 @@ class Page:
 def status_table(plan: Plan, root: Root) -> Page:
     """Summary, every trial, what runs, and what failed."""
     now = time.time()
-    found = standing(plan, root, now)
-    board = found.board
+    found = study_status(plan, root, now)
+    study = found.study
     parts: list[RenderableType] = [
-        Text(f"{plan.name}: {summary(board, now)}", style="bold"),
-        bar(board),
-        *map(Text, headlines(board)),
+        Text(f"{plan.name}: {summary(study, now)}", style="bold"),
+        bar(study),
+        *map(Text, headlines(study)),
         Text(_driver(found)),
         *map(Text, found.damaged),
     ]
@@ -93,39 +93,39 @@ def status_table(plan: Plan, root: Root) -> Page:
         stray = f"{counted(found.strays, 'earlier trial')} {verb} not in the present plan (kept)"
         parts.append(Text(stray))
     parts += [Text(), _trials(found)]
-    if board.running:
+    if study.running:
         parts += [Text(), Text("in work", style="bold")]
-        parts += [WorkTable(list(board.running.values()), now)]
-        parts += [Text(), nodes_table(board.nodes())]
+        parts += [WorkTable(list(study.running.values()), now)]
+        parts += [Text(), nodes_table(study.nodes())]
     if found.lost:
         parts += [Text(), Text("interrupted", style="bold"), WorkTable(found.lost, now)]
     if found.leases:
         parts += [Text(), _leases(found.leases)]
-    failures = failure_lines(board, len(board.outlines))
+    failures = failure_lines(study, len(study.briefs))
     return Page([*parts, Text(), *failures] if failures else parts)
 
 
-def standing(plan: Plan, root: Root, now: float) -> Standing:
+def study_status(plan: Plan, root: Root, now: float) -> StudyStatus:
     """Read the files of a study."""
     folder = root.study(plan.name)
     leases = active(root.leases, patience=PATIENCE)
     driver = next((lease for lease in leases if lease.name == f"driver/{plan.name}"), None)
-    outlines, damaged = _outlines(plan, folder)
-    board = Board(plan, outlines, now if driver is None else now - driver.seconds)
-    board.certificates = certificate.read(folder)
-    failed = {one.key for one in outlines if one.failure is not None}
-    done = {one.key for one in outlines} - failed
+    briefs, damaged = _outlines(plan, folder)
+    study = StudyState(plan, briefs, now if driver is None else now - driver.seconds)
+    study.certificates = certificate.read(folder)
+    failed = {one.key for one in briefs if one.failure is not None}
+    done = {one.key for one in briefs} - failed
     damaged += [
-        text for t in plan.trials if t.key not in done and (text := _follow(board, t, folder))
+        text for t in plan.trials if t.key not in done and (text := _follow(study, t, folder))
     ]
-    lost = _lay_down(board, driver, now)
+    lost = _lay_down(study, driver, now)
     planned = {trial.key for trial in plan.trials}
     ledger = Ledger(folder)
     strays = set(ledger.keys()) - planned
     misfits = ledger.misfits(planned)
     damaged += map(str, misfits)
-    return Standing(
-        board=board,
+    return StudyStatus(
+        study=study,
         driver=driver,
         leases=tuple(lease for lease in leases if lease.owner in planned),
         lost=tuple(lost),
@@ -134,13 +134,13 @@ def standing(plan: Plan, root: Root, now: float) -> Standing:
     )
 
 
-def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[Outline], list[str]]:
+def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[RecordBrief], list[str]]:
     """Records in brief, and what is wrong with those that cannot be read."""
-    found: list[Outline] = []
+    found: list[RecordBrief] = []
     damaged: list[str] = []
     for trial in plan.trials:
         try:
-            one = read_outline(folder, trial.key)
+            one = read_brief(folder, trial.key)
         except (StoreError, OSError) as error:
             damaged.append(str(error))
             continue
@@ -149,51 +149,51 @@ def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[Outline], list[str]
     return found, damaged
 
 
-def _follow(board: Board, trial: Trial, folder: StudyFolder) -> str:
+def _follow(study: StudyState, trial: Trial, folder: StudyFolder) -> str:
     """Take a trial's events; returns what is wrong with them."""
     told: list[str] = []
     try:
-        board.take(News(trial, tuple(read_events(folder.events(trial.key), told.append))))
+        study.take(News(trial, tuple(read_events(folder.events(trial.key), told.append))))
     except OSError as error:
         told.append(f"{folder.events(trial.key)}: cannot be read ({error.strerror})")
     return "".join(told)
 
 
-def _lay_down(board: Board, driver: Lease | None, now: float) -> list[Running]:
+def _lay_down(study: StudyState, driver: Lease | None, now: float) -> list[TrialState]:
     """Trials that have said nothing since the present driver began are in nobody's hands."""
     since = now if driver is None else now - driver.seconds - SLACK
-    lost = [state for state in board.running.values() if driver is None or state.heard < since]
+    lost = [state for state in study.running.values() if driver is None or state.heard < since]
     for state in lost:
-        board.states[state.trial.key] = replace(state, over=True)
+        study.states[state.trial.key] = replace(state, over=True)
     return lost
 
 
-def _driver(found: Standing) -> str:
+def _driver(found: StudyStatus) -> str:
     driver = found.driver
     if driver is not None:
         return (
             f"driven by process {driver.pid} on {driver.host} for {duration(driver.seconds)}; "
-            f"{counted(len(found.board.running), 'trial')} in work"
+            f"{counted(len(found.study.running), 'trial')} in work"
         )
-    if found.board.complete:
+    if found.study.complete:
         return "nothing is left to run"
     return "no driver is running it: run the same command again to resume"
 
 
-def _trials(found: Standing) -> Table:
+def _trials(found: StudyStatus) -> Table:
     """Every trial of the plan."""
-    board = found.board
-    axes = [name for name in varying_axes(board.plan) if name not in ("order", "task0")]
-    outlook = {} if board.complete else board.outlook()
+    study = found.study
+    axes = [name for name in varying_axes(study.plan) if name not in ("order", "task0")]
+    outlook = {} if study.complete else study.outlook()
     lost = {state.trial.key for state in found.lost}
     table = new_table("trial", "state", "order", "seed", *axes, "time", *METRIC_HEADS, "node")
-    for trial in board.plan.trials:
-        key, one = trial.key, board.outlines.get(trial.key)
-        state = board.states.get(key)
+    for trial in study.plan.trials:
+        key, one = trial.key, study.briefs.get(trial.key)
+        state = study.states.get(key)
         host = one.host if one else state.host if state else ""
         cells = [
             Text(label(trial)),
-            Text(_state(board, trial, "interrupted" if key in lost else "", outlook.get(key))),
+            Text(_state(study, trial, "interrupted" if key in lost else "", outlook.get(key))),
             Text(trial.axes.get("order", ""), no_wrap=True, overflow="ellipsis"),
             Text(str(trial.seed)),
             *(Text(trial.axes.get(name, "")) for name in axes),
@@ -205,12 +205,12 @@ def _trials(found: Standing) -> Table:
     return table
 
 
-def _state(board: Board, trial: Trial, lost: str, part: Part | None) -> str:
-    one = board.outlines.get(trial.key)
+def _state(study: StudyState, trial: Trial, lost: str, part: Part | None) -> str:
+    one = study.briefs.get(trial.key)
     if one is not None:
         origin = f", from {one.adopted_from}" if one.adopted_from else ""
         return f"{one.status}{'' if one.role == 'shared' else f', {one.role}'}{origin}"
-    if lost or trial.key in board.running:
+    if lost or trial.key in study.running:
         role = part.role if part else "shared"
         return lost or f"in work{'' if role == 'shared' else f', {role}'}"
     return "awaits certificate" if part and part.waits else "waiting"

@@ -205,17 +205,17 @@ def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: 
 
     said: list[str] = []
     folder = root.study("small")
-    room = cluster.Room(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
+    capacity = cluster.Capacity(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
     monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 4.0}])
-    desk = ray_tune.Desk(
-        Schedule(plan, folder), folder, Guard(folder, Resources()), room, said.append
+    queue = ray_tune.TrialQueue(
+        Schedule(plan, folder), folder, Guard(folder, Resources()), capacity, said.append
     )
     monkeypatch.setattr(ray_tune, "UNBEGUN", 0.0)
-    desk.check()
+    queue.check()
     assert not said
-    desk.hand_out()
-    desk.check()
-    desk.check()
+    queue.hand_out()
+    queue.check()
+    queue.check()
     assert len(said) == 1
     assert "asks for 1 CPUs, 1 GPUs; the cluster's nodes: 4 CPUs, 0 GPUs. Other work" in said[0]
 
@@ -229,19 +229,19 @@ def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
     monkeypatch.setattr(cluster, "alive_nodes", lambda: nodes)
     monkeypatch.setattr(cluster, "LOOK", 0.0)
     asked = Resources(address="auto", gpus_per_trial=0.5, autoscaling=True)
-    room = cluster.Room(asked, {"CPU": 1.0, "GPU": 0.5})
-    assert room() == 16
+    capacity = cluster.Capacity(asked, {"CPU": 1.0, "GPU": 0.5})
+    assert capacity() == 16
     nodes += [{"CPU": 4.0, "GPU": 1.0}] * 3
-    assert room() == 6 + 16
+    assert capacity() == 6 + 16
     nodes += [{"CPU": 4.0, "GPU": 1.0}] * 7
-    assert room() == 20 + 20
+    assert capacity() == 20 + 20
 
 
 def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.MonkeyPatch):
     from orchestration.cluster import joining as cluster
 
     monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 2.0}])
-    assert cluster.Room(Resources(), {"CPU": 1.0})() == 2
+    assert cluster.Capacity(Resources(), {"CPU": 1.0})() == 2
 
 
 @pytest.mark.parametrize(

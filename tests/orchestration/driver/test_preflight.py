@@ -45,7 +45,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the backbones that are built."""
     names, look_at = list[str](), preflight.look_at
 
-    def look(asked: preflight.Asked) -> preflight.Found:
+    def look(asked: preflight.Query) -> preflight.Answer:
         names.append(asked.backbone.name)
         return look_at(asked)
 

@@ -6,7 +6,7 @@ from orchestration.records.events import Attempt, StageFinished, Waiting
 from orchestration.records.history import all_seconds, before_last_attempt, history
 from orchestration.records.ledger import Span, StageSource
 from orchestration.records.stages import StageRef
-from orchestration.views.outline import outline
+from orchestration.views.record_brief import brief
 from tests.records import record
 
 BASE, NUT = StageRef("base", "wood"), StageRef("base", "nut")
@@ -49,7 +49,7 @@ def test_time_between_attempts_is_not_time_at_work() -> None:
     seconds = {BASE: 30.25, ADAPTER: 2.0}
     one = record(started=10.0, ended=1003.0, spans=spans, stages=stages, seconds=seconds)
     assert one.working_seconds == 40.0
-    found = outline(one)
+    found = brief(one)
     assert (found.duration, found.besides) == (40.0, 1.0)
 
 

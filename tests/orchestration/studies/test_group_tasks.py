@@ -19,7 +19,7 @@ from orchestration.studies.expansion import expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Terms
 from orchestration.trial.sequence import run_trial
-from orchestration.views.progress import Board, Running, table
+from orchestration.views.progress import StudyState, TrialState, table
 
 pytestmark = pytest.mark.slow
 
@@ -88,14 +88,14 @@ def test_a_tasks_share_of_a_trial_grows_with_its_classes(tiny: Config) -> None:
         StageFinished(time=30.0, stage=base, seconds=30.0, source="made"),
         StageFinished(time=30.0, stage=scored),
     )
-    state = Running(plan.trials[0], 0.0)
+    state = TrialState(plan.trials[0], 0.0)
     for event in events:
         state = state.after(event)
     assert state.fraction == pytest.approx(3 / 4)
-    board = Board(plan, [], now=0.0)
-    board.take(News(plan.trials[0], events))
+    study = StudyState(plan, [], now=0.0)
+    study.take(News(plan.trials[0], events))
     # Three classes took 30 s, one is left.
-    assert board.time_left(now=30.0) == pytest.approx(10.0)
+    assert study.time_left(now=30.0) == pytest.approx(10.0)
 
 
 def test_a_long_name_of_a_task_is_cut_in_the_live_table(tiny: Config) -> None:
@@ -103,12 +103,12 @@ def test_a_long_name_of_a_task_is_cut_in_the_live_table(tiny: Config) -> None:
     study = Study(question="?", base=tiny, scenario="joint")
     prints = dict.fromkeys(names, "print")
     plan = expand("small", study, "/data", prints, {tiny.backbone: "weights"})
-    board = Board(plan, [], now=0.0)
+    study = StudyState(plan, [], now=0.0)
     at_work = StageStarted(time=0.0, stage=StageRef("base", "+".join(names)))
-    board.take(News(plan.trials[0], (at_work,)))
+    study.take(News(plan.trials[0], (at_work,)))
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(table(board, 1.0, rows=5))
+        console.print(table(study, 1.0, rows=5))
     (line,) = [line for line in shown.get().splitlines() if "class_number_0" in line]
     assert "class_number_0+class_nu…" in line and "0 of 1" in line
 

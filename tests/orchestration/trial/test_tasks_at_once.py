@@ -27,8 +27,8 @@ from orchestration.studies.terms import Resources, Role, Terms
 from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 from orchestration.views.display import failure_text
-from orchestration.views.outline import outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import brief
+from orchestration.views.trial_state import TrialState
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +121,7 @@ def test_views_follow_tasks_whose_epochs_interleave(
     told = events(done[0], orders[0])
     names = [e.stage.task for e in told if isinstance(e, Epoch) and e.stage.kind == "adapter"]
     assert len(set(names[:2])) == 2, "not interleaved"
-    state, fractions, most, part = Running(orders[0], 0.0), list[float](), 0, 0.0
+    state, fractions, most, part = TrialState(orders[0], 0.0), list[float](), 0, 0.0
     for event in told:
         state = state.after(event)
         fractions.append(state.fraction)
@@ -194,5 +194,5 @@ def test_a_task_that_diverges_beside_others_is_on_record_and_nothing_of_those_af
     assert {row.class_name for row in record.rows if row.definition == "step"} == {first[0]}
     assert active(root.leases) == []
     assert [entry.kind for entry in Store(root.store).entries() if entry.kind == "adapter"] == []
-    told = failure_text(outline(record), orders[0], None)
+    told = failure_text(brief(record), orders[0], None)
     assert f"adapter {second[0]} (task 2 of 3)" in told

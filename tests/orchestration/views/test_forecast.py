@@ -16,9 +16,9 @@ from orchestration.records.stages import StageRef
 from orchestration.records.watch import News
 from orchestration.sharing.groups import group_id, keys_of
 from orchestration.studies.expansion import Plan
-from orchestration.views.board import Board
-from orchestration.views.outline import outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import brief
+from orchestration.views.study_state import StudyState
+from orchestration.views.trial_state import TrialState
 from tests.orchestration.views.trial_files import finished, learn, orders_of, run_task, start
 
 
@@ -27,7 +27,7 @@ def test_fraction_never_falls_within_an_attempt(root: Root, plan: Plan):
     log = start(root, trial)
     for task in range(3):
         run_task(log, trial, task, 0.5)
-    state, seen = Running(trial, 0.0), [0.0]
+    state, seen = TrialState(trial, 0.0), [0.0]
     for event in read_events(root.study("small").events(trial.key)):
         state = state.after(event)
         seen.append(state.fraction)
@@ -41,7 +41,7 @@ def test_fraction_counts_what_was_learned_in_whatever_order(root: Root, plan: Pl
         log = EventLog(root.path / key)
         for task in order[:2]:
             learn(log, trial, task)
-        state = Running(trial, 0.0)
+        state = TrialState(trial, 0.0)
         for event in read_events(root.path / key):
             state = state.after(event)
         fractions.append(state.fraction)
@@ -49,7 +49,7 @@ def test_fraction_counts_what_was_learned_in_whatever_order(root: Root, plan: Pl
 
 
 def test_a_task_that_begins_or_waits_adds_nothing_to_the_fraction(plan: Plan):
-    state = Running(plan.trials[0], 0.0)
+    state = TrialState(plan.trials[0], 0.0)
     for event in (
         StageStarted(time=1.0, stage=StageRef("adapter", "wood"), task=2),
         Waiting(time=2.0, what="base"),
@@ -63,9 +63,9 @@ def test_time_left_keeps_trials_that_train_and_trials_that_take_apart(root: Root
     plan = orders_of(1, seeds=6)
     one = finished(plan.trials[0], root, "shared", "made", 440.0)
     free = [finished(t, root, "shared", "shared", 5.0) for t in plan.trials[1:5]]
-    board = Board(plan, [outline(r) for r in (one, *free)], now=0.0)
+    study = StudyState(plan, [brief(r) for r in (one, *free)], now=0.0)
     # The last one has a seed of its own: four tasks of 100 s, and 40 s besides.
-    assert board.time_left(now=0.0) == pytest.approx(440.0)
+    assert study.time_left(now=0.0) == pytest.approx(440.0)
 
 
 def test_a_trial_that_takes_all_is_as_quick_as_those_that_took_all(root: Root):
@@ -74,20 +74,20 @@ def test_a_trial_that_takes_all_is_as_quick_as_those_that_took_all(root: Root):
     plan = plan.model_copy(update={"trials": (*plan.trials, *twins)})
     one = finished(plan.trials[0], root, "shared", "made", 440.0)
     free = [finished(trial, root, "shared", "shared", 5.0) for trial in twins[:2]]
-    board = Board(plan, [outline(r) for r in (one, *free)], now=0.0)
-    assert board.time_left(now=0.0) == pytest.approx(5.0)
+    study = StudyState(plan, [brief(r) for r in (one, *free)], now=0.0)
+    assert study.time_left(now=0.0) == pytest.approx(5.0)
 
 
 def test_where_nothing_was_trained_what_was_taken_tells_how_long_training_takes(root: Root):
     plan = orders_of(1, seeds=2)
-    board = Board(plan, [], now=0.0)
+    study = StudyState(plan, [], now=0.0)
     events = [Attempt(time=0.0)]
     for task, (name,) in enumerate(plan.trials[0].sequence):
         stage = StageRef("adapter" if task else "base", name)
         took = {"seconds": 1e-6, "saved": 100.0, "source": "shared"}
         events.append(StageFinished(stage=stage, task=task, **took))
-    board.take(News(plan.trials[0], tuple(events)))
-    assert board.time_left(now=0.0) == pytest.approx(400.0)
+    study.take(News(plan.trials[0], tuple(events)))
+    assert study.time_left(now=0.0) == pytest.approx(400.0)
 
 
 def test_time_left_counts_a_stage_once_however_many_trials_need_it(root: Root):
@@ -96,32 +96,32 @@ def test_time_left_counts_a_stage_once_however_many_trials_need_it(root: Root):
     twin = plan.trials[1].model_copy(update={"config": config, "key": "twin"})
     plan = plan.model_copy(update={"trials": (*plan.trials, twin)})
     assert keys_of(plan).tasks["twin"] == keys_of(plan).tasks[plan.trials[1].key]
-    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
-    assert Board(plan, [done], now=0.0).time_left(now=0.0) == pytest.approx(400.0)
+    done = brief(finished(plan.trials[0], root, "shared", "made", 400.0))
+    assert StudyState(plan, [done], now=0.0).time_left(now=0.0) == pytest.approx(400.0)
 
 
 def test_trials_that_wait_for_a_certificate_are_taken_to_train_nothing(root: Root):
     plan = orders_of(5)
-    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
-    board = Board(plan, [done], now=0.0)
-    assert [part.role for part in board.outlook().values()] == [
+    done = brief(finished(plan.trials[0], root, "shared", "made", 400.0))
+    study = StudyState(plan, [done], now=0.0)
+    assert [part.role for part in study.outlook().values()] == [
         "witness",
         "derived",
         "derived",
         "derived",
     ]
-    assert board.time_left(now=0.0) == pytest.approx(400.0)
+    assert study.time_left(now=0.0) == pytest.approx(400.0)
 
 
 def test_time_left_is_shared_by_the_trials_in_work_and_no_less_than_the_longest(root: Root):
     plan = orders_of(1, seeds=5)
-    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
-    board = Board(plan, [done], now=0.0)
+    done = brief(finished(plan.trials[0], root, "shared", "made", 400.0))
+    study = StudyState(plan, [done], now=0.0)
     for trial in plan.trials[1:3]:
-        board.take(News(trial, (Attempt(time=0.0),)))
-    assert board.time_left(now=0.0) == pytest.approx(4 * 400.0 / 2)
+        study.take(News(trial, (Attempt(time=0.0),)))
+    assert study.time_left(now=0.0) == pytest.approx(4 * 400.0 / 2)
     for trial in plan.trials[3:]:
-        board.take(News(trial, (Attempt(time=0.0),)))
+        study.take(News(trial, (Attempt(time=0.0),)))
     learned = [
         StageFinished(
             time=1.0,
@@ -132,28 +132,28 @@ def test_time_left_is_shared_by_the_trials_in_work_and_no_less_than_the_longest(
         )
         for i in range(2)
     ]
-    board.take(News(plan.trials[4], tuple(learned)))
-    assert board.time_left(now=1.0) == pytest.approx(400.0)
+    study.take(News(plan.trials[4], tuple(learned)))
+    assert study.time_left(now=1.0) == pytest.approx(400.0)
 
 
 def test_stages_taken_from_the_store_do_not_hurry_the_forecast(root: Root):
     plan = orders_of(1, seeds=3)
-    done = outline(finished(plan.trials[0], root, "shared", "made", 400.0))
-    boards = [Board(plan, [done], now=0.0) for _ in range(2)]
+    done = brief(finished(plan.trials[0], root, "shared", "made", 400.0))
+    studies = [StudyState(plan, [done], now=0.0) for _ in range(2)]
     stage = StageRef("base", "a")
     begun = (Attempt(), StageStarted(stage=stage))
     epochs = tuple(Epoch(stage=stage, epoch=i, epochs=9, seconds=1e-6) for i in range(1, 10))
     taken = StageFinished(stage=stage, source="shared", saved=9000.0, seconds=1e-6)
-    for board, events in zip(boards, ([], epochs), strict=True):
-        board.take(News(plan.trials[1], (*begun, *events, taken)))
-    one, other = (board.time_left(now=0.0) for board in boards)
+    for study, events in zip(studies, ([], epochs), strict=True):
+        study.take(News(plan.trials[1], (*begun, *events, taken)))
+    one, other = (study.time_left(now=0.0) for study in studies)
     assert one == other == pytest.approx(3 * 100.0 + 400.0)
 
 
 def test_epochs_tell_the_time_left_before_any_task_has_ended(plan: Plan):
-    board = Board(plan.model_copy(update={"trials": plan.trials[:1]}), [], now=0.0)
+    study = StudyState(plan.model_copy(update={"trials": plan.trials[:1]}), [], now=0.0)
     stage = StageRef("base", "bottle")
-    board.take(
+    study.take(
         News(
             plan.trials[0],
             (
@@ -162,7 +162,7 @@ def test_epochs_tell_the_time_left_before_any_task_has_ended(plan: Plan):
             ),
         )
     )
-    assert board.time_left(now=10.0) == pytest.approx(2.5 * 20.0)
+    assert study.time_left(now=10.0) == pytest.approx(2.5 * 20.0)
 
 
 def test_groups_are_those_of_the_certificates():

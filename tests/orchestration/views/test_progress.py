@@ -15,7 +15,7 @@ from orchestration.studies.expansion import Plan
 from orchestration.views import progress as shown
 from orchestration.views.display import duration, summary
 from orchestration.views.progress import LiveProgress, PlainProgress, progress
-from orchestration.views.running import Running
+from orchestration.views.trial_state import TrialState
 from tests.orchestration.views.trial_files import end, run_task, start
 from tests.processes import wait_for
 
@@ -100,8 +100,8 @@ def test_what_earlier_runs_left_is_counted_and_not_told(root: Root, plan: Plan):
     with follower:
         pass
     assert text.getvalue() == ""
-    assert summary(follower.board, time.time()).startswith("1 of 4 trials done")
-    assert follower.board.running == {}
+    assert summary(follower.study, time.time()).startswith("1 of 4 trials done")
+    assert follower.study.running == {}
 
 
 def test_records_of_earlier_runs_are_never_read_whole(
@@ -112,7 +112,7 @@ def test_records_of_earlier_runs_are_never_read_whole(
     follower, _ = plain(root, plan)
     with follower:
         pass
-    assert set(follower.board.outlines) == {plan.trials[0].key}
+    assert set(follower.study.briefs) == {plan.trials[0].key}
 
 
 def test_nothing_is_written_after_the_block(root: Root, plan: Plan):
@@ -200,7 +200,7 @@ def test_a_failure_s_line_says_class_stage_epoch_and_last_numbers(root: Root, pl
 
 
 def test_a_repeated_epoch_keeps_the_numbers_that_were_told_first(root: Root, plan: Plan):
-    trial, state = plan.trials[0], Running(plan.trials[0], 0.0)
+    trial, state = plan.trials[0], TrialState(plan.trials[0], 0.0)
     name = task_name(trial.sequence[0])
     said = Epoch(stage=StageRef("base", name), epoch=3, epochs=9, numbers={"loss": 0.5})
     for _ in range(2):
@@ -219,7 +219,7 @@ def test_a_sign_of_life_is_no_line_and_any_other_note_is(root: Root, plan: Plan)
         log.add(Note(note="adapter/abc was damaged"))
     lines = text.getvalue().splitlines()
     assert [line.partition(": ")[2] for line in lines[1:]] == ["adapter/abc was damaged"]
-    assert [state.waits for state in follower.board.running.values()] == [""]
+    assert [state.waits for state in follower.study.running.values()] == [""]
 
 
 def test_a_retried_trial_is_in_work_again_after_its_earlier_end(root: Root, plan: Plan):
@@ -227,10 +227,10 @@ def test_a_retried_trial_is_in_work_again_after_its_earlier_end(root: Root, plan
     start(root, trial).add(End(status="failed"))
     follower, text = plain(root, plan)
     with follower:
-        assert follower.board.running == {}
+        assert follower.study.running == {}
         start(root, trial)
     assert "started again (attempt 2)" in text.getvalue()
-    assert set(follower.board.running) == {trial.key}
+    assert set(follower.study.running) == {trial.key}
 
 
 def test_a_note_stands_above_the_live_table(root: Root, plan: Plan):

@@ -25,8 +25,8 @@ from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
 from orchestration.views import status
-from orchestration.views.outline import outline, read_outline
-from orchestration.views.status import standing, status_table
+from orchestration.views.record_brief import brief, read_brief
+from orchestration.views.status import status_table, study_status
 
 CLASSES = ("bottle", "cable", "wood", "zipper")
 
@@ -127,7 +127,7 @@ def test_without_a_driver_begun_trials_are_interrupted_and_the_remedy_is_said(
     text = shown(orders, root)
     assert "interrupted" in line_of(text, orders.trials[0])
     assert "no driver is running it: run the same command again to resume" in text
-    assert standing(orders, root, time.time()).board.running == {}
+    assert study_status(orders, root, time.time()).study.running == {}
 
 
 def test_with_nothing_left_no_driver_is_missed(root: Root, orders: Plan):
@@ -148,9 +148,9 @@ def test_what_an_earlier_driver_left_is_not_in_work(root: Root, orders: Plan, dr
     old = [e.model_copy(update={"time": e.time - 1000}) for e in read_events(path)]
     path.write_text("".join(e.model_dump_json(exclude_none=True) + "\n" for e in old))
     begin(root, orders.trials[1])
-    found = standing(orders, root, time.time())
+    found = study_status(orders, root, time.time())
     assert [state.trial for state in found.lost] == [orders.trials[0]]
-    assert set(found.board.running) == {orders.trials[1].key}
+    assert set(found.study.running) == {orders.trials[1].key}
 
 
 def test_leases_on_stages_are_shown_with_who_holds_them(root: Root, orders: Plan):
@@ -234,7 +234,7 @@ def test_no_event_file_is_read_twice_and_none_of_a_finished_trial(
 
 
 def full(root: Root, trial: Trial) -> Record:
-    """With all that an outline takes from a record."""
+    """With all that an brief takes from a record."""
     stages = {
         StageRef("features", "bottle"): StageSource(
             kind="features", key="f", source="shared", seconds=7.0, trial="x"
@@ -258,8 +258,8 @@ def full(root: Root, trial: Trial) -> Record:
 
 def test_a_record_read_in_brief_says_what_the_whole_one_does(root: Root, orders: Plan):
     made = full(root, orders.trials[0])
-    found = read_outline(root.study("small"), made.key)
-    assert found == outline(made)
+    found = read_brief(root.study("small"), made.key)
+    assert found == brief(made)
     assert found is not None
     assert (found.saved, found.besides, found.values) == (37.0, 39.5, {"image_auroc/mean": 0.625})
     assert [(item.source, item.seconds) for item in found.learned] == [

@@ -13,8 +13,8 @@ from orchestration.sharing.groups import Keys, keys_of
 from orchestration.sharing.roles import Part
 from orchestration.studies.expansion import Plan
 from orchestration.views.forecast import outlook, pace, time_left
-from orchestration.views.outline import Learned, Outline, outline
-from orchestration.views.running import Running
+from orchestration.views.record_brief import Learned, RecordBrief, brief
+from orchestration.views.trial_state import TrialState
 
 HOUR = 3600.0
 
@@ -62,17 +62,17 @@ class Sharing:
     """Seconds that computing what was taken had taken."""
 
 
-class Board:
+class StudyState:
     """State of all trials of a study."""
 
-    def __init__(self, plan: Plan, done: Sequence[Outline], now: float):
+    def __init__(self, plan: Plan, done: Sequence[RecordBrief], now: float):
         """Args:
         now: since when trials that end count for the throughput.
         """
         self.plan = plan
         self.trials = {trial.key: trial for trial in plan.trials}
-        self.outlines = {one.key: one for one in done if one.key in self.trials}
-        self.states: dict[str, Running] = {}
+        self.briefs = {one.key: one for one in done if one.key in self.trials}
+        self.states: dict[str, TrialState] = {}
         """Of all trials that events were taken of."""
         self.certificates: Mapping[str, Sequence[Certificate]] = {}
         """By group."""
@@ -82,19 +82,19 @@ class Board:
         """Bring the state up to date."""
         key = item.trial.key
         for event in item.events:
-            before = self.states.get(key, Running(item.trial, event.time))
+            before = self.states.get(key, TrialState(item.trial, event.time))
             self.states[key] = before.after(event)
         if item.record is not None:
-            self.outlines[key] = outline(item.record)
+            self.briefs[key] = brief(item.record)
 
     def rest(self) -> None:
         """No trial is in work until it begins anew: nobody runs what was begun."""
         self.states = {key: replace(state, over=True) for key, state in self.states.items()}
 
     @property
-    def running(self) -> dict[str, Running]:
+    def running(self) -> dict[str, TrialState]:
         """Trials in work."""
-        return {k: s for k, s in self.states.items() if not s.over and k not in self.outlines}
+        return {k: s for k, s in self.states.items() if not s.over and k not in self.briefs}
 
     @cached_property
     def keys(self) -> Keys:
@@ -103,32 +103,32 @@ class Board:
     @property
     def complete(self) -> bool:
         """Whether every trial has a record."""
-        return len(self.outlines) == len(self.trials)
+        return len(self.briefs) == len(self.trials)
 
     def outlook(self) -> dict[str, Part]:
         """Of the trials without a record: what they do, or will do if nothing fails."""
-        return outlook(self.keys, self.outlines, self.running, self.certificates)
+        return outlook(self.keys, self.briefs, self.running, self.certificates)
 
     def count(self, status: str) -> int:
-        return sum(one.status == status for one in self.outlines.values())
+        return sum(one.status == status for one in self.briefs.values())
 
     def per_hour(self, now: float) -> float | None:
         """Trials that ended within the last hour, or since this run began."""
         since = max(self._began, now - HOUR)
-        ended = sum(one.ended > since for one in self.outlines.values() if not one.adopted_from)
+        ended = sum(one.ended > since for one in self.briefs.values() if not one.adopted_from)
         return HOUR * ended / (now - since) if ended and now > since else None
 
     def time_left(self, now: float) -> float | None:
         """Seconds (`orchestration.views.forecast` says how); None while nothing is known."""
         running = self.running
-        found = pace(list(self.outlines.values()), list(running.values()), now)
+        found = pace(list(self.briefs.values()), list(running.values()), now)
         if found is None or self.complete:
             return None
         return time_left(self.keys, self.outlook(), running, found)
 
     def sharing(self) -> Sharing:
         """Of this study's own trials, those in work among them."""
-        own = [one for one in self.outlines.values() if not one.adopted_from]
+        own = [one for one in self.briefs.values() if not one.adopted_from]
         states = [s for k, s in self.states.items() if not self._tells(k)]
         learned = [*chain.from_iterable(one.learned for one in own)]
         learned += [*chain.from_iterable(state.learned.values() for state in states)]
@@ -141,7 +141,7 @@ class Board:
 
     def _tells(self, key: str) -> bool:
         """Whether a trial's record says what it learned: one that was lost has a record without."""
-        return key in self.outlines and bool(self.outlines[key].learned)
+        return key in self.briefs and bool(self.briefs[key].learned)
 
     def nodes(self) -> list[NodeLoad]:
         """Where trials are in work, by name."""
@@ -149,12 +149,12 @@ class Board:
         hosts = sorted({state.host for state in states})
         return [_node(host, [s for s in states if s.host == host]) for host in hosts]
 
-    def failures(self) -> list[Outline]:
+    def failures(self) -> list[RecordBrief]:
         """Those that failed or diverged, the last first."""
-        found = [one for one in self.outlines.values() if one.failure is not None]
+        found = [one for one in self.briefs.values() if one.failure is not None]
         return sorted(found, key=lambda one: one.ended, reverse=True)
 
-    def waits(self) -> list[Running]:
+    def waits(self) -> list[TrialState]:
         """Trials in work that wait for what others make."""
         return [state for state in self.running.values() if state.waits]
 
@@ -170,6 +170,6 @@ def _taken(item: Learned) -> bool:
     return item.source == "shared"
 
 
-def _node(host: str, states: Sequence[Running]) -> NodeLoad:
+def _node(host: str, states: Sequence[TrialState]) -> NodeLoad:
     by_time = sorted(states, key=lambda state: state.heard)
     return NodeLoad(host, len(states), tuple(state.load for state in by_time if state.load))

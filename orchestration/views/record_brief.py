@@ -24,7 +24,7 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Outline:
+class RecordBrief:
     """A record in record."""
 
     key: str
@@ -52,21 +52,21 @@ class Outline:
         return any(learned.source != "shared" for learned in self.learned)
 
 
-def read_outline(folder: StudyFolder, key: str) -> Outline | None:
+def read_brief(folder: StudyFolder, key: str) -> RecordBrief | None:
     """Of a record on disk; None where there is none.
 
     Raises:
         StoreError: the file holds no record.
     """
     record = Ledger(folder).read_brief(key)
-    return None if record is None else outline(record)
+    return None if record is None else brief(record)
 
 
-def outline(record: Record) -> Outline:
+def brief(record: Record) -> RecordBrief:
     """Of a record that was read whole or in brief."""
     sizes = {task_name(task): len(task) for task in record.sequence}
     trained = [stage for stage in record.stages if stage.kind in TRAINED]
-    return Outline(
+    return RecordBrief(
         key=record.key,
         status=record.status,
         failure=record.failure,

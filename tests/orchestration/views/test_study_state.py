@@ -1,4 +1,4 @@
-"""What the board counts, and the tables that show it."""
+"""What the study counts, and the tables that show it."""
 
 import pytest
 from rich.console import Console
@@ -10,9 +10,9 @@ from orchestration.records.stages import StageRef
 from orchestration.records.watch import News
 from orchestration.runners.runner import describe_failure
 from orchestration.studies.expansion import Plan
-from orchestration.views.board import Board
-from orchestration.views.outline import outline
 from orchestration.views.progress import table
+from orchestration.views.record_brief import brief
+from orchestration.views.study_state import StudyState
 from tests.orchestration.views.trial_files import finished, learn, orders_of
 
 
@@ -20,58 +20,58 @@ def test_tasks_are_counted_as_trained_shared_and_derived(root: Root):
     plan = orders_of(4)
     a, b, c, _ = plan.trials
     done = [
-        outline(finished(a, root, "shared", "made", 400.0)),
-        outline(finished(b, root, "derived", "shared", 4.0)),
+        brief(finished(a, root, "shared", "made", 400.0)),
+        brief(finished(b, root, "derived", "shared", 4.0)),
     ]
-    board = Board(plan, done, now=0.0)
+    study = StudyState(plan, done, now=0.0)
     log = EventLog(root.path / "events")
     log.add(Attempt(host="host", role="shared"))
     learn(log, c, 0, "shared")
     learn(log, c, 1, "resumed")
-    board.take(News(c, tuple(read_events(root.path / "events"))))
-    found = board.sharing()
+    study.take(News(c, tuple(read_events(root.path / "events"))))
+    found = study.sharing()
     assert (found.trained, found.shared, found.derived) == (5, 1, 4)
     assert found.saved == 409.0
-    text = str(drawn(board))
+    text = str(drawn(study))
     assert "5 tasks trained, 1 taken from the store, 4 derived: 6 min 49 s of computing" in text
 
 
 def test_a_restarted_trial_s_tasks_are_counted_once(root: Root, plan: Plan):
-    trial, board = plan.trials[0], Board(plan, [], now=0.0)
+    trial, study = plan.trials[0], StudyState(plan, [], now=0.0)
     log = EventLog(root.path / "events")
     for source in ("made", "resumed"):
         log.add(Attempt())
         learn(log, trial, 0, source)
-    board.take(News(trial, tuple(read_events(root.path / "events"))))
-    assert board.sharing().trained == 1
+    study.take(News(trial, tuple(read_events(root.path / "events"))))
+    assert study.sharing().trained == 1
 
 
 def test_a_task_is_counted_once_by_events_and_record(root: Root):
     (trial,) = orders_of(1).trials
-    board = Board(orders_of(1), [], now=0.0)
+    study = StudyState(orders_of(1), [], now=0.0)
     log = EventLog(root.path / "events")
     for task in range(4):
         learn(log, trial, task)
     record = finished(trial, root, "shared", "made", 400.0)
-    board.take(News(trial, tuple(read_events(root.path / "events")), record))
-    assert board.sharing().trained == 4
+    study.take(News(trial, tuple(read_events(root.path / "events")), record))
+    assert study.sharing().trained == 4
 
 
 def test_what_a_lost_trial_trained_is_counted_by_its_events(root: Root):
     (trial,) = orders_of(1).trials
-    board = Board(orders_of(1), [], now=0.0)
+    study = StudyState(orders_of(1), [], now=0.0)
     log = EventLog(root.path / "events")
     learn(log, trial, 0)
     failure = Failure(kind="HungTrialError", message="no word")
     record = describe_failure(trial, failure, root.study("small"), 0.0)
-    board.take(News(trial, tuple(read_events(root.path / "events")), record))
-    assert board.sharing().trained == 1
+    study.take(News(trial, tuple(read_events(root.path / "events")), record))
+    assert study.sharing().trained == 1
 
 
-def drawn(board: Board, width: int = 140, rows: int = 10) -> str:
+def drawn(study: StudyState, width: int = 140, rows: int = 10) -> str:
     console = Console(width=width)
     with console.capture() as shown:
-        console.print(table(board, 100.0, rows))
+        console.print(table(study, 100.0, rows))
     return shown.get()
 
 
@@ -91,7 +91,7 @@ def load(host: str, gpu: str = "") -> Load:
 
 
 def test_a_node_s_row_sums_over_its_trials_and_counts_a_gpu_once(plan: Plan):
-    board = Board(plan, [], now=0.0)
+    study = StudyState(plan, [], now=0.0)
     for trial, told in zip(
         plan.trials, [load("a", "0"), load("a", "0"), load("a", "1")], strict=False
     ):
@@ -99,21 +99,21 @@ def test_a_node_s_row_sums_over_its_trials_and_counts_a_gpu_once(plan: Plan):
             Attempt(time=0.0),
             Epoch(time=1.0, stage=StageRef("base", "a"), epochs=9, epoch=1, load=told),
         )
-        board.take(News(trial, events))
-    board.take(News(plan.trials[3], (Attempt(host="b", role="shared"),)))
-    first, second = board.nodes()
+        study.take(News(trial, events))
+    study.take(News(plan.trials[3], (Attempt(host="b", role="shared"),)))
+    first, second = study.nodes()
     assert (first.host, first.trials, first.cores, first.given) == ("a", 3, 4.5, 6)
     assert (second.host, second.trials, second.loads) == ("b", 1, ())
-    (line,) = [line for line in drawn(board).splitlines() if line.startswith("a ")]
+    (line,) = [line for line in drawn(study).splitlines() if line.startswith("a ")]
     assert " ".join(line.split()) == "a 3 4.5 6 16 9.0 of 64 GB 60.0 of 160 GB"
 
 
 @pytest.mark.parametrize("width", [100, 140])
 def test_nothing_of_a_trial_in_work_is_cut_on_a_terminal_of_100_columns(plan: Plan, width: int):
-    board = Board(plan, [], now=0.0)
+    study = StudyState(plan, [], now=0.0)
     for trial, role in zip(plan.trials, ("witness", "derived"), strict=False):
         stage = StageRef("adapter", "transistor")
-        board.take(
+        study.take(
             News(
                 trial,
                 (
@@ -123,7 +123,7 @@ def test_nothing_of_a_trial_in_work_is_cut_on_a_terminal_of_100_columns(plan: Pl
                 ),
             )
         )
-    shown = drawn(board, width)
+    shown = drawn(study, width)
     assert "…" not in shown
     for words in ("witness", "host-w", "adapter transistor", "99 of 100", "2 min ago", "100.00"):
         assert words in shown

@@ -19,7 +19,7 @@ from orchestration.records.events import (
 from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Role
-from orchestration.views.outline import Learned
+from orchestration.views.record_brief import Learned
 
 TRAINING_SHARE = 0.95
 """Share of a task's time that its training is taken to need; the rest is evaluation. A task's time
@@ -29,7 +29,7 @@ Numbers = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Running:
+class TrialState:
     """A trial, after some of its events."""
 
     trial: Trial
@@ -114,7 +114,7 @@ class Running:
         epoch, epochs = self.training.get(index, (0, 0))
         return (epoch, epochs, self.losses.get(index, {}).get(epoch, {})) if epochs else None
 
-    def after(self, event: Event) -> "Running":
+    def after(self, event: Event) -> "TrialState":
         """Its state after one more event; what speaks of a task that it lacks says nothing."""
         of_task = isinstance(event, StageStarted | StageFinished | Epoch)
         if of_task and not 0 <= event.task < self.tasks:
@@ -140,8 +140,8 @@ class Running:
             case End():
                 return replace(now, over=True)
 
-    def _begun(self, event: Attempt) -> "Running":
-        return Running(
+    def _begun(self, event: Attempt) -> "TrialState":
+        return TrialState(
             self.trial,
             event.time,
             self.attempts + 1,
@@ -153,15 +153,15 @@ class Running:
             losses=self.losses,
         )
 
-    def _at(self, event: StageStarted | StageFinished | Epoch) -> "Running":
+    def _at(self, event: StageStarted | StageFinished | Epoch) -> "TrialState":
         """At that stage, whatever it waited for."""
         return replace(self, stage=event.stage, task=event.task, epoch=0, epochs=0, waits="")
 
-    def _started(self, event: StageStarted) -> "Running":
+    def _started(self, event: StageStarted) -> "TrialState":
         begun = {event.task: (0, 0)} if event.stage.kind in TRAINED else {}
         return replace(self._at(event), training={**self.training, **begun})
 
-    def _ended(self, event: StageFinished) -> "Running":
+    def _ended(self, event: StageFinished) -> "TrialState":
         at = self._at(event)
         if event.stage.kind == "evaluation":
             return replace(at, evaluated=max(self.evaluated, event.task + 1))
@@ -179,7 +179,7 @@ class Running:
             losses={i: numbers for i, numbers in self.losses.items() if i != event.task},
         )
 
-    def _trained(self, event: Epoch) -> "Running":
+    def _trained(self, event: Epoch) -> "TrialState":
         known = self.losses.get(event.task, {})
         numbers = {**known.get(event.epoch, {}), **event.numbers}
         return replace(

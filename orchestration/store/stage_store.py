@@ -13,7 +13,7 @@ SIGN_OF_LIFE = 30.0
 """Seconds after which a trial that waits says so again."""
 
 
-class Shelf:
+class StageStore:
     """The store as one trial sees it.
 
     Leases keep two trials from making the same result at the same time; without them both would,
