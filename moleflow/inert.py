@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache
 
-from moleflow.config import Config, WhiteningConfig
+from moleflow.config import Config
+from moleflow.config_parts import WhiteningConfig
 
 Rule = tuple[str, tuple[str, ...]]
 """What switches off, and the fields, or branches, that it does it to."""

@@ -14,7 +14,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from moleflow.config import Bits, Config
+from moleflow.config import Config
+from moleflow.config_parts import Bits
 from moleflow.data.sequences import task_name
 from moleflow.errors import ModelError
 from moleflow.files import read_regular

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from moleflow.config import RouterConfig
+from moleflow.config_parts import RouterConfig
 from moleflow.errors import DataError
 from moleflow.types import Float, Float64, RoutingFeatures, Tensor
 

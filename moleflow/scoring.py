@@ -6,7 +6,8 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch.nn import functional as F
 
-from moleflow.config import Config, ScoringConfig
+from moleflow.config import Config
+from moleflow.config_parts import ScoringConfig
 from moleflow.types import Float, Float64, PerImage, PerPatch, Tensor
 
 MAPS_AT_ONCE = 64

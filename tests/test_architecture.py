@@ -51,7 +51,7 @@ def importing(library: str) -> dict[str, str]:
 
 
 def test_two_files_import_mlflow() -> None:
-    files = [f"orchestration/tracking/{name}.py" for name in ("connection", "mlflow")]
+    files = [f"orchestration/tracking/mlflow/{name}.py" for name in ("connection", "runs")]
     assert [*importing("mlflow")] == files
 
 

@@ -11,7 +11,12 @@ import pytest
 from pydantic import BaseModel
 
 from moleflow import profiles
-from moleflow.config import FilmConfig, LoraConfig, MultiscaleConfig, WhiteningConfig
+from moleflow.config_parts import (
+    FilmConfig,
+    LoraConfig,
+    MultiscaleConfig,
+    WhiteningConfig,
+)
 from moleflow.model import MoLEFlow
 from orchestration.studies.axes import Axis
 from orchestration.studies.orders import sequences

@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from moleflow.conditioning.whitening import EPSILON, Adapter
-from moleflow.config import FilmConfig
+from moleflow.config_parts import FilmConfig
 from moleflow.layers.linear import new_linear
 from moleflow.types import Float, Patches, Tensor
 

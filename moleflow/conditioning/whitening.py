@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from moleflow.config import WhiteningConfig
+from moleflow.config_parts import WhiteningConfig
 from moleflow.types import Float, Patches, Tensor
 
 EPSILON = 1e-5

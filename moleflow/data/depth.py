@@ -5,7 +5,7 @@ The training pictures of a class decide for all of its pictures, those to be tes
 
 from collections.abc import Sequence
 
-from moleflow.config import ImageConfig
+from moleflow.config_parts import ImageConfig
 from moleflow.data.opening import is_deep, open_pixels
 from moleflow.data.pictures import Picture
 

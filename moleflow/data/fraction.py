@@ -2,7 +2,7 @@
 
 import math
 
-from moleflow.config import DataConfig
+from moleflow.config_parts import DataConfig
 from moleflow.data.sequences import permutations
 
 FEWEST = 2

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from moleflow.config import BackboneConfig, Precision
+from moleflow.config_parts import BackboneConfig, Precision
 from moleflow.errors import ConfigError, WeightsError
 from moleflow.layers.precision import products
 from moleflow.streams import stream_seed

@@ -14,7 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from moleflow.config import Config, DataConfig
+from moleflow.config import Config
+from moleflow.config_parts import DataConfig
 from moleflow.data.ahead import done_ahead
 from moleflow.data.catalog import ClassData, Picture
 from moleflow.data.decoding import FULL_DEPTH

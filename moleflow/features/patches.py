@@ -6,7 +6,7 @@ Source: docs/method.md, 1.3 and 1.6.
 import torch
 from torch.nn import functional as F
 
-from moleflow.config import PatchConfig
+from moleflow.config_parts import PatchConfig
 from moleflow.types import Float, Patches, Tensor
 
 

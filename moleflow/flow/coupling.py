@@ -14,7 +14,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from moleflow.config import FlowConfig, Precision
+from moleflow.config_parts import FlowConfig, Precision
 from moleflow.flow.fused import coupled
 from moleflow.flow.subnet import LinearUpdate, Subnet
 from moleflow.kernels import launch

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from moleflow.config import Precision
+from moleflow.config_parts import Precision
 from moleflow.kernels import launch
 from moleflow.layers.precision import number_format
 from moleflow.layers.products import (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from moleflow.config import FlowConfig, Precision
+from moleflow.config_parts import FlowConfig, Precision
 from moleflow.layers.depthwise import depthwise
 from moleflow.layers.linear import new_linear
 from moleflow.layers.products import Layer, relu_net

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-from moleflow.config import Precision
+from moleflow.config_parts import Precision
 from moleflow.errors import ConfigError
 from moleflow.types import Tensor
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
-from moleflow.config import Precision
+from moleflow.config_parts import Precision
 from moleflow.kernels import launch
 from moleflow.layers.precision import number_format, products
 from moleflow.types import Float, Tensor

@@ -10,7 +10,8 @@ from moleflow.conditioning.whitening import (
     first_whitening,
     later_whitening,
 )
-from moleflow.config import Config, FilmConfig
+from moleflow.config import Config
+from moleflow.config_parts import FilmConfig
 from moleflow.flow.base import Base
 from moleflow.flow.coupling import Updates
 from moleflow.flow.subnet import SLOTS, Subnet

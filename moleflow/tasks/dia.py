@@ -11,7 +11,7 @@ from FrEIA.framework import SequenceINN
 from FrEIA.modules import InvertibleModule
 from torch import nn
 
-from moleflow.config import DiaConfig, Precision
+from moleflow.config_parts import DiaConfig, Precision
 from moleflow.flow.coupling import couple, soft_clamp, uncouple
 from moleflow.flow.fused import coupled
 from moleflow.kernels import launch

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from moleflow.config import LoraConfig
+from moleflow.config_parts import LoraConfig
 from moleflow.layers.products import Layer
 from moleflow.types import Float, Tensor
 

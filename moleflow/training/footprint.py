@@ -8,7 +8,8 @@ raw maps; M coupling blocks, K blocks of the deep invertible adapter; k bytes of
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from moleflow.config import Config, FilmConfig
+from moleflow.config import Config
+from moleflow.config_parts import FilmConfig
 
 AHEAD = 8
 """Batches of a block of streamed patches."""

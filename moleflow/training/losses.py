@@ -5,7 +5,7 @@ Source: docs/method.md, 6.2; Method Outline 3.5.2.
 
 import torch
 
-from moleflow.config import LossConfig
+from moleflow.config_parts import LossConfig
 from moleflow.types import Float, PerPatch, Tensor
 
 

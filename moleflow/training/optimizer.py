@@ -4,7 +4,7 @@ import math
 
 from torch import nn
 
-from moleflow.config import TrainingConfig
+from moleflow.config_parts import TrainingConfig
 from moleflow.tasks.bank import Bank
 from moleflow.training.adam import AdamP, AdamW, Group
 

@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from moleflow.config import TrainingConfig
+from moleflow.config_parts import TrainingConfig
 from moleflow.data.sequences import Task, task_name
 from moleflow.device import room_for_patches
 from moleflow.errors import DivergedError

@@ -25,7 +25,7 @@ from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
 from orchestration.tracking.address import default_uri, is_server
 from orchestration.tracking.exporter import sync as send_all
-from orchestration.tracking.saved_view import study_pages
+from orchestration.tracking.mlflow.saved_view import study_pages
 from orchestration.tracking.tracker import quiet_environment
 
 DONE, INCOMPLETE = 0, 1
@@ -39,7 +39,7 @@ def sync(study: str, *, root: RootOption = Path("runs"), mlflow_uri: UriOption =
     """Bring the tracking store up to date with a study's ledger and report."""
     place, uri = Root.at(root), tracking_uri(mlflow_uri)
     os.environ.update(quiet_environment() | without_proxies_here(os.environ))
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
     plan, tracker = read_plan(study, place), MlflowTracker(place, uri)
     return DONE if send_all(plan, place.study(plan.name), tracker, _warn) else INCOMPLETE
@@ -78,8 +78,8 @@ def _find_artifacts(uri: str, root: Root) -> None:
     """Of a root folder that was moved since its last run."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from orchestration.tracking import places
-    from orchestration.tracking.owner import owner_of
+    from orchestration.tracking.mlflow import places
+    from orchestration.tracking.mlflow.owner import owner_of
 
     try:
         if root.owner.exists() and places.strayed(uri, root, owner := owner_of(root)):

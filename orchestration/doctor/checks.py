@@ -202,7 +202,7 @@ def examine_tracking(root: Root, uri: str | None) -> Iterator[Finding]:
     if uri is None:
         yield Finding("mlflow", "ok", f"SQLite: {root.mlflow_db}")
         return
-    from orchestration.tracking.connection import check_reachable
+    from orchestration.tracking.mlflow.connection import check_reachable
 
     trouble = check_reachable(uri)
     if trouble is None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from moleflow import errors
-from moleflow.config import BackboneConfig, Config
+from moleflow.config import Config
+from moleflow.config_parts import BackboneConfig
 from moleflow.errors import ConfigError, MoleflowError, WeightsError
 from moleflow.settings import Settings
 from orchestration.records.layout import Root

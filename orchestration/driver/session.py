@@ -22,7 +22,7 @@ from orchestration.tracking.tracker import Tracker
 from orchestration.views.progress import progress
 
 if TYPE_CHECKING:
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
 RUNNERS = {
     "ray_tune": ("orchestration.runners.ray_tune", "RayTuneRunner"),
@@ -55,7 +55,7 @@ class Session:
         Raises:
             StudyError: its URI is not one.
         """
-        from orchestration.tracking.mlflow import MlflowTracker
+        from orchestration.tracking.mlflow.runs import MlflowTracker
 
         return MlflowTracker(self.root, self._uri)
 

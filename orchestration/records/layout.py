@@ -79,7 +79,7 @@ class Root:
 
     @property
     def owner(self) -> Path:
-        """Whose the runs are that it makes in a tracking store (`orchestration.tracking.owner`)."""
+        """Whose the runs are that it makes in a tracking store (`tracking/mlflow/owner.py`)."""
         return self.path / "owner"
 
     @property

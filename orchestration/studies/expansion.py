@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from moleflow.config import BackboneConfig, Config
+from moleflow.config import Config
+from moleflow.config_parts import BackboneConfig
 from moleflow.data.sequences import Sequence, order_name, task_name
 from moleflow.errors import StudyError
 from moleflow.settings import Settings

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from moleflow.config import Fraction, NonNegative, Positive
+from moleflow.config_parts import Fraction, NonNegative, Positive
 from moleflow.settings import Settings
 
 Role = Literal["shared", "witness", "derived", "alone"]

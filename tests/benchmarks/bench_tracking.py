@@ -92,7 +92,7 @@ def main() -> None:
     os.environ.update(quiet_environment())
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
         place, start = Path(folder), time.process_time()
-        from orchestration.tracking.mlflow import MlflowTracker
+        from orchestration.tracking.mlflow.runs import MlflowTracker
 
         imported = time.process_time() - start
         bare = side(place / "bare", asked, lambda root: MemoryTracker())

@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from moleflow.config import Config, LoraConfig, WhiteningConfig
+from moleflow.config import Config
+from moleflow.config_parts import LoraConfig, WhiteningConfig
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

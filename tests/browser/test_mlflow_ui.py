@@ -24,7 +24,7 @@ from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
 from orchestration.tracking.exporter import sync
-from orchestration.tracking.saved_view import study_pages
+from orchestration.tracking.mlflow.saved_view import study_pages
 from orchestration.tracking.tracker import quiet_environment
 
 PROGRAMS = ("chromium", "chromedriver")
@@ -60,7 +60,7 @@ def root(tmp_path_factory) -> Root:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in quiet_environment().items():
             patch.setenv(name, value)
-        from orchestration.tracking.mlflow import MlflowTracker
+        from orchestration.tracking.mlflow.runs import MlflowTracker
 
         root = Root.at(tmp_path_factory.mktemp("root"))
         axes = (Orders(count=2), Grid(field="training.lr", values=(0.001, 0.002)))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from moleflow.config import Config, ImageConfig
+from moleflow.config import Config
+from moleflow.config_parts import ImageConfig
 from moleflow.data.catalog import ClassData, check_pictures, open_catalog
 from moleflow.data.decoding import eight_bit
 from moleflow.data.depth import class_depth, depth_of

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moleflow.config import DataConfig
+from moleflow.config_parts import DataConfig
 from moleflow.data.fraction import FEWEST, drawn
 
 

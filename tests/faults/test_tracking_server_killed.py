@@ -19,7 +19,7 @@ from orchestration.records.layout import Root
 from orchestration.studies.expansion import Plan
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import Exporter, sync
-from orchestration.tracking.owner import owner_of
+from orchestration.tracking.mlflow.owner import owner_of
 from orchestration.tracking.tracker import quiet_environment
 from tests.orchestration.tracking.stores import (
     Server,
@@ -65,7 +65,7 @@ def no_warning(text: str) -> None:
 
 
 def tracker(root: Root, uri: str | None = None):
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
     return MlflowTracker(root, uri)
 
@@ -248,7 +248,7 @@ from orchestration.records.layout import Root
 from orchestration.records.plans import plan_of
 from orchestration.studies.expansion import Plan
 from orchestration.tracking.exporter import Exporter
-from orchestration.tracking.mlflow import MlflowTracker
+from orchestration.tracking.mlflow.runs import MlflowTracker
 root = Root.at(sys.argv[1])
 plan = plan_of(root.study(sys.argv[2]))
 with Exporter(plan, root.study(plan.name), MlflowTracker(root, sys.argv[3]), print, 0.1) as it:

@@ -16,7 +16,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch.nn import functional as F
 
 from moleflow import profiles
-from moleflow.config import Config, ScoringConfig
+from moleflow.config import Config
+from moleflow.config_parts import ScoringConfig
 from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone

@@ -10,7 +10,8 @@ numbers of each parameter and writes three. All else (loss, LayerNorm, mixer) is
 
 from collections.abc import Iterator, Mapping
 
-from moleflow.config import Config, FilmConfig
+from moleflow.config import Config
+from moleflow.config_parts import FilmConfig
 from moleflow.training.footprint import (
     bank_parameters,
     base_parameters,

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.nn import functional as F
 
-from moleflow.config import ScoringConfig
+from moleflow.config_parts import ScoringConfig
 from moleflow.data.ahead import done_ahead
 from moleflow.device import fitting
 from moleflow.metrics.detection import aupro, binary_scores

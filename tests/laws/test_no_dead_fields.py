@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from moleflow.config import Config, MultiscaleConfig
+from moleflow.config import Config
+from moleflow.config_parts import MultiscaleConfig
 from moleflow.data.catalog import open_catalog
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from moleflow.conditioning.context import SpatialMixer
-from moleflow.config import Config, FlowConfig
+from moleflow.config import Config
+from moleflow.config_parts import FlowConfig
 from moleflow.data.catalog import open_catalog
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import picture_features

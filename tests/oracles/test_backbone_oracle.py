@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from moleflow.config import BackboneConfig, Config, PatchConfig
+from moleflow.config import Config
+from moleflow.config_parts import BackboneConfig, PatchConfig
 from moleflow.errors import ConfigError, WeightsError
 from moleflow.features.backbone import load_backbone, weights_identity
 from moleflow.features.cache import image_features

@@ -7,7 +7,8 @@ from sklearn.covariance import LedoitWolf
 from torch.nn import functional as F
 
 from moleflow.conditioning.multiscale import MultiscaleContext
-from moleflow.config import Config, RouterConfig, ScoringConfig
+from moleflow.config import Config
+from moleflow.config_parts import RouterConfig, ScoringConfig
 from moleflow.errors import DataError
 from moleflow.features.patches import raw_maps
 from moleflow.model import MoLEFlow

@@ -5,7 +5,7 @@ import torch
 from FrEIA.modules import AllInOneBlock
 from torch import nn
 
-from moleflow.config import FlowConfig
+from moleflow.config_parts import FlowConfig
 from moleflow.flow.coupling import CouplingBlock
 from moleflow.flow.subnet import Subnet
 from moleflow.streams import numpy_stream, torch_stream

@@ -7,7 +7,12 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, zoom
 
-from moleflow.config import LossConfig, RouterConfig, ScoringConfig, TrainingConfig
+from moleflow.config_parts import (
+    LossConfig,
+    RouterConfig,
+    ScoringConfig,
+    TrainingConfig,
+)
 from moleflow.features.position import position_code
 from moleflow.router import new_prototype
 from moleflow.scoring import anomaly_maps, image_scores

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from moleflow.config import BackboneConfig, PatchConfig
+from moleflow.config_parts import BackboneConfig, PatchConfig
 from moleflow.errors import ConfigError, WeightsError
 from moleflow.features.backbone import load_backbone
 from moleflow.features.patches import patch_vectors

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from moleflow import profiles
-from moleflow.config import BackboneConfig, Config
+from moleflow.config import Config
+from moleflow.config_parts import BackboneConfig
 from moleflow.errors import ConfigError, WeightsError
 from orchestration.driver import preflight
 from orchestration.driver.preflight import check_precision, checking_beside, checking_here

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import pytest
 
-from moleflow.config import Config, TrainingConfig
+from moleflow.config import Config
+from moleflow.config_parts import TrainingConfig
 from moleflow.neutral import NEUTRAL, REMEDY, deviations, paths
 from moleflow.settings import Settings
 from orchestration.sharing import keys as stage_keys

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from moleflow import profiles
-from moleflow.config import BackboneConfig
+from moleflow.config_parts import BackboneConfig
 from moleflow.errors import ConfigError, StudyError
 from orchestration.studies.axes import Grid, Orders, TaskZero
 from orchestration.studies.catalog import known_studies, load_study

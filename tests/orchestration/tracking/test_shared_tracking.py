@@ -12,7 +12,7 @@ from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
-from orchestration.tracking.owner import OWNER, PLACE, owner_of
+from orchestration.tracking.mlflow.owner import OWNER, PLACE, owner_of
 from orchestration.tracking.tracker import TrackerRefused
 from tests.orchestration.tracking.stores import (
     begin_trial,
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 def tracker(root: Root, uri: str | None = None):
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
     return MlflowTracker(root, uri)
 

@@ -16,17 +16,17 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
-from orchestration.tracking.batches import TAG_LENGTH, batches
 from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.memory import MemoryTracker
-from orchestration.tracking.naming import (
+from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches
+from orchestration.tracking.mlflow.naming import (
     describe,
     metric_name,
     run_name,
     short_axes,
     trial_params,
 )
-from orchestration.tracking.saved_view import saved_view, varied
+from orchestration.tracking.mlflow.saved_view import saved_view, varied
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused
 from tests.orchestration.tracking.stores import (
     begin_trial,
@@ -346,7 +346,7 @@ def test_the_ui_command_is_one_shell_line_or_the_server_s_address(root: Root):
 
 
 def sync_study(root: Root, name: str, ready, go) -> None:
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
     plan, told = small_plan(root, name, seeds=(0,)), []
     write_trial(root, plan.trials[0])

@@ -29,7 +29,7 @@ from orchestration.studies.expansion import Plan, expand, order_numbers
 from orchestration.studies.study import Study
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
-from orchestration.tracking.naming import run_name
+from orchestration.tracking.mlflow.naming import run_name
 from tests.bait import lay_bait
 from tests.orchestration.tracking.stores import (
     answers,
@@ -103,7 +103,7 @@ def tell(root: Root, uri: str | None) -> Story:
 
     def act(name: str, plan: Plan = story.plan) -> None:
         """A tracker of its own, as in a later process."""
-        from orchestration.tracking.mlflow import MlflowTracker
+        from orchestration.tracking.mlflow.runs import MlflowTracker
 
         assert sync(plan, root.study("small"), MlflowTracker(root, uri), no_warning)
         story.held[name] = contents(where)
@@ -142,7 +142,7 @@ def forget_all(uri: str) -> None:
 
 def strange_study(root: Root, uri: str | None) -> dict[str, Any]:
     """One trial with more metrics, longer texts and other letters than are usual."""
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
     grid = Grid(field="backbone.weights", values=(LONG,))
     fields = {"axes": (grid,), "seeds": (0,), "question": "Größer? 瓶"}
@@ -352,7 +352,7 @@ def test_the_view_of_a_server_is_its_address(tmp_path: Path, capsys):
 
 @pytest.fixture(scope="module")
 def small_root(tmp_path_factory) -> Root:
-    from orchestration.tracking.mlflow import MlflowTracker
+    from orchestration.tracking.mlflow.runs import MlflowTracker
 
     root = Root.at(tmp_path_factory.mktemp("root"))
     plan = small_plan(root)
@@ -384,7 +384,7 @@ NO_MLFLOW = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r
 
 
 def test_stores_that_can_be_used_have_nothing_wrong(small_root: Root, tmp_path: Path):
-    from orchestration.tracking.connection import check_reachable
+    from orchestration.tracking.mlflow.connection import check_reachable
 
     assert check_reachable(default_uri(small_root)) is None
     assert check_reachable(default_uri(Root.at(tmp_path / "new"))) is None
@@ -392,7 +392,7 @@ def test_stores_that_can_be_used_have_nothing_wrong(small_root: Root, tmp_path: 
 
 
 def test_stores_that_cannot_be_used_are_told_why(tmp_path: Path):
-    from orchestration.tracking.connection import check_reachable
+    from orchestration.tracking.mlflow.connection import check_reachable
 
     (tmp_path / "mlflow.db").write_text("no database")
     assert "not a database" in str(check_reachable(default_uri(Root.at(tmp_path))))
@@ -405,7 +405,7 @@ def test_stores_that_cannot_be_used_are_told_why(tmp_path: Path):
 
 
 def test_a_store_that_never_answers_is_told_in_time(monkeypatch: pytest.MonkeyPatch):
-    from orchestration.tracking import connection
+    from orchestration.tracking.mlflow import connection
 
     assert connection.LONGEST_CHECK < 15
     monkeypatch.setattr(connection, "LONGEST_CHECK", 0.5)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import Connection, Select, column, create_engine, select, table, update
 
 from orchestration.records.layout import Root
-from orchestration.tracking.owner import OWNER, Owner
+from orchestration.tracking.mlflow.owner import OWNER, Owner
 
 RUNS = table("runs", column("run_uuid"), column("experiment_id"), column("artifact_uri"))
 TAGS = table("tags", column("run_uuid"), column("key"), column("value"))

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestration.hiding import safe_uri, without
 from orchestration.records.layout import Root
 from orchestration.tracking.address import check_uri, is_server, sqlite_uri
-from orchestration.tracking.database import ask, check_can_be_made, make_once, sqlite_file
+from orchestration.tracking.mlflow.database import ask, check_can_be_made, make_once, sqlite_file
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused, TrackingError
 
 TRY_AGAIN = {408, 425, 429}

@@ -23,7 +23,6 @@ from orchestration.records.events import Event, numbers_of
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial, order_numbers
-from orchestration.tracking import places, saved_view
 from orchestration.tracking.address import (
     check_uri,
     default_uri,
@@ -31,11 +30,12 @@ from orchestration.tracking.address import (
     safe_uri,
     store_options,
 )
-from orchestration.tracking.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
-from orchestration.tracking.connection import connected, translated
-from orchestration.tracking.database import PATIENCE
-from orchestration.tracking.kept_report import content_of, report_files
-from orchestration.tracking.naming import (
+from orchestration.tracking.mlflow import places, saved_view
+from orchestration.tracking.mlflow.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
+from orchestration.tracking.mlflow.connection import connected, translated
+from orchestration.tracking.mlflow.database import PATIENCE
+from orchestration.tracking.mlflow.kept_report import content_of, report_files
+from orchestration.tracking.mlflow.naming import (
     NOTE,
     count_tags,
     metric_name,
@@ -46,7 +46,7 @@ from orchestration.tracking.naming import (
     trial_params,
     trial_tags,
 )
-from orchestration.tracking.owner import OWNER, PLACE, USER, Owner, owner_of
+from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner_of
 from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused, study_status
 
 ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}

@@ -10,8 +10,8 @@ from urllib.request import Request
 from moleflow.metrics.catalogue import HEADLINES
 from orchestration.cluster.proxies import ask_here
 from orchestration.studies.expansion import Plan, varying_axes
-from orchestration.tracking.naming import metric_name, short_axes
-from orchestration.tracking.owner import OWNER
+from orchestration.tracking.mlflow.naming import metric_name, short_axes
+from orchestration.tracking.mlflow.owner import OWNER
 
 NAME = "moleflow"
 SHARED = "mlflow.sharedViewState"

@@ -11,7 +11,7 @@ from typing import final
 from moleflow.errors import StoreError
 from moleflow.files import read_regular
 from orchestration.records.layout import Root
-from orchestration.tracking.database import make_once
+from orchestration.tracking.mlflow.database import make_once
 
 OWNER, PLACE, USER = "moleflow.owner", "moleflow.root", "mlflow.user"
 """Tags of an experiment and of runs; MLflow's view shows the last one as the one who made a run."""
