@@ -1,9 +1,9 @@
 """Does a component matter more when the base is frozen?
 
 2 (base frozen or trained on) x 2 (component in or out) x 5 components x 5 seeds: 100 sequences, of
-which the ten with every component in are shared by all: 60 distinct. Feeds: report `ablation`.
-Published (Method Outline, 3.3): F(1, 16) = 8.47 for whitening, 6.23 for the tail-aware loss, 5.12
-for the deep invertible adapter; 0.89 and 1.24 for the two contexts.
+which the ten with every component in are shared by all: 60 distinct. Feeds: reports `interactions`,
+`ablation`. Published (Method Outline, 3.3): F(1, 16) = 8.47 for whitening, 6.23 for the tail-aware
+loss, 5.12 for the deep invertible adapter; 0.89 and 1.24 for the two contexts.
 
     moleflow run interactions --data DIR
 """
@@ -34,5 +34,5 @@ STUDY = Study.union(
         )
         for component, changes in WITHOUT.items()
     },
-    reports=("ablation",),
+    reports=("interactions", "ablation"),
 )

@@ -41,6 +41,8 @@ class Trial:
     """Empty where the ledger has no record."""
     numbers: Mapping[Place, float]
     config: Mapping[str, Any]
+    also: tuple[Mapping[str, str], ...]
+    """Other axes under which the study asks for it."""
     recorded: Mapping[str, Any]
     """The whole record but its rows; empty where there is none."""
 
@@ -93,6 +95,8 @@ class Records:
 
     trials: tuple[Trial, ...]
     data_root: str
+    study: Mapping[str, Any]
+    """As the plan writes it."""
     margins: Mapping[str, float]
     """Largest differences that do not matter, by metric; where the study declares none, ours."""
     known: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
@@ -136,7 +140,7 @@ def read(folder: Path) -> Records:
         plan = _json(path)
         planned = [_trial(one, _record(folder, one["key"])) for one in plan["trials"]]
         margins = MARGINS | plan["study"].get("margins", {})
-        return Records(tuple(planned), str(plan["data_root"]), margins)
+        return Records(tuple(planned), str(plan["data_root"]), plan["study"], margins)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study; name the --root that it was run in") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -166,6 +170,7 @@ def _trial(planned: Mapping[str, Any], record: Mapping[str, Any]) -> Trial:
         str(record.get("status") or ""),
         {_place(row): float(row["value"]) for row in rows},
         planned["config"],
+        tuple(planned.get("also") or ()),
         {name: value for name, value in record.items() if name != "rows"},
     )
 

@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import special, stats
@@ -93,7 +94,7 @@ def decides(one: Tested, margin: float, levels: tuple[float, float], n: int) -> 
     far = t_quantile(1 - levels[0] / 2, df)
     different = t_power(one.difference / error, df, far)
     near = t_quantile(1 - levels[1], df)
-    nodes, weights = np.polynomial.legendre.leggauss(400)
+    nodes, weights = _quadrature()
     most = min(margin / (near * error), math.sqrt(float(special.chdtri(df, 1e-12)) / df))
     s = most * (nodes + 1) / 2
     half = np.minimum(margin - near * s * error, far * s * error)
@@ -102,6 +103,11 @@ def decides(one: Tested, margin: float, levels: tuple[float, float], n: int) -> 
     density = stats.chi.pdf(s * math.sqrt(df), df) * math.sqrt(df)
     equivalent = float((weights * density * np.maximum(inside, 0.0)).sum()) * most / 2
     return different + equivalent
+
+
+@cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(200)
 
 
 def enough(one: Tested, margin: float, levels: tuple[float, float], more: int) -> bool:

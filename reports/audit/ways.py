@@ -3,13 +3,18 @@ numbers in sentences."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from reports.audit import first_tasks, second_way, words
+from reports.audit import crossings, first_tasks, published, second_way, words
 from reports.audit.records import Records, finished
 from reports.audit.second_way import Expected, Line
 from reports.audit.words import Allowed, Rule
 
-WAYS: Mapping[str, Callable[[Line], Expected]] = {**second_way.WAYS, **first_tasks.WAYS}
-RULES: Mapping[str, Rule] = {**words.RULES, **first_tasks.RULES}
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    **second_way.WAYS,
+    **first_tasks.WAYS,
+    **crossings.WAYS,
+    **published.WAYS,
+}
+RULES: Mapping[str, Rule] = {**words.RULES, **first_tasks.RULES, **crossings.RULES}
 OF_UNFINISHED = "reports.made._failure"
 
 

@@ -69,6 +69,10 @@ class Lab:
                 "margins": self.margins,
             }
         )
+        return self.planned(study, name)
+
+    def planned(self, study: Study, name: str) -> tuple[StudyFolder, Plan]:
+        """A study of any kind."""
         prints = {c: f"{i:02d}ab" * 16 for i, c in enumerate(self.classes)}
         weights = {config.backbone: "digest" for config in settings_of(study)}
         plan = expand(name, study, "/data/mvtec", prints, weights)

@@ -1,0 +1,55 @@
+"""Lines of tables that set measured beside published values: the published ones looked up again."""
+
+import csv
+import statistics
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from reports.audit.second_way import Expected, Line, Numbers
+
+FOLDER = Path(__file__).resolve().parent.parent / "published"
+
+
+@cache
+def _all(name: str) -> tuple[dict[str, str], ...]:
+    with (FOLDER / name).open(newline="", encoding="utf-8") as file:
+        return tuple(csv.DictReader(file))
+
+
+def _rows(name: str, **wanted: str) -> list[dict[str, str]]:
+    return [row for row in _all(name) if all(row[k] == v for k, v in wanted.items())]
+
+
+def beside(line: Line) -> Expected:
+    """Mean over the trials that the line names, the printed value, and their difference."""
+    cells = line.cells
+    wanted = {"table": cells["table"], "config": cells["config"], "metric": cells["metric"]}
+    row = _rows("tables.csv", **wanted)[0]
+    trials = [trial for trial in line.finished if trial.key in line.named]
+    values = line.measured(trials)
+    numbers: Numbers = {"n": len(values), "mean": None, "sd": None, "difference": None}
+    if values:
+        numbers |= {"mean": statistics.mean(values.values())}
+        numbers |= {"sd": statistics.stdev(values.values()) if len(values) > 1 else None}
+    numbers |= {"seeds": len({trial.seed for trial in trials if trial.key in values})}
+    published = float(row["value_percent"]) / 100
+    numbers |= {"published": published, "published_n": int(row["n_seeds"])}
+    numbers |= {"published_spread": float(row["spread"]) / 100 if row["spread"] else None}
+    classes = {name for trial in line.records.trials for name in trial.classes}
+    papers = {r["class"] for r in _rows("mvtec_1x1_per_class.csv")} - {"mean"}
+    if values and classes == papers:
+        numbers |= {"difference": statistics.mean(values.values()) - published}
+    return Expected(numbers, frozenset(values))
+
+
+def claims(line: Line) -> Expected:
+    """Of one claim, letter by letter."""
+    row = _rows("claims.csv", claim=line.cells["claim"])[0]
+    return Expected({name: row[name] for name in ("inputs", "printed", "recomputed")})
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.papers.beside_table": beside,
+    "reports.papers.interactions": claims,
+}

@@ -1,0 +1,260 @@
+"""Tables and figures of designs of two factors."""
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from moleflow.drawing import FAINT, INK, colour, house_style
+from moleflow.metrics.catalogue import Metric
+from orchestration.records.ledger import Record
+from reports.digits import percent, plus_minus
+from reports.document import (
+    DASH,
+    Cell,
+    Figure,
+    Line,
+    Number,
+    Source,
+    Table,
+    Value,
+    Words,
+    computed,
+    drawn,
+    table,
+)
+from reports.evidence import keys
+from reports.statistics import Contrast, Effect, summarise
+from reports.two_by_two import CORNERS, KINDS, Corner, Crossed, Kind, trial_keys
+
+CORNER_NAMES: dict[Corner, str] = {
+    (False, False): "neither",
+    (True, False): "first",
+    (False, True): "second",
+    (True, True): "both",
+}
+MEANINGS = {
+    "better": "they help each other",
+    "worse": "they stand in each other’s way",
+    "equivalent": "they add up",
+    "undecided": "undecided",
+}
+"""Of the verdict on an interaction."""
+
+
+def source_of(by: object, one: Crossed) -> Source:
+    return computed(by, keys(one.records))  # pyright: ignore[reportArgumentType]
+
+
+def interaction_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:
+    """What both do together beyond what each does alone."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for one in found:
+        source = source_of(interaction_table, one)
+        line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
+        line |= {"first": one.design.first.name, "second": one.design.second.name}
+        line |= {"metric": metric.name, "definition": kind, "margin": metric.margin}
+        line |= {"seeds": len(one.seeds), "left_out": one.left_out}
+        data.append(Line(line | _told(one), source))
+        rows.append([one.design.name, *_row(one, source)])
+    caption = (
+        f"{metric.title} {KINDS[kind]}, in points: (both − second) − (first − neither), paired by "
+        "seed; interval of one design alone, verdict and p for all together (Holm). Beside it the "
+        "analysis of variance that papers print, which takes runs of one seed for independent"
+    )
+    header = ("Components", "Verdict", "Interaction", "95 % interval", "p (Holm)", "Seeds",
+              "F", "p (Holm)", "Partial η²", "p, HC3")  # fmt: skip
+    whole = computed(interaction_table, trial_keys(found))
+    name = f"interactions-{metric.name}-{kind}"
+    return table(name, caption, header, rows, data, whole, 2)
+
+
+def _told(one: Crossed) -> dict[str, Value]:
+    if one.result is None:
+        return {"verdict": None}
+    result, effect = one.result.contrast, one.result.anova.interaction
+    low, high = result.interval or (None, None)
+    line: dict[str, Value] = {"difference": result.difference, "interval_low": low}
+    line |= {"interval_high": high, "p": result.p, "p_holm": result.p_holm}
+    line |= {"p_equivalence_holm": result.p_equivalence_holm, "verdict": result.verdict}
+    line |= {"seeds_to_decide": result.seeds_to_decide, "f": effect.f, "anova_p": effect.p}
+    line |= {"df_residual": one.result.anova.residual_df, "anova_p_holm": one.result.p_holm}
+    line |= {"partial_eta2": effect.partial_eta2, "f_hc3": effect.f_robust}
+    return line | {"p_hc3": effect.p_robust}
+
+
+def _row(one: Crossed, source: Source) -> list[Cell | str]:
+    if one.result is None:
+        few = Cell(DASH, f"{one.design.planned} trials planned", source)
+        return [few, *[Cell(DASH)] * 3, Cell(str(len(one.seeds)), source=source), *[Cell(DASH)] * 4]
+    result, effect = one.result.contrast, one.result.anova.interaction
+    low, high = result.interval or (None, None)
+    texts = [percent(result.difference), f"[{percent(low)}, {percent(high)}]"]
+    left = f"{one.left_out} trials left out" if one.left_out else ""
+    return [
+        Cell(result.verdict, MEANINGS[result.verdict], source),
+        *(Cell(text, source=source) for text in texts),
+        Cell(p_value(result.p_holm), source=source),
+        Cell(str(result.n), left, source),
+        *_anova(one, effect, source),
+    ]
+
+
+def _anova(one: Crossed, effect: Effect, source: Source) -> list[Cell]:
+    assert one.result is not None
+    df = f"df 1, {one.result.anova.residual_df}"
+    f = DASH if effect.f is None else f"{effect.f:.2f}"
+    return [
+        Cell(f, df, source),
+        Cell(p_value(one.result.p_holm), source=source),
+        Cell(f"{effect.partial_eta2:.2f}", source=source),
+        Cell(p_value(effect.p_robust), source=source),
+    ]
+
+
+def p_value(p: float | None) -> str:
+    """Three digits; a dash where there is none."""
+    return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def corners_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:
+    """Means at the four corners."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for one in found:
+        cells: list[Cell | str] = []
+        for corner in CORNERS:
+            summary = summarise(one.values.get(corner, ()))
+            of = computed(corners_table, keys(_at(one, corner)))
+            cells.append(Cell(plus_minus(summary), source=of))
+            line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
+            line |= {"first": one.design.first.name, "second": one.design.second.name}
+            line |= {"corner": CORNER_NAMES[corner], "metric": metric.name, "definition": kind}
+            line |= {"n": summary.n if summary else 0, "mean": summary.mean if summary else None}
+            data.append(Line(line | {"sd": summary.sd if summary else None}, of))
+        rows.append([one.design.name, *cells])
+    caption = (
+        f"{metric.title} {KINDS[kind]}, in percent: mean ± sd over seeds, with neither component, "
+        "with one of them, and with both"
+    )
+    header = ("Components", "Neither", "First only", "Second only", "Both")
+    whole = computed(corners_table, trial_keys(found))
+    return table(f"corners-{metric.name}-{kind}", caption, header, rows, data, whole)
+
+
+def _at(one: Crossed, corner: Corner) -> list[Record]:
+    used = set(keys(one.records))
+    return [record for record in one.design.corners[corner] if record.key in used]
+
+
+def effects_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:
+    """What each factor does without the other, and with it."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for one in found:
+        source = source_of(effects_table, one)
+        first, second = one.design.first, one.design.second
+        parts = [
+            ("first", first.name, f"{second.name} = {second.without}", one.first_alone),
+            ("first", first.name, f"{second.name} = {second.within}", one.first_joined),
+            ("second", second.name, f"{first.name} = {first.without}", one.second_alone),
+            ("second", second.name, f"{first.name} = {first.within}", one.second_joined),
+        ]
+        for i, (factor, name, where, result) in enumerate(parts):
+            if result is None:
+                continue
+            line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
+            line |= {"first": first.name, "second": second.name, "factor": factor}
+            line |= {"other_in": i % 2, "metric": metric.name, "definition": kind}
+            data.append(Line(line | _contrasted(result), source))
+            rows.append([one.design.name, name, where, *_effect_cells(result, source)])
+    caption = (
+        f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
+        "and in, paired by seed; verdicts for all lines of one factor together (Holm)"
+    )
+    header = ("Components", "Effect of", "Where", "Verdict", "Difference", "95 % interval",
+              "p (Holm)", "Seeds")  # fmt: skip
+    whole = computed(effects_table, trial_keys(found))
+    name = f"simple_effects-{metric.name}-{kind}"
+    return table(name, caption, header, rows, data, whole, 4)
+
+
+def _contrasted(result: Contrast) -> dict[str, Value]:
+    low, high = result.interval or (None, None)
+    line: dict[str, Value] = {"seeds": result.n, "margin": result.margin}
+    line |= {"difference": result.difference, "interval_low": low, "interval_high": high}
+    line |= {"p": result.p, "p_holm": result.p_holm}
+    line |= {"p_equivalence_holm": result.p_equivalence_holm, "verdict": result.verdict}
+    return line | {"seeds_to_decide": result.seeds_to_decide}
+
+
+def _effect_cells(result: Contrast, source: Source) -> list[Cell | str]:
+    interval = DASH
+    if result.interval:
+        interval = f"[{', '.join(map(percent, result.interval))}]"
+    texts = [percent(result.difference), interval, p_value(result.p_holm), str(result.n)]
+    return [Cell(result.verdict, source=source), *(Cell(text, source=source) for text in texts)]
+
+
+def lines_figure(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Figure | None:
+    """Per design two lines, the second factor out and in; parallel lines are no interaction."""
+    shown = [one for one in found if one.seeds]
+    if not shown:
+        return None
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    with house_style():
+        canvas = Canvas(figsize=(2.9 * columns, 2.3 * lines))
+        grid = {"wspace": 0.25, "hspace": 0.75}
+        axes = canvas.subplots(lines, columns, sharey=True, squeeze=False, gridspec_kw=grid)
+        for i, ax in enumerate(axes.flat):
+            if i < len(shown):
+                _lines(ax, shown[i])
+            else:
+                ax.set_axis_off()
+        for row in axes:
+            row[0].set_ylabel(f"{metric.title} [%]")
+    seeds = sorted({len(one.seeds) for one in shown})
+    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    title = f"{metric.title} {KINDS[kind]}"
+    name = f"crossed-{metric.name}-{kind}"
+    return drawn(canvas, name, title, "%", n, _caption(shown))
+
+
+def _lines(ax: Axes, one: Crossed) -> None:
+    second = one.design.second
+    for j, first in enumerate((False, True)):
+        means = [summarise(one.values[first, within]) for within in (False, True)]
+        for x, summary in enumerate(means):
+            if summary and summary.interval:
+                low, high = (100 * end for end in summary.interval)
+                ax.plot([x + 0.03 * j] * 2, [low, high], "-", color=colour(j), lw=0.8)
+        label = f"{one.design.first.name} = {_level(one, first)}"
+        middles = [100 * summary.mean for summary in means if summary]
+        ax.plot([0, 1], middles, marker="os"[j], color=colour(j), lw=1.6, label=label)
+    ax.set_xticks([0, 1], [second.without, second.within])
+    ax.set_xlim(-0.3, 1.3)
+    ax.set_xlabel(second.name)
+    ax.set_title(one.design.name, color=INK)
+    ax.grid(axis="y", color=FAINT, lw=0.4)
+    ax.legend(loc="best", fontsize=6.5)
+
+
+def _level(one: Crossed, within: bool) -> str:
+    return one.design.first.within if within else one.design.first.without
+
+
+def _caption(shown: Sequence[Crossed]) -> Words:
+    """Which lines are not parallel."""
+    source = computed(lines_figure, trial_keys(shown))
+    words: list[str | Number] = [
+        "Means over seeds with 95 % intervals; lines that are parallel show no interaction. "
+    ]
+    for one in shown:
+        if one.result is not None:
+            result = one.result.contrast
+            points = Number(f"{percent(result.difference)} points", source)
+            words += [f"{one.design.name}: {result.verdict}, ", points, ". "]
+    return tuple(words)

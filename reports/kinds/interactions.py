@@ -1,0 +1,116 @@
+"""Do components need each other: does one matter more where another is in?"""
+
+from collections.abc import Sequence
+
+from moleflow.metrics.catalogue import Metric
+from reports import crossing, made, papers
+from reports.digits import percent
+from reports.document import (
+    Block,
+    Document,
+    Fold,
+    Gallery,
+    Listed,
+    Number,
+    Section,
+    Text,
+    Words,
+    computed,
+    note,
+)
+from reports.evidence import Evidence
+from reports.two_by_two import KINDS, Crossed, Kind, crossed, designs, trial_keys
+
+SUBJECT = "Interactions of components"
+NONE = (
+    "The study has no two factors of two levels each, so there is no interaction to speak of. "
+    "Grids of more are in the report sensitivity."
+)
+
+
+def document(evidence: Evidence) -> Document:
+    """The report of a study, or of a union of studies, with two factors of two levels."""
+    return crossed_report(evidence, SUBJECT)
+
+
+def crossed_report(evidence: Evidence, subject: str, further: Sequence[Section] = ()) -> Document:
+    """What `interactions` and `context_synergy` are."""
+    if not designs(evidence):
+        return made.report(evidence, subject, [Text(NONE, "bad")], (), (NONE,))
+    found = {
+        (metric.name, kind): crossed(evidence, metric, kind)
+        for metric in evidence.concluded
+        for kind in KINDS
+    }
+    told = [
+        sentence(metric, kind, found[metric.name, kind])
+        for metric in evidence.concluded
+        for kind in KINDS
+    ]
+    sections = [
+        _section(evidence, metric, {kind: found[metric.name, kind] for kind in KINDS})
+        for metric in evidence.concluded
+    ]
+    return made.report(
+        evidence, subject, [Listed(tuple(told)), *_meaning()], (*sections, *further), told
+    )
+
+
+def _meaning() -> list[Block]:
+    return [
+        note(
+            "Better: two components help each other, worse: they stand in each other’s way, "
+            "equivalent: each does the same, inside of the margin, whether the other is there or "
+            "not. Values right after learning and final values are two questions, lest forgetting "
+            "pass for an effect of a component."
+        )
+    ]
+
+
+def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
+    """n first, then which designs have which verdict."""
+    source = computed(sentence, trial_keys(found))
+    known = [one for one in found if one.result is not None]
+    seeds = sorted({len(one.seeds) for one in known})
+    title = f"{metric.title} {KINDS[kind]}"
+    if not known:
+        return f"{title}: no design has two seeds at all four corners, so nothing is compared."
+    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    words: list[str | Number] = [f"{title} (", Number(f"n = {n}", source)]
+    words.append(f", margin {percent(metric.margin, 1)} points): ")
+    for verdict, meaning in crossing.MEANINGS.items():
+        alike = [one for one in known if one.result and one.result.contrast.verdict == verdict]
+        for i, one in enumerate(alike):
+            assert one.result is not None
+            result = one.result.contrast
+            lead = f"{meaning}: " if i == 0 else ", "
+            words.append(f"{lead}{one.design.name} (")
+            words += [Number(f"{percent(result.difference)} points", source)]
+            more = result.seeds_to_decide
+            words.append(f"; {more} more seeds would most likely tell)" if more else ")")
+        words += [". "] if alike else []
+    nothing = [one.design.name for one in found if one.result is None]
+    if nothing:
+        words.append(f"Not compared, for want of two whole seeds: {', '.join(nothing)}.")
+    return tuple(words)
+
+
+def _section(evidence: Evidence, metric: Metric, found: dict[Kind, list[Crossed]]) -> Section:
+    figures = [crossing.lines_figure(metric, kind, of) for kind, of in found.items()]
+    shown = tuple(figure for figure in figures if figure is not None)
+    blocks: list[Block] = [Gallery(shown)] if shown else []
+    for kind, of in found.items():
+        blocks.append(crossing.interaction_table(metric, kind, of))
+    for kind, of in found.items():
+        blocks.append(
+            Fold(
+                f"Each component by itself, {KINDS[kind]}",
+                (
+                    crossing.effects_table(metric, kind, of),
+                    crossing.corners_table(metric, kind, of),
+                ),
+            )
+        )
+    if metric is evidence.concluded[-1]:
+        blocks += papers.interactions(evidence)
+    return Section(metric.title, tuple(blocks))
