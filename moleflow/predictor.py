@@ -24,11 +24,11 @@ from moleflow.errors import ConfigError, DataError, DivergedError, ModelError, W
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import Features, image_features, picture_features
+from moleflow.learning import SequenceLearner
 from moleflow.measurement import Measurement
-from moleflow.router import task_prototype
 from moleflow.saved import SavedModel, load_model, save_added_task
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
-from moleflow.training.train import EpochEnd, train_task
+from moleflow.training.train import EpochEnd
 from moleflow.types import Float, Int, Tensor
 
 BATCH = 16
@@ -191,10 +191,12 @@ class Predictor:
         bits = {name: class_depth(catalog[name].train, model.config.image) for name in task}
         used = {name: drawn(len(catalog[name].train), model.config.data, name) for name in task}
         pictures = {name: [catalog[name].train[i] for i in used[name]] for name in task}
-        train = [self._features(pictures[name], bits[name]) for name in task]
+        learner = SequenceLearner(
+            model, {name: self._features(pictures[name], bits[name]) for name in task}
+        )
         try:
-            yield from train_task(model, task, [part.patches for part in train])
-            prototype = task_prototype([part.means for part in train], model.config.router)
+            yield from (epoch.end for epoch in learner.learn([task]))
+            prototype = learner.prototype(task)
             prints = {name: fingerprint(catalog[name]) for name in task}
             self.saved = save_added_task(self.folder, self.saved, task, prototype, prints, bits)
         except BaseException:

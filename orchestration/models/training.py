@@ -1,7 +1,7 @@
 """One sequence trained and saved, outside of any study: what `moleflow train` does."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,10 @@ from moleflow.data.catalog import ClassData
 from moleflow.data.sequences import Task, task_name
 from moleflow.features.backbone import weights_identity
 from moleflow.features.cache import ClassFeatures, open_features
-from moleflow.router import task_prototype
+from moleflow.learning import SequenceLearner
 from moleflow.saved import new_model, save_model
-from moleflow.training.clock import SharedClock
 from moleflow.training.lanes import Bench
-from moleflow.training.train import EpochEnd, Parts, train_tasks
+from moleflow.training.train import EpochEnd
 from orchestration.records.provenance import device_kind
 from orchestration.sharing.keys import features_keys
 from orchestration.store.features import Extraction
@@ -72,20 +71,14 @@ class SequenceTraining:
         features = self._features()
         stage("features", time.perf_counter() - start)
         model = new_model(self.config, features, self.seed, self.sequence[0]).to(self.device)
-        clock = SharedClock()
-
-        def coming() -> Iterator[tuple[Task, Parts]]:
-            for task in self.sequence:
-                clock.begin(task)
-                yield task, [features[name].train.patches for name in task]
-
-        for task, end in train_tasks(model, coming(), Bench(note)):
-            report(task_name(task), end)
-            if end.last:
-                stage(task_name(task), clock.end(task).seconds)
+        train = {name: found.train for name, found in features.items()}
+        learner = SequenceLearner(model, train, Bench(note))
+        for epoch in learner.learn(self.sequence):
+            report(task_name(epoch.task), epoch.end)
+            if epoch.learned is not None:
+                stage(task_name(epoch.task), epoch.learned.share.seconds)
         model.arrange(self.sequence)
-        means = [[features[name].train.means for name in task] for task in self.sequence]
-        prototypes = [task_prototype(one, self.config.router) for one in means]
+        prototypes = [learner.prototype(task) for task in self.sequence]
         bits = {name: found.bits for name, found in features.items()}
         save_model(folder, model, prototypes, self.weights, self.fingerprints, bits)
 

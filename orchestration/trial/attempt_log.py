@@ -1,14 +1,12 @@
 """What one attempt at a trial does, as it does it: events for whoever looks, and its own sums."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from moleflow.training.clock import Share, SharedClock
 from moleflow.training.train import EpochEnd
 from orchestration.records.events import (
     Epoch,
     Event,
-    EventLog,
     Metrics,
     Note,
     StageFinished,
@@ -16,21 +14,23 @@ from orchestration.records.events import (
     Waiting,
 )
 from orchestration.records.ledger import StageSource
-from orchestration.records.stages import TRAINED, StageRef
+from orchestration.records.stages import StageRef
 from orchestration.trial.usage import PERIOD, SHORTEST, Usage
 
 
 class AttemptLog:
     """Follows the stages of an attempt; tells now and then what its process uses."""
 
-    def __init__(self, events: EventLog):
-        self.events = events
+    def __init__(self, tell: Callable[[Event], None]):
+        """Args:
+        tell: told every event.
+        """
         self.stage: StageRef | None = None
         """The one that has begun last."""
         self.seconds: dict[StageRef, float] = {}
         self.sources: dict[StageRef, StageSource] = {}
+        self._tell = tell
         self._since = time.perf_counter()
-        self._training = SharedClock()
         self._usage = Usage()
 
     def note(self, text: str) -> None:
@@ -43,26 +43,29 @@ class AttemptLog:
 
     def measured(self, step: int, numbers: Mapping[str, float]) -> None:
         """Numbers after `step` tasks, by their names in tracking."""
-        self.events.add(Metrics(step=step, numbers=dict(numbers)))
+        self._tell(Metrics(step=step, numbers=dict(numbers)))
 
     def begin(self, stage: StageRef, index: int = 0) -> None:
-        """A stage begins; `index` is that of its task. Tasks may be in training meanwhile: seconds
-        of other stages are not theirs."""
+        """A stage begins; `index` is that of its task."""
         self.stage = stage
-        if stage.kind in TRAINED:
-            self._training.begin(stage)
-        else:
-            self._training.stop()
-            self._since = time.perf_counter()
+        self._since = time.perf_counter()
         self._add(PERIOD, StageStarted(stage=stage, task=index))
 
-    def end(self, stage: StageRef, index: int = 0, source: StageSource | None = None) -> None:
-        """A stage has ended; `source` says where its result comes from."""
-        if stage.kind in TRAINED:
-            taken = self._training.end(stage).seconds
-        else:
-            taken = time.perf_counter() - self._since
-            self._training.go_on()
+    def end(
+        self,
+        stage: StageRef,
+        index: int = 0,
+        source: StageSource | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """A stage has ended.
+
+        Args:
+            source: where its result comes from.
+            seconds: how long it took; none: what has passed since a stage began last, which is
+                wrong of tasks that were trained beside others.
+        """
+        taken = time.perf_counter() - self._since if seconds is None else seconds
         self.seconds[stage] = round(taken, 3)
         said = StageFinished(stage=stage, task=index, seconds=taken)
         if source is not None:
@@ -70,10 +73,6 @@ class AttemptLog:
             saved = source.seconds if source.source == "shared" else 0.0
             said = said.model_copy(update={"source": source.source, "saved": saved})
         self._add(SHORTEST, said)
-
-    def share(self, stage: StageRef) -> Share:
-        """Of the time that has passed, the share of a task in training."""
-        return self._training.so_far(stage)
 
     def epoch(self, stage: StageRef, index: int, end: EpochEnd) -> None:
         """An epoch of a task's training has ended, now or when the stage was made."""
@@ -91,5 +90,5 @@ class AttemptLog:
         )
 
     def _add(self, period: float, event: Event) -> None:
-        """Write an event, with what the process uses if it last said so `period` seconds ago."""
-        self.events.add(event.model_copy(update={"load": self._usage.due(period)}))
+        """Tell an event, with what the process uses if it last said so `period` seconds ago."""
+        self._tell(event.model_copy(update={"load": self._usage.due(period)}))

@@ -1,18 +1,110 @@
 """What of a trial goes on record: its numbers, names in tracking, routing, and why it failed."""
 
+import platform
+import time
 import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from moleflow.data.catalog import ClassData
-from moleflow.data.sequences import task_name
+from moleflow.data.sequences import Task, task_name
 from moleflow.errors import MoleflowError
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.measurement import Measurement
+from moleflow.model import MoLEFlow
 from orchestration.hiding import safe_text
-from orchestration.records.ledger import ClassSummary, Failure, RoutingCounts
+from orchestration.records.history import History, all_seconds
+from orchestration.records.ledger import (
+    ClassSummary,
+    Failure,
+    Record,
+    RoutingCounts,
+    Span,
+    Status,
+)
+from orchestration.records.provenance import peak_memory, versions
 from orchestration.records.stages import StageRef
+from orchestration.store.address import safe_store
 from orchestration.studies.expansion import Trial
+from orchestration.studies.versions import result_versions
+from orchestration.trial.context import TrialContext
+
+
+@dataclass
+class TrialResults:
+    """What an attempt at a trial has found so far."""
+
+    started: float = field(default_factory=time.time)
+    data: dict[str, ClassSummary] = field(default_factory=dict[str, ClassSummary])
+    rows: list[Measurement] = field(default_factory=list[Measurement])
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
+    parameters: dict[str, int] = field(default_factory=dict[str, int])
+    routing: RoutingCounts | None = None
+    artifacts: tuple[str, ...] = ()
+
+    def learned(self, model: MoLEFlow, task: Task, digest: Callable[[nn.Module], str]) -> None:
+        """The model has learned a task.
+
+        Args:
+            digest: the hash of a part's bytes.
+        """
+        name, bank = task_name(task), model.banks[task]
+        self.hashes["base"] = digest(model.base)
+        self.parameters["base"] = sum(p.numel() for p in model.base.parameters())
+        if model.config.separate:
+            self.hashes[f"base {name}"] = digest(model.base_of(task))
+        self.hashes[f"bank {name}"] = digest(bank)
+        counts = bank.parameter_counts()
+        self.parameters |= {f"bank/{part}": count for part, count in counts.items()}
+        self.parameters["bank"] = sum(counts.values())
+
+    def scored(self, trial: Trial, evaluation: SequenceEvaluation) -> None:
+        """All tasks are learned, and every class was scored under its own."""
+        for task in trial.sequence:
+            for name in task:
+                self.hashes[f"scores {name}"] = evaluation.score_digest(name, task)
+        self.routing = routing_counts(trial, evaluation)
+
+    def record(
+        self, context: TrialContext, status: Status, failure: Failure | None, earlier: History
+    ) -> Record:
+        """The record of the trial, whatever has come of it.
+
+        Args:
+            earlier: what attempts before this one did.
+        """
+        log, keys = context.log, context.keys
+        spans = (*earlier.spans, Span(started=self.started, ended=time.time()))
+        return Record(
+            **dict(context.trial),
+            status=status,
+            failure=failure,
+            data=self.data,
+            result_versions=result_versions(),
+            versions=versions(),
+            git=context.terms.revision,
+            store=safe_store(context.terms.store),
+            device=keys.device,
+            threads=keys.threads,
+            host=platform.node(),
+            started=spans[0].started,
+            ended=spans[-1].ended,
+            attempts=len(spans),
+            spans=spans,
+            role=context.role,
+            stages=log.sources,
+            uses=context.stage_store.used,
+            seconds=all_seconds(earlier, log.seconds, log.sources),
+            rows=tuple(self.rows),
+            hashes=self.hashes,
+            routing=self.routing,
+            parameters=self.parameters,
+            peak_memory=peak_memory(),
+            artifacts=self.artifacts,
+        )
 
 
 def class_summary(data: ClassData) -> ClassSummary:
@@ -25,7 +117,7 @@ def class_summary(data: ClassData) -> ClassSummary:
     )
 
 
-def tracking_values(measurements: list[Measurement]) -> dict[str, float]:
+def tracking_values(measurements: Sequence[Measurement]) -> dict[str, float]:
     """Measurements by the names they have in tracking: `image_auroc/mean`, `image_auroc/bottle`,
     `oracle_image_auroc/…` under the true task, and `summary_…/<definition>` at the end."""
     values: dict[str, float] = {}

@@ -2,7 +2,6 @@
 
 import os
 import uuid
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from moleflow.data.sequences import Task
+from moleflow.data.sequences import Task, task_name
 from moleflow.errors import StoreError
+from moleflow.learning import Learned
 from moleflow.model import MoLEFlow
 from moleflow.saved import module_tensors, saved_files
 from moleflow.settings import Settings
 from moleflow.tasks.freeze import module_digest
-from moleflow.training.train import EpochEnd
 from orchestration.store.entry import manifest_in
 from orchestration.studies.trial_keys import digest
 
@@ -46,20 +45,14 @@ class TrainedStage(Settings):
     epochs: tuple[Epoch, ...]
 
 
-def describe(
-    kind: str, model: MoLEFlow, task: Task, after: tuple[str, ...], ends: Sequence[EpochEnd]
-) -> TrainedStage:
-    """The stage that a task of the model is the result of.
-
-    Args:
-        after: names of the tasks that were learned before its training began.
-    """
+def describe(kind: str, model: MoLEFlow, task: Task, learned: Learned) -> TrainedStage:
+    """The stage that a task of the model is the result of."""
     return TrainedStage(
         kind=kind,
         classes=task,
-        after=after,
+        after=tuple(map(task_name, learned.after)),
         result=result_of(model, task, kind),
-        epochs=tuple(Epoch(**asdict(end)) for end in ends),
+        epochs=tuple(Epoch(**asdict(end)) for end in learned.epochs),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from moleflow import profiles
+from moleflow import learning, profiles
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
@@ -31,7 +31,6 @@ from orchestration.studies.axes import Grid, Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Role, Terms
-from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 from orchestration.trial.trained import read_trained
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from moleflow import profiles
+from moleflow import learning, profiles
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from moleflow.model import MoLEFlow
@@ -24,7 +24,6 @@ from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Trial, expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Role, Terms
-from orchestration.trial import learning
 from orchestration.trial import sequence as trials
 from orchestration.views.display import failure_text
 from orchestration.views.record_brief import brief

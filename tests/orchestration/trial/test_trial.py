@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from moleflow import learning
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
@@ -29,8 +30,8 @@ from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
-from orchestration.trial import learning
 from orchestration.trial import sequence as trials
+from orchestration.trial.context import prepare_torch
 
 pytestmark = pytest.mark.slow
 
@@ -304,15 +305,15 @@ def test_weights_that_changed_since_the_plan_are_refused(
 
 
 def test_threads_are_the_trials_cpus() -> None:
-    trials.prepare_torch(Resources(cpus_per_trial=2.0))
+    prepare_torch(Resources(cpus_per_trial=2.0))
     assert torch.get_num_threads() == 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU")
 def test_a_gpu_that_is_not_there_is_told_and_never_replaced() -> None:
     with pytest.raises(DeviceError, match="torch sees none"):
-        trials.prepare_torch(Resources(gpus_per_trial=0.5))
-    chosen = trials.prepare_torch(Resources(gpus_per_trial=0.5, device="cpu"))
+        prepare_torch(Resources(gpus_per_trial=0.5))
+    chosen = prepare_torch(Resources(gpus_per_trial=0.5, device="cpu"))
     assert chosen == torch.device("cpu")
 
 
@@ -334,7 +335,7 @@ def test_what_only_some_trials_need_is_not_imported_by_all():
     """Most trials of a study take features and tasks from others, and would wait for imports."""
     code = """
 import sys, torch
-from orchestration.trial.sequence import prepare_torch
+from orchestration.trial.context import prepare_torch
 from orchestration.studies.terms import Resources
 prepare_torch(Resources())
 assert torch.are_deterministic_algorithms_enabled()

@@ -75,7 +75,7 @@ def loads(root: Root, plan: Plan, notes: int) -> int:
     """How often a trial tells its load that writes so many events in no time."""
     trial = plan.trials[0]
     path = root.study("small").events(trial.key)
-    log = AttemptLog(EventLog(path))
+    log = AttemptLog(EventLog(path).add)
     for _ in range(notes):
         log.waits("base")
     return sum(event.load is not None for event in read_events(path))
@@ -94,7 +94,7 @@ def test_load_is_told_at_the_end_of_a_stage_that_took_a_while(
 ):
     trial = plan.trials[0]
     path = root.study("small").events(trial.key)
-    log = AttemptLog(EventLog(path))
+    log = AttemptLog(EventLog(path).add)
     for shortest in (60.0, 0.0):
         monkeypatch.setattr(attempt_logs, "SHORTEST", shortest)
         log.begin(StageRef("features", "bottle"))
