@@ -40,8 +40,11 @@ class DataConfig(Settings):
 
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of each class's training pictures, at least two; the smaller is part of the larger."""
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each class's training pictures that is never trained on, but two at least, and that
+    a selection score is measured on (docs/search.md); `fraction` is one of the others."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """What the share is drawn from; neither the training seed nor that of orders."""
+    """What both shares are drawn from; neither the training seed nor that of orders."""
 
 
 class BackboneConfig(Settings):

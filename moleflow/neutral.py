@@ -86,6 +86,7 @@ NEUTRAL: dict[str, Any] = {
     "compute.precision": "float32",
     "compute.compile": False,
     "data.fraction": 1.0,
+    "data.held_out": 0.0,
     "data.seed": 0,
 }
 """By path. A branch that can be chosen is a field itself, `adapter`, with the word for its choice:

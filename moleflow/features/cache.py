@@ -55,7 +55,7 @@ class ClassFeatures:
 
     def drawn(self, config: DataConfig, name: str) -> "ClassFeatures":
         """With the training pictures that are used only: copied to memory, if not all are."""
-        if config.fraction == 1.0:
+        if config.fraction == 1.0 and not config.held_out:
             return self
         places = torch.tensor(drawn(len(self.train.means), config, name))
         train = Features(self.train.patches[places], self.train.means[places])

@@ -19,6 +19,7 @@ from orchestration.driver.planning import MOST_TRIALS, Planning
 from orchestration.driver.preflight import check_precision, checking_beside, checking_here
 from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
+from orchestration.driver.searching import Searching
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.runners.runner import left_to_run
 from orchestration.sharing.groups import first_of
@@ -83,6 +84,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
                 source=question.source,
                 most=choices.most_trials,
                 store=terms.store,
+                warn=session.warn,
             )
             check_precision(planning.configs, terms.resources)
             checking = checking_here if choices.runner == "inline" else checking_beside
@@ -95,12 +97,12 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
                 session.warn(vain)
             set_misfits_aside(root.study(name), session.warn)
             now = first_of(plan, choices.first)
-            schedule = _scheduled(plan, now, session, terms, choices)
+            schedule = _scheduled(plan, now, planning.searching, session, terms, choices)
             finished = session.run(plan, now, runner, schedule, tracker)
         for written in write_reports(name, root):
             session.say(written.headline)
             session.say(f"report    {written.html}")
-        session.keep_report(plan, tracker)
+        session.keep_report(schedule.plan, tracker)
         session.say(f"MLflow    {session.ui_command()}")
         if len(now.trials) < len(plan.trials):
             left = len(left_to_run(plan, root))
@@ -108,11 +110,19 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
     return finished
 
 
-def _scheduled(plan: Plan, now: Plan, session: Session, terms: Terms, choices: Choices) -> Schedule:
+def _scheduled(
+    plan: Plan,
+    now: Plan,
+    searching: Searching | None,
+    session: Session,
+    terms: Terms,
+    choices: Choices,
+) -> Schedule:
     """What is left to run now, after what other studies know and what is to be run again.
 
     Args:
         now: the plan, with those trials alone that are to run now.
+        searching: what proposes more of them.
     """
     root, folder = session.root, session.root.study(plan.name)
     outdated, changes = renew(plan, folder)
@@ -129,7 +139,12 @@ def _scheduled(plan: Plan, now: Plan, session: Session, terms: Terms, choices: C
         adopted = adoption.adopt(plan, root, session.warn)
         if adopted:
             session.say(f"{len(adopted)} trials were finished by other studies of this root")
-    schedule = Schedule(now, folder, sharing=choices.sharing)
+    if searching is not None:
+        session.say(searching.sentence)
+        if searching.on_test:
+            session.warn(searching.on_test)
+        searching.first = choices.first
+    schedule = Schedule(now, folder, sharing=choices.sharing, proposing=searching)
     if choices.sharing:
         held = holdings(root, terms)
         said = savings(schedule.keys, schedule.outlook(), held).sentence

@@ -1,12 +1,13 @@
 """From what is asked at the command line to a plan of trials, refused early if it cannot work."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moleflow.errors import MoleflowError, StudyError
+from orchestration.driver import tpe
 from orchestration.driver.measured import (
     feature_distances,
     needs_distances,
@@ -16,6 +17,7 @@ from orchestration.driver.measured import (
 )
 from orchestration.driver.preflight import Check
 from orchestration.driver.reporting import check_reports
+from orchestration.driver.searching import Searching
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.plans import plan_of, write_plan
 from orchestration.store.store import folder_of
@@ -23,6 +25,7 @@ from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, trials_asked
 from orchestration.studies.orders import sequences
 from orchestration.studies.points import settings_of
+from orchestration.studies.proposing import Proposal
 from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class Planning:
         source: str = "",
         most: int = MOST_TRIALS,
         store: str | None = None,
+        warn: Say = lambda text: None,
     ):
         """Refuse what needs no look into a picture.
 
@@ -57,6 +61,7 @@ class Planning:
             source: the study's file; empty for one that comes with the package.
             most: trials that the study may have.
             store: where results of stages live; None: below the root folder.
+            warn: told of proposals of a search that are damaged.
 
         Raises:
             DataError, StudyError, StoreError, ConfigError: before anything was started.
@@ -66,7 +71,12 @@ class Planning:
         root.claim()
         check_reports(study)
         check_source(root.study(name), source)
+        if study.search_axis is not None:
+            tpe.check_installed(study.search_axis)
         study = with_difficulty(study, root)
+        self.searching: Searching | None = None
+        """What proposes more trials, once the plan is finished."""
+        self._warn = warn
         self._name, self._study, self._root, self._say = name, study, root, say
         self._store = folder_of(store, root)
         self._source = source
@@ -112,7 +122,16 @@ class Planning:
             identity = weights[study.base.backbone]
             apart = feature_distances(study, fingerprints, identity, self._store)
             study = with_distances(study, apart)
-        plan = expand(self._name, study, str(self._data_root), fingerprints, weights, self._source)
+
+        def expanded(proposals: Sequence[Proposal] = ()) -> Plan:
+            place = str(self._data_root), fingerprints, weights, self._source
+            return expand(self._name, study, *place, proposals)
+
+        if study.search_axis is None:
+            plan = expanded()
+        else:
+            self.searching = Searching(study, self._name, self._root, expanded, self._warn)
+            plan = self.searching.plan
         write_plan(plan, self._root.study(self._name))
         return plan
 

@@ -62,7 +62,8 @@ class Session:
     def run(
         self, plan: Plan, now: Plan, runner: Runner, schedule: Schedule, tracker: Tracker
     ) -> bool:
-        """Run what the schedule holds; returns whether every trial that was to run has finished.
+        """Run what the schedule holds, and what a search proposes meanwhile; returns whether every
+        trial that was to run has finished, or was stopped by the search.
 
         Args:
             now: the plan, with those trials alone that are to run now.
@@ -72,8 +73,9 @@ class Session:
             known = len(now.trials) - len(schedule.left)
             self._out.print(f"{known} of {len(now.trials)} trials are in the ledger already")
         with ExitStack() as stack:
-            stack.enter_context(Exporter(plan, folder, tracker, self.warn))
-            stack.enter_context(progress(now, folder, self._out, self.warn))
+            exporter = stack.enter_context(Exporter(plan, folder, tracker, self.warn))
+            view = stack.enter_context(progress(now, folder, self._out, self.warn))
+            schedule.grown += [exporter.grow, view.grow]
             runner.run(now, schedule)
         from orchestration.records import results  # pandas, which MLflow has imported by now
 
@@ -86,8 +88,8 @@ class Session:
             )
         return all(
             (record := Ledger(folder).read_brief(trial.key)) is not None
-            and record.status == "finished"
-            for trial in now.trials
+            and record.status in ("finished", "stopped")
+            for trial in schedule.plan.trials
         )
 
     def keep_report(self, plan: Plan, tracker: Tracker) -> None:

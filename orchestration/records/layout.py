@@ -170,6 +170,15 @@ class StudyFolder:
         return self.path / "certificates"
 
     @property
+    def proposals(self) -> Path:
+        """What searches of this study have proposed, by search (`records.proposals`)."""
+        return self.path / "proposals"
+
+    def rung(self, group: str, tasks: int) -> Path:
+        """Trials of a search that had learned so many tasks (`records.rungs`)."""
+        return self.path / "rungs" / f"{group}-{tasks}"
+
+    @property
     def misfits(self) -> Path:
         """What stood in the place of a record and was none."""
         return self.path / "misfits"

@@ -33,7 +33,8 @@ FINAL = b'"definition": "final_mean"'
 HEAD = re.compile(rb'\{\n "key": "([^"]*)",\n "study": "([^"]*)",')
 """How a record begins: trial, study."""
 
-Status = Literal["finished", "diverged", "failed"]
+Status = Literal["finished", "stopped", "diverged", "failed"]
+"""`stopped`: by a search, after some of its tasks, as others were better there."""
 
 
 class ClassSummary(Settings):
@@ -56,6 +57,19 @@ class Failure(Settings):
     numbers: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Last numbers, for a diverged trial: epoch, loss, gradient norm."""
     traceback: str = ""
+
+
+class Stopped(Settings):
+    """Where a search stopped a trial: it was not among the best of those that came so far."""
+
+    tasks: int
+    """Tasks learned."""
+    value: float
+    """What the search makes large, then."""
+    place: int
+    """Its rank among those compared, from 1."""
+    among: int
+    """Trials compared, itself too."""
 
 
 class StageSource(Settings):
@@ -141,6 +155,10 @@ class Record(Trial):
     has made is in it. A second in which n tasks were trained at once
     counts 1/n for each, so that stages add up to the time that passed."""
     rows: tuple[Measurement, ...] = ()
+    selection: tuple[Measurement, ...] = ()
+    """What was measured on pictures that training may see and did not (docs/search.md): means after
+    every task, and each class's numbers after the last one. Never mixed with `rows`."""
+    stopped: Stopped | None = None
     hashes: dict[str, str] = Field(default_factory=dict[str, str])
     """SHA-256 of `base`, of each `bank <task>` and of each class's `scores <class>`."""
     routing: RoutingCounts | None = None

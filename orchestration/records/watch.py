@@ -52,9 +52,17 @@ class Watcher:
         self._folder = folder
         self._ledger = Ledger(folder)
         self._warn = warn
+        self._known = frozenset(known)
         self._trials = {t.key: t for t in plan.trials if t.key not in known}
         self._positions = {key: _Position() for key in self._trials}
         self._told: set[Path] = set()
+
+    def grow(self, plan: Plan) -> None:
+        """The plan has come to hold more trials."""
+        for trial in plan.trials:
+            if trial.key not in self._trials and trial.key not in self._known:
+                self._trials[trial.key] = trial
+                self._positions[trial.key] = _Position()
 
     def look(self) -> list[News]:
         """News of all trials that have any, in the plan's order.
@@ -125,7 +133,17 @@ class Follower(ABC):
         self._period = period
         self._leaving = threading.Event()
         self._error: Exception | None = None
+        self._grown: list[Plan] = []
         self._thread = threading.Thread(target=self._follow, name=type(self).__name__, daemon=True)
+
+    def grow(self, plan: Plan) -> None:
+        """The plan has come to hold more trials; may be called from any thread."""
+        self._grown.append(plan)
+
+    def take_plan(self, plan: Plan) -> None:
+        """Follow a longer plan from now on."""
+        self.plan = plan
+        self.watcher.grow(plan)
 
     @abstractmethod
     def handle(self, news: Sequence[News]) -> None:
@@ -160,6 +178,8 @@ class Follower(ABC):
 
     def _round(self) -> None:
         try:
+            while self._grown:
+                self.take_plan(self._grown.pop(0))
             self.handle(self.watcher.look())
         except Exception as error:
             self._error = error

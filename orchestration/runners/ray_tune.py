@@ -72,7 +72,7 @@ class RayTuneRunner(Runner):
                 with Guard(folder, self.resources) as guard:
                     capacity = Capacity(self.resources, share)
                     queue = TrialQueue(schedule, folder, guard, capacity, self.warn)
-                    self._run_wave(folder, queue, share, len(plan.trials), function)
+                    self._run_wave(folder, queue, share, plan.most, function)
         finally:
             # Also what a driver that was killed has left: no wave is ever used again.
             shutil.rmtree(waves, ignore_errors=True)

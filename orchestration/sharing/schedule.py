@@ -1,7 +1,8 @@
 """Which trial may start next, and in which role. Knows no runner; asked from one thread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
@@ -21,11 +22,36 @@ class Start:
     role: Role
 
 
+class Proposing(Protocol):
+    """What makes the plan of a search longer."""
+
+    @property
+    def open(self) -> bool:
+        """Whether there is more to be proposed."""
+        ...
+
+    def more(self) -> Plan:
+        """The plan with the trials of one more proposal."""
+        ...
+
+
 class Schedule:
     """Hands out the trials of a plan that have no record, each once, in the role that
-    `sharing.roles` gives them; the first of `sharing.precedence` first, as far as it may start."""
+    `sharing.roles` gives them; the first of `sharing.precedence` first, as far as it may start. Of
+    a search it asks for more trials when no other can start."""
 
-    def __init__(self, plan: Plan, folder: StudyFolder, *, sharing: bool = True):
+    def __init__(
+        self,
+        plan: Plan,
+        folder: StudyFolder,
+        *,
+        sharing: bool = True,
+        proposing: Proposing | None = None,
+    ):
+        self.plan = plan
+        self.grown: list[Callable[[Plan], None]] = []
+        """Told of every longer plan."""
+        self._proposing = proposing
         self._folder = folder
         self._ledger = Ledger(folder)
         self._sharing = sharing
@@ -50,8 +76,12 @@ class Schedule:
 
     @property
     def exhausted(self) -> bool:
-        """Whether all trials were handed out."""
-        return not self._waiting
+        """Whether all trials were handed out, and none is yet to be proposed."""
+        return not self._waiting and not self._open
+
+    @property
+    def _open(self) -> bool:
+        return self._proposing is not None and self._proposing.open
 
     @property
     def failed_certificates(self) -> list[Certificate]:
@@ -67,6 +97,11 @@ class Schedule:
     def next(self) -> Start | None:
         """A trial that may start now, of a group without one in work first: trials of one group
         would wait for each other's stages. None where all must wait."""
+        while (start := self._next()) is None and self._open:
+            self._grow()
+        return start
+
+    def _next(self) -> Start | None:
         busy = {self.keys.groups[key].id for key in self._running}
         later: Start | None = None
         for trial in self._waiting:
@@ -78,6 +113,23 @@ class Schedule:
             if group.id not in busy:
                 return self._hand_out(Start(trial, role))
         return None if later is None else self._hand_out(later)
+
+    def _grow(self) -> None:
+        """Ask for the trials of one more proposal."""
+        assert self._proposing is not None
+        known = {trial.key for trial in self.plan.trials}
+        self.plan = self._proposing.more()
+        self.keys = keys_of(self.plan)
+        for trial in self.plan.trials:
+            if trial.key in known:
+                continue
+            record = self._ledger.read_brief(trial.key)
+            if record is None:
+                self._waiting.append(trial)
+            else:
+                self._take(self.keys.groups[trial.key], record)
+        for tell in self.grown:
+            tell(self.plan)
 
     def _role(self, trial: Trial, group: Group) -> Role | None:
         begun = self._begun.get(group.id, {}).values()

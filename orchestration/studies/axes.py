@@ -16,7 +16,7 @@ from orchestration.studies.written import (
     Written,
 )
 
-OWN = ("task0", "order", "ordering", "scenario", "seed", "part")
+OWN = ("task0", "order", "ordering", "scenario", "seed", "part", "proposal")
 """What trials differ in beside config fields: names that no axis may take."""
 
 

@@ -1,16 +1,18 @@
 """A study resolved on a data set: its trials, each once."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from moleflow.config import Config
 from moleflow.config_parts import BackboneConfig
-from moleflow.data.sequences import Sequence, order_name, task_name
+from moleflow.data.sequences import Sequence as TaskSequence
+from moleflow.data.sequences import order_name, task_name
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
 from orchestration.studies.orders import arrangements, orders_asked
-from orchestration.studies.points import matches, points, points_asked
+from orchestration.studies.points import Point, matches, points, points_asked
+from orchestration.studies.proposing import Proposal
 from orchestration.studies.study import Study
 from orchestration.studies.trial_keys import trial_identity, trial_key
 from orchestration.studies.versions import ROOT_FORMAT
@@ -25,7 +27,7 @@ class Trial(Settings):
     """What tells it from its neighbours: task 0, order, and the value of every axis that applies to
     it, by the name of a field or of an axis; `part` where the study is a union."""
     config: Config
-    sequence: Sequence
+    sequence: TaskSequence
     seed: int
     data_root: str
     fingerprints: dict[str, str]
@@ -59,6 +61,20 @@ class Plan(Settings):
     trials: tuple[Trial, ...]
     source: str = ""
     """The study's file; empty for one that comes with the package."""
+    proposed: int = 0
+    """Of a search: proposals whose trials are among these; more may come."""
+
+    @property
+    def to_propose(self) -> int:
+        """Proposals of a search that are yet to come."""
+        axis = self.study.search_axis
+        return max(0, axis.trials - self.proposed) if axis else 0
+
+    @property
+    def most(self) -> int:
+        """Trials that there will be, at most."""
+        each = -(-len(self.trials) // max(1, self.proposed))
+        return len(self.trials) + self.to_propose * max(1, each)
 
     @property
     def asked(self) -> int:
@@ -73,6 +89,7 @@ def expand(
     fingerprints: Mapping[str, str],
     weights: Mapping[BackboneConfig, str],
     source: str = "",
+    proposals: Sequence[Proposal] = (),
 ) -> Plan:
     """All trials of a study, in a fixed order and each once.
 
@@ -80,13 +97,14 @@ def expand(
         fingerprints: of each class to be learned, by name.
         weights: identity of every backbone's weights (a file's path is not its identity).
         source: the study's file.
+        proposals: of a search, those that were made so far.
 
     Raises:
         StudyError: no classes, or a task 0 that is none of them.
     """
     trials: dict[str, Trial] = {}
     also: dict[str, list[dict[str, str]]] = {}
-    for one in _asked(name, study, data_root, fingerprints, weights):
+    for one in _asked(name, study, data_root, fingerprints, weights, proposals):
         first = trials.setdefault(one.key, one)
         others = also.setdefault(one.key, [])
         if one.axes != first.axes and one.axes not in others:
@@ -95,7 +113,14 @@ def expand(
         trial.model_copy(update={"also": tuple(also[trial.key])}) if also[trial.key] else trial
         for trial in trials.values()
     )
-    return Plan(name=name, study=study, data_root=data_root, trials=found, source=source)
+    return Plan(
+        name=name,
+        study=study,
+        data_root=data_root,
+        trials=found,
+        source=source,
+        proposed=len(proposals),
+    )
 
 
 def _asked(
@@ -104,11 +129,15 @@ def _asked(
     data_root: str,
     fingerprints: Mapping[str, str],
     weights: Mapping[BackboneConfig, str],
+    proposals: Sequence[Proposal] = (),
 ) -> Iterator[Trial]:
     """Every trial that a study asks for, as often as it does."""
     place = (data_root, fingerprints, weights)
     left_out = {trial.key for other in study.minus for trial in _asked(name, other, *place)}
-    found = _of_parts(name, study, *place) if study.parts else _of_axes(name, study, *place)
+    if study.parts:
+        found = _of_parts(name, study, *place)
+    else:
+        found = _of_axes(name, study, *place, points(study, proposals))
     for trial in found:
         if trial.key not in left_out and _kept(trial, study):
             yield trial
@@ -128,13 +157,14 @@ def _of_axes(
     data_root: str,
     fingerprints: Mapping[str, str],
     weights: Mapping[BackboneConfig, str],
+    found: Sequence[Point],
 ) -> Iterator[Trial]:
     classes = study.named_classes or tuple(sorted(fingerprints))
     if not classes or not study.seeds:
         raise StudyError(f"study {name}: it has no classes or no seeds, so there is nothing to run")
     prints = {c: fingerprints[c] for c in classes}
     orders = arrangements(study, classes)
-    for point in points(study):
+    for point in found:
         identity = weights[point.config.backbone]
         for order, seed in itertools.product(orders, study.seeds):
             sequence = order.sequence

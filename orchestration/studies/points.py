@@ -3,17 +3,21 @@
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moleflow.config import Config, config_fields, value_at
 from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Grid, Variants, Varying
+from orchestration.studies.proposing import Proposal
+from orchestration.studies.search import Choice, Distribution, Search
 from orchestration.studies.study import Study
 from orchestration.studies.written import plain
 
-OPEN = "a Search axis has no list of values: its trials are proposed while the study runs"
+PROPOSAL = "proposal"
+"""The axis that says which proposal of a search a trial is one of."""
+HELD_OUT = "data.held_out"
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,21 @@ class _Choice:
     changes: dict[str, Any]
 
 
-def points(study: Study) -> list[Point]:
+def points(study: Study, proposals: Sequence[Proposal] = ()) -> list[Point]:
     """Every combination, in the order of the axes, the last one's values next to each other.
 
     Axes with a condition come after those without, and apply where it holds; elsewhere they leave
-    fields as they are.
+    fields as they are. A search is an axis of what was proposed so far, before all others.
 
     Raises:
         ConfigError: a value does not fit.
-        StudyError: two axes change one field of the same trial, or an axis is a search.
+        StudyError: two axes change one field of the same trial.
     """
-    if study.search_axis is not None:
-        raise StudyError(OPEN)
+    search = study.search_axis
     found = [_Choice({}, {})]
+    if search is not None:
+        held_out = held_out_by(search, study.base)
+        found = [_proposed(one, held_out) for one in proposals]
     for axis in sorted(study.varying_axes, key=lambda axis: bool(axis.when)):
         choices = _choices(axis)
         found = [
@@ -62,14 +68,48 @@ def points(study: Study) -> list[Point]:
 
 def points_asked(study: Study) -> int:
     """How many combinations there are, at most; known without making any."""
-    return math.prod(len(_choices(axis)) for axis in study.varying_axes)
+    proposals = study.search_axis.trials if study.search_axis else 1
+    return proposals * math.prod(len(_choices(axis)) for axis in study.varying_axes)
 
 
 def settings_of(study: Study) -> list[Config]:
-    """The configs of all points, those of a union's parts too."""
+    """The configs of all points, those of a union's parts too; of a search, the ends of its space.
+
+    Raises:
+        ConfigError, StudyError: as `points`.
+    """
     if study.parts:
         return [*itertools.chain.from_iterable(map(settings_of, study.parts.values()))]
-    return [point.config for point in points(study)]
+    ends = _ends(study.search_axis) if study.search_axis else ()
+    return [point.config for point in points(study, ends)]
+
+
+def held_out_by(search: Search, base: Config) -> dict[str, Any]:
+    """What a search changes of every trial: pictures are held out for its selection score."""
+    if search.on_test or base.data.held_out:
+        return {}
+    return {HELD_OUT: search.held_out}
+
+
+def _proposed(one: Proposal, held_out: Mapping[str, Any]) -> _Choice:
+    names = {PROPOSAL: str(one.number), **dict.fromkeys(one.values, "")}
+    return _Choice(names, {**one.values, **held_out})
+
+
+def _ends(search: Search) -> list[Proposal]:
+    """Values that each field can have, the others being those of the base; and all combinations of
+    what decides about backbones."""
+    values = {field: _some(spread) for field, spread in search.space.items()}
+    seen = [field for field in values if field.startswith(("backbone.", "image."))]
+    several = itertools.product(*(values[field] for field in seen))
+    rows = [dict(zip(seen, row, strict=True)) for row in several]
+    rows += [{field: value} for field in values if field not in seen for value in values[field]]
+    made = (row for row in rows if row)
+    return [Proposal(number=n, values=v, method="end") for n, v in enumerate(made, start=1)]
+
+
+def _some(spread: Distribution) -> tuple[Any, ...]:
+    return spread.values if isinstance(spread, Choice) else (spread.low, spread.high)
 
 
 def matches(condition: Mapping[str, Any], axes: Mapping[str, Any], tree: Mapping[str, Any]) -> bool:

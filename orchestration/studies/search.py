@@ -3,10 +3,16 @@
 import math
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from moleflow.errors import StudyError
+from moleflow.errors import StudyError, nearest
+from moleflow.metrics.catalogue import TITLES
 from orchestration.studies.written import FieldName, Values, Written
+
+METHODS = ("random", "tpe")
+SELECTION, TEST = "selection", "test"
+COMPARED = ("data.held_out", "data.seed")
+"""Fields that say on which pictures proposals are compared."""
 
 
 class _Between(Written):
@@ -97,16 +103,106 @@ def _finite(number: float) -> float:
 
 
 class Search(Written):
-    """Axis: config fields whose values are proposed while the study runs."""
+    """Axis: config fields whose values are proposed while the study runs.
+
+    Beside axes that enumerate, and several orders or seeds, each proposal is run for every
+    combination of them, and is as good as the mean over all.
+    """
 
     kind: Literal["search"] = "search"
     space: Annotated[dict[FieldName, Distribution], Field(min_length=1)]
-    trials: Annotated[int, Field(ge=1)]
-    """Proposals; each is run for every order and seed of the study."""
-    method: Literal["random", "tpe"] = "random"
+    trials: int
+    """Proposals. More of them later go on where fewer ended."""
+    method: str = "random"
     """`tpe` (Optuna) learns from what was measured; it is an extra of the package."""
     seed: int = 0
     """Of the proposals; the training seed is another one."""
-    objective: str = "selection"
-    """What is made as large as possible: `selection`, a score from pictures that training may see,
-    or in so many words `test:METRIC`, e.g. `test:image_auroc`."""
+    objective: str = SELECTION
+    """What is made as large as possible: `selection`, a score from pictures that training may see
+    (docs/search.md), or one of its metrics, `selection:pixel_ap`; or in so many words
+    `test:METRIC`, e.g. `test:image_auroc`."""
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """For a selection score, the share of each class's training pictures that no trial is trained
+    on, unless the study's settings say it."""
+    rungs: tuple[int, ...] = ()
+    """Numbers of tasks learned after which trials that differ in their proposal alone are compared
+    by what the search makes large, and the worse ones are stopped; empty: none ever is."""
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the trials compared that goes on."""
+
+    @field_validator("trials")
+    @classmethod
+    def _some(cls, trials: int) -> int:
+        if trials < 1:
+            raise StudyError(f"{trials} trials: a search proposes one or more")
+        return trials
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, method: str) -> str:
+        if method not in METHODS:
+            known = " or ".join(METHODS)
+            raise StudyError(
+                f"method {method}: nothing proposes so{nearest(method, METHODS)}; choose {known}"
+            )
+        return method
+
+    @field_validator("objective")
+    @classmethod
+    def _measured(cls, objective: str) -> str:
+        part, _, metric = objective.partition(":")
+        if part not in (SELECTION, TEST) or (objective != SELECTION and metric not in TITLES):
+            known = [SELECTION, *(f"{which}:{name}" for name in TITLES for which in (part, TEST))]
+            close = nearest(objective, [one for one in known if part in one])
+            raise StudyError(
+                f"objective {objective}: nothing is measured by that name{close}; write "
+                f"{SELECTION}, {SELECTION}:METRIC, or, to choose on the test set, {TEST}:METRIC; "
+                f"metrics are {', '.join(TITLES)}"
+            )
+        return objective
+
+    @field_validator("rungs")
+    @classmethod
+    def _ascending(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
+        if any(rung < 1 for rung in rungs) or list(rungs) != sorted(set(rungs)):
+            raise StudyError(f"rungs {rungs}: write numbers of tasks from 1 on, each once, upwards")
+        return rungs
+
+    @model_validator(mode="after")
+    def _can_be_searched(self) -> Self:
+        for field in COMPARED:
+            if field in self.space:
+                raise StudyError(
+                    f"{field}: says on which pictures proposals are compared; leave it out"
+                )
+        for field, values in self.space.items():
+            if field.startswith("backbone.") and not isinstance(values, Choice):
+                raise StudyError(f"{field}: weights are checked beforehand, so write choice(...)")
+        points = self.points
+        if points is not None and points < self.trials:
+            raise StudyError(
+                f"{self.trials} proposals, and the space holds {points} points; ask for fewer, or "
+                "enumerate it with Grid"
+            )
+        return self
+
+    @property
+    def on_test(self) -> bool:
+        """Whether the test set chooses."""
+        return self.objective.startswith(TEST)
+
+    @property
+    def points(self) -> int | None:
+        """How many there are; None where they cannot be counted."""
+        sizes = [_size(values) for values in self.space.values()]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def _size(values: Distribution) -> int | None:
+    match values:
+        case Choice():
+            return len(set(map(repr, values.values)))
+        case Integer():
+            return values.high - values.low + 1
+        case _:
+            return None

@@ -28,6 +28,8 @@ from orchestration.studies.axes import (
 from orchestration.studies.search import Search
 from orchestration.studies.written import ClassName, Condition, Written, plain
 
+OPEN = "trials of a search are proposed while it runs, so it is run as a study of its own"
+
 
 class Study(Written):
     """What is asked."""
@@ -82,7 +84,13 @@ class Study(Written):
         )
 
     def without(self, *others: "Study") -> Self:
-        """This study but for the trials that others ask for too."""
+        """This study but for the trials that others ask for too.
+
+        Raises:
+            StudyError: one of them is a search.
+        """
+        if any(other.search_axis for other in others):
+            raise StudyError(OPEN)
         return self.model_copy(update={"minus": (*self.minus, *others)})
 
     def where(self, *kept: Condition) -> Self:
@@ -128,6 +136,8 @@ class Study(Written):
             raise StudyError(
                 "a union has the axes, classes and groups of its parts; give it none of its own"
             )
+        if any(one.search_axis for one in (*self.parts.values(), *self.minus)):
+            raise StudyError(OPEN)
         check_axes(self.axes)
         conditions = [axis.when for axis in self.varying_axes]
         self._check_names((*self.exclude, *self.only, *conditions))

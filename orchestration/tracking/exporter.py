@@ -56,6 +56,10 @@ class Exporter(Follower):
         self._delivery.start()
         return super().__enter__()
 
+    def take_plan(self, plan: Plan) -> None:
+        super().take_plan(plan)
+        self._sender.grow(plan)
+
     def handle(self, news: Sequence[News]) -> None:
         for item in news:
             self._sender.keep(item)

@@ -29,6 +29,9 @@ class MemoryTracker(Tracker):
     def begin(self, plan: Plan, started: float) -> None:
         self.statuses[plan.name] = "running"
 
+    def grow(self, plan: Plan) -> None:
+        """Nothing is known of a plan but its name."""
+
     def others(self) -> str:
         return ""
 

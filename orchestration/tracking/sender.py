@@ -46,6 +46,11 @@ class Sender:
     def _lacking(self) -> dict[str, Trial]:
         return self._waiting | self._in_hand | self._refused
 
+    def grow(self, plan: Plan) -> None:
+        """The plan has come to hold more trials."""
+        self._plan = plan
+        self._tracker.grow(plan)
+
     def keep(self, news: News) -> None:
         """Note that a trial has something new on disk."""
         key, times = news.trial.key, [event.time for event in news.events]

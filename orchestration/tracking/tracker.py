@@ -43,6 +43,10 @@ class Tracker(ABC):
         """
 
     @abstractmethod
+    def grow(self, plan: Plan) -> None:
+        """The plan has come to hold more trials; may be called from another thread."""
+
+    @abstractmethod
     def others(self) -> str:
         """Whose experiment the study has joined, as a sentence; empty where it is its own. Known
         after `begin`."""
@@ -76,10 +80,12 @@ class Tracker(ABC):
 
 
 def study_status(plan: Plan, records: Sequence[Record]) -> str:
-    """`finished`, `failed` where a trial did not finish, `killed` where a record is missing."""
-    if len(records) < len(plan.trials):
+    """`finished`, `failed` where a trial did not finish, `killed` where a record is missing. A
+    trial that a search stopped has come to its end."""
+    if len(records) < len(plan.trials) or plan.to_propose:
         return "killed"
-    return "finished" if all(record.status == "finished" for record in records) else "failed"
+    ends = {record.status for record in records}
+    return "finished" if ends <= {"finished", "stopped"} else "failed"
 
 
 def quiet_environment() -> dict[str, str]:

@@ -77,9 +77,11 @@ def percent(values: Mapping[str, float]) -> list[Text]:
 def summary(study: StudyState, now: float) -> str:
     """Counts, throughput and time left."""
     parts = [f"{len(study.briefs)} of {len(study.trials)} trials done"]
-    for status in ("diverged", "failed"):
+    for status in ("stopped", "diverged", "failed"):
         if study.count(status):
             parts.append(f"{study.count(status)} {status}")
+    if study.plan.to_propose:
+        parts.append(f"{counted(study.plan.to_propose, 'proposal')} to come")
     rate, left = study.per_hour(now), study.time_left(now)
     if rate is not None:
         parts.append(f"{rate:.0f} per hour" if rate >= 10 else f"{rate:.1f} per hour")

@@ -72,6 +72,10 @@ class Progress(Follower):
             self.study.take(item)
         self.study.rest()
 
+    def take_plan(self, plan: Plan) -> None:
+        super().take_plan(plan)
+        self.study.grow(plan)
+
     def look_again(self, news: Sequence[News]) -> None:
         """Certificates are made when trials end."""
         if any(item.record for item in news):

@@ -78,6 +78,12 @@ class StudyState:
         """By group."""
         self._began = now
 
+    def grow(self, plan: Plan) -> None:
+        """The plan has come to hold more trials."""
+        self.plan = plan
+        self.trials = {trial.key: trial for trial in plan.trials}
+        self.__dict__.pop("keys", None)
+
     def take(self, item: News) -> None:
         """Bring the state up to date."""
         key = item.trial.key
@@ -102,8 +108,8 @@ class StudyState:
 
     @property
     def complete(self) -> bool:
-        """Whether every trial has a record."""
-        return len(self.briefs) == len(self.trials)
+        """Whether every trial has a record, and none is yet to be proposed."""
+        return len(self.briefs) == len(self.trials) and not self.plan.to_propose
 
     def outlook(self) -> dict[str, Part]:
         """Of the trials without a record: what they do, or will do if nothing fails."""

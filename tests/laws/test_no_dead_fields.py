@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 CHANGES: dict[str, Any] = {
     "data.fraction": 0.5,
+    "data.held_out": 0.4,
     "data.seed": 1,
     "image.size": 48,
     "image.resize": "crop",

@@ -4,11 +4,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
-from orchestration.records.ledger import Record
+from orchestration.records.ledger import Record, Status
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.studies.trial_keys import digest
 
@@ -75,7 +76,7 @@ def study_tags(plan: Plan) -> dict[str, str]:
 
 def count_tags(records: Sequence[Record]) -> dict[str, str]:
     states = [record.status for record in records]
-    return {f"moleflow.{s}": str(states.count(s)) for s in ("finished", "diverged", "failed")}
+    return {f"moleflow.{status}": str(states.count(status)) for status in get_args(Status)}
 
 
 def trial_tags(trial: Trial) -> dict[str, str]:
@@ -96,6 +97,9 @@ def record_tags(record: Record) -> dict[str, str]:
     """What a record says of a run's end."""
     of = ", ".join(f"{kind} {number}" for kind, number in record.result_versions.items())
     tags = {"moleflow.status": record.status, "moleflow.git": record.git, "moleflow.versions": of}
+    if record.stopped:
+        at = record.stopped
+        tags["moleflow.stopped"] = f"after {at.tasks} tasks, {at.place}. of {at.among}"
     if record.failure:
         where = f" in {record.failure.stage}" if record.failure.stage else ""
         tags["moleflow.failure"] = f"{record.failure.kind}{where}: {record.failure.message}"

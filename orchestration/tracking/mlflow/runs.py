@@ -49,7 +49,13 @@ from orchestration.tracking.mlflow.naming import (
 from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner_of
 from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused, study_status
 
-ENDS = {"finished": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "killed": "KILLED"}
+ENDS = {
+    "finished": "FINISHED",
+    "stopped": "KILLED",
+    "failed": "FAILED",
+    "diverged": "FAILED",
+    "killed": "KILLED",
+}
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
 PARENT, COMPLETE = "mlflow.parentRunId", "moleflow.complete"
@@ -114,6 +120,10 @@ class MlflowTracker(Tracker):
                 own = self._own_tags(key)
                 self._runs[key] = self._settle(known, own, names.get(key, known.name))
 
+    def grow(self, plan: Plan) -> None:
+        self._planned = frozenset(trial.key for trial in plan.trials)
+        self._orders = order_numbers(plan)
+
     def others(self) -> str:
         return self._others
 
@@ -164,7 +174,7 @@ class MlflowTracker(Tracker):
 
     def end(self, plan: Plan, records: Sequence[Record], ended: float) -> None:
         status = study_status(plan, records)
-        tags = {"moleflow.status": status} | count_tags(records)
+        tags = study_tags(plan) | {"moleflow.status": status} | count_tags(records)
         with self._calls() as client:
             if self._doubt:
                 self._runs = self._find_runs("moleflow.trial")

@@ -1,0 +1,61 @@
+"""What a search makes large: read from the records of a proposal's trials."""
+
+from collections.abc import Mapping, Sequence
+
+from moleflow.metrics.means import mean
+from orchestration.records.ledger import Record
+from orchestration.studies.expansion import Plan, Trial
+from orchestration.studies.points import PROPOSAL
+from orchestration.studies.proposing import Told
+from orchestration.studies.search import Search
+
+CHOSEN = "image_auroc"
+"""The metric that `selection` alone means."""
+
+
+def metric_of(search: Search) -> str:
+    return search.objective.partition(":")[2] or CHOSEN
+
+
+def value_of(record: Record, search: Search) -> float | None:
+    """Mean over classes after the last task that was learned, routed; None where it was not
+    measured."""
+    rows = record.rows if search.on_test else record.selection
+    found = [
+        row
+        for row in rows
+        if (row.metric, row.routing) == (metric_of(search), "routed")
+        and row.definition == ("final_mean" if search.on_test else "step_mean")
+    ]
+    return max(found, key=lambda row: row.step).value if found else None
+
+
+def trials_by_proposal(plan: Plan) -> dict[int, list[Trial]]:
+    """Every proposal's trials; one that two proposals make is of both."""
+    found: dict[int, list[Trial]] = {n: [] for n in range(1, plan.proposed + 1)}
+    for trial in plan.trials:
+        for number in dict.fromkeys(axes[PROPOSAL] for axes in (trial.axes, *trial.also)):
+            found.setdefault(int(number), []).append(trial)
+    return found
+
+
+def outcome(
+    number: int, trials: Sequence[Trial], records: Mapping[str, Record], search: Search
+) -> Told | None:
+    """What became of a proposal; None where nothing can be said of it: a machine failed, or it
+    makes no trial."""
+    found = [records[trial.key] for trial in trials if trial.key in records]
+    statuses = {record.status for record in found}
+    if not trials or "failed" in statuses:
+        return None
+    if "diverged" in statuses:
+        return Told(number=number, outcome="diverged")
+    if "stopped" in statuses:
+        ends = [record.stopped for record in found if record.stopped is not None]
+        value = mean(one.value for one in ends)
+        tasks = min(one.tasks for one in ends)
+        return Told(number=number, outcome="stopped", value=value, tasks=tasks)
+    values = [value for record in found if (value := value_of(record, search)) is not None]
+    if len(found) < len(trials) or len(values) < len(trials):
+        return Told(number=number, outcome="in work")
+    return Told(number=number, outcome="finished", value=mean(values))
