@@ -88,6 +88,7 @@ class Config(Settings):
             "patches.neighbourhood": self.patches.neighbourhood,
             "mixer.kernel": self.mixer.kernel,
             "flow.context_kernel": self.flow.context_kernel,
+            "dia.context_kernel": self.dia.context_kernel,
             "multiscale.kernel": 0 if self.multiscale == "off" else self.multiscale.kernel,
         }.items():
             if kernel and kernel % 2 == 0:

@@ -182,6 +182,8 @@ class DiaConfig(Settings):
     """Affine coupling blocks N; 0 switches the adapter off."""
     clamp_limit: Limit = 1.9
     """Limit c of c tanh(s / c)."""
+    context_kernel: Kernel = 0
+    """Side of a context convolution of its blocks' nets of s; odd; 0: they see each patch alone."""
 
 
 class LossConfig(Settings):

@@ -82,7 +82,7 @@ def _of_the_model(config: Config) -> Iterator[Rule]:
     if flow.context_kernel == 0:
         yield "flow.context_kernel is 0", ("flow.context_max", "flow.context_start")
     if config.dia.blocks == 0:
-        yield "dia.blocks is 0", ("dia.clamp_limit", "training.dia_lr")
+        yield "dia.blocks is 0", ("dia.clamp_limit", "dia.context_kernel", "training.dia_lr")
     if config.loss.tail_weight == 0:
         yield "loss.tail_weight is 0", ("loss.tail_ratio",)
     if flow.blocks == 0 and config.dia.blocks == 0:

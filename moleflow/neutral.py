@@ -88,6 +88,7 @@ NEUTRAL: dict[str, Any] = {
     "data.fraction": 1.0,
     "data.held_out": 0.0,
     "data.seed": 0,
+    "dia.context_kernel": 0,
 }
 """By path. A branch that can be chosen is a field itself, `adapter`, with the word for its choice:
 a literal, the branch's `kind`, or `on`; a branch with a `kind` has it in the paths of its fields.

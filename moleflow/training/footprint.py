@@ -145,8 +145,9 @@ def _saved_per_patch(config: Config, base_too: bool, channels: int) -> int:
     block = whole + seen + kept * half + 2 * kept * dim
     if flow.train_global_affine and base_too:
         block += whole
-    # Its input, s, and two hidden layers of width h in each of two nets.
-    dia = whole + rounded + kept * half + 4 * kept * half
+    # Its input, its nets' input, s, and two hidden layers of width h in each of two nets.
+    looked_at = 2 * kept * half if config.dia.context_kernel else rounded
+    dia = whole + looked_at + kept * half + 4 * kept * half
     total = flow.blocks * block + config.dia.blocks * dia + whole  # and z itself
     if isinstance(config.adapter, FilmConfig):
         total += 4 * whole + 4 * REAL * _film_width(dim)
@@ -163,7 +164,8 @@ def _merged_weights(config: Config) -> int:
     """Weights with their low-rank update, in the products' number format."""
     half, kept = config.patches.dim // 2, _kept(config)
     blocks = config.flow.blocks * sum(i * o for i, o in block_layers(config))
-    dia = (6 if kept != REAL else 1) * config.dia.blocks * half**2
+    layers = 7 if config.dia.context_kernel else 6
+    dia = (layers if kept != REAL else 1) * config.dia.blocks * half**2
     return kept * (blocks + dia)
 
 
@@ -189,15 +191,20 @@ def base_parameters(config: Config, channels: int = 0) -> int:
 
 def bank_parameters(config: Config) -> int:
     """Parameters of a task's bank."""
-    dim, half = config.patches.dim, config.patches.dim // 2
+    dim = config.patches.dim
     rank = 0 if config.lora == "off" else config.lora.rank
     slots = sum(rank * (i + o) + (o if config.task_bias else 0) for i, o in block_layers(config))
-    total = config.flow.blocks * slots + config.dia.blocks * 6 * (half**2 + half)
+    total = config.flow.blocks * slots + config.dia.blocks * _dia_block(config)
     total += bool(config.mixer.kernel) and config.mixer.gate == "task"
     if isinstance(config.adapter, FilmConfig):
         width = _film_width(dim)
         return total + 4 * dim + 1 + sum(i * o + o for i, o in film_layers(dim, width))
     return total + (0 if config.adapter == "none" else 2 * dim)
+
+
+def _dia_block(config: Config) -> int:
+    half, kernel = config.patches.dim // 2, config.dia.context_kernel
+    return 6 * (half**2 + half) + (half**2 + half * kernel**2 + 1 if kernel else 0)
 
 
 def block_layers(config: Config) -> list[Layer]:

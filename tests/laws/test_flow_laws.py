@@ -32,7 +32,9 @@ def patches(count: int, dim: int) -> torch.Tensor:
 
 @pytest.fixture(params=["freia", "soft"])
 def config(request: pytest.FixtureRequest, tiny: Config) -> Config:
-    return tiny.updated({"flow.clamp": request.param, "dia.blocks": 3})
+    context = 3 if request.param == "soft" else 0
+    changes = {"flow.clamp": request.param, "dia.blocks": 3, "dia.context_kernel": context}
+    return tiny.updated(changes)
 
 
 def test_decoding_undoes_encoding(config: Config) -> None:
@@ -63,7 +65,7 @@ def test_logdet_is_autograds(config: Config) -> None:
 
 
 def test_logdet_per_patch_is_autograds_without_context(config: Config) -> None:
-    model, bank = shaken_model(config.updated({"flow.context_kernel": 0}))
+    model, bank = shaken_model(config.updated({"flow.context_kernel": 0, "dia.context_kernel": 0}))
     x = patches(1, config.patches.dim)
     _, logdet = model.base.encode(x, bank.block_updates())
     for row, column in [(0, 0), (1, 2)]:

@@ -72,6 +72,7 @@ CHANGES: dict[str, Any] = {
     "task_bias": False,
     "dia.blocks": 1,
     "dia.clamp_limit": 0.01,
+    "dia.context_kernel": 3,
     "freeze_base": False,
     "separate": True,
     "seeding": "positional",

@@ -31,6 +31,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("framework_v3", {"compute.precision": "bfloat16"}),
     ("high_res", {"lora": "off"}),
     ("quick", {}),
+    ("quick", {"dia.context_kernel": 3}),
+    ("quick", {"dia.context_kernel": 3, "compute.precision": "bfloat16"}),
 ]
 
 
