@@ -1,8 +1,9 @@
 """Named settings, each a complete `Config` (docs/method.md, 9)."""
 
 from collections.abc import Callable
+from typing import Any
 
-from moleflow.config import Config
+from moleflow.config import NAMED, Config, value_at
 from moleflow.errors import ConfigError
 
 
@@ -64,6 +65,23 @@ def high_res() -> Config:
     )
 
 
+def visa_vit() -> Config:
+    """DeCoFlow's model for VisA: four early blocks of a ViT-B/16, 14 x 14 patches as they are."""
+    return main().updated(
+        {
+            "backbone.name": "vit_base_patch16_224.augreg2_in21k_ft_in1k",
+            "backbone.stages": [f"blocks.{k}" for k in (1, 2, 3, 5)],
+            "patches.neighbourhood": 1,
+            "flow.blocks": 10,
+            "flow.context_kernel": 3,
+            "dia.blocks": 6,
+            "loss.tail_weight": 0.8,
+            "training.epochs": 100,
+            "training.lr": 2e-4,
+        }
+    )
+
+
 def quick() -> Config:
     """A small model for a laptop's CPU: resnet18, 192 px, 12 x 12 patches of 128 channels."""
     return main().updated(
@@ -83,7 +101,7 @@ def quick() -> Config:
 
 
 PROFILES: dict[str, Callable[[], Config]] = {
-    kind.__name__: kind for kind in (main, method_v1_6, framework_v3, high_res, quick)
+    kind.__name__: kind for kind in (main, method_v1_6, framework_v3, high_res, visa_vit, quick)
 }
 
 
@@ -96,3 +114,17 @@ def profile(name: str) -> Config:
     if name not in PROFILES:
         raise ConfigError(f"unknown profile {name!r}; choose one of {', '.join(PROFILES)}")
     return PROFILES[name]()
+
+
+def changes_of(name: str) -> dict[str, Any]:
+    """What a profile changes of `main`, by dotted field: `main().updated(changes_of(name))` is it.
+
+    Raises:
+        ConfigError: no such profile.
+    """
+    tree, usual = (config.model_dump(mode="json") for config in (profile(name), main()))
+    branches = {path: value_at(tree, path) for path in NAMED}
+    chosen = {path: word for path, word in branches.items() if word != value_at(usual, path)}
+    bare = main().updated(chosen).flat()
+    fields = {path: value for path, value in profile(name).flat().items() if value != bare[path]}
+    return chosen | fields

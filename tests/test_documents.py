@@ -191,6 +191,7 @@ def test_settings_of_a_profile_are_those_of_the_document(column: int, profile: s
         ("high_res", (56, 56), 0),
         ("method_v1_6", (14, 14), 512 + 1024),
         ("framework_v3", (37, 37), 0),
+        ("visa_vit", (14, 14), 0),
         ("quick", (12, 12), 0),
     ],
 )

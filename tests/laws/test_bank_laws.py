@@ -4,6 +4,8 @@ import torch
 
 from moleflow import profiles
 from moleflow.config import Config
+from moleflow.features.backbone import load_backbone
+from moleflow.features.patches import patch_vectors
 from moleflow.model import MoLEFlow
 from moleflow.streams import torch_stream
 from moleflow.tasks.bank import Bank
@@ -61,6 +63,22 @@ def test_task0_gamma_starts_near_one_and_later_ones_in_the_middle(tiny: Config) 
     torch.testing.assert_close(later.adapter.gamma, torch.full((16,), 1.25))
     assert first.adapter.penalty().item() > 0
     assert later.adapter.penalty().item() == 0
+
+
+def test_visa_vit_is_built_as_it_was_published() -> None:
+    """Counts that DeCoFlow's code comes to: 8,541,696 a task (`settings.csv`, V61)."""
+    config = profiles.visa_vit().updated({"backbone.weights": "random"})
+    size = config.image.size
+    with torch.inference_mode():
+        maps = load_backbone(config.backbone)(torch.zeros(1, 3, size, size))
+    assert [tuple(stage.shape[1:]) for stage in maps] == [(768, 14, 14)] * 4
+    patches = patch_vectors(maps, config.patches)
+    assert patches.shape == (1, 14, 14, 768)
+    assert torch.equal(patches, torch.stack(maps).mean(0).permute(0, 2, 3, 1))
+    model = MoLEFlow(config, (14, 14), 0, FIRST)
+    counts = model.new_bank(FIRST).parameter_counts()
+    published = {"lora": 3_194_880, "task_bias": 23_040, "adapter": 1_536, "dia": 5_322_240}
+    assert counts == published | {"gate": 0} and sum(counts.values()) == 8_541_696
 
 
 def test_parameter_counts_of_main_are_those_of_the_paper() -> None:
