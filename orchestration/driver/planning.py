@@ -23,7 +23,7 @@ from orchestration.records.plans import plan_of, write_plan
 from orchestration.store.store import folder_of
 from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, trials_asked
-from orchestration.studies.orders import sequences
+from orchestration.studies.orders import left_out, sequences
 from orchestration.studies.points import settings_of
 from orchestration.studies.proposing import Proposal
 from orchestration.studies.study import Study
@@ -89,9 +89,13 @@ class Planning:
                 f"study {name} asks for {asked} trials, which is more than {most}: ask for fewer "
                 f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
             )
-        for part in study.parts.values() or (study,):
+        told = dict[str, None]()
+        for part in study.leaves:
             own = part.named_classes or names
             sequences(with_distances(part, no_distances(own)), own)
+            told |= dict.fromkeys(left_out(with_distances(part, no_distances(own)), own))
+        for line in told:
+            say(line)
         self.configs = settings_of(study)
 
     def finish(self, check: Check) -> Plan:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from moleflow.data.sequences import JOINT, task_sizes
 from moleflow.errors import StudyError, nearest
 from orchestration.studies.orders_axis import Orders as Orders
 from orchestration.studies.search import Search
@@ -37,10 +38,13 @@ class Scenarios(Written):
 
     kind: Literal["scenarios"] = "scenarios"
     names: Annotated[tuple[str, ...], Field(min_length=1)]
+    made_for: Annotated[int, Field(ge=0)] = 0
+    """Classes that the names were made for; others are cut in the same shares, where these come out
+    whole: 10-5 of 15 is 8-4 of 12. 0: the names are meant as they are, for any number."""
 
     if TYPE_CHECKING:
 
-        def __init__(self, *names: str) -> None: ...
+        def __init__(self, *names: str, made_for: int = 0) -> None: ...
 
     else:
 
@@ -48,6 +52,45 @@ class Scenarios(Written):
             super().__init__(**({"names": names} if names else {}), **data)
 
         __init__.__pydantic_base_init__ = True
+
+    @model_validator(mode="after")
+    def _fit_what_they_are_made_for(self) -> Self:
+        for name in self.names if self.made_for else ():
+            task_sizes(name, self.made_for)
+        return self
+
+    def cuts(self, classes: int) -> tuple[str, ...]:
+        """The scenarios of so many classes, each once.
+
+        Raises:
+            StudyError: the names were made for another number, and two of them do not come out.
+        """
+        if classes == self.made_for or not self.made_for:
+            return tuple(dict.fromkeys(self.names))
+        found = {cut for name in self.names if (cut := self.cut(name, classes))}
+        if len(found) < 2:
+            raise StudyError(
+                f"scenarios {', '.join(self.names)} of {self.made_for} classes: with {classes} "
+                f"classes {'only ' + next(iter(found)) if found else 'none'} comes out whole; say "
+                "one with --scenario, or name the tasks with --groups"
+            )
+        return tuple(dict.fromkeys(cut for n in self.names if (cut := self.cut(n, classes))))
+
+    def cut(self, name: str, classes: int) -> str:
+        """The scenario that cuts so many classes in the shares of a name; empty where there is
+        none. One class stays one, and all but one stay all but one."""
+        if name == JOINT:
+            return name
+        first, later = (_share(int(part), self.made_for, classes) for part in name.split("-"))
+        whole = first and later and first < classes and (classes - first) % later == 0
+        return f"{first}-{later}" if whole else ""
+
+
+def _share(part: int, of: int, classes: int) -> int:
+    """As many of the classes as `part` is of `of`; 0 where that is no whole number."""
+    if part in (1, of - 1):
+        return part - of + classes if part > 1 else 1
+    return part * classes // of if part * classes % of == 0 else 0
 
 
 class Grid(Written):

@@ -16,12 +16,25 @@ Labelled = list[tuple[str, Sequence]]
 
 
 def by_rule(axis: Orders, units: Sequence) -> Labelled:
-    """The orders of all the rules that an axis names.
+    """The orders of all the rules that an axis names, or of those that the classes fit.
 
     Raises:
         StudyError: a table that a rule needs lacks a class, or has no two kinds of it.
     """
-    return [one for way in axis.ways for one in _RULES[way](axis, units)]
+    unfit = unfit_rules(axis, units) if axis.fitting else {}
+    ways = [way for way in axis.ways if way not in unfit]
+    return [one for way in ways for one in _RULES[way](axis, units)]
+
+
+def unfit_rules(axis: Orders, units: Sequence) -> dict[str, str]:
+    """By rule of an axis, why the classes do not fit it."""
+    found = dict[str, str]()
+    for way in axis.ways:
+        try:
+            _RULES[way](axis, units)
+        except StudyError as error:
+            found[way] = str(error)
+    return found
 
 
 def orders_of_rule(way: str, axis: Orders, units: int) -> int:

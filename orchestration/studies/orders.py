@@ -16,7 +16,7 @@ from moleflow.data.sequences import (
 from moleflow.errors import StudyError
 from orchestration.studies.axes import TaskZero
 from orchestration.studies.order_tables import published_order
-from orchestration.studies.order_ways import Labelled, by_rule, orders_of_rule
+from orchestration.studies.order_ways import Labelled, by_rule, orders_of_rule, unfit_rules
 from orchestration.studies.orders_axis import Orders
 from orchestration.studies.study import Study
 
@@ -37,7 +37,7 @@ def arrangements(study: Study, classes: Iterable[str]) -> list[Arrangement]:
         StudyError: classes and tasks do not fit, or a task 0 is none of the classes.
     """
     names, found = tuple(classes), list[Arrangement]()
-    for scenario in _scenarios(study):
+    for scenario in _scenarios(study, len(names)):
         axes = {"scenario": scenario} if study.scenarios_axis else {}
         units, sizes = _units(study, scenario, names)
         if study.orders_axis.given:
@@ -68,7 +68,7 @@ def orders_asked(study: Study, classes: Iterable[str]) -> int:
         StudyError: as `arrangements`.
     """
     names, count = tuple(classes), 0
-    for scenario in _scenarios(study):
+    for scenario in _scenarios(study, len(names)):
         units, sizes = _units(study, scenario, names)
         if study.orders_axis.given:
             count += _given_count(study.orders_axis, len(units))
@@ -78,9 +78,27 @@ def orders_asked(study: Study, classes: Iterable[str]) -> int:
     return count
 
 
-def _scenarios(study: Study) -> tuple[str, ...]:
+def left_out(study: Study, classes: Iterable[str]) -> list[str]:
+    """What a study's axes name and leave out, as these classes do not fit it; a sentence each."""
+    names, found = tuple(classes), list[str]()
+    axis, scenarios = study.orders_axis, study.scenarios_axis
+    if axis.fitting:
+        units, _ = _units(study, study.scenario, names)
+        found += [f"left out: {reason}" for reason in unfit_rules(axis, units).values()]
+    if scenarios and scenarios.made_for not in (0, len(names)):
+        cuts = {name: scenarios.cut(name, len(names)) for name in scenarios.names}
+        found += [
+            f"scenario {name} of {scenarios.made_for} classes: "
+            + (f"{cut} of {len(names)}" if cut else f"left out, not whole with {len(names)}")
+            for name, cut in cuts.items()
+            if cut != name
+        ]
+    return found
+
+
+def _scenarios(study: Study, classes: int) -> tuple[str, ...]:
     axis = study.scenarios_axis
-    return tuple(dict.fromkeys(axis.names)) if axis else (study.scenario,)
+    return axis.cuts(classes) if axis else (study.scenario,)
 
 
 def _given(axis: Orders, units: Sequence) -> Labelled:
@@ -103,9 +121,11 @@ def _given_count(axis: Orders, units: int) -> int:
 def _drawn(study: Study, units: Sequence, sizes: tuple[int, ...]) -> list[Sequence]:
     heads, count = _lanes(study, units, sizes)
     axis = study.orders_axis
-    found = draw_sequences(units, sizes, heads, count, axis.each, axis.seed)
     if study.task0_axis is None:
-        return list(found)
+        return list(draw_sequences(units, sizes, heads, count, axis.each, axis.seed))
+    # No head has more orders than its own, or the last ones would have none.
+    each = min(axis.each, max(1, axis.count))
+    found = draw_sequences(units, sizes, heads, count, each, axis.seed)
     return sorted(found, key=lambda sequence: heads.index(found[sequence]))
 
 

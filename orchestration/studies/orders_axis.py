@@ -59,6 +59,9 @@ class Orders(Written):
     """Orders of other papers and benchmarks, by name."""
     listed: tuple[ListedOrder, ...] = ()
     """Orders that are written in a file: `orders_in(Path("orders.csv"))`."""
+    fitting: bool = False
+    """Whether rules that the classes do not fit are left out: where all are of one family, or a
+    table lacks one of them. Else they are refused."""
     families: dict[ClassName, Family] = Field(default_factory=dict[str, Family])
     """Of classes that are in no known data set."""
     difficulty: dict[ClassName, float] = Field(default_factory=dict[str, float])

@@ -79,7 +79,7 @@ def settings_of(study: Study) -> list[Config]:
         ConfigError, StudyError: as `points`.
     """
     if study.parts:
-        return [*itertools.chain.from_iterable(map(settings_of, study.parts.values()))]
+        return [config for part in study.leaves for config in settings_of(part)]
     ends = _ends(study.search_axis) if study.search_axis else ()
     return [point.config for point in points(study, ends)]
 

@@ -157,6 +157,13 @@ class Study(Written):
         return own.union(*(part._axis_names for part in self.parts.values()))
 
     @property
+    def leaves(self) -> "tuple[Study, ...]":
+        """The studies that a union, and unions in it, are made of; of another study itself."""
+        if not self.parts:
+            return (self,)
+        return tuple(itertools.chain.from_iterable(p.leaves for p in self.parts.values()))
+
+    @property
     def named_classes(self) -> tuple[str, ...]:
         """Classes that the study names, by themselves, in groups or in orders."""
         if self.parts:

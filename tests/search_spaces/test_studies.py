@@ -1,13 +1,16 @@
 """Every study of the package: it expands, is what its docstring says, and is listed."""
 
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from moleflow.config import Config
+from moleflow.errors import StudyError
 from orchestration.commands.studies import studies
 from orchestration.studies.catalog import docstring_of, known_studies, load_study
 from orchestration.studies.expansion import Plan, expand, order_numbers
+from orchestration.studies.orders import left_out
 from orchestration.studies.points import settings_of
 from reports import kinds
 from tests.class_names import MVTEC, OTHERS, VISA
@@ -36,6 +39,19 @@ SEQUENCES = {
     "quickstart": 8,
     "grid": 1,
     "papers": 239,
+    "dia_context": 10,
+    "framework_versions": 15,
+    "backbones": 12,
+    "lora_spectrum": 3,
+    "independent_training": 6,
+    "distribution_shift": 15,
+    "scenarios": 18,
+    "order_families": 27,
+    "profiles": 15,
+    "data_fraction": 30,
+    "resolution": 18,
+    "seeding": 30,
+    "everything": 535,
 }
 """Asked for, on MVTec's classes."""
 
@@ -82,11 +98,71 @@ def test_a_docstring_tells_the_question_and_the_command(name: str) -> None:
     assert text.splitlines()[0].endswith(("?", ".")) and f"moleflow run {name}" in text
 
 
-def test_all_studies_together_expand_in_seconds() -> None:
-    start = time.process_time()
-    for name in known_studies():
-        planned(name, MVTEC)
-    assert time.process_time() - start < 10
+def test_everything_is_every_study_but_the_two_that_ask_nothing_of_the_method() -> None:
+    parts: set[str] = set()
+    for union in ("everything", "papers"):
+        _, study = load_study(union)
+        parts |= study.parts.keys()
+        for name, part in study.parts.items():
+            assert part == load_study(name)[1]
+    assert parts == set(known_studies()) - {"quickstart", "grid", "everything"}
+
+
+def test_what_everything_shares_is_run_once() -> None:
+    plan = planned("everything", MVTEC)
+    assert f"{len(plan.trials)} differ" in " ".join(docstring_of("everything").split())
+    assert len({trial.key for trial in plan.trials}) == len(plan.trials)
+
+
+def test_expanding_makes_each_setting_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders and seeds cost a hash each: configs, which take longest, are made once a setting
+    (`tests/benchmarks/bench_scale.py` has the seconds)."""
+    _, study = load_study("everything")
+    made = 0
+    updated = Config.updated
+
+    def counted(config: Config, overrides: dict[str, Any]) -> Config:
+        nonlocal made
+        made += 1
+        return updated(config, overrides)
+
+    monkeypatch.setattr(Config, "updated", counted)
+    settings_of(study)
+    settings, made = made, 0
+    weights = {config.backbone: "weights" for part in study.leaves for config in settings_of(part)}
+    made = 0
+    expand("everything", study, "/data", {c: c for c in MVTEC}, weights)
+    assert made <= settings
+
+
+def test_scenarios_are_cut_in_the_shares_that_papers_have() -> None:
+    found = {
+        len(classes): {t.axes["scenario"] for t in planned("scenarios", classes).trials}
+        for classes in (MVTEC, VISA, OTHERS)
+    }
+    assert found == {
+        15: {"1-1", "3-3", "5-5", "10-1", "10-5", "14-1"},
+        12: {"1-1", "4-4", "8-1", "8-4", "11-1"},
+        4: {"1-1", "3-1"},
+    }
+
+
+def test_scenarios_of_two_classes_are_refused_with_what_to_say() -> None:
+    with pytest.raises(StudyError, match="only 1-1 comes out whole; say one with --scenario"):
+        planned("scenarios", ["a", "b"])
+
+
+def test_orders_that_classes_do_not_fit_are_left_out_and_said() -> None:
+    _, study = load_study("order_families")
+    names = {
+        len(classes): {t.axes["ordering"] for t in planned("order_families", classes).trials}
+        for classes in (MVTEC, VISA, OTHERS)
+    }
+    assert names[15] - names[12] == {"textures_first", "objects_first"}
+    assert names[12] - names[4] == {"easy_first", "hard_first"}
+    told = left_out(study, OTHERS)
+    assert len(told) == 4 and all(line.startswith("left out: ") for line in told)
+    assert left_out(study, MVTEC) == []
 
 
 def listed() -> list[str]:

@@ -1,0 +1,19 @@
+"""Does a class that is far from task 0 need larger updates?
+
+5 first classes x 3 seeds: 15 sequences, those of `task0`, with which they are shared. Every later
+task of every sequence is a pair of a distance and the size of its update. Feeds: `moleflow analyse
+distribution_shift --what shift`. Published (LoRA Analysis, experiment 4): proposed, not run.
+
+    moleflow run distribution_shift --data DIR
+"""
+
+from moleflow import profiles
+from orchestration.studies.axes import TaskZero
+from orchestration.studies.study import Study
+
+STUDY = Study(
+    question="Does a class that is far from task 0 need larger updates?",
+    base=profiles.main(),
+    axes=(TaskZero(count=5),),
+    seeds=(0, 1, 2),
+)
