@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
 from orchestration.records.ledger import Record
-from reports.digits import percent, plus_minus
+from reports.digits import p_value, percent, plus_minus
 from reports.document import (
     DASH,
     Cell,
@@ -112,11 +112,6 @@ def _anova(one: Crossed, effect: Effect, source: Source) -> list[Cell]:
         Cell(f"{effect.partial_eta2:.2f}", source=source),
         Cell(p_value(effect.p_robust), source=source),
     ]
-
-
-def p_value(p: float | None) -> str:
-    """Three digits; a dash where there is none."""
-    return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def corners_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:

@@ -35,3 +35,8 @@ def numbers(summary: Summary | None) -> dict[str, Value]:
         "min": summary.low,
         "max": summary.high,
     }
+
+
+def p_value(p: float | None) -> str:
+    """Three digits; a dash where there is none."""
+    return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"

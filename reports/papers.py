@@ -22,6 +22,7 @@ from reports.document import (
     DASH,
     Block,
     Cell,
+    Fold,
     Line,
     Listed,
     Section,
@@ -122,7 +123,8 @@ def section(evidence: Evidence) -> Section | None:
         )
     for name, lines in found:
         blocks.append(beside_table(evidence, name, lines))
-        blocks.append(Section(f"What differs: {name}", (Listed(tuple(protocol(evidence, lines))),)))
+        differs = Listed(tuple(protocol(evidence, lines)))
+        blocks.append(Fold(f"{name}: what was done otherwise, line by line", (differs,)))
     blocks.append(
         note(
             "Published values are as printed, and are no measurements of this package; a spread is "
@@ -133,17 +135,21 @@ def section(evidence: Evidence) -> Section | None:
 
 
 def counterparts(evidence: Evidence) -> Iterator[tuple[str, list[Beside]]]:
-    """Published tables of which this study has two lines or more, with all their lines; of first
-    classes, wherever the study compares some."""
+    """Published tables of which this study has two settings or more, with all their lines, but none
+    of which another has all and more; of first classes, wherever the study compares some."""
     by_table: dict[str, list[Printed]] = {}
     for one in printed():
         by_table.setdefault(one.table, []).append(one)
+    found: dict[str, list[Beside]] = {}
     for name, lines in by_table.items():
-        find = _by_task0 if lines[0].changes == TASK0 else _by_setting
-        found = [find(evidence, one) for one in lines]
-        matched = {one.label for one in found if one.label}
-        if len(matched) > 1 or (find is _by_task0 and _compares_task0(evidence)):
-            yield name, found
+        if lines[0].changes != TASK0:
+            found[name] = [_by_setting(evidence, one) for one in lines]
+        elif _compares_task0(evidence):
+            yield name, [_by_task0(evidence, one) for one in lines]
+    matched = {name: {one.label for one in of if one.label} for name, of in found.items()}
+    for name, own in matched.items():
+        if len(own) > 1 and not any(own < other for other in matched.values()):
+            yield name, found[name]
 
 
 def _compares_task0(evidence: Evidence) -> bool:

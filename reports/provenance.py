@@ -27,7 +27,7 @@ def notices(evidence: Evidence) -> tuple[str, ...]:
         found.append(UNTRAINED)
     if evidence.plan.study.data == "synthetic":
         found.append(SYNTHETIC)
-    records = evidence.records
+    records = evidence.finished  # what did not finish is in no number
     for what, values in {
         "revisions of the code": {git for record in records for git in record.revisions},
         "kinds of device": {record.device for record in records},

@@ -9,7 +9,7 @@ from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.studies.axes import Variants
 from orchestration.studies.study import Study
-from reports.evidence import Evidence, Setting
+from reports.evidence import Evidence, Setting, classes_of
 from reports.statistics import Contrast, contrast, holm
 
 Pair = tuple[Record, Record]
@@ -27,6 +27,38 @@ class Compared:
     """Over seeds, each a mean over orders; None where no pair is whole."""
     left_out: int
     """Pairs of seeds that lack an order."""
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """One class of a variant against the baseline."""
+
+    name: str
+    result: Contrast
+    """Over seeds, each a mean over orders."""
+    pairs: tuple[Pair, ...]
+
+
+def by_class(evidence: Evidence, compared: Compared, metric: Metric) -> list[ClassDifference]:
+    """Every class that both trials of every pair have the metric of."""
+    seeds = sorted({one.seed for one, _ in compared.pairs})
+    names = {name for pair in compared.pairs for name in classes_of(pair[0])}
+    found: list[ClassDifference] = []
+    for name in sorted(names):
+        sides: list[list[float]] = [[], []]
+        for seed in seeds:
+            for i in (0, 1):
+                known = [
+                    evidence.measurements.final(pair[i], name, metric.name)
+                    for pair in compared.pairs
+                    if pair[0].seed == seed
+                ]
+                if None not in known:
+                    sides[i].append(mean(value for value in known if value is not None))
+        if len(sides[0]) == len(sides[1]) == len(seeds) > 0:
+            result = contrast(sides[0], sides[1], metric.margin or 0.0)
+            found.append(ClassDifference(name, result, compared.pairs))
+    return found
 
 
 def baseline_of(evidence: Evidence) -> Setting | None:

@@ -3,7 +3,7 @@ numbers in sentences."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from reports.audit import crossings, first_tasks, published, second_way, words
+from reports.audit import contrasts, crossings, first_tasks, published, second_way, words
 from reports.audit.records import Records, finished
 from reports.audit.second_way import Expected, Line
 from reports.audit.words import Allowed, Rule
@@ -11,10 +11,16 @@ from reports.audit.words import Allowed, Rule
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **second_way.WAYS,
     **first_tasks.WAYS,
+    **contrasts.WAYS,
     **crossings.WAYS,
     **published.WAYS,
 }
-RULES: Mapping[str, Rule] = {**words.RULES, **first_tasks.RULES, **crossings.RULES}
+RULES: Mapping[str, Rule] = {
+    **words.RULES,
+    **first_tasks.RULES,
+    **contrasts.RULES,
+    **crossings.RULES,
+}
 OF_UNFINISHED = "reports.made._failure"
 
 

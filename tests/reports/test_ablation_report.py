@@ -10,6 +10,8 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
+from reports.audit.claim import Verdict
+from reports.audit.study import audit_study
 from reports.writing import write_reports
 
 AXIS = Variants(
@@ -34,8 +36,9 @@ def by_variant(trial: Trial, metric: str, class_name: str, step: int) -> float:
     return 0.9 + luck + own + EFFECTS.get(variant, 0.0) + (jitter if variant != "main" else 0.0)
 
 
-@pytest.fixture
-def study(lab) -> StudyFolder:
+@pytest.fixture(scope="module")
+def study(make_lab, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    lab = make_lab(tmp_path_factory.mktemp("lab"))
     lab.reports, lab.law = ("ablation",), by_variant
     folder, plan = lab.plan(task_zeros=1, orders=2, seeds=range(5), axes=(AXIS,))
     lab.run(folder, plan.trials)
@@ -71,13 +74,13 @@ def test_a_difference_is_that_of_paired_seeds(study: StudyFolder) -> None:
 def test_undecided_says_how_many_seeds_would_tell(study: StudyFolder) -> None:
     more = contrasts(study).loc["variant = no dia", "seeds_to_decide"]
     page = (study.report / "report.md").read_text(encoding="utf-8")
-    assert more > 0 and f"no dia ({int(more)} more seeds" in page
+    assert more > 0 and f"; {int(more)} more seeds would most likely tell)" in page
 
 
 def test_a_variant_that_changes_no_number_is_told(study: StudyFolder) -> None:
     page = (study.report / "report.md").read_text(encoding="utf-8")
     assert "rank 16: no effect: all numbers equal" in page
-    assert page.count("no effect") == 1
+    assert page.count("no effect: all numbers") == 1
 
 
 def test_the_same_training_under_another_config_is_told(lab) -> None:
@@ -103,7 +106,8 @@ def test_a_pair_that_lacks_one_side_is_left_out_and_counted(lab) -> None:
     line = contrasts(folder).loc["variant = no tail"]
     assert line["seeds"] == 3 and line["pairs_left_out"] == 1
     page = (folder.report / "report.md").read_text(encoding="utf-8")
-    assert "1 of 8 trials did not finish" in page
+    assert "of 8 trials: 1 diverged" in page
+    assert (line["finished"], line["diverged"], line["not_run"]) == (7, 1, 0)
 
 
 def test_a_study_without_its_baseline_compares_nothing_and_says_so(lab) -> None:
@@ -121,3 +125,48 @@ def test_every_line_names_the_trials_that_it_rests_on(study: StudyFolder) -> Non
     path = study.report / "tables" / "contrasts-image_auroc.sources.json"
     sources = json.loads(path.read_text(encoding="utf-8"))
     assert "contrast_table" in json.dumps(sources)
+
+
+def test_every_number_of_the_report_is_found_a_second_time(study: StudyFolder) -> None:
+    assert wrong(study) == []
+
+
+@pytest.mark.parametrize("column", ["difference", "interval_low", "p_equivalence_holm", "margin"])
+def test_a_changed_number_of_a_contrast_is_found(study: StudyFolder, column: str) -> None:
+    path = study.report / "tables" / "contrasts-image_auroc.csv"
+    text = path.read_text()
+    table = pd.read_csv(path)
+    table.loc[3, column] = table.loc[3, column] * 1.0001 + 1e-7
+    table.to_csv(path, index=False)
+    try:
+        assert any(f"contrasts-image_auroc.csv line 5, {column}" in one for one in wrong(study))
+    finally:
+        path.write_text(text)
+
+
+def test_a_class_differs_as_its_numbers_do(study: StudyFolder) -> None:
+    found = pd.read_csv(study.report / "tables" / "contrasts_by_class-image_auroc.csv")
+    tail = found[found["setting"] == "variant = no tail"]
+    assert set(tail["class"]) == {"bottle", "cable", "hazelnut", "metal_nut"}
+    assert tail["difference"].to_numpy() == pytest.approx(-0.05, abs=0.001)
+
+
+def test_what_nothing_beats_is_said(lab) -> None:
+    """Of two equals the cheaper one; the better one whatever it costs."""
+    lab.reports, lab.law = ("ablation",), by_variant
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=(AXIS,))
+    for trial in plan.trials:
+        size = 100 if trial.axes["variant"] in ("main", "no mixer") else 50
+        record = lab.record(trial).model_copy(update={"parameters": {"base": size, "bank": 10}})
+        Ledger(folder).write(record)
+    write_reports(folder)
+    found = pd.read_csv(folder.report / "tables" / "pareto.csv").set_index("setting")
+    assert found.loc["variant = no mixer", "beaten_by"] == 0
+    assert found.loc["variant = main", "beaten_by"] > 0
+    assert found.loc["variant = main", "parameters"] == 100 + 4 * 10
+    assert wrong(folder) == []
+
+
+def wrong(folder: StudyFolder) -> list[str]:
+    claims = audit_study(folder.path)["claims"]
+    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]

@@ -1,0 +1,223 @@
+"""Tables of variants against their baseline, recomputed from plain records."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from reports.audit.crossings import judged
+from reports.audit.records import Records, Trial, finished
+from reports.audit.second_way import Expected, Line, Numbers, described
+from reports.audit.tests import Tested, tested
+from reports.audit.words import Allowed
+
+GOALS = ("image_auroc", "pixel_ap")
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Values by seed of trials that have a partner of the same order and seed."""
+
+    before: list[float]
+    after: list[float]
+    keys: frozenset[str]
+    pairs: int
+    left_out: int
+
+
+def paired(line: Line, baseline: str, setting: str) -> Paired | None:
+    """Of seeds that have every order that any pair has; None without a pair."""
+    by_label = line.records.labelled
+    sides = [_known(line, by_label[label]) for label in (baseline, setting)]
+    both = sorted(sides[0].keys() & sides[1].keys())
+    orders = {order for order, _ in both}
+    seeds = sorted({s for _, s in both if {o for o, t in both if t == s} == orders})
+    used = [place for place in both if place[1] in seeds]
+    if not used:
+        return None
+    before, after = (
+        [statistics.mean(side[place][1] for place in used if place[1] == s) for s in seeds]
+        for side in sides
+    )
+    keys = frozenset(side[place][0] for side in sides for place in used)
+    return Paired(before, after, keys, len(used), len(both) - len(used))
+
+
+def _known(line: Line, trials: Sequence[Trial]) -> dict[tuple[str, int], tuple[str, float]]:
+    done = finished(trials)
+    values = line.measured(done)
+    return {(t.order, t.seed): (t.key, values[t.key]) for t in done if t.key in values}
+
+
+def contrasts(line: Line) -> Expected:
+    """One variant; Holm over every other setting."""
+    cells, margin = line.cells, line.records.margins[line.cells["metric"]]
+    results = _all(line, margin)
+    found = paired(line, cells["baseline"], cells["setting"])
+    numbers: Numbers = _counts(line.records.labelled[cells["setting"]])
+    for before, label in (("", cells["setting"]), ("baseline_", cells["baseline"])):
+        values = line.measured(finished(line.records.labelled[label]))
+        of = described(list(values.values()))
+        numbers |= {f"{before}mean": of["mean"], f"{before}sd": of["sd"]}
+    if found is None:
+        return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
+    numbers |= judged(results, cells["setting"], margin, cells.get("seeds_to_decide", ""))
+    numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
+    return Expected(numbers, found.keys)
+
+
+def _all(line: Line, margin: float) -> dict[str, Tested]:
+    """Every setting against the baseline, once for each table."""
+    cells, known = line.cells, line.records.known
+    name = f"contrasts {cells['baseline']} {cells['metric']}"
+    if name not in known:
+        found = {
+            label: pair
+            for label in line.records.labelled
+            if label != cells["baseline"] and (pair := paired(line, cells["baseline"], label))
+        }
+        known[name] = {k: tested(one.before, one.after, margin) for k, one in found.items()}
+    return known[name]
+
+
+def _counts(trials: Sequence[Trial]) -> Numbers:
+    states = [trial.status for trial in trials]
+    kinds = ("finished", "diverged", "stopped", "failed")
+    numbers: Numbers = {kind: states.count(kind) for kind in kinds}
+    return numbers | {"not_run": states.count("")}
+
+
+def by_class(line: Line) -> Expected:
+    """One class of a variant, over the seeds of the contrast over all classes."""
+    cells = line.cells
+    of_all = Line({"metric": cells["metric"]}, "", (), line.setting, line.records)
+    whole = paired(of_all, cells["baseline"], cells["setting"])
+    assert whole is not None
+    sides: list[list[float]] = []
+    for label in (cells["baseline"], cells["setting"]):
+        trials = [t for t in line.records.labelled[label] if t.key in whole.keys]
+        values = line.measured(trials)
+        seeds = sorted({trial.seed for trial in trials})
+        sides.append([statistics.mean(values[t.key] for t in trials if t.seed == s) for s in seeds])
+    one = tested(sides[0], sides[1], 0.0)
+    low, high = one.interval or (None, None)
+    numbers: Numbers = {"seeds": one.n, "difference": one.difference}
+    return Expected({**numbers, "interval_low": low, "interval_high": high}, whole.keys)
+
+
+def pareto(line: Line) -> Expected:
+    """Means over a setting's finished trials, and how many settings beat it."""
+    own = _costs(line, line.cells["setting"])
+    others = [
+        _costs(line, label)
+        for label, trials in line.records.labelled.items()
+        if label != line.cells["setting"] and finished(trials)
+    ]
+    beaten = sum(_beats(other, own) for other in others)
+    keys = frozenset(t.key for t in finished(line.records.labelled[line.cells["setting"]]))
+    return Expected({**own, "beaten_by": beaten}, keys)
+
+
+def _costs(line: Line, label: str) -> Numbers:
+    trials = finished(line.records.labelled[label])
+    found: Numbers = {}
+    for metric in GOALS:
+        of = Line({"metric": metric}, "", (), (), line.records).measured(trials)
+        found[metric] = statistics.mean(of.values()) if of else None
+    sizes: list[int] = []
+    for trial in trials:
+        known = cast(Mapping[str, int], trial.recorded.get("parameters") or {})
+        tasks = len(trial.sequence)
+        if {"base", "bank"} <= set(known):
+            bases = tasks if trial.config.get("separate") else 1
+            sizes.append(bases * known["base"] + tasks * known["bank"])
+    found["parameters"] = statistics.mean(sizes) if any(sizes) else None
+    found["seconds"] = statistics.mean(map(_computing, trials))
+    return found
+
+
+def _computing(trial: Trial) -> float:
+    """By stage: what computing it took, whichever trial did."""
+    seconds: dict[str, float] = dict(trial.recorded.get("seconds") or {})
+    stages = cast(Mapping[str, Mapping[str, Any]], trial.recorded.get("stages") or {})
+    for name, stage in stages.items():
+        if stage.get("trial"):
+            seconds[name] = stage["seconds"]
+    return sum(seconds.values())
+
+
+def _beats(one: Numbers, other: Numbers) -> bool:
+    if one["parameters"] is None or other["parameters"] is None:
+        return False
+    signs = {"image_auroc": 1, "pixel_ap": 1, "parameters": -1, "seconds": -1}
+    gains = [
+        sign * (float(one[name] or 0) - float(other[name] or 0))
+        for name, sign in signs.items()
+        if one[name] is not None and other[name] is not None
+    ]
+    return min(gains) >= 0 and max(gains) > 0
+
+
+def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Seeds and differences of every setting whose trials are named, against each that is."""
+    named = {trial.key for trial in trials}
+    labels = [k for k, of in records.labelled.items() if named & {trial.key for trial in of}]
+    values: list[float] = []
+    seeds: set[int] = set()
+    for metric in records.margins:
+        line = Line({"metric": metric}, "", (), (), records)
+        for one in labels:
+            for other in labels:
+                found = paired(line, one, other) if one != other else None
+                if found:
+                    after, before = map(statistics.mean, (found.after, found.before))
+                    values.append(after - before)
+                    seeds.add(len(found.before))
+    texts = {f"n = {low} seeds" for low in seeds}
+    texts |= {f"n = {low} to {high} seeds" for low in seeds for high in seeds if low < high}
+    return Allowed(frozenset(texts), tuple(values))
+
+
+def decided(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many of so many variants can have a verdict: counts up to the number of settings."""
+    most = len(records.labelled)
+    return Allowed(frozenset(f"{k} of {n}" for n in range(most) for k in range(n + 1)))
+
+
+def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Differences of classes between the two settings that are named."""
+    named = {trial.key for trial in trials}
+    labels = [k for k, of in records.labelled.items() if named & {trial.key for trial in of}]
+    values: list[float] = []
+    for metric in records.margins:
+        for name in sorted({c for trial in trials for c in trial.classes}):
+            for one in labels:
+                for other in labels:
+                    cells = {"metric": metric, "baseline": one, "setting": other, "class": name}
+                    line = Line(cells, "", (), (), records)
+                    if one != other and line.measured(trials):
+                        values.append(float(by_class(line).numbers["difference"] or 0.0))
+    return Allowed(values=tuple(values))
+
+
+def unbeaten(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many settings no other one beats."""
+    named = {trial.key for trial in trials}
+    line = Line({}, "", (), (), records)
+    labels = [k for k, of in records.labelled.items() if named & {trial.key for trial in of}]
+    costs = {label: _costs(line, label) for label in labels}
+    free = [a for a, own in costs.items() if not any(_beats(b, own) for b in costs.values())]
+    return Allowed(frozenset({f"{len(free)} of {len(labels)}"}))
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.contrasts.contrast_table": contrasts,
+    "reports.contrasts.class_table": by_class,
+    "reports.tradeoffs.pareto_table": pareto,
+}
+RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
+    "reports.kinds.ablation._sentences": sentence,
+    "reports.contrasts.class_forest": class_sentence,
+    "reports.contrasts.forest": decided,
+    "reports.tradeoffs.pareto_figure": unbeaten,
+}

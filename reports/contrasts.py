@@ -1,0 +1,228 @@
+"""Tables and figures of variants against their baseline, over all classes and class by class."""
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
+from moleflow.metrics.catalogue import Metric
+from reports import performance
+from reports.digits import p_value, percent, plus_minus
+from reports.document import (
+    DASH,
+    Cell,
+    Figure,
+    Line,
+    Number,
+    Table,
+    Value,
+    Words,
+    computed,
+    drawn,
+    table,
+)
+from reports.evidence import Evidence, Setting, keys
+from reports.statistics import summarise
+from reports.variants import ClassDifference, Compared, by_class, called
+
+MOST_PANELS = 12
+"""Variants that the figure by class has room for."""
+
+
+def contrast_table(
+    evidence: Evidence, baseline: Setting, metric: Metric, found: Sequence[Compared]
+) -> Table:
+    """Mean, difference to the baseline with its interval, and verdict of every variant."""
+    rows: list[list[Cell | str]] = [_row(evidence, metric, baseline, None)]
+    data: list[Line] = []
+    for compared in found:
+        rows.append(_row(evidence, metric, compared.setting, compared))
+        source = computed(contrast_table, [r.key for pair in compared.pairs for r in pair])
+        result = compared.result
+        line: dict[str, Value] = {"setting": compared.setting.label, "baseline": baseline.label}
+        line |= {"metric": metric.name}
+        line |= {"definition": "final_mean", "margin": metric.margin}
+        line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
+        line |= {"pairs_left_out": compared.left_out}
+        low, high = result.interval if result and result.interval else (None, None)
+        line |= {"difference": result.difference if result else None}
+        line |= {"interval_low": low, "interval_high": high}
+        line |= {"p": result.p if result else None, "p_holm": result.p_holm if result else None}
+        line |= {"p_equivalence_holm": result.p_equivalence_holm if result else None}
+        line |= {"verdict": result.verdict if result else None}
+        line |= {"seeds_to_decide": result.seeds_to_decide if result else None}
+        for before, of in (("", compared.setting), ("baseline_", baseline)):
+            every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
+            line |= {f"{before}mean": every.mean if every else None}
+            line |= {f"{before}sd": every.sd if every else None}
+        data.append(Line(line | counted(evidence, compared.setting), source))
+    header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval", "p (Holm)", "Seeds")
+    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent"
+    every = [r.key for setting in (baseline, *(c.setting for c in found)) for r in setting.finished]
+    whole = computed(contrast_table, every)
+    return table(f"contrasts-{metric.name}", caption, header, rows, data, whole, 2)
+
+
+def _row(
+    evidence: Evidence, metric: Metric, setting: Setting, compared: Compared | None
+) -> list[Cell | str]:
+    observed = performance.observations(evidence, setting, metric.name)
+    source = computed(contrast_table, keys(performance.measured(evidence, setting, metric.name)))
+    mean = Cell(
+        plus_minus(summarise(o.value for o in observed)), unfinished(evidence, setting), source
+    )
+    name = called(setting)
+    if compared is None:
+        return [name, "baseline", mean, DASH, DASH, DASH, str(len(setting.seeds))]
+    result = compared.result
+    if result is None:
+        return [name, DASH, mean, DASH, DASH, DASH, "0"]
+    pairs = computed(contrast_table, [r.key for pair in compared.pairs for r in pair])
+    interval = f"[{', '.join(map(percent, result.interval))}]" if result.interval else DASH
+    p = DASH if result.p_holm is None else p_value(result.p_holm)
+    left_out = f"{compared.left_out} pairs left out" if compared.left_out else ""
+    return [
+        name,
+        Cell(result.verdict, source=pairs),
+        mean,
+        Cell(percent(result.difference), source=pairs),
+        Cell(interval, source=pairs),
+        Cell(p, source=pairs),
+        Cell(str(result.n), left_out, pairs),
+    ]
+
+
+def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
+    """Differences with their intervals, and the margin within which none matters."""
+    shown = [(c, c.result) for c in found if c.result is not None]
+    if not shown:
+        return None
+    with house_style():
+        canvas = Canvas(figsize=(5.2, 0.5 + 0.3 * len(shown)))
+        axes = canvas.subplots()
+        margin = 100 * (metric.margin or 0.0)
+        axes.axvspan(-margin, margin, color=FAINT, alpha=0.3, lw=0)
+        axes.axvline(0, color=INK, lw=0.6)
+        for y, (_, result) in enumerate(shown):
+            low, high = result.interval or (result.difference, result.difference)
+            axes.plot([100 * low, 100 * high], [y, y], "-", color=colour(0), lw=1.6)
+            axes.plot([100 * result.difference], [y], "o", color=colour(0), ms=4.5)
+        axes.set_yticks(range(len(shown)), [called(c.setting) for c, _ in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_xlabel(f"Difference in {metric.title} [points]")
+    decided = sum(result.verdict != "undecided" for _, result in shown)
+    source = computed(forest, [r.key for c, _ in shown for pair in c.pairs for r in pair])
+    caption: Words = (
+        "Variant minus baseline with its 95 % interval; the grey band is the margin. ",
+        Number(f"{decided} of {len(shown)}", source),
+        " variants have a verdict.",
+    )
+    seeds = sorted({result.n for _, result in shown})
+    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    title = f"{metric.title} against the baseline"
+    return drawn(canvas, f"forest-{metric.name}", title, "points", n, caption)
+
+
+def counted(evidence: Evidence, setting: Setting) -> dict[str, Value]:
+    """Trials of a setting by what came of them."""
+    own = {trial.key for trial in setting.trials}
+    status = [record.status for record in evidence.records if record.key in own]
+    kinds = ("finished", "diverged", "stopped", "failed")
+    counts: dict[str, Value] = {kind: sum(s == kind for s in status) for kind in kinds}
+    return counts | {"not_run": len(own) - len(status)}
+
+
+def unfinished(evidence: Evidence, setting: Setting) -> str:
+    """What did not finish; empty where all did."""
+    counts = counted(evidence, setting)
+    told = [
+        f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items() if n and kind != "finished"
+    ]
+    return f"of {len(setting.trials)} trials: {', '.join(told)}" if told else ""
+
+
+def class_table(
+    evidence: Evidence, baseline: Setting, metric: Metric, found: Sequence[Compared]
+) -> Table:
+    """Differences of every class, for other programs; the figure shows them."""
+    data: list[Line] = []
+    for compared in found:
+        for one in by_class(evidence, compared, metric):
+            low, high = one.result.interval or (None, None)
+            line: dict[str, Value] = {"setting": compared.setting.label}
+            line |= {"baseline": baseline.label, "class": one.name, "metric": metric.name}
+            line |= {"seeds": one.result.n, "difference": one.result.difference}
+            line |= {"interval_low": low, "interval_high": high}
+            data.append(Line(line, computed(class_table, keys(r for p in one.pairs for r in p))))
+    caption = f"{metric.title} of every class: variant minus baseline, paired by seed"
+    every = [r.key for c in found for pair in c.pairs for r in pair]
+    name = f"contrasts_by_class-{metric.name}"
+    fields = ("setting", "baseline", "class", "metric", "seeds", "difference")
+    fields += ("interval_low", "interval_high")
+    return table(name, caption, (), (), data, computed(class_table, every), 1, fields)
+
+
+def class_forest(evidence: Evidence, metric: Metric, found: Sequence[Compared]) -> Figure | None:
+    """A panel per variant, a line per class."""
+    differences = [(c, by_class(evidence, c, metric)) for c in found]
+    shown = [(c, of) for c, of in differences if of][:MOST_PANELS]
+    if not shown:
+        return None
+    names = list(dict.fromkeys(one.name for _, of in shown for one in of))
+    columns = min(4, len(shown))
+    lines = -(-len(shown) // columns)
+    with house_style():
+        canvas = Canvas(figsize=(2.4 * columns + 0.8, (0.9 + 0.2 * len(names)) * lines))
+        grid = {"wspace": 0.12, "hspace": 1.1 / (0.5 + 0.2 * len(names))}
+        axes = canvas.subplots(
+            lines, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid
+        )
+        for i, ax in enumerate(axes.flat):
+            if i >= len(shown):
+                ax.set_axis_off()
+                continue
+            _panel(ax, metric, *shown[i], names)
+        for ax in axes[-1]:
+            ax.set_xlabel("Difference [points]")
+    return _class_figure(canvas, metric, shown)
+
+
+def _panel(
+    ax: Axes,
+    metric: Metric,
+    compared: Compared,
+    of: Sequence[ClassDifference],
+    names: Sequence[str],
+) -> None:
+    margin = 100 * (metric.margin or 0.0)
+    ax.axvspan(-margin, margin, color=FAINT, alpha=0.3, lw=0)
+    ax.axvline(0, color=INK, lw=0.6)
+    for one in of:
+        y, middle = names.index(one.name), one.result.difference
+        low, high = one.result.interval or (middle, middle)
+        ax.plot([100 * low, 100 * high], [y, y], "-", color=colour(0), lw=1.2)
+        ax.plot([100 * middle], [y], "o", color=colour(0), ms=3.2)
+    ax.set_title(called(compared.setting), fontsize=8)
+    named_rows(ax, names)
+
+
+def _class_figure(
+    canvas: Canvas, metric: Metric, shown: Sequence[tuple[Compared, Sequence[ClassDifference]]]
+) -> Figure:
+    """The caption says which class moves most."""
+    compared, most = max(
+        ((c, one) for c, of in shown for one in of), key=lambda pair: abs(pair[1].result.difference)
+    )
+    source = computed(class_forest, [r.key for pair in most.pairs for r in pair])
+    caption: Words = (
+        "Variant minus baseline with the 95 % interval of each class alone; the grey band is the "
+        f"margin. What changes most is {most.name}, with {called(compared.setting)}: ",
+        Number(f"{percent(most.result.difference)} points", source),
+        ".",
+    )
+    seeds = sorted({one.result.n for _, of in shown for one in of})
+    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    title = f"{metric.title} of each class against the baseline"
+    return drawn(canvas, f"forest_by_class-{metric.name}", title, "points", n, caption)
