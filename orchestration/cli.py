@@ -20,6 +20,10 @@ COMMANDS = {
         "orchestration.commands.run:run",
         "Run a study: plan it, run every trial that has no record yet, track and report it.",
     ),
+    "plan": (
+        "orchestration.commands.plan:plan",
+        "Say what a study would run, what of it is there already, and what the rest will take.",
+    ),
     "status": (
         "orchestration.commands.studies:status",
         "Show what of a study is done, from the ledger alone.",

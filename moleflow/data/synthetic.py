@@ -47,6 +47,14 @@ def make_synthetic(root: Path, seed: int = 0) -> Path:
     return root
 
 
+def synthetic_pictures() -> dict[str, tuple[int, int]]:
+    """By class, how many pictures it has for training and for tests."""
+    return {
+        name: (TRAIN_GOOD, TEST_GOOD + TEST_PER_DEFECT * len(product.defects))
+        for name, product in products().items()
+    }
+
+
 def _draw_class(folder: Path, product: Product, seed: int) -> None:
     folders = {"train/good": TRAIN_GOOD, "test/good": TEST_GOOD}
     folders |= {f"test/{defect}": TEST_PER_DEFECT for defect in product.defects}

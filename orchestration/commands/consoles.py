@@ -1,5 +1,6 @@
 """The two consoles of the command line: results, and messages about them."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from moleflow.settings import Settings
 from orchestration.plain import visible
 
 
@@ -43,3 +45,9 @@ class Terminal(Console):
 
 out = Terminal(highlight=False, soft_wrap=True)
 err = Terminal(highlight=False, soft_wrap=True, stderr=True)
+
+
+def answer(found: Settings) -> None:
+    """Print what programs read, and nothing else: in ASCII, so that no name can do harm."""
+    text = json.dumps(found.model_dump(mode="json"), indent=1)
+    out.print(text, markup=False, emoji=False, soft_wrap=True)

@@ -12,8 +12,9 @@ from rich.text import Text
 from moleflow.errors import MoleflowError
 from orchestration.cluster.environment import quiet_environment as worker_environment
 from orchestration.cluster.proxies import without_proxies_here
-from orchestration.commands.consoles import out
+from orchestration.commands.consoles import answer, out
 from orchestration.commands.options import (
+    JsonOption,
     RootOption,
     SettingsOption,
     UriOption,
@@ -24,6 +25,7 @@ from orchestration.doctor.checks import Finding, State, examine_machine
 from orchestration.records.layout import Root
 from orchestration.studies.terms import Resources
 from orchestration.tracking.tracker import quiet_environment as tracking_environment
+from orchestration.views.answers import Check, DoctorAnswer
 
 SOUND, UNSOUND = 0, 1
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -48,6 +50,7 @@ def doctor(
         str | None, Parameter(help="Tell the GPU memory that a trial of this profile needs.")
     ] = None,
     settings: SettingsOption = (),
+    as_json: JsonOption = False,
 ) -> int:
     """Say whether this machine, and a cluster, can run a study, and what to do where not.
 
@@ -62,10 +65,24 @@ def doctor(
         found += _guarded("cluster", _of_cluster(address, place, data, store, nodes, full))
     if profile is not None or settings:
         found += _guarded("trial", _of_trial(profile or "main", settings, data))
+    if as_json:
+        answer(_answer(found))
+        return UNSOUND if any(one.state == "problem" for one in found) else SOUND
     out.print(_table(found), soft_wrap=False)
     problems, warnings = _count(found, "problem"), _count(found, "warning")
     out.print(f"{problems}, {warnings}")
     return UNSOUND if any(one.state == "problem" for one in found) else SOUND
+
+
+def _answer(found: list[Finding]) -> DoctorAnswer:
+    checks = [
+        Check(name=one.name, state=one.state, found=one.found, remedy=one.remedy) for one in found
+    ]
+    return DoctorAnswer(
+        problems=sum(one.state == "problem" for one in found),
+        warnings=sum(one.state == "warning" for one in found),
+        checks=tuple(checks),
+    )
 
 
 def _of_cluster(

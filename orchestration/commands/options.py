@@ -27,6 +27,9 @@ UriOption = Annotated[
         help="MLflow tracking store; default: MLFLOW_TRACKING_URI, else sqlite in the root folder."
     ),
 ]
+JsonOption = Annotated[
+    bool, Parameter(name="--json", negative="", help="For programs: docs/json.md has the fields.")
+]
 SettingsOption = Annotated[
     tuple[str, ...],
     Parameter(name="--set", consume_multiple=True, help="FIELD=VALUE of any config field."),

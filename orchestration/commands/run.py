@@ -75,17 +75,20 @@ class Storage:
     mlflow_uri: UriOption = None
 
 
+USUAL_MACHINES, USUAL_STORAGE = Machines(), Storage()
+
+
 def run(
     study: Annotated[str, Parameter(help="Name of a study, or path of a .py file with STUDY.")],
     *,
     changes: Changes = UNCHANGED,
-    machines: Machines = Machines(),
-    storage: Storage = Storage(),
+    machines: Machines = USUAL_MACHINES,
+    storage: Storage = USUAL_STORAGE,
 ) -> int:
     """Run a study: plan it, run every trial that has no record yet, track and report it."""
     out.outlive()  # a study of days does not end because nobody reads its log any more
     wanted = asked(study, changes)
-    place, terms = Root.at(storage.root), _terms(machines, storage)
+    place, terms = Root.at(storage.root), terms_of(machines, storage)
     session = Session(place, tracking_uri(storage.mlflow_uri), out, err, _command_line())
     question = Question(wanted.name, wanted.study, changes.data, wanted.source)
     try:
@@ -111,7 +114,7 @@ def _choices(changes: Changes, machines: Machines, storage: Storage) -> Choices:
     )
 
 
-def _terms(machines: Machines, storage: Storage) -> Terms:
+def terms_of(machines: Machines, storage: Storage) -> Terms:
     """Raises:
     ConfigError: a number does not fit.
     """

@@ -16,13 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.errors import StudyError
-from orchestration.commands.consoles import err, out
-from orchestration.commands.options import RootOption
+from orchestration.commands.consoles import answer, err, out
+from orchestration.commands.options import JsonOption, RootOption
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
 from orchestration.store.entry import Entry
 from orchestration.store.lease import PATIENCE, active
 from orchestration.store.store import Store, open_store
+from orchestration.views.answers import StoreAnswer, Stored, StoredEntry
 
 WHOLE, DAMAGED = 0, 1
 SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -41,6 +42,7 @@ app = App(name="store", help="Look into stored results, check them, and delete s
 def ls(
     *,
     entries: Annotated[bool, Parameter(negative="", help="Every entry, not only kinds.")] = False,
+    as_json: JsonOption = False,
     root: RootOption = Path("runs"),
     store: StoreOption = None,
 ) -> int:
@@ -49,6 +51,9 @@ def ls(
     opened = _open(store, place)
     found, left = list(opened.entries()), list(opened.leftovers())
     uses = used_by(place, _warn)
+    if as_json:
+        answer(_answer(found, left, uses, entries))
+        return WHOLE
     out.print(_each(found, uses) if entries else _by_kind(found, uses), soft_wrap=False)
     out.print(f"{_count(found)}, {size(_bytes(found))}")
     damaged = [entry for entry in found if entry.damaged]
@@ -217,6 +222,38 @@ def _without_leased(entries: Iterable[Entry], root: Root) -> list[Entry]:
 def _stage(entry: Entry) -> str:
     """The lease under which an entry, or what became a leftover, is made."""
     return f"{entry.kind}/{entry.key.removeprefix('.').partition('.')[0]}"
+
+
+def _answer(found: Sequence[Entry], left: Sequence[Entry], uses: Uses, each: bool) -> StoreAnswer:
+    by_kind = {
+        kind: [e for e in found if e.kind == kind] for kind in sorted({e.kind for e in found})
+    }
+    every = tuple(
+        StoredEntry(
+            kind=entry.kind,
+            key=entry.key,
+            bytes=entry.bytes,
+            modified=entry.modified,
+            studies=tuple(sorted(_users(entry, uses))),
+        )
+        for entry in sorted(found, key=_name)
+    )
+    return StoreAnswer(
+        kinds=tuple(
+            Stored(
+                kind=kind,
+                entries=len(some),
+                bytes=_bytes(some),
+                oldest=min(entry.modified for entry in some),
+                newest=max(entry.modified for entry in some),
+                studies=tuple(sorted({name for entry in some for name in _users(entry, uses)})),
+            )
+            for kind, some in by_kind.items()
+        ),
+        entries=every if each else None,
+        damaged=tuple(_name(entry) for entry in found if entry.damaged),
+        leftovers=tuple(_name(entry) for entry in left),
+    )
 
 
 def _by_kind(entries: Sequence[Entry], uses: Uses) -> Table:

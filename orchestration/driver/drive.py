@@ -1,7 +1,7 @@
 """From a study to its finished trials, results and report: what `moleflow run` and `run` do."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,6 +13,7 @@ from orchestration.cluster.environment import quiet_environment as worker_enviro
 from orchestration.cluster.proxies import without_proxies_here
 from orchestration.driver import adoption
 from orchestration.driver.driving import driving
+from orchestration.driver.expected import foretold
 from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.planning import MOST_TRIALS, Planning
@@ -21,15 +22,18 @@ from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.searching import Searching
 from orchestration.driver.session import Session, check_runner, new_runner
+from orchestration.records.forecasts import keep_forecast
 from orchestration.runners.runner import left_to_run
 from orchestration.sharing.groups import first_of
 from orchestration.sharing.savings import savings
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.effects import without_effect
 from orchestration.studies.expansion import Plan
+from orchestration.studies.known_classes import Pictures
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking.tracker import quiet_environment as tracking_environment
+from orchestration.views.display import counted, roughly
 
 _REST = "the same command without --first runs them"
 
@@ -98,6 +102,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             set_misfits_aside(root.study(name), session.warn)
             now = first_of(plan, choices.first)
             schedule = _scheduled(plan, now, planning.searching, session, terms, choices)
+            _foretell(planning.pictures, schedule, session, terms, choices, name)
             finished = session.run(plan, now, runner, schedule, tracker)
         for written in write_reports(name, root):
             session.say(written.headline)
@@ -151,6 +156,27 @@ def _scheduled(
         if said:
             session.say(said)
     return schedule
+
+
+def _foretell(
+    pictures: Mapping[str, Pictures],
+    schedule: Schedule,
+    session: Session,
+    terms: Terms,
+    choices: Choices,
+    name: str,
+) -> None:
+    """Keep what the trials that are left are expected to take, and say it where others tell."""
+    workers = 1 if choices.runner == "inline" else None
+    found = foretold(schedule, pictures, session.root, terms, workers, sharing=choices.sharing)
+    if found is None:
+        return
+    keep_forecast(found.forecast(), session.root.study(name))
+    if found.rates.measured and found.workers:
+        session.say(
+            f"about {roughly(found.outcome.wall)} with {counted(found.workers, 'worker')}, from "
+            f"{found.rates.basis}"
+        )
 
 
 @contextmanager

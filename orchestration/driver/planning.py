@@ -23,6 +23,7 @@ from orchestration.records.plans import plan_of, write_plan
 from orchestration.store.store import folder_of
 from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, trials_asked
+from orchestration.studies.known_classes import Pictures
 from orchestration.studies.orders import left_out, sequences
 from orchestration.studies.points import settings_of
 from orchestration.studies.proposing import Proposal
@@ -83,20 +84,13 @@ class Planning:
         self._data_root = _data_root(study, data, root, say)
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
-        asked = trials_asked(study, names)
-        if asked > most:
-            raise StudyError(
-                f"study {name} asks for {asked} trials, which is more than {most}: ask for fewer "
-                f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
-            )
-        told = dict[str, None]()
-        for part in study.leaves:
-            own = part.named_classes or names
-            sequences(with_distances(part, no_distances(own)), own)
-            told |= dict.fromkeys(left_out(with_distances(part, no_distances(own)), own))
-        for line in told:
-            say(line)
+        check_asked(name, study, names, most, say)
         self.configs = settings_of(study)
+
+    @property
+    def pictures(self) -> dict[str, Pictures]:
+        """How many there are, by class."""
+        return {n: Pictures(len(one.train), len(one.test)) for n, one in self._catalog.items()}
 
     def finish(self, check: Check) -> Plan:
         """Check every picture, hear what was found of the backbones, and write `study.json`.
@@ -138,6 +132,27 @@ class Planning:
             plan = self.searching.plan
         write_plan(plan, self._root.study(self._name))
         return plan
+
+
+def check_asked(name: str, study: Study, names: tuple[str, ...], most: int, say: Say) -> None:
+    """Whether a study fits the classes that there are; says what of it does not and is left out.
+
+    Raises:
+        StudyError: it does not, or asks for more than `most` trials.
+    """
+    asked = trials_asked(study, names)
+    if asked > most:
+        raise StudyError(
+            f"study {name} asks for {asked} trials, which is more than {most}: ask for fewer "
+            f"orders, seeds or values, or say that you mean it: --most-trials {asked}"
+        )
+    told = dict[str, None]()
+    for part in study.leaves:
+        own = with_distances(part, no_distances(part.named_classes or names))
+        sequences(own, part.named_classes or names)
+        told |= dict.fromkeys(left_out(own, part.named_classes or names))
+    for line in told:
+        say(line)
 
 
 def check_source(folder: StudyFolder, source: str) -> None:

@@ -80,8 +80,14 @@ def check_precision(configs: Sequence[Config], resources: Resources) -> None:
 
 
 @contextmanager
-def checking_beside(configs: Sequence[Config], root: Root) -> Generator[Check]:
-    """The check runs in a process of its own while the block does other things."""
+def checking_beside(
+    configs: Sequence[Config], root: Root, *, keep: bool = True
+) -> Generator[Check]:
+    """The check runs in a process of its own while the block does other things.
+
+    Args:
+        keep: whether what is found is kept below the root folder.
+    """
     asked, known = _asked(configs), _kept(configs, root)
     left = [one for one in asked if one not in known]
     if not left:
@@ -91,7 +97,7 @@ def checking_beside(configs: Sequence[Config], root: Root) -> Generator[Check]:
     command.append(json.dumps([one.model_dump(mode="json") for one in left]))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         try:
-            yield lambda: _identities(known | _keep(_answers(process, left), root))
+            yield lambda: _identities(known | _heard(process, left, root if keep else None))
         finally:
             process.kill()
 
@@ -141,6 +147,14 @@ def _answers(process: "subprocess.Popen[bytes]", left: Sequence[Query]) -> dict[
             f"{process.returncode}); what it said is above; a lack of memory ends it silently (-9)"
         )
     return dict(zip(left, map(Answer.model_validate_json, lines), strict=True))
+
+
+def _heard(
+    process: "subprocess.Popen[bytes]", left: Sequence[Query], root: Root | None
+) -> dict[Query, Answer]:
+    """Answers, kept below a root folder where one is given."""
+    found = _answers(process, left)
+    return found if root is None else _keep(found, root)
 
 
 def _identities(found: Mapping[Query, Answer]) -> Identities:

@@ -120,8 +120,13 @@ class Searching:
             return None
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
-        try:
-            points(self._study, [Proposal(number=1, values=dict(values), method="")])
-        except MoleflowError:
-            return False
-        return True
+        return fits(self._study, values)
+
+
+def fits(study: Study, values: Mapping[str, Any]) -> bool:
+    """Whether a proposal of these values makes configs."""
+    try:
+        points(study, [Proposal(number=1, values=dict(values), method="")])
+    except MoleflowError:
+        return False
+    return True

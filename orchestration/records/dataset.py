@@ -55,6 +55,12 @@ def checked(data: ClassData, root: Root, advance: Callable[[int], None] | None =
     return known
 
 
+def kept_fingerprint(data: ClassData, root: Root) -> str | None:
+    """Fingerprint of a class that was checked before; nothing is read or written but the note."""
+    known = kept_note(place_of_note(_appearance(data), root), Checked)
+    return None if known is None else known.fingerprint
+
+
 def _appearance(data: ClassData) -> str:
     files = [path for picture in (*data.train, *data.test) for path in picture.files]
     seen: list[tuple[str, int, int]] = []

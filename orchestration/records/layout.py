@@ -142,6 +142,11 @@ class StudyFolder:
         return self.path / "study.json"
 
     @property
+    def forecasts(self) -> Path:
+        """What runs were expected to take (`orchestration.records.forecasts`)."""
+        return self.path / "forecasts.jsonl"
+
+    @property
     def results(self) -> Path:
         """The tidy table of all numbers."""
         return self.path / "results.parquet"

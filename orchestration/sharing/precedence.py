@@ -19,6 +19,7 @@ from typing import Any
 
 from moleflow.training.work import training_work
 from orchestration.studies.axes import Variants
+from orchestration.studies.effects import part_of
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.points import points_asked
 from orchestration.studies.study import Study
@@ -100,18 +101,10 @@ class _Comparisons:
 
     def _under(self, axes: Mapping[str, str], trial: Trial) -> int:
         name = axes.get("part", "")
-        study = _part(self._study, name)
+        study = part_of(self._study, axes)
         if name not in self._settings:
             self._settings[name] = points_asked(study)
         return self._settings[name] if _is_baseline(study, axes, trial) else 1
-
-
-def _part(study: Study, name: str) -> Study:
-    """The part of a union that a trial's axes name, `outer/inner` where that is a union too."""
-    for own, part in study.parts.items():
-        if name == own or name.startswith(f"{own}/"):
-            return _part(part, name[len(own) + 1 :])
-    return study
 
 
 def _is_baseline(study: Study, axes: Mapping[str, str], trial: Trial) -> bool:

@@ -9,8 +9,8 @@ from orchestration.sharing.roles import Part, apart
 from orchestration.studies.expansion import Trial
 
 Held: TypeAlias = Callable[[Trial, str], frozenset[str]]
-"""Of a trial's tasks, those whose result lies in the store, by their keys on no machine. The text
-is the trial's identity where it takes nothing from others, and else empty."""
+"""Of a trial's tasks and features, those that lie in the store, by their keys on no machine. The
+text is the trial's identity where it takes nothing from others, and else empty."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Which trial may start next, and in which role. Knows no runner; asked from one thread."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from orchestration.records.layout import StudyFolder
@@ -9,17 +8,11 @@ from orchestration.records.ledger import Ledger, Record
 from orchestration.sharing import certificate
 from orchestration.sharing.certificate import Certificate, certify_with, verdicts
 from orchestration.sharing.groups import Group, keys_of
-from orchestration.sharing.roles import Begun, Part, parts, role_now
+from orchestration.sharing.queue import Queue, Start
+from orchestration.sharing.roles import Begun, Part, parts
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.studies.terms import Role
 
-
-@dataclass(frozen=True)
-class Start:
-    """A trial that may start now."""
-
-    trial: Trial
-    role: Role
+__all__ = ["Schedule", "Start"]
 
 
 class Proposing(Protocol):
@@ -37,8 +30,7 @@ class Proposing(Protocol):
 
 class Schedule:
     """Hands out the trials of a plan that have no record, each once, in the role that
-    `sharing.roles` gives them; the first of `sharing.precedence` first, as far as it may start. Of
-    a search it asks for more trials when no other can start."""
+    `sharing.roles` gives them. Of a search it asks for more trials when no other can start."""
 
     def __init__(
         self,
@@ -59,10 +51,8 @@ class Schedule:
         records = {
             t.key: r for t in plan.trials if (r := self._ledger.read_brief(t.key)) is not None
         }
-        self._waiting = [trial for trial in self.keys.trials if trial.key not in records]
-        self._begun: dict[str, dict[str, Begun]] = {}
-        """By group, and by trial."""
-        self._running: set[str] = set()
+        waiting = [trial for trial in self.keys.trials if trial.key not in records]
+        self._queue = Queue(self.keys, waiting, sharing=sharing)
         self._records: dict[str, list[Record]] = {}
         self.certificates: dict[str, list[Certificate]] = {}
         """By group, what was found so far."""
@@ -72,12 +62,12 @@ class Schedule:
     @property
     def left(self) -> Sequence[Trial]:
         """Trials that were not handed out yet."""
-        return tuple(self._waiting)
+        return self._queue.left
 
     @property
     def exhausted(self) -> bool:
         """Whether all trials were handed out, and none is yet to be proposed."""
-        return not self._waiting and not self._open
+        return self._queue.exhausted and not self._open
 
     @property
     def _open(self) -> bool:
@@ -91,28 +81,23 @@ class Schedule:
     def outlook(self) -> Mapping[str, Part]:
         """What each trial without a record will do if nothing fails, and if nothing that it
         trains lay in the store."""
-        begun = {key: one for group in self._begun.values() for key, one in group.items()}
-        return parts(self.keys, begun, verdicts(self.certificates), sharing=self._sharing)
+        return parts(self.keys, self.begun, self.verdicts, sharing=self._sharing)
+
+    @property
+    def begun(self) -> Mapping[str, Begun]:
+        """By trial, those that were handed out or have a record."""
+        return {key: one for group in self._queue.begun.values() for key, one in group.items()}
+
+    @property
+    def verdicts(self) -> Mapping[str, bool]:
+        """By group that was compared: whether orders are exchangeable."""
+        return verdicts(self.certificates)
 
     def next(self) -> Start | None:
-        """A trial that may start now, of a group without one in work first: trials of one group
-        would wait for each other's stages. None where all must wait."""
-        while (start := self._next()) is None and self._open:
+        """A trial that may start now; None where all must wait."""
+        while (start := self._queue.next(self._holds)) is None and self._open:
             self._grow()
         return start
-
-    def _next(self) -> Start | None:
-        busy = {self.keys.groups[key].id for key in self._running}
-        later: Start | None = None
-        for trial in self._waiting:
-            group = self.keys.groups[trial.key]
-            role = self._role(trial, group) if later is None or group.id not in busy else None
-            if role is None:
-                continue
-            later = later or Start(trial, role)
-            if group.id not in busy:
-                return self._hand_out(Start(trial, role))
-        return None if later is None else self._hand_out(later)
 
     def _grow(self) -> None:
         """Ask for the trials of one more proposal."""
@@ -120,45 +105,30 @@ class Schedule:
         known = {trial.key for trial in self.plan.trials}
         self.plan = self._proposing.more()
         self.keys = keys_of(self.plan)
-        for trial in self.plan.trials:
-            if trial.key in known:
-                continue
-            record = self._ledger.read_brief(trial.key)
-            if record is None:
-                self._waiting.append(trial)
-            else:
-                self._take(self.keys.groups[trial.key], record)
+        new = [trial for trial in self.plan.trials if trial.key not in known]
+        records = {trial.key: self._ledger.read_brief(trial.key) for trial in new}
+        self._queue.add(self.keys, [trial for trial in new if records[trial.key] is None])
+        for key, record in records.items():
+            if record is not None:
+                self._take(self.keys.groups[key], record)
         for tell in self.grown:
             tell(self.plan)
 
-    def _role(self, trial: Trial, group: Group) -> Role | None:
-        begun = self._begun.get(group.id, {}).values()
-        found = self.certificates.get(group.id)
-        holds = any(one.holds for one in found) if found else None
-        return role_now(trial, group, begun, holds, sharing=self._sharing)
-
-    def _hand_out(self, start: Start) -> Start:
-        self._waiting.remove(start.trial)
-        self._running.add(start.trial.key)
-        group = self.keys.groups[start.trial.key]
-        begun = Begun(start.trial.sequence, start.role, "in work")
-        self._begun.setdefault(group.id, {})[start.trial.key] = begun
-        return start
+    def _holds(self, group: str) -> bool | None:
+        found = self.certificates.get(group)
+        return any(one.holds for one in found) if found else None
 
     def ended(self, key: str) -> None:
         """A trial that was handed out has its record, or was lost."""
-        self._running.discard(key)
-        group = self.keys.groups[key]
-        self._begun.get(group.id, {}).pop(key, None)
+        self._queue.ended(key, None)
         record = self._ledger.read_brief(key)
         if record is not None:
-            self._take(group, record)
+            self._take(self.keys.groups[key], record)
 
     def _take(self, group: Group, record: Record) -> None:
         """Compare a record with others of its group; one that trained nothing shows nothing."""
         state = "finished" if record.status == "finished" else "failed"
-        begun = Begun(record.sequence, record.role, state)
-        self._begun.setdefault(group.id, {})[record.key] = begun
+        self._queue.ended(record.key, Begun(record.sequence, record.role, state))
         if record.role == "derived" or record.status != "finished" or not group.several:
             return
         earlier = self._records.setdefault(group.id, [])

@@ -109,6 +109,13 @@ class Remote:
             "will be made anew"
         )
 
+    def read(self, kind: str, key: str, name: str) -> bytes | None:
+        """A file of an entry; None: it is not there."""
+        found = self._manifest(kind, key)
+        if not isinstance(found, Manifest) or name not in found.files:
+            return None
+        return b"".join(self._files.chunks(f"{_folder(kind, key)}/{found.part}/{name}"))
+
     def entries(self) -> Iterator[Entry]:
         """All that have a manifest; what it says of them is not checked."""
         for (kind, key), place in self._places().items():

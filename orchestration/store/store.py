@@ -145,6 +145,15 @@ class Store:
             if not _is_left_over(folder.name) and (entry := _entry(kind, folder)) is not None:
                 yield entry
 
+    def read(self, kind: str, key: str, name: str) -> bytes | None:
+        """A small file of an entry, where it lies; None: it is not there. Checks and fetches
+        nothing."""
+        if self._remote is not None:
+            return self._remote.read(kind, key, name)
+        with suppress(OSError):
+            return (self._folder(kind, key) / name).read_bytes()
+        return None
+
     def leftovers(self) -> Iterator[Entry]:
         """What killed writers left, after a day, and damaged entries that were set aside."""
         if self._remote is not None:

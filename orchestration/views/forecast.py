@@ -46,6 +46,16 @@ def outlook(
     certificates: Mapping[str, Sequence[Certificate]],
 ) -> dict[str, Part]:
     """What each trial without a record does, or will do if nothing fails; those in work first."""
+    begun = begun_of(keys, briefs, running)
+    said = {one.role for one in begun.values() if one.role is not None}
+    alone = said == {"alone"}
+    return parts(keys, begun, verdicts(certificates), sharing=not alone)
+
+
+def begun_of(
+    keys: Keys, briefs: Mapping[str, RecordBrief], running: Mapping[str, TrialState]
+) -> dict[str, Begun]:
+    """Trials that have a record or are in work."""
     begun: dict[str, Begun] = {}
     for key, one in briefs.items():
         state = "finished" if one.status == "finished" else "failed"
@@ -53,9 +63,7 @@ def outlook(
         begun[key] = Begun(keys.trial(key).sequence, one.role, state, tasks)
     for key, one in running.items():
         begun[key] = Begun(one.trial.sequence, one.role, "in work", frozenset(one.learned))
-    said = {one.role for one in begun.values() if one.role is not None}
-    alone = said == {"alone"}
-    return parts(keys, begun, verdicts(certificates), sharing=not alone)
+    return begun
 
 
 def to_train(

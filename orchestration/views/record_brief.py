@@ -21,6 +21,8 @@ class Learned:
     role: Role
     """Of the trial that has learned it."""
     classes: int = 1
+    task: str = ""
+    """Its name."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def brief(record: Record) -> RecordBrief:
                 seconds=record.stages[stage].seconds,
                 role=record.role,
                 classes=sizes.get(stage.task, 1),
+                task=stage.task,
             )
             for stage in trained
         ),

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from moleflow.errors import StoreError
 from orchestration.records.events import read_events
+from orchestration.records.forecasts import read_forecasts
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.records.watch import News
@@ -21,6 +22,7 @@ from orchestration.sharing import certificate
 from orchestration.sharing.roles import Part
 from orchestration.store.lease import PATIENCE, Lease, active
 from orchestration.studies.expansion import Plan, Trial, varying_axes
+from orchestration.views.compared import Comparison, compared
 from orchestration.views.display import (
     METRIC_HEADS,
     WorkTable,
@@ -60,6 +62,8 @@ class StudyStatus:
     strays: int
     """Records of trials that are not in the plan."""
     damaged: tuple[str, ...]
+    forecasts: tuple[Comparison, ...] = ()
+    """Of every run, what was expected and what it took."""
 
 
 @final
@@ -86,6 +90,7 @@ def status_table(plan: Plan, root: Root) -> Page:
         bar(study),
         *map(Text, headlines(study)),
         Text(_driver(found)),
+        *(Text(one.sentence) for one in found.forecasts if one.sentence),
         *map(Text, found.damaged),
     ]
     if found.strays:
@@ -131,7 +136,13 @@ def study_status(plan: Plan, root: Root, now: float) -> StudyStatus:
         lost=tuple(lost),
         strays=len(strays) - len(misfits),
         damaged=tuple(damaged),
+        forecasts=_forecasts(study, folder),
     )
+
+
+def _forecasts(study: StudyState, folder: StudyFolder) -> tuple[Comparison, ...]:
+    kept = read_forecasts(folder)
+    return tuple(compared(kept, study.keys, study.briefs)) if kept else ()
 
 
 def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[RecordBrief], list[str]]:

@@ -1,0 +1,72 @@
+"""`moleflow plan`: what a study would run and what it takes, before anything runs."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from moleflow.errors import StudyError
+from orchestration.commands.changes import UNCHANGED, Changes, asked
+from orchestration.commands.consoles import answer, out
+from orchestration.commands.options import JsonOption, warn
+from orchestration.commands.plan_page import plan_page
+from orchestration.commands.plan_trials import Format, write_trials
+from orchestration.commands.planned import plan_answer
+from orchestration.commands.run import USUAL_MACHINES, USUAL_STORAGE, Machines, Storage, terms_of
+from orchestration.driver.expected import Wanted, expected
+from orchestration.driver.preview import Look, preview
+from orchestration.records.layout import Root
+from orchestration.studies.effects import without_effect
+
+DONE = 0
+
+
+def plan(
+    study: Annotated[str, Parameter(help="Name of a study, or path of a .py file with STUDY.")],
+    *,
+    changes: Changes = UNCHANGED,
+    machines: Machines = USUAL_MACHINES,
+    storage: Storage = USUAL_STORAGE,
+    classes_of: Annotated[
+        str | None, Parameter(help="Instead of --data: mvtec, visa, mpdd or btad, unseen.")
+    ] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Trials at a time; default: what this machine runs.")
+    ] = None,
+    probe: Annotated[
+        bool, Parameter(negative="", help="Train a few steps here, where no trial tells the speed.")
+    ] = False,
+    list_them: Annotated[
+        bool, Parameter(name="--list", negative="", help="Every trial, in the order they start.")
+    ] = False,
+    as_json: JsonOption = False,
+    as_format: Annotated[
+        Format | None, Parameter(name="--format", help="All trials as yaml or csv, nothing else.")
+    ] = None,
+) -> int:
+    """Say what a study would run, what of it is there already, and what the rest will take.
+
+    Takes the options of `run`. Nothing runs, and nothing is written.
+    """
+    if workers is not None and workers < 1:
+        raise StudyError(f"--workers {workers}: give a number from 1 on")
+    if changes.first is not None and changes.first < 1:
+        raise StudyError(f"--first {changes.first}: give a number from 1 on")
+    if as_json and as_format is not None:
+        raise StudyError("--json and --format both say what is printed; give one of them")
+    wanted = asked(study, changes)
+    place, terms = Root.at(storage.root), terms_of(machines, storage)
+    look = Look(changes.data, classes_of, wanted.source, changes.most_trials, terms.store)
+    found = preview(wanted.name, wanted.study, place, look, warn)
+    asks = Wanted(workers, probe, changes.first, storage.sharing)
+    told = expected(found, place, terms, asks)
+    if as_format is not None:
+        write_trials(told, as_format)
+        return DONE
+    shown = plan_answer(told, terms.resources, tuple(without_effect(found.plan)))
+    if not list_them:
+        shown = shown.model_copy(update={"runs": None})
+    if as_json:
+        answer(shown)
+    else:
+        out.print(plan_page(shown))
+    return DONE

@@ -1,0 +1,156 @@
+"""A plan that is only looked at: nothing is written, and no picture is decoded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from moleflow.config import BackboneConfig
+from moleflow.errors import StudyError, WeightsError
+from orchestration.driver.measured import (
+    feature_distances,
+    needs_distances,
+    with_difficulty,
+    with_distances,
+)
+from orchestration.driver.planning import MOST_TRIALS, check_asked, check_source
+from orchestration.driver.preflight import checking_beside
+from orchestration.driver.reporting import check_reports
+from orchestration.driver.searching import fits
+from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.proposals import Proposals
+from orchestration.store.store import folder_of
+from orchestration.studies.expansion import Plan, expand
+from orchestration.studies.known_classes import Pictures, classes_of
+from orchestration.studies.points import settings_of
+from orchestration.studies.proposing import Proposal, at_random, search_id
+from orchestration.studies.study import Study
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where a study that is only planned finds its classes, and what is known of its trials."""
+
+    data: str | None = None
+    """Folder of the classes."""
+    classes_of: str | None = None
+    """A data set that need not be there."""
+    source: str = ""
+    most: int = MOST_TRIALS
+    store: str | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a study would run."""
+
+    plan: Plan
+    pictures: Mapping[str, Pictures]
+    """By class."""
+    known: bool
+    """Whether trials have the keys that they will have when they run: content of pictures and of
+    weights was looked at. Otherwise nothing can be known of what exists already."""
+
+
+def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str], None]) -> Preview:
+    """Resolve a study without running it.
+
+    Raises:
+        DataError, StudyError, StoreError, ConfigError, WeightsError: it could not run like that.
+    """
+    root.check_format()
+    check_reports(study)
+    check_source(root.study(name), look.source)
+    study = with_difficulty(study, root)
+    fingerprints: dict[str, str] | None = None
+    if look.classes_of is not None:
+        place, pictures = look.classes_of, _published(study, look)
+    else:
+        place, pictures, fingerprints = _on_disk(study, root, look, say)
+    check_asked(name, study, study.named_classes or tuple(pictures), look.most, say)
+    configs = settings_of(study)
+    weights: Mapping[BackboneConfig, str] = {one.backbone: str(one.backbone) for one in configs}
+    known = fingerprints is not None
+    if known:
+        try:
+            with checking_beside(configs, root, keep=False) as check:
+                weights = check()
+        except WeightsError as error:
+            say(f"{error}; until then it is not known what exists already")
+            known = False
+    prints = fingerprints or {name: f"{place}/{name}" for name in pictures}
+    if needs_distances(study):
+        identity, store = weights[study.base.backbone], folder_of(look.store, root)
+        study = with_distances(study, feature_distances(study, prints, identity, store))
+    proposals = _proposals(study, root.study(name), say) if study.search_axis else ()
+    plan = expand(name, study, place, prints, weights, look.source, proposals)
+    return Preview(plan, pictures, known)
+
+
+def _proposals(study: Study, folder: StudyFolder, say: Callable[[str], None]) -> list[Proposal]:
+    """Of a search: those that were made, and as many drawn at random as are yet to come. Of a
+    method that learns from results, the later ones stand for what it will propose."""
+    axis = study.search_axis
+    assert axis is not None
+    made = Proposals(folder, search_id(study)).kept(say)
+    for number in range(1, axis.trials + 1):
+        if number not in made:
+            others = [one for n, one in sorted(made.items()) if n != number]
+            made[number] = at_random(axis, number, others, partial(fits, study))
+    return [made[number] for number in range(1, axis.trials + 1)]
+
+
+def _published(study: Study, look: Look) -> dict[str, Pictures]:
+    if look.data is not None:
+        raise StudyError("--data and --classes-of both say where classes are; give one of them")
+    assert look.classes_of is not None
+    there = classes_of(look.classes_of)
+    missing = [name for name in study.named_classes if name not in there]
+    if missing:
+        raise StudyError(
+            f"--classes-of {look.classes_of}: it has no class {', '.join(missing)}; it has "
+            f"{', '.join(there)}"
+        )
+    return {name: there[name] for name in study.named_classes or sorted(there)}
+
+
+def _on_disk(
+    study: Study, root: Root, look: Look, say: Callable[[str], None]
+) -> tuple[str, dict[str, Pictures], dict[str, str] | None]:
+    """Where the classes are, their pictures, and their fingerprints where anything could be there
+    already that is known by them."""
+    from moleflow.data.catalog import open_catalog
+    from orchestration.records.dataset import kept_fingerprint
+
+    folder = _folder(study, root, look)
+    if folder is None:
+        from moleflow.data.synthetic import synthetic_pictures
+
+        return "synthetic", {n: Pictures(*two) for n, two in synthetic_pictures().items()}, None
+    catalog = open_catalog(folder, study.named_classes, say)
+    pictures = {name: Pictures(len(one.train), len(one.test)) for name, one in catalog.items()}
+    if not _holds_something(root, look):
+        return str(folder), pictures, None
+    from moleflow.data.catalog import fingerprint
+
+    found = {n: kept_fingerprint(one, root) or fingerprint(one) for n, one in catalog.items()}
+    return str(folder), pictures, found
+
+
+def _folder(study: Study, root: Root, look: Look) -> Path | None:
+    """None: of a study that makes its pictures when it runs."""
+    if look.data is not None:
+        return Path(look.data).expanduser().resolve()
+    if study.data == "synthetic":
+        there = root.path / "synthetic"
+        return there if there.is_dir() else None
+    raise StudyError(
+        "this study needs pictures: name the folder that holds the classes with --data DIR, or a "
+        "data set whose classes are known with --classes-of mvtec"
+    )
+
+
+def _holds_something(root: Root, look: Look) -> bool:
+    """Whether this root folder or the store may know any stage or trial."""
+    store = folder_of(look.store, root)
+    return store is None or bool(root.study_names()) or any(store.glob("*/*/*/manifest.json"))
