@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
 from orchestration.records.ledger import Record
+from orchestration.sharing.keys import task_keys
 from orchestration.sharing.roles import order_free, trained
+from orchestration.studies.trial_keys import digest, key_settings
 from reports.document import Line, Number, Table, Value, Words, computed, plain, table
 from reports.evidence import Setting, keys
 from reports.performance import file_name
@@ -105,7 +107,7 @@ class Invariance:
 
 def compare(records: Sequence[Record]) -> Invariance:
     """Compare the recorded SHA-256 of finished trials with different orders."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[tuple[object, ...], list[Record]] = {}
     free = [record for record in records if order_free(record.config)]
     for record in free:
         groups.setdefault(_shared(record), []).append(record)
@@ -140,35 +142,40 @@ def compare(records: Sequence[Record]) -> Invariance:
 
 
 def _comparable(one: Record, other: Record) -> list[str]:
-    """What both recorded; not scores of a class that they learned in different tasks."""
-    task_of, other_task_of = (
-        {name: task for task in record.sequence for name in task} for record in (one, other)
-    )
-    moved = {f"scores {name}" for name in task_of if task_of[name] != other_task_of.get(name)}
-    both = (one.hashes.keys() & other.hashes.keys()) - moved
+    """What both recorded of tasks whose training depends on the same in both."""
+    keys_of_one, keys_of_other = _stage_keys(one), _stage_keys(other)
     return sorted(
         name
-        for name in both
-        if name.split(" ")[0] in KINDS and _maker(one, name) != _maker(other, name)
+        for name in one.hashes.keys() & other.hashes.keys()
+        if name.split(" ")[0] in KINDS
+        and keys_of_one[_task(one, name)] == keys_of_other.get(_task(other, name))
+        and _maker(one, name) != _maker(other, name)
     )
+
+
+def _stage_keys(record: Record) -> dict[str, str]:
+    """By task, the key of all that its training depends on but the kind of machine."""
+    return dict(zip(map(task_name, record.sequence), task_keys(record.trial), strict=True))
 
 
 def _maker(record: Record, name: str) -> str:
-    """Key of the trial that trained what a hash is of; a score's bank decides."""
-    kind, _, what = name.partition(" ")
-    task = next((t for t in record.sequence if what in t), None) if kind == "scores" else None
-    wanted = task_name(task) if task else what or record.task0
-    source = trained(record).get(wanted)
+    """Key of the trial that trained what a hash is of."""
+    source = trained(record).get(_task(record, name))
     return record.key if source is None else source.trial
 
 
-def _shared(record: Record) -> tuple[str, ...]:
-    """What a bank may depend on."""
-    data = sorted(f"{name} {files}" for name, files in record.fingerprints.items())
-    config = record.config.model_dump_json()
-    # Sums over patches are split among threads, so their last bits depend on the number.
-    where = (record.device, str(record.threads))
-    return (record.task0, str(record.seed), config, *where, *data)
+def _task(record: Record, name: str) -> str:
+    """Name of the task that what a hash is of was trained with; a score's bank decides."""
+    kind, _, what = name.partition(" ")
+    task = next((t for t in record.sequence if what in t), None) if kind == "scores" else None
+    return task_name(task) if task else what or record.task0
+
+
+def _shared(record: Record) -> tuple[object, ...]:
+    """What all tasks' training and scores may depend on: the base, all settings, and the machine,
+    threads too, since sums over patches are split among them."""
+    base, settings = task_keys(record.trial)[0], digest(key_settings(record.config))
+    return base, settings, record.device, record.threads
 
 
 def mismatch_table(found: Invariance, setting: Setting) -> Table:

@@ -1,9 +1,11 @@
-"""A record of a trial that nobody ran."""
+"""A record of a trial that nobody ran, and what records certify."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from moleflow import profiles
 from orchestration.records.ledger import Record
+from orchestration.sharing.certificate import Certificate, certify_with
 from orchestration.studies.versions import result_versions
 
 
@@ -31,3 +33,11 @@ def record(key: str = "trial", **changes: Any) -> Record:
         "ended": 1.0,
     }
     return Record(**{**fields, **changes})
+
+
+def certified(group: str, records: Sequence[Record]) -> list[Certificate]:
+    """All certificates that the trials of a group give, one after the other."""
+    found: list[Certificate] = []
+    for number, one in enumerate(records):
+        found = certify_with(group, found, one, records[:number])
+    return found

@@ -42,19 +42,11 @@ class Certificate(Settings):
         return [name for name, (one, other) in self.hashes.items() if one != other]
 
 
-def certify(group: str, records: Sequence[Record]) -> list[Certificate]:
-    """All certificates that the trials of a group give, at most one per kind of machine; where two
-    of a kind disagree about a hash, the one that does not hold."""
-    found: list[Certificate] = []
-    for number, record in enumerate(records):
-        found = certify_with(group, found, record, records[:number])
-    return found
-
-
 def certify_with(
     group: str, found: Sequence[Certificate], record: Record, earlier: Iterable[Record]
 ) -> list[Certificate]:
-    """What was found before, and what one more record adds to it."""
+    """What was found before, at most one certificate per kind of machine, and what one more record
+    adds to it; where two of a kind disagree about a hash, the one that does not hold."""
     by_machine = {(known.device, known.threads): known for known in found}
     for other in earlier:
         one = compare(group, other, record)

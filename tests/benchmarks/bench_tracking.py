@@ -28,8 +28,8 @@ from orchestration.records.layout import Root
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.exporter import Exporter
-from orchestration.tracking.memory import MemoryTracker
 from orchestration.tracking.tracker import Tracker, quiet_environment
+from tests.orchestration.tracking.memory_tracker import MemoryTracker
 from tests.orchestration.tracking.stores import contents, end_trial, served, small_plan
 
 TRIALS, TASK_EPOCHS, METRICS = 8, 60, 7

@@ -22,7 +22,7 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.provenance import device_kind
 from orchestration.records.stages import StageRef
-from orchestration.sharing.certificate import certify, compare, write
+from orchestration.sharing.certificate import compare, write
 from orchestration.sharing.groups import group_id, keys_of
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.lease import Leases
@@ -33,6 +33,7 @@ from orchestration.studies.study import Study
 from orchestration.studies.terms import Role, Terms
 from orchestration.trial import sequence as trials
 from orchestration.trial.trained import read_trained
+from tests.records import certified
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +127,7 @@ def test_two_orders_trained_apart_share_nothing_but_features(warm: Root) -> None
 
 
 def test_a_certificate_says_what_was_compared(warm: Root) -> None:
-    (found,) = certify("group", records_of(warm))
+    (found,) = certified("group", records_of(warm))
     assert found.holds and found.mismatches == []
     assert found.moved == ("capsule", "wood")
     assert {"base", "bank fabric", "bank wood", "scores capsule"} <= set(found.hashes)
@@ -183,10 +184,9 @@ def test_a_scoring_variant_trains_nothing_and_gives_what_it_gives_alone(
 def test_a_derived_order_gives_what_it_gives_alone(
     copied: Root, make_plan: Callable[..., Plan], small: Config
 ) -> None:
-    folder = copied.study("shares")
-    second = make_plan(small).trials[1]
+    folder, second = copied.study("shares"), make_plan(small).trials[1]
     expected = Ledger(folder).read(second.key)
-    for found in certify(group_id(second), records_of(copied)):
+    for found in certified(group_id(second), records_of(copied)):
         write(found, folder)
     folder.record(second.key).unlink()
     shutil.rmtree(folder.trial(second.key))
@@ -199,9 +199,8 @@ def test_a_derived_order_gives_what_it_gives_alone(
 def test_without_a_certificate_for_this_machine_a_derived_order_trains_apart(
     copied: Root, make_plan: Callable[..., Plan], small: Config
 ) -> None:
-    folder = copied.study("shares")
-    second = make_plan(small).trials[1]
-    for found in certify(group_id(second), records_of(copied)):
+    folder, second = copied.study("shares"), make_plan(small).trials[1]
+    for found in certified(group_id(second), records_of(copied)):
         write(found.model_copy(update={"device": "cuda:sm_90"}), folder)
     folder.record(second.key).unlink()
     shutil.rmtree(copied.store / "adapter")

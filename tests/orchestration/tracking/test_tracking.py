@@ -17,7 +17,6 @@ from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.exporter import Exporter, keep_report, sync
-from orchestration.tracking.memory import MemoryTracker
 from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches
 from orchestration.tracking.mlflow.naming import (
     describe,
@@ -28,6 +27,7 @@ from orchestration.tracking.mlflow.naming import (
 )
 from orchestration.tracking.mlflow.saved_view import saved_view, varied
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused
+from tests.orchestration.tracking.memory_tracker import MemoryTracker
 from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,

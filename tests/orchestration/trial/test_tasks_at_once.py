@@ -17,7 +17,6 @@ from orchestration.records.events import Epoch, Event, numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.stages import StageRef
-from orchestration.sharing.certificate import certify
 from orchestration.store.lease import active
 from orchestration.store.store import Store
 from orchestration.studies.axes import Orders, TaskZero
@@ -28,6 +27,7 @@ from orchestration.trial import sequence as trials
 from orchestration.views.display import failure_text
 from orchestration.views.record_brief import brief
 from orchestration.views.trial_state import TrialState
+from tests.records import certified
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ def test_a_witness_trains_in_its_order_so_that_a_certificate_has_something_to_re
     first, second, third = (task[0] for task in orders[1].sequence)
     assert {s.after for s in one.stages.values() if s.kind == "adapter"} == {(first,)}
     assert witness.stages[StageRef("adapter", third)].after == (first, second)
-    (found,) = certify("group", [one, witness])
+    (found,) = certified("group", [one, witness])
     assert found.holds and found.moved == (third,)
 
 

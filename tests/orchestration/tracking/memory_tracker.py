@@ -1,4 +1,4 @@
-"""Tracking in memory, for tests."""
+"""Tracking in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
