@@ -52,6 +52,17 @@ def test_where_all_is_shared_there_is_nothing_to_compare(lab) -> None:
     assert "none could be compared" in found.sentence
 
 
+def test_banks_of_other_weights_or_other_files_of_a_class_are_not_compared(lab) -> None:
+    _, plan = lab.plan(task_zeros=1, orders=2, seeds=(0,))
+    one, two = (with_stages(lab.record(trial), trial.key, "shared") for trial in plan.trials)
+    task = one.sequence[1]
+    prints = {**two.fingerprints, task[0]: "other files"}
+    other_files = two.model_copy(update={"fingerprints": prints})
+    made = {c.kind: c.made for c in invariance.compare([one, other_files]).comparisons}
+    assert made == {"bank": 3, "scores": 3, "base": 1}
+    assert invariance.compare([one, two.model_copy(update={"weights": "others"})]).groups == 0
+
+
 def test_facts_say_what_was_trained_and_what_was_taken(lab) -> None:
     folder, _ = shared_study(lab)
     sharing = dict(facts(load(folder)))["Sharing"]
