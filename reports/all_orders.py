@@ -111,10 +111,17 @@ def orders_of(evidence: Evidence, setting: Setting) -> Orders:
         alike.setdefault((record.task0, record.seed, tasks), []).append(record)
     groups: list[Group] = []
     silent: list[str] = []
+    nothing = 0
     for (task0, seed, _), records in sorted(alike.items()):
         kept = _kept(evidence, records, silent)
         if kept is not None:
             groups.append(Group(task0, seed, *kept, tuple(records)))
+        nothing += kept is None
+    if nothing:
+        silent.append(
+            f"Of {nothing} pairs of task 0 and seed no trial kept what the router can choose, so "
+            "nothing is derived of them: they were run by an earlier version."
+        )
     derived = tuple(
         Derived(metric, group, distributions(tables, len(group.others)))
         for group in groups
@@ -136,11 +143,6 @@ def _kept(
             continue
         if kept is not None:
             return kept, record
-    first = records[0]
-    silent.append(
-        f"{first.task0}, seed {first.seed}: no trial kept what the router might have chosen; they "
-        "were run by an earlier version"
-    )
     return None
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
 from orchestration.records.ledger import Record
+from orchestration.sharing import certificate
 from orchestration.sharing.keys import task_keys
 from orchestration.sharing.roles import order_free, trained
 from orchestration.studies.trial_keys import digest, key_settings
 from reports.document import Line, Number, Table, Value, Words, computed, plain, table
-from reports.evidence import Setting, keys
+from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name
 
 KINDS = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
@@ -67,6 +68,15 @@ class Invariance:
     def sentence(self) -> str:
         """The words alone."""
         return plain(self.words)
+
+    @property
+    def proof(self) -> str:
+        """That training knows no order, in a few words; empty where nothing was compared, or
+        something differs."""
+        made = sum(one.made for one in self.comparisons)
+        if not made or self.mismatches:
+            return ""
+        return f"{made} of {made} hashes equal between orders trained apart"
 
     @property
     def words(self) -> Words:
@@ -176,6 +186,41 @@ def _shared(record: Record) -> tuple[object, ...]:
     threads too, since sums over patches are split among them."""
     base, settings = task_keys(record.trial)[0], digest(key_settings(record.config))
     return base, settings, record.device, record.threads
+
+
+def certificate_table(evidence: Evidence, setting: Setting) -> Table:
+    """The comparisons that derived orders rest on, as they were kept when they were made."""
+    finished = {record.key: record for record in setting.finished}
+    rows: list[list[str]] = []
+    data: list[Line] = []
+    for one in (c for found in certificate.read(evidence.folder).values() for c in found):
+        if not set(one.trials) <= set(finished):
+            continue
+        first = finished[one.trials[0]]
+        equal = len(one.hashes) - len(one.mismatches)
+        rows.append(
+            [
+                evidence.tasks[first.task0],
+                str(first.seed),
+                "identical" if one.holds else "different",
+                f"{equal} of {len(one.hashes)}",
+                f"{one.device}, threads: {one.threads}",
+                digest(one.hashes)[:16],
+            ]
+        )
+        line: dict[str, Value] = {"task0": first.task0, "seed": first.seed, "holds": one.holds}
+        line |= {"trial": one.trials[0], "other_trial": one.trials[1], "device": one.device}
+        line |= {"order": first.order, "other_order": finished[one.trials[1]].order}
+        line |= {"hashes": len(one.hashes), "equal": equal, "digest": digest(one.hashes)}
+        data.append(Line(line, computed(certificate_table, one.trials)))
+    caption = (
+        "Certificates: two orders trained in full and apart, before others were derived; SHA-256 "
+        "of the base, every bank and every class’s scores (certificates/*.json)"
+    )
+    header = ("Task 0", "Seed", "Result", "Hashes equal", "Device", "Digest")
+    source = computed(certificate_table, finished)
+    name = file_name("certificates", setting)
+    return table(name, caption, header, rows, data, source, {0, 2, 4, 5})
 
 
 def mismatch_table(found: Invariance, setting: Setting) -> Table:

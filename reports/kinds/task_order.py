@@ -2,14 +2,15 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 from moleflow.metrics.catalogue import CONCLUDED, TITLES
 from reports import (
-    all_orders,
     confusions,
     figures,
     invariance,
     made,
+    order_section,
     performance,
     provenance,
     sensitivity,
@@ -32,6 +33,7 @@ from reports.document import (
 from reports.document.csv import to_text
 from reports.evidence import Evidence, Setting, keys
 from reports.invariance import Invariance
+from reports.order_section import AllOrders
 from reports.statistics import NOISE, Spread, summarise
 
 SUBJECT = "Task-order sensitivity"
@@ -41,33 +43,32 @@ def document(evidence: Evidence) -> Document:
     """The report of a study that varies task 0 and the order."""
     shown = [setting for setting in evidence.settings if setting.finished]
     compared = {setting.number: invariance.compare(setting.finished) for setting in shown}
+    orders = {s.number: order_section.all_of(evidence, s, compared[s.number]) for s in shown}
     results: list[Section] = []
     for setting in shown:
-        found = _results(evidence, setting, compared[setting.number])
+        of = orders[setting.number]
+        found = _results(evidence, setting, compared[setting.number], of)
         if setting.label:
             results.append(Section(f"Setting {setting.number}: {setting.label}", tuple(found)))
         else:
             results += found
-    return Document(
-        title=evidence.plan.name,
-        subject=SUBJECT,
-        question=evidence.plan.study.question,
-        answer=tuple(_answer(evidence, shown, compared)),
-        sections=(made.asked(evidence), *results, made.unfinished(evidence)),
-        headline=_headline(evidence, shown),
-        warnings=provenance.notices(evidence),
-        end=made.end(evidence),
-    )
+    answer = _answer(evidence, shown, compared, orders)
+    made_ = made.report(evidence, SUBJECT, answer, results, ())
+    return replace(made_, headline=_headline(evidence, shown))
 
 
 def _answer(
-    evidence: Evidence, shown: Sequence[Setting], compared: dict[int, Invariance]
+    evidence: Evidence,
+    shown: Sequence[Setting],
+    compared: dict[int, Invariance],
+    orders: dict[int, AllOrders],
 ) -> list[Block]:
-    found = made.incomplete(evidence)
+    found: list[Block] = []
     for setting in shown:
         one_task = performance.one_task_sentence(setting)
         told: list[Words] = [*sentences(evidence, setting)]
         told.append(one_task or compared[setting.number].words)
+        told += orders[setting.number].answer
         found += [Section(setting.label, (Listed(tuple(told)),))] if setting.label else [
             Listed(tuple(told))
         ]  # fmt: skip
@@ -77,12 +78,14 @@ def _answer(
     return found
 
 
-def _results(evidence: Evidence, setting: Setting, compared: Invariance) -> list[Section]:
+def _results(
+    evidence: Evidence, setting: Setting, compared: Invariance, orders: AllOrders
+) -> list[Section]:
     return [
+        Section("Order invariance", tuple(_invariance(evidence, setting, compared))),
+        *orders.sections,
         Section("Results", tuple(_performance(evidence, setting))),
         Section("Sensitivity", tuple(_sensitivity(evidence, setting))),
-        Section("Order invariance", tuple(_invariance(setting, compared))),
-        Section("All orders", tuple(_all_orders(evidence, setting))),
         Section("Learning over time", tuple(_over_time(evidence, setting))),
         Section("Routing", tuple(_routing(evidence, setting))),
     ]
@@ -123,7 +126,7 @@ def _sensitivity(evidence: Evidence, setting: Setting) -> list[Block]:
     ]
 
 
-def _invariance(setting: Setting, compared: Invariance) -> list[Block]:
+def _invariance(evidence: Evidence, setting: Setting, compared: Invariance) -> list[Block]:
     found: list[Block] = [
         note(
             "With a frozen base, what a task learns depends on task 0, seed and config alone. "
@@ -133,13 +136,8 @@ def _invariance(setting: Setting, compared: Invariance) -> list[Block]:
         Text(compared.words),
     ]
     mismatches = invariance.mismatch_table(compared, setting)
-    return [*found, mismatches] if mismatches.rows else found
-
-
-def _all_orders(evidence: Evidence, setting: Setting) -> list[Block]:
-    found = all_orders.orders_of(evidence, setting)
-    told = [Text(all_orders.sentence(evidence, found)), *map(note, found.silent)]
-    return [*told, all_orders.all_orders_table(setting, found)] if found.groups else [*told]
+    kept = invariance.certificate_table(evidence, setting)
+    return [*found, *(one for one in (kept, mismatches) if one.rows)]
 
 
 def _over_time(evidence: Evidence, setting: Setting) -> list[Block]:

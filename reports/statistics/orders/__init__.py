@@ -7,17 +7,20 @@ recursion over sets, and quantiles from 10⁶ drawn orders; beyond, all comes fr
 from reports.statistics.orders.distribution import Distribution, How, distributions, of_values
 from reports.statistics.orders.sets import (
     MOST_ENUMERATED,
+    MOST_EXACT,
     ClassTable,
     Quantity,
     Sets,
     along_every_order,
     every_order,
+    running_means,
     sets_along,
     sets_of,
 )
 
 __all__ = [
     "MOST_ENUMERATED",
+    "MOST_EXACT",
     "ClassTable",
     "Distribution",
     "How",
@@ -27,6 +30,7 @@ __all__ = [
     "distributions",
     "every_order",
     "of_values",
+    "running_means",
     "sets_along",
     "sets_of",
 ]

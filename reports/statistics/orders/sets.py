@@ -129,6 +129,18 @@ def along_every_order(found: Sets) -> dict[Quantity, Float[np.ndarray, " n"]]:
     return made
 
 
+def running_means(
+    classes: Sequence[ClassTable], orders: Int[np.ndarray, "n m"]
+) -> Float[np.ndarray, " n"]:
+    """Of these orders; steps without a number are left out.
+
+    Raises:
+        ValueError: as `sets_of`.
+    """
+    found = sets_of(classes, orders.shape[1])
+    return np.nanmean(found.step[sets_along(orders)], axis=1)
+
+
 def _on_task(
     found: Sets, orders: Int[np.ndarray, "n m"], known: Int[np.ndarray, "n t"]
 ) -> Float[np.ndarray, " n"]:

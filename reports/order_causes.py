@@ -1,0 +1,175 @@
+"""Where an order effect comes from, and what measured orders say where none can be derived."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from moleflow.metrics.catalogue import Metric
+from moleflow.metrics.means import mean
+from orchestration.records.ledger import Record
+from orchestration.sharing.roles import order_free
+from reports.all_orders import Group, measured_running_mean
+from reports.digits import percent
+from reports.document import Cell, Line, Number, Table, Value, Words, computed, table
+from reports.evidence import Evidence, Setting, keys
+from reports.invariance import Invariance
+from reports.order_spread import Running
+from reports.performance import file_name
+from reports.statistics import NOISE, Equivalence, equivalence
+from reports.statistics.orders import ClassTable, running_means
+
+
+def parts(
+    evidence: Evidence, one: Running, group: Group
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Of every order's mean over the steps: what it would be if every picture were scored by its
+    own task's bank, and what the router adds.
+
+    The first moves only because a mean over steps counts classes that are learned early more often.
+    """
+    every = running_means(group.tables(one.metric.name), one.orders)
+    oracle = running_means(_oracle(evidence, one.metric, group), one.orders)
+    return oracle, every - oracle
+
+
+def _oracle(evidence: Evidence, metric: Metric, group: Group) -> tuple[ClassTable, ...]:
+    names = [c.name for c in sorted(group.kept.classes, key=lambda c: c.name)
+             if metric.name in c.values]  # fmt: skip
+    kept = {one.name: one for one in group.kept.classes}
+    places = {task: i for i, task in enumerate(group.others)}
+    found: list[ClassTable] = []
+    for name in names:
+        value = evidence.measurements.final(group.record, name, metric.name, "oracle")
+        own = places.get(kept[name].task, -1)
+        found.append(ClassTable(own, (), np.array([math.nan if value is None else value])))
+    return tuple(found)
+
+
+def causes_table(
+    evidence: Evidence, setting: Setting, found: Sequence[Running], compared: Invariance
+) -> Table:
+    """Standard deviation over orders with one task 0 and seed, by what causes it."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    source = computed(causes_table, [r.key for o in found for g in o.groups for r in g.trials])
+    proof = compared.proof
+    for one in found:
+        both = [parts(evidence, one, group) for group in one.groups]
+        averaging = _rms([a.std() for a, _ in both])
+        routing = _rms([r.std() for _, r in both])
+        whole = _rms([(a + r).std() for a, r in both])
+        shown = {
+            "training": (0.0 if proof else None, proof or "not compared in this study"),
+            "routing among the tasks known": (routing, "which task can take a picture"),
+            "averaging": (averaging, "classes learned early are in more of the means"),
+            "all together": (whole, "parts may cancel"),
+        }
+        for cause, (sd, told) in shown.items():
+            size = Cell(percent(sd, 3), source=source)
+            rows.append([one.metric.title, Cell(cause, told), size])
+            line: dict[str, Value] = {"metric": one.metric.name, "source": cause, "sd": sd}
+            data.append(Line(line | {"groups": len(both)}, source))
+    caption = (
+        "Where orders differ from in the mean over the steps: standard deviation over all orders "
+        "with one task 0 and seed, in points (root mean square over task 0 and seed)"
+    )
+    name = file_name("order_causes", setting)
+    return table(name, caption, ("Metric", "Cause", "sd"), rows, data, source, 2)
+
+
+def _rms(values: Sequence[float]) -> float:
+    return math.sqrt(mean(value**2 for value in map(float, values)))
+
+
+def measured_table(evidence: Evidence, setting: Setting) -> Table | None:
+    """Orders that were trained where the order matters by design: verdict inside the margin.
+
+    Orders of one task 0 are compared, each with the same seeds; None where none can be.
+    """
+    bound = [r for r in setting.finished if not order_free(r.config) and len(r.sequence) > 1]
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for metric in evidence.concluded:
+        for quantity in ("final_mean", "running_mean"):
+            for task0 in sorted({record.task0 for record in bound}):
+                alike = [record for record in bound if record.task0 == task0]
+                made = _layout(evidence, alike, metric, quantity)
+                if made is None:
+                    continue
+                values, used = made
+                found = equivalence(values, metric.margin or 0.0)
+                source = computed(measured_table, keys(used))
+                title = "end of the sequence" if quantity == "final_mean" else "mean over the steps"
+                cells = [percent(found.range), percent(found.upper), percent(metric.margin, 1)]
+                cells += [str(len(values)), str(len(values[0]))]
+                rows.append(
+                    [
+                        f"{metric.title}, {title}",
+                        evidence.tasks[task0],
+                        found.verdict,
+                        *(Cell(text, source=source) for text in cells),
+                    ]
+                )
+                line: dict[str, Value] = {"metric": metric.name, "quantity": quantity}
+                line |= {"task0": task0, "orders": len(values), "seeds": len(values[0])}
+                data.append(Line(line | _numbers(found) | {"margin": metric.margin}, source))
+    if not rows:
+        return None
+    caption = (
+        "Orders that were trained, with one task 0: largest − smallest mean over seeds, and the "
+        "smallest margin inside which orders would be equivalent (95 %), in points"
+    )
+    header = ("Metric", "Task 0", "Verdict", "Range", "Up to", "Margin", "Orders", "Seeds")
+    every = computed(measured_table, keys(bound))
+    return table(file_name("order_measured", setting), caption, header, rows, data, every, 3)
+
+
+def _numbers(found: Equivalence) -> dict[str, Value]:
+    return {
+        "range": found.range,
+        "upper": found.upper,
+        "p": found.p,
+        "p_equivalence": found.p_equivalence,
+        "verdict": found.verdict,
+    }
+
+
+def _layout(
+    evidence: Evidence, records: Sequence[Record], metric: Metric, quantity: str
+) -> tuple[list[list[float]], list[Record]] | None:
+    """[order, seed] of seeds that have every order; None below two of each."""
+    values: dict[tuple[str, int], float] = {}
+    for record in records:
+        if quantity == "running_mean":
+            value = measured_running_mean(evidence, record, metric.name)
+        else:
+            value = evidence.measurements.summary(record.key, metric.name, "final_mean")
+        if value is not None:
+            values[record.order, record.seed] = value
+    orders = sorted({order for order, _ in values})
+    seeds = sorted({seed for _, seed in values})
+    seeds = [seed for seed in seeds if all((order, seed) in values for order in orders)]
+    if len(orders) < 2 or len(seeds) < 2:
+        return None
+    used = [record for record in records if record.seed in seeds]
+    return [[values[order, seed] for seed in seeds] for order in orders], used
+
+
+def sentence(found: Sequence[Running], table_: Table) -> Words:
+    """What causes most of the order effect, by metric."""
+    words: list[str | Number] = []
+    for one in found:
+        sds = {
+            str(line.values["source"]): float(line.values["sd"] or 0.0)
+            for line in table_.lines
+            if line.values["metric"] == one.metric.name
+        }
+        whole = sds.pop("all together", 0.0)
+        most = max(sds, key=lambda cause: sds[cause])
+        told = f"comes mostly from {most}" if whole > NOISE else "does not exist"
+        source = one.source(sentence)
+        words += [f"The order effect on {one.metric.title} {told} (sd ",
+                  Number(f"{percent(sds[most], 3)} points", source), "). "]  # fmt: skip
+    return tuple(words)

@@ -1,0 +1,185 @@
+"""Which order is best, which worst, what makes it so, and what choosing one by a rule loses."""
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure as Canvas
+
+from moleflow.data.sequences import order_name, task_name
+from moleflow.drawing import TWO_SIDED, heat_map, house_style
+from moleflow.metrics.means import mean
+from reports.class_distances import Distances, greedy
+from reports.digits import percent
+from reports.document import (
+    Cell,
+    Figure,
+    Line,
+    Number,
+    Table,
+    Value,
+    Words,
+    computed,
+    drawn,
+    table,
+)
+from reports.evidence import Evidence, Setting
+from reports.order_spread import Running
+from reports.performance import file_name
+from reports.statistics.orders import running_means
+
+ARROW = " → "
+
+
+def extremes_table(evidence: Evidence, setting: Setting, found: Sequence[Running]) -> Table:
+    """Best and worst order of each task 0, and the task whose place makes most of it."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    every = computed(extremes_table, [r.key for one in found for g in one.groups for r in g.trials])
+    for one in found:
+        for task0, values in one.values.items():
+            source = one.source(extremes_table)
+            best, worst = int(values.argmax()), int(values.argmin())
+            task, effect = most_moving(one, task0)
+            names = {k: _named(evidence, one, task0, k) for k in (best, worst)}
+            cells = [
+                Cell(percent(values[k]), names[k] if np.ptp(values) > 0 else "", source)
+                for k in (best, worst)
+            ]
+            gap = Cell(percent(float(np.ptp(values))), source=source)
+            told = Cell(evidence.tasks[task] if effect > 0 else "–", _told(effect), source)
+            rows.append([one.metric.title, evidence.tasks[task0], *cells, gap, told])
+            line: dict[str, Value] = {"metric": one.metric.name, "task0": task0}
+            line |= {"seeds": len(one.seeds), "best": float(values.max())}
+            line |= {"best_order": order_name(tuple((t,) for t in one.named(task0, best)))}
+            line |= {"worst": float(values.min())}
+            line |= {"worst_order": order_name(tuple((t,) for t in one.named(task0, worst)))}
+            data.append(Line(line | {"moving_task": task, "moved_by": effect}, source))
+    kind = "" if all(one.whole for one in found) else " of the drawn orders"
+    caption = (
+        f"Best and worst order{kind} by task 0: mean over the steps and over seeds, in percent; "
+        "and the task whose place moves it most, by the largest difference between its places"
+    )
+    header = ("Metric", "Task 0", "Best", "Worst", "Difference", "Made so by")
+    name = file_name("order_extremes", setting)
+    return table(name, caption, header, rows, data, every, {0, 1, 2, 3, 5})
+
+
+def _told(effect: float) -> str:
+    return f"{percent(effect)} points by its place" if effect > 0 else "no order differs"
+
+
+def _named(evidence: Evidence, one: Running, task0: str, place: int) -> str:
+    return ARROW.join(evidence.tasks[task] for task in one.named(task0, place))
+
+
+def by_place(one: Running, task0: str) -> Float[np.ndarray, "m m"]:
+    """Of each other task, mean over all orders in which it stands at a place, minus the mean of
+    all."""
+    values, size = one.values[task0], one.orders.shape[1]
+    means = np.zeros((size, size))
+    for place in range(size):
+        for task in range(size):
+            means[task, place] = values[one.orders[:, place] == task].mean()
+    return means - values.mean()
+
+
+def most_moving(one: Running, task0: str) -> tuple[str, float]:
+    """The task between whose places means differ most, and by how much."""
+    spans = np.ptp(by_place(one, task0), axis=1)
+    return one.others[task0][int(spans.argmax())], float(spans.max())
+
+
+def places_figure(evidence: Evidence, setting: Setting, found: Running) -> Figure:
+    """Mean over tasks 0 of what a task at a place adds to the mean over the steps."""
+    tasks = sorted({task for names in found.others.values() for task in names})
+    size = found.orders.shape[1]
+    sums, counts = np.zeros((len(tasks), size)), np.zeros((len(tasks), size))
+    for task0, names in found.others.items():
+        rows = [tasks.index(name) for name in names]
+        sums[rows] += by_place(found, task0)
+        counts[rows] += 1
+    values = 100 * sums / counts
+    most = max(0.01, float(np.abs(values).max()))
+    texts = np.array([[f"{v:+.2f}".replace("-", "−") for v in row] for row in values])
+    names = [evidence.tasks[task] for task in tasks]
+    columns = [f"{place + 2}." for place in range(size)]
+    with house_style():
+        canvas = Canvas(figsize=(max(1.6, 0.55 * size), 0.36 * len(tasks)))
+        ax = canvas.add_axes((0, 0, 1, 1))
+        heat_map(ax, values, texts, names, columns, (-most, most), TWO_SIDED, 7.0)
+        ax.set_xticks(range(size), columns, rotation=0, ha="center")
+    i, j = divmod(int(np.abs(values).argmax()), size)
+    source = found.source(places_figure)
+    caption: Words = (
+        "What it adds to the mean over the steps that a task is learned at a place, against all "
+        f"orders with the same task 0. Most: {names[i]} as the {columns[j]} task, ",
+        Number(f"{texts[i, j]} points", source),
+        ".",
+    )
+    title = f"{found.metric.title}: the place of a task"
+    n = f"{len(found.pool):,} orders, {found.of_seeds}"
+    name = file_name(f"places-{found.metric.name}", setting)
+    return drawn(canvas, name, title, "points", n, caption)
+
+
+def rules(
+    evidence: Evidence, setting: Setting, tasks: Sequence[str], near: Distances | None
+) -> dict[str, tuple[str, ...]]:
+    """Orders that people choose, by what they are called."""
+    first = sorted(tasks)[0]
+    found = {"alphabetical": tuple(sorted(tasks))}
+    if near is not None and set(near.tasks) == set(tasks):
+        found["greedy, similar next"] = greedy(near, first, nearest=True)
+        found["greedy, dissimilar next"] = greedy(near, first, nearest=False)
+    own = tuple(map(task_name, setting.trials[0].sequence))
+    if set(own) == set(tasks):
+        found[f"the study’s first ({evidence.orders[order_name(setting.trials[0].sequence)]})"] = (
+            own
+        )
+    return found
+
+
+def regret_table(
+    evidence: Evidence, setting: Setting, found: Sequence[Running], near: Distances | None
+) -> Table:
+    """What is lost against the best order of all, and how many orders are better."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    every = computed(regret_table, [r.key for one in found for g in one.groups for r in g.trials])
+    for one in found:
+        tasks = sorted({*one.values, *(t for names in one.others.values() for t in names)})
+        pool, source = one.pool, one.source(regret_table)
+        for rule, order in rules(evidence, setting, tasks, near).items():
+            value = value_of(one, order)
+            if value is None:
+                continue
+            regret = float(pool.max()) - value
+            better = float((pool > value).mean())
+            shown = ARROW.join(evidence.tasks[task] for task in order)
+            cells = [Cell(percent(value), shown, source), Cell(percent(regret), source=source)]
+            cells.append(Cell(f"{100 * better:.0f} %", source=source))
+            rows.append([one.metric.title, rule, *cells])
+            line: dict[str, Value] = {"metric": one.metric.name, "rule": rule}
+            line |= {"order": order_name(tuple((task,) for task in order)), "value": value}
+            line |= {"regret": regret, "better_orders": better, "seeds": len(one.seeds)}
+            data.append(Line(line, source))
+        missing = [task for task in tasks if task not in one.values]
+        if missing:
+            rows.append([one.metric.title, "not trained as task 0", ", ".join(missing), "–", "–"])
+    caption = (
+        "Orders that people choose: mean over the steps and over seeds, what is lost against the "
+        "best order of all in points, and the share of all orders that are better"
+    )
+    header = ("Metric", "Order", "Value", "Regret", "Better orders")
+    return table(file_name("order_regret", setting), caption, header, rows, data, every, 3)
+
+
+def value_of(one: Running, order: Sequence[str]) -> float | None:
+    """Of an order, mean over seeds; None where its task 0 was not trained."""
+    alike = [group for group in one.groups if group.task0 == order[0]]
+    if not alike:
+        return None
+    wanted = np.array([[alike[0].others.index(task) for task in order[1:]]])
+    return mean(float(running_means(g.tables(one.metric.name), wanted)[0]) for g in alike)

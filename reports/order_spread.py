@@ -1,0 +1,231 @@
+"""How far orders lie apart, and how far a handful of them misleads."""
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from moleflow.drawing import FAINT, INK, colour, house_style, marker, named_rows
+from moleflow.metrics.catalogue import Metric
+from moleflow.streams import numpy_stream
+from reports.all_orders import QUANTITIES, Group, Orders
+from reports.digits import percent
+from reports.document import (
+    Cell,
+    Figure,
+    Line,
+    Number,
+    Source,
+    Table,
+    Value,
+    Words,
+    computed,
+    drawn,
+    table,
+)
+from reports.evidence import Evidence, Setting
+from reports.performance import file_name
+from reports.statistics.orders import MOST_ENUMERATED, MOST_EXACT, every_order, running_means
+from reports.statistics.orders.drawn import drawn_orders
+from reports.statistics.summaries import NOISE
+
+SAMPLE = 5
+"""Orders that a paper usually runs."""
+DRAWS = 10_000
+MOST_SHOWN = 20_000
+"""Orders of one task 0 that figures are of, where there are more."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Mean over the steps of every order, or of many drawn ones, by task 0: means over seeds."""
+
+    metric: Metric
+    seeds: tuple[int, ...]
+    """That every task 0 has."""
+    others: Mapping[str, tuple[str, ...]]
+    """By task 0, names of the other tasks."""
+    orders: Int[np.ndarray, "n m"]
+    """Places among the other tasks; the same for every task 0."""
+    values: Mapping[str, Float[np.ndarray, " n"]]
+    """By task 0, of its orders."""
+    groups: tuple[Group, ...]
+
+    @property
+    def of_seeds(self) -> str:
+        """For people: what each number is of."""
+        several = len(self.seeds) > 1
+        return f"each the mean of {len(self.seeds)} seeds" if several else f"seed {self.seeds[0]}"
+
+    @property
+    def pool(self) -> Float[np.ndarray, " n"]:
+        return np.concatenate(list(self.values.values()))
+
+    @property
+    def several(self) -> bool:
+        """Whether there are more orders than a paper's sample has."""
+        return len(self.pool) > SAMPLE
+
+    @property
+    def sd(self) -> float:
+        """Of all orders, whatever their task 0."""
+        return float(self.pool.std())
+
+    @property
+    def whole(self) -> bool:
+        return self.orders.shape[1] <= MOST_ENUMERATED
+
+    def source(self, by: object) -> Source:
+        every = (record.key for group in self.groups for record in group.trials)
+        return computed(by, every)  # pyright: ignore[reportArgumentType]
+
+    def named(self, task0: str, place: int) -> tuple[str, ...]:
+        """The tasks of an order."""
+        order: list[int] = self.orders[place].tolist()
+        return (task0, *(self.others[task0][task] for task in order))
+
+
+def running(metric: Metric, found: Orders) -> Running | None:
+    """None where trials learn different tasks, no seed has every task 0, or the metric is not
+    known of all classes."""
+    groups = [group for group in found.groups if group.tables(metric.name)]
+    if not groups or len({tuple(sorted(group.kept.tasks)) for group in found.groups}) > 1:
+        return None
+    firsts = sorted({group.task0 for group in groups})
+    have = {name: {g.seed for g in groups if g.task0 == name} for name in firsts}
+    seeds = [s for s in sorted(have[firsts[0]]) if all(s in one for one in have.values())]
+    used = tuple(group for group in groups if group.seed in seeds)
+    others = len(groups[0].others)
+    if not seeds or not 0 < others <= MOST_EXACT:
+        return None
+    orders = every_order(others)
+    if others > MOST_ENUMERATED:
+        orders = drawn_orders(others)[:MOST_SHOWN].astype(np.int64)
+    values = {
+        name: np.mean(
+            [running_means(g.tables(metric.name), orders) for g in used if g.task0 == name], axis=0
+        )
+        for name in firsts
+    }
+    named = {group.task0: group.others for group in used}
+    return Running(metric, tuple(seeds), named, orders, values, used)
+
+
+def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
+    """Per metric and quantity: how far apart orders with one task 0 and seed lie."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    source = computed(spread_table, found.trials)
+    for metric in evidence.concluded:
+        for quantity, title in QUANTITIES.items():
+            alike = [
+                (one.group, of)
+                for one in found.derived
+                for of in one.found
+                if (one.metric, of.quantity) == (metric.name, quantity)
+            ]
+            if not alike:
+                continue
+            widest, of = max(alike, key=lambda pair: pair[1].maximum - pair[1].minimum)
+            ranges = [one.maximum - one.minimum for _, one in alike]
+            typical = float(np.sqrt(np.mean([one.sd**2 for _, one in alike])))
+            largest, margin = max(ranges), metric.margin or 0.0
+            inside = "inside" if largest <= margin else "beyond"
+            verdict = "no order matters" if largest <= NOISE else f"{inside} the margin"
+            where = f"{evidence.tasks[widest.task0]}, seed {widest.seed}" if largest > NOISE else ""
+            cells = (percent(typical), percent(largest), percent(margin, 1), f"{of.orders:,}")
+            shown = [Cell(cells[0], source=source), Cell(cells[1], where, source)]
+            shown += [Cell(text, source=source) for text in cells[2:]]
+            rows.append([f"{metric.title}, {title}", verdict, *shown])
+            line: dict[str, Value] = {"metric": metric.name, "quantity": quantity, "sd": typical}
+            line |= {"largest_range": largest, "task0": widest.task0, "seed": widest.seed}
+            line |= {"margin": margin, "orders": of.orders, "groups": len(alike)}
+            data.append(Line(line | {"verdict": verdict, "how": of.how}, source))
+    how = sorted({one.how for derived in found.derived for one in derived.found})
+    caption = (
+        "Orders with one task 0 and seed, in points: standard deviation over all of them (root "
+        "mean square over task 0 and seed), and the largest difference between two of them "
+        f"({'; '.join(how)})"
+    )
+    header = ("Over all orders", "Verdict", "sd", "Largest difference", "Margin", "Orders each")
+    name = file_name("order_spread", setting)
+    return table(name, caption, header, rows, data, source, 2)
+
+
+def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figure:
+    """All orders by task 0 with five random ones marked, and what five random ones say."""
+    pool, firsts = found.pool, list(found.values)
+    draws = numpy_stream("five random orders", found.metric.name)
+    picked = draws.choice(len(pool), SAMPLE, replace=False)
+    deviations = _deviations(pool, draws)
+    with house_style():
+        canvas = Canvas(figsize=(8.2, 1.1 + 0.34 * (len(firsts) + 1)))
+        left, right = canvas.subplots(1, 2, width_ratios=(1.5, 1))
+        _all_orders(left, found)
+        left.plot(100 * pool[picked], [len(firsts)] * SAMPLE, marker(1), color=colour(1), ms=5)
+        names = [evidence.tasks[name] for name in firsts]
+        named_rows(left, [*names, f"{SAMPLE} at random"])
+        left.set_xlabel(f"{found.metric.title}, mean over the steps [%]")
+        right.hist(100 * deviations, bins=40, color=FAINT)
+        right.axvline(100 * found.sd, color=INK, lw=1.4)
+        right.axvline(100 * float(pool[picked].std(ddof=1)), color=colour(1), lw=1.4, ls="--")
+        right.set_xlabel(f"sd that {SAMPLE} random orders say [points]")
+        right.set_yticks([])
+        right.spines["left"].set_visible(False)
+        canvas.tight_layout()
+    said = float(pool[picked].std(ddof=1))
+    low, high = (float(q) for q in np.quantile(deviations, (0.05, 0.95)))
+    source = found.source(sample_figure)
+    caption: Words = (
+        f"Left: a line per order, by task 0; below, {SAMPLE} orders at random. Right: what "
+        f"{DRAWS:,} such samples say. {SAMPLE} random orders say sd ",
+        Number(f"{percent(said)} points", source),
+        " (dashed); the truth is ",
+        Number(f"{percent(found.sd)} points", source),
+        f" (line). Nine of ten such samples say between {percent(low)} and {percent(high)}.",
+    )
+    title = f"{found.metric.title}: all orders, and a paper's sample of {SAMPLE}"
+    n = f"{len(pool):,} orders, {found.of_seeds}"
+    name = file_name(f"five_orders-{found.metric.name}", setting)
+    return drawn(canvas, name, title, "%", n, caption)
+
+
+def _deviations(
+    pool: Float[np.ndarray, " n"], draws: np.random.Generator
+) -> Float[np.ndarray, " d"]:
+    """Of samples without repetition where there are few orders."""
+    if len(pool) <= 200:
+        picked = draws.random((DRAWS, len(pool))).argsort(axis=1)[:, :SAMPLE]
+    else:
+        picked = draws.integers(len(pool), size=(DRAWS, SAMPLE))
+    return pool[picked].std(axis=1, ddof=1)
+
+
+def _all_orders(ax: Axes, found: Running) -> None:
+    for y, values in enumerate(found.values.values()):
+        shown = 100 * np.unique(values.round(6))
+        few = len(shown) <= 60
+        width, alpha = (1.1, 0.8) if few else (0.5, max(0.02, 20 / len(shown)))
+        ax.vlines(shown, y - 0.3, y + 0.3, color=colour(0), lw=width, alpha=alpha)
+        ax.plot([100 * values.mean()], [y], "D", color=INK, ms=3.5)
+
+
+def sentence(found: Sequence[Running]) -> Words:
+    """How far the order after task 0 moves the mean over the steps."""
+    words: list[str | Number] = []
+    for one in found:
+        source = one.source(sentence)
+        widest = max(float(np.ptp(values)) for values in one.values.values())
+        words += [
+            f"{one.metric.title}, mean over the steps: with one task 0 the order after it moves it "
+            "by up to ",
+            Number(f"{percent(widest)} points", source),
+            f"; over all {len(one.pool):,} orders sd is ",
+            Number(f"{percent(one.sd)} points", source),
+            ". ",
+        ]
+    return tuple(words)

@@ -1,0 +1,130 @@
+"""The part of the task-order report on all orders, on studies with chosen numbers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from moleflow.sealed import seal
+from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kept
+from orchestration.records.layout import StudyFolder
+from orchestration.studies.expansion import Trial
+from reports.all_orders import COLUMNS
+from reports.writing import write_reports
+from tests.reports.conftest import METRICS, Lab
+
+pytestmark = pytest.mark.slow
+
+
+def keep(folder: StudyFolder, trial: Trial, value: Callable[[str], float]) -> None:
+    """What a trial keeps where the router makes no mistake."""
+    tasks = tuple("+".join(task) for task in trial.sequence)
+    classes = tuple(
+        ClassInOrders(
+            name=name,
+            task="+".join(task),
+            rivals=(),
+            choice=(0,),
+            values={m: (value(name),) for m in (*METRICS, "routing_accuracy")},
+            without={},
+        )
+        for task in trial.sequence
+        for name in task
+    )
+    kept = AllOrders(trial=trial.key, tasks=tasks, classes=classes)
+    folder.artifacts(trial.key).mkdir(parents=True)
+    write_kept(folder.artifacts(trial.key), kept)
+
+
+def by_class(name: str) -> float:
+    return {"bottle": 0.9, "cable": 0.8, "hazelnut": 0.7, "metal_nut": 0.6}[name]
+
+
+@pytest.fixture(scope="module")
+def study(make_lab: Callable[[Path], Lab], tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """Two task 0s, two orders and two seeds, every class with one number wherever it stands; one
+    trial keeps a damaged file."""
+    lab = make_lab(tmp_path_factory.mktemp("study"))
+    lab.law = lambda trial, metric, c, step: by_class(c)
+    folder, plan = lab.plan()
+    lab.run(folder, plan.trials)
+    for trial in plan.trials:
+        keep(folder, trial, by_class)
+    damaged = folder.artifacts(plan.trials[0].key) / "all_orders.json"
+    damaged.write_bytes(damaged.read_bytes().replace(b"0.9", b"0.8"))
+    write_reports(folder)
+    return folder
+
+
+def csv(folder: StudyFolder, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder.report / "tables" / f"{name}.csv")
+
+
+def test_all_orders_have_their_columns_and_hand_computed_numbers(study: StudyFolder) -> None:
+    found = csv(study, "all_orders")
+    assert tuple(found.columns) == COLUMNS
+    lines = found.query("metric == 'image_auroc' and quantity == 'running_mean' and seed == 0")
+    assert lines["task0"].tolist() == ["bottle", "cable"]
+    # Best after bottle: cable, hazelnut, metal_nut: means .9, .85, .8, .75; worst the other way
+    # round: .9, .75, .7333, .75.
+    line = lines.iloc[0]
+    assert line["orders"] == 6
+    assert line["maximum"] == pytest.approx((0.9 + 0.85 + 0.8 + 0.75) / 4)
+    assert line["minimum"] == pytest.approx((0.9 + 0.75 + 2.2 / 3 + 0.75) / 4)
+    ends = found.query("quantity == 'final_mean'")
+    assert (ends["minimum"] == ends["maximum"]).all() and (ends["sd"] == 0).all()
+
+
+def test_averaging_is_the_cause_where_the_router_makes_no_mistake(study: StudyFolder) -> None:
+    found = csv(study, "order_causes").set_index(["metric", "source"])["sd"]
+    for metric in ("image_auroc", "pixel_ap"):
+        assert found[metric, "routing among the tasks known"] == pytest.approx(0, abs=1e-12)
+        assert found[metric, "averaging"] == pytest.approx(found[metric, "all together"])
+        assert found[metric, "averaging"] > 0.01
+
+
+def test_best_and_worst_order_and_regret_of_the_alphabetical(study: StudyFolder) -> None:
+    found = csv(study, "order_extremes").query("metric == 'image_auroc' and task0 == 'bottle'")
+    assert found["best_order"].item() == "bottle > cable > hazelnut > metal_nut"
+    assert found["worst_order"].item() == "bottle > metal_nut > hazelnut > cable"
+    regret = csv(study, "order_regret").query("metric == 'image_auroc'").set_index("rule")
+    assert regret.loc["alphabetical", "regret"] == 0 == regret.loc["alphabetical", "better_orders"]
+
+
+def test_a_damaged_file_is_told_and_another_trial_speaks_for_its_orders(
+    study: StudyFolder,
+) -> None:
+    page = (study.report / "index.html").read_text(encoding="utf-8")
+    assert "does not match its checksum" in page
+    assert "8 of 8 trials" in page
+
+
+def test_where_the_order_matters_by_design_orders_are_measured_and_none_is_derived(
+    lab: Lab,
+) -> None:
+    lab.config = lab.config.updated({"freeze_base": False})
+    lab.law = lambda trial, metric, c, step: 0.9 if trial.sequence[-1] == ("cable",) else 0.8
+    folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0, 1, 2))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    assert not (folder.report / "tables" / "all_orders.csv").exists()
+    found = csv(folder, "order_measured")
+    assert set(found["verdict"]) == {"different"}
+    assert found["range"].iloc[0] == pytest.approx(0.1)
+
+
+def test_a_kept_file_of_another_trial_is_refused(tmp_path: Path) -> None:
+    from moleflow.errors import StoreError
+    from orchestration.records.all_orders import read_kept
+
+    kept = AllOrders(trial="one", tasks=("a", "b"), classes=())
+    write_kept(tmp_path, kept)
+    assert read_kept(tmp_path, "one") == kept
+    with pytest.raises(StoreError, match="that of trial one"):
+        read_kept(tmp_path, "other")
+    newer = json.loads(kept.model_dump_json()) | {"format": 2}
+    (tmp_path / "all_orders.json").write_bytes(seal(json.dumps(newer)))
+    with pytest.raises(StoreError, match="format 2"):
+        read_kept(tmp_path, "one")
