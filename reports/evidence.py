@@ -1,16 +1,21 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from sys import intern
+
+import numpy as np
+from jaxtyping import Float
 
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
 from moleflow.metrics.catalogue import METRICS, Metric
+from orchestration.records import results
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
+from orchestration.records.results import Name, Rows
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 
 LONGEST_NAME = 24
@@ -18,33 +23,66 @@ LONGEST_NAME = 24
 
 
 class Measurements:
-    """Numbers of the ledger, found by trial and name. Fractions of 1."""
+    """Numbers of the ledger, found by trial and name. Fractions of 1.
+
+    Held as plain arrays: a number takes its eight bytes, whatever its names are.
+    """
 
     def __init__(self) -> None:
-        self._values: dict[tuple[str, int, str, str, str, str], float] = {}
-        self._summaries: dict[tuple[str, str, str, str], float] = {}
+        self._entries: dict[str, Float[np.ndarray, "names steps"]] = {}
+        self._summaries: dict[str, Float[np.ndarray, " names"]] = {}
+        self._entry_names: dict[tuple[str, str, str], int] = {}
+        """Class, metric and routing."""
+        self._summary_names: dict[tuple[str, str, str], int] = {}
+        """Metric, definition and routing."""
 
-    def add(self, record: Record) -> None:
-        """All numbers of a trial. Names are kept once: there are millions of them."""
-        for row in record.rows:
-            metric, definition, routing = map(intern, (row.metric, row.definition, row.routing))
-            if row.class_name:
-                name = intern(row.class_name)
-                self._values[record.key, row.step, name, metric, definition, routing] = row.value
+    def add(self, trial: str, rows: Rows) -> None:
+        """All numbers of a trial."""
+        entry, summary = self._places(rows.known)
+        of_class = entry[rows.names] >= 0
+        names, steps = entry[rows.names[of_class]], rows.steps[of_class]
+        size = (int(names.max(initial=-1)) + 1, int(steps.max(initial=0)))
+        entries = np.full(size, np.nan)
+        entries[names, steps - 1] = rows.values[of_class]
+        self._entries[trial] = entries
+        # Where several steps have one, the last stands.
+        order = np.argsort(rows.steps[~of_class], kind="stable")
+        names = summary[rows.names[~of_class]][order]
+        summaries = np.full(int(names.max(initial=-1)) + 1, np.nan)
+        summaries[names] = rows.values[~of_class][order]
+        self._summaries[trial] = summaries
+
+    def _places(self, measured: Sequence[Name]) -> tuple[np.ndarray, np.ndarray]:
+        """Of each name among the entries and among the summaries; -1 where it is none of them."""
+        entry, summary = np.full(len(measured), -1), np.full(len(measured), -1)
+        for i, (class_name, metric, definition, routing) in enumerate(measured):
+            if class_name:
+                key = class_name, metric, routing
+                entry[i] = self._entry_names.setdefault(key, len(self._entry_names))
             else:
-                self._summaries[record.key, metric, definition, routing] = row.value
+                key = metric, definition, routing
+                summary[i] = self._summary_names.setdefault(key, len(self._summary_names))
+        return entry, summary
 
     def summary(
         self, trial: str, metric: str, definition: str, routing: str = "routed"
     ) -> float | None:
         """A number over classes, e.g. `final_mean`; where several steps have it, the last."""
-        return self._summaries.get((trial, metric, definition, routing))
+        place = self._summary_names.get((metric, definition, routing))
+        found = self._summaries.get(trial)
+        if place is None or found is None or place >= len(found):
+            return None
+        return _number(found[place])
 
     def entry(
         self, record: Record, step: int, class_name: str, metric: str, routing: str = "routed"
     ) -> float | None:
         """R[step, class]: the class's number when `step` tasks had been learned (from 1)."""
-        return self._values.get((record.key, step, class_name, metric, "step", routing))
+        place = self._entry_names.get((class_name, metric, routing))
+        found = self._entries.get(record.key)
+        if place is None or found is None or place >= len(found) or step > found.shape[1]:
+            return None
+        return _number(found[place, step - 1])
 
     def final(
         self, record: Record, class_name: str, metric: str, routing: str = "routed"
@@ -61,7 +99,11 @@ class Measurements:
     def definitions(self) -> list[str]:
         """Summary definitions that the table holds, other than means at or along the way."""
         means = {"step", "step_mean", "final_mean", "on_task_mean"}
-        return sorted({definition for _, _, definition, _ in self._summaries} - means)
+        return sorted({definition for _, definition, _ in self._summary_names} - means)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 @dataclass(frozen=True)
@@ -153,29 +195,53 @@ class Evidence:
 
 
 def load(folder: StudyFolder) -> Evidence:
-    """Read a study's plan and ledger.
+    """Read a study's plan, its records without their numbers, and the numbers: of the table of
+    results, where it was made of this ledger, and else of the records.
 
     Raises:
         StudyError: the study has not been planned.
         StoreError: its plan is damaged.
     """
-    plan = plan_of(folder)
-    planned, ledger = {trial.key for trial in plan.trials}, Ledger(folder)
-    found, measurements = dict[str, Record](), Measurements()
-    known = set(ledger.keys())
-    misfits = ledger.misfits(planned)
-    for key in sorted(planned & known):
+    plan, ledger = plan_of(folder), Ledger(folder)
+    planned = {trial.key for trial in plan.trials}
+    alike = _Alike()
+    found = dict[str, Record]()
+    misfits: list[MisfitError] = []
+    known = ledger.keys()
+    for key in known:
         try:
-            record = ledger.read(key)
+            record = ledger.read_brief(key)
         except MisfitError as error:
             misfits.append(error)
             continue
-        if record is not None:
-            measurements.add(record)
-            found[key] = record.model_copy(update={"rows": ()})
+        if record is not None and key in planned:
+            found[key] = alike.lean(record)
+    measurements = Measurements()
+    damaged = list[MisfitError]()
+    for trial, rows in results.measured(folder, set(found), damaged):
+        measurements.add(trial, rows)
+    for error in damaged:
+        found.pop(error.path.stem)
+    misfits += damaged
     records = tuple(found[trial.key] for trial in plan.trials if trial.key in found)
     strays = len(known) - len(records) - len(misfits)
     return Evidence(plan, records, strays, measurements, folder, tuple(sorted(map(str, misfits))))
+
+
+class _Alike:
+    """Gives records one object where they hold equal ones: hundreds of trials have one config."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, object] = {}
+
+    def lean(self, record: Record) -> Record:
+        """Without numbers, which are in the measurements, and what only a store asks for."""
+        shared = ("config", "data", "versions", "result_versions", "fingerprints")
+        one = {name: self._one(name, getattr(record, name)) for name in shared}
+        return record.model_copy(update={**one, "rows": (), "uses": {}})
+
+    def _one(self, name: str, value: object) -> object:
+        return self._known.setdefault(f"{name} {value!r}", value)
 
 
 def classes_of(record: Record) -> list[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from moleflow.errors import StoreError
@@ -129,3 +130,35 @@ def test_a_damaged_table_is_named_with_the_remedy(folder: StudyFolder):
 def test_a_folder_that_cannot_be_written_is_named(folder: StudyFolder):
     with pytest.raises(StoreError, match="cannot be written"):
         results.write(folder)
+
+
+def measured(folder: StudyFolder) -> dict[str, list[tuple[results.Name, int, float]]]:
+    found = results.measured(folder, {"k1", "k2", "k3"}, [])
+    return {
+        trial: [
+            (rows.known[name], step, value)
+            for name, step, value in zip(
+                rows.names.tolist(), rows.steps.tolist(), rows.values.tolist(), strict=True
+            )
+        ]
+        for trial, rows in found
+    }
+
+
+def test_numbers_of_the_table_are_those_of_the_records(folder: StudyFolder):
+    for one in (record("k1"), record("k2", rows=5), record("k3", rows=0), record("k4")):
+        Ledger(folder).write(one)
+    of_records = measured(folder)
+    assert {trial: len(rows) for trial, rows in of_records.items()} == {"k1": 2, "k2": 5, "k3": 0}
+    assert of_records["k1"][1] == (("a", "image_auroc", "step", "oracle"), 2, 0.25)
+    # Groups of rows end within trials.
+    pq.write_table(pq.read_table(results.write(folder)), folder.results, row_group_size=3)
+    assert measured(folder) == {trial: rows for trial, rows in of_records.items() if rows}
+
+
+def test_a_table_of_an_earlier_ledger_is_not_taken_for_the_present_one(folder: StudyFolder):
+    Ledger(folder).write(record("k1"))
+    results.write(folder)
+    Ledger(folder).write(record("k1", rows=3))
+    assert len(measured(folder)["k1"]) == 3
+    assert len(results.current(folder)) == 3
