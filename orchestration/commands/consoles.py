@@ -4,12 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from moleflow.settings import Settings
 from orchestration.plain import visible
+
+if TYPE_CHECKING:  # the list of commands is there at once
+    from moleflow.settings import Settings
 
 
 class Terminal(Console):
@@ -47,7 +50,7 @@ out = Terminal(highlight=False, soft_wrap=True)
 err = Terminal(highlight=False, soft_wrap=True, stderr=True)
 
 
-def answer(found: Settings) -> None:
+def answer(found: "Settings") -> None:
     """Print what programs read, and nothing else: in ASCII, so that no name can do harm."""
     text = json.dumps(found.model_dump(mode="json"), indent=1)
     out.print(text, markup=False, emoji=False, soft_wrap=True)
