@@ -10,13 +10,16 @@ from reports import kinds
 from reports.document import Written, write
 from reports.evidence import load
 
+CHECKLIST = "checklist"
+
 
 def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Written]:
     """Write reports of these kinds, or all that the study asks for. The same ledger gives the same
     bytes.
 
     The first kind that the study asks for stands in `report/`, each other one in a folder of its
-    name below that, so that one more report moves none.
+    name below that, so that one more report moves none. With those that the study asks for comes
+    the checklist.
 
     Raises:
         StudyError: the study has not been planned, or there is no such kind.
@@ -30,11 +33,13 @@ def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Writte
         raise StudyError(
             f"there is no report {', '.join(unknown)}; known are {', '.join(kinds.known())}"
         )
-    places = {name: "" if name == own[0] else f"{name}/" for name in (*own, *chosen)}
+    always = () if asked or CHECKLIST in own else (CHECKLIST,)
+    linked = tuple(dict.fromkeys((*own, CHECKLIST)))
+    places = {name: "" if name == own[0] else f"{name}/" for name in (*linked, *chosen)}
     written: list[Written] = []
-    for name in chosen:
+    for name in (*chosen, *always):
         made = importlib.import_module(f"{kinds.__name__}.{name}").document(evidence)
         up = "../" if places[name] else ""
-        others = [(n.replace("_", " "), f"{up}{places[n]}index.html") for n in own if n != name]
+        others = [(n.replace("_", " "), f"{up}{places[n]}index.html") for n in linked if n != name]
         written.append(write(replace(made, beside=tuple(others)), folder.report / places[name]))
-    return written
+    return written[: len(chosen)]

@@ -3,7 +3,7 @@ numbers in sentences."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from reports.audit import contrasts, crossings, first_tasks, published, second_way, words
+from reports.audit import compute, contrasts, crossings, first_tasks, published, second_way, words
 from reports.audit.records import Records, finished
 from reports.audit.second_way import Expected, Line
 from reports.audit.words import Allowed, Rule
@@ -11,6 +11,7 @@ from reports.audit.words import Allowed, Rule
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **second_way.WAYS,
     **first_tasks.WAYS,
+    **compute.WAYS,
     **contrasts.WAYS,
     **crossings.WAYS,
     **published.WAYS,

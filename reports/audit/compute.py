@@ -1,0 +1,50 @@
+"""Tables of what trials cost, recomputed from plain records."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from reports.audit.records import Trial
+from reports.audit.second_way import Expected, Line, Numbers
+
+HOUR = 3600
+
+
+def at_work(trial: Trial) -> float:
+    """Seconds between beginning and end of every attempt."""
+    recorded = trial.recorded
+    spans = cast(Sequence[Mapping[str, Any]], recorded.get("spans") or ())
+    if not spans:
+        return float(recorded["ended"]) - float(recorded["started"])
+    return math.fsum(float(span["ended"]) - float(span["started"]) for span in spans)
+
+
+def by_status(line: Line) -> Expected:
+    """Of the trials of which one thing came."""
+    trials = [t for t in line.records.trials if t.status == line.cells["status"]]
+    seconds = [at_work(trial) for trial in trials]
+    stages = [math.fsum((trial.recorded.get("seconds") or {}).values()) for trial in trials]
+    numbers: Numbers = {"trials": len(trials), "seconds_mean": statistics.mean(seconds)}
+    numbers |= {"attempts": sum(int(trial.recorded["attempts"]) for trial in trials)}
+    numbers |= {"seconds_sd": statistics.stdev(seconds) if len(seconds) > 1 else None}
+    numbers |= {"hours": math.fsum(seconds) / HOUR, "stage_hours": math.fsum(stages) / HOUR}
+    return Expected(numbers, frozenset(trial.key for trial in trials))
+
+
+def one_trial(line: Line) -> Expected:
+    """What the record of a trial says."""
+    (trial,) = [t for t in line.records.trials if t.key == line.cells["trial"]]
+    recorded = trial.recorded
+    numbers: Numbers = {"seed": trial.seed, "status": trial.status, "order": trial.order}
+    numbers |= {"attempts": recorded["attempts"], "seconds": at_work(trial)}
+    numbers |= {"device": recorded["device"], "host": recorded["host"]}
+    for metric in line.records.margins:
+        numbers[metric] = trial.value(metric, "final_mean", "routed")
+    return Expected(numbers, frozenset({trial.key}))
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.kinds.checklist.compute_table": by_status,
+    "reports.kinds.checklist.trials_table": one_trial,
+}
