@@ -6,26 +6,39 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
+from moleflow.errors import StudyError
 from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption
-from orchestration.driver.reporting import write_reports
+from orchestration.driver.reporting import write_against, write_index, write_reports
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
 
 
 def report(
-    study: str,
+    study: Annotated[str, Parameter(help="Its name; default: a page of all studies.")] = "",
     *,
     kind: Annotated[
         tuple[str, ...],
         Parameter(consume_multiple=True, help="Kinds of report; default: those of the study."),
     ] = (),
+    against: Annotated[
+        str, Parameter(help="Another study: compare the settings that both have, pair by pair.")
+    ] = "",
     root: RootOption = Path("runs"),
 ) -> int:
-    """Write a study's reports anew, from the ledger alone."""
+    """Write a study's reports anew, from the ledger alone; without one, the page of all studies."""
     place = Root.at(root)
-    read_plan(study, place)
-    for written in write_reports(study, place, kind):
+    if not study:
+        if kind or against:
+            raise StudyError("--kind and --against are of one study; name it: moleflow report NAME")
+        place.check_format()
+        pages = [write_index(place)]
+    else:
+        read_plan(study, place)
+        pages = (
+            [write_against(place, study, against)] if against else write_reports(study, place, kind)
+        )
+    for written in pages:
         out.print(escape(written.headline), soft_wrap=True)
         out.print(f"report    {escape(str(written.html))}")
     return 0

@@ -40,6 +40,18 @@ class Reports(Protocol):
         ...
 
 
+class Roots(Protocol):
+    """What `reports.roots` offers."""
+
+    def write_index(self, root: Root) -> Written:
+        """The page of all studies of a root folder."""
+        ...
+
+    def write_against(self, root: Root, name: str, other: str) -> Written:
+        """One study's settings against the same ones of another."""
+        ...
+
+
 class Analyses(Protocol):
     """What `reports.analyses` offers."""
 
@@ -70,6 +82,25 @@ def write_reports(name: str, root: Root, asked: Sequence[str] = ()) -> Sequence[
     """
     reports = cast(Reports, importlib.import_module("reports.writing"))
     return reports.write_reports(root.study(name), asked)
+
+
+def write_index(root: Root) -> Written:
+    """Write the page of all studies of a root folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    return cast(Roots, importlib.import_module("reports.roots")).write_index(root)
+
+
+def write_against(root: Root, name: str, other: str) -> Written:
+    """Write a page that compares two studies, below that of all studies.
+
+    Raises:
+        StudyError: one was not planned, or they are one.
+        StoreError: a plan or a record is damaged, or the page cannot be written.
+    """
+    return cast(Roots, importlib.import_module("reports.roots")).write_against(root, name, other)
 
 
 def write_analyses(

@@ -78,6 +78,11 @@ class Root:
         return self.path / "crashes"
 
     @property
+    def index(self) -> Path:
+        """The page of all studies."""
+        return self.path / "index"
+
+    @property
     def owner(self) -> Path:
         """Whose the runs are that it makes in a tracking store (`tracking/mlflow/owner.py`)."""
         return self.path / "owner"

@@ -24,7 +24,8 @@ def by_status(line: Line) -> Expected:
     """Of the trials of which one thing came."""
     trials = [t for t in line.records.trials if t.status == line.cells["status"]]
     seconds = [at_work(trial) for trial in trials]
-    stages = [math.fsum((trial.recorded.get("seconds") or {}).values()) for trial in trials]
+    each = [cast(Mapping[str, float], t.recorded.get("seconds") or {}) for t in trials]
+    stages = [math.fsum(of.values()) for of in each]
     numbers: Numbers = {"trials": len(trials), "seconds_mean": statistics.mean(seconds)}
     numbers |= {"attempts": sum(int(trial.recorded["attempts"]) for trial in trials)}
     numbers |= {"seconds_sd": statistics.stdev(seconds) if len(seconds) > 1 else None}

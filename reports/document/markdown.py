@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from orchestration.plain import one_line, visible
 from reports.document.parts import (
     Block,
+    Cell,
     Code,
     Document,
     Facts,
@@ -106,9 +107,14 @@ def to_pipes(shown: Table) -> str:
     lines.append(_pipe(":--" if i in shown.text_columns else "--:" for i in range(total)))
     for row in shown.rows:
         notes = (cell.note.replace("\n", "; ") for cell in row)
-        texts = (f"{c.text} ({n})" if n else c.text for c, n in zip(row, notes, strict=True))
-        lines.append(_pipe(map(markdown_text, texts)))
+        lines.append(_pipe(_cell(cell, note) for cell, note in zip(row, notes, strict=True)))
     return "\n".join(lines)
+
+
+def _cell(cell: Cell, note: str) -> str:
+    text = markdown_text(cell.text)
+    shown = f"[{text}](<{cell.address}>)" if cell.address else text
+    return f"{shown} ({markdown_text(note)})" if note else shown
 
 
 def markdown_text(text: str) -> str:

@@ -97,6 +97,8 @@ class Cell:
     """Smaller, below the text; may have several lines."""
     source: Source | None = None
     """Where it differs from that of the whole table."""
+    address: str = ""
+    """Relative, of a page that the text leads to."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""Laws of the page of all studies, and of the page that compares two."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from moleflow.errors import StudyError
+from orchestration.commands.report import report
+from orchestration.studies.axes import Grid
+from orchestration.studies.expansion import Trial
+from reports.roots import write_against, write_index
+from reports.writing import write_reports
+
+AXIS = (Grid(field="loss.tail_weight", values=(0.0, 0.7)),)
+
+
+def by_study(trial: Trial, metric: str, class_name: str, step: int) -> float:
+    """The study `later` is three points better; seeds hardly differ."""
+    better = 0.03 if trial.study == "later" else 0.0
+    jitter = 0.0005 * ((trial.seed * 7 + len(trial.study) + len(metric)) % 3)
+    return 0.8 + better + jitter
+
+
+@pytest.fixture
+def two(lab):
+    """One study is whole; of the other a trial failed, and one did not run."""
+    lab.law, lab.reports = by_study, ("ablation",)
+    for name in ("first", "later"):
+        folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4), axes=AXIS, name=name)
+        kept = plan.trials if name == "first" else plan.trials[:-2]
+        lab.run(folder, kept)
+        if name == "later":
+            lab.fail(folder, plan.trials[-2], "no memory")
+        if name == "first":
+            write_reports(folder)
+    return lab
+
+
+def test_the_page_of_all_studies_counts_what_ran_failed_and_is_undecided(two) -> None:
+    write_index(two.root)
+    found = pd.read_csv(two.root.index / "tables" / "studies.csv").set_index("study")
+    assert found["finished"].to_dict() == {"first": 8, "later": 6}
+    assert found["failed"].to_dict() == {"first": 0, "later": 1}
+    assert found["not_run"].to_dict() == {"first": 0, "later": 1}
+    assert found.loc["first", "verdicts"] == 2 and found.loc["later", "verdicts"] == 0
+
+
+def test_its_links_lead_to_the_reports_that_there_are(two) -> None:
+    page = write_index(two.root).html
+    links = re.findall(r'<th scope="row"><a href="([^"]+)">', page.read_text(encoding="utf-8"))
+    assert [Path(page.parent / link).resolve() for link in links] == [
+        two.root.study("first").report / "index.html"
+    ]
+
+
+def test_a_damaged_plan_is_named_and_the_others_are_shown(two) -> None:
+    plan = two.root.study("later").path / "study.json"
+    plan.write_text(plan.read_text().replace("matter", "metter"))
+    page = write_index(two.root).markdown.read_text(encoding="utf-8")
+    assert "first" in page and re.search(r"later: .*study\.json", page)
+
+
+def test_two_studies_are_compared_pair_by_pair(two) -> None:
+    written = write_against(two.root, "later", "first")
+    found = pd.read_csv(written.html.parent / "tables" / "against-image_auroc.csv")
+    assert list(found["verdict"]) == ["better", "better"]
+    assert found["difference"].to_numpy() == pytest.approx(0.03, abs=0.001)
+    assert sorted(found["seeds"]) == [2, 4]
+    page = written.markdown.read_text(encoding="utf-8")
+    assert "All settings of the configs that are compared are the same" in page
+
+
+def test_what_two_studies_do_otherwise_is_listed(lab) -> None:
+    for name, rank in (("one", 16), ("two", 32)):
+        lab.config = lab.config.updated({"lora.rank": rank})
+        folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), name=name)
+        lab.run(folder, plan.trials)
+    page = write_against(lab.root, "one", "two").markdown.read_text(encoding="utf-8")
+    assert r"lora.rank: 16 (one), 32 (two)" in page
+
+
+def test_a_study_against_itself_is_refused(two) -> None:
+    with pytest.raises(StudyError, match="against itself"):
+        write_against(two.root, "first", "first")
+
+
+def test_kinds_without_a_study_are_refused(two) -> None:
+    with pytest.raises(StudyError, match="name it: moleflow report NAME"):
+        report(kind=("ablation",), root=two.root.path)
