@@ -27,7 +27,7 @@ from moleflow.model import MoLEFlow
 from moleflow.router import Prototype
 from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
 from moleflow.tasks.freeze import Digests, tensors_digest
-from moleflow.truth import Truths
+from moleflow.truth import ReadTruths, Truths
 from moleflow.types import Float, Int, RoutingFeatures, Tensor
 
 SCORING_BATCH = 16
@@ -102,12 +102,14 @@ class SequenceEvaluation:
         tests: Mapping[str, Features],
         memory: EvaluationMemory | None = None,
         note: Callable[[str], None] = lambda text: None,
+        truths: Truths | None = None,
     ):
         """Args:
         data: the classes to be measured: those of the sequence, or some of them.
         tests: features of their test pictures.
         memory: none computes everything.
         note: told when a GPU's memory is too short for a batch.
+        truths: what is anomalous in the pictures, where they are not the test pictures.
         """
         self._model = model
         self._sequence = sequence
@@ -117,7 +119,7 @@ class SequenceEvaluation:
         self._prototypes: list[Prototype] = []
         self._scores: dict[tuple[str, ...], ClassScores] = {}
         self._metrics: dict[tuple[str, ...], dict[str, float]] = {}
-        self._truths = Truths(data, model.config)
+        self._truths = truths or ReadTruths(data, model.config)
         self._note = note
         on_gpu = model.device.type == "cuda"
         self._batch = GPU_SCORING_BATCH if on_gpu else SCORING_BATCH

@@ -1,5 +1,6 @@
 """What is anomalous in a class's test pictures: read once per class, by threads beside the rest."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,8 +30,35 @@ class Truth:
     """Anomalous regions of their maps; None where there is no mask, or nothing left of any."""
 
 
-class Truths:
-    """Of several classes; each is read by threads from when somebody first asks for it."""
+class Truths(ABC):
+    """Of several classes."""
+
+    @abstractmethod
+    def begin(self, names: Iterable[str]) -> None:
+        """These classes will be asked for, in this order."""
+
+    @abstractmethod
+    def of(self, name: str) -> Truth:
+        """Raises:
+        DataError: a mask cannot be read.
+        """
+
+
+class KnownTruths(Truths):
+    """Of pictures that were drawn."""
+
+    def __init__(self, known: Mapping[str, Truth]):
+        self._known = known
+
+    def begin(self, names: Iterable[str]) -> None:
+        """They are there."""
+
+    def of(self, name: str) -> Truth:
+        return self._known[name]
+
+
+class ReadTruths(Truths):
+    """Of test pictures; each class is read by threads from when somebody first asks for it."""
 
     def __init__(self, data: Mapping[str, ClassData], config: Config):
         self._data = data

@@ -92,8 +92,10 @@ def _training(config: Config) -> str:
 
 def _counts(evidence: Evidence) -> str:
     status = [record.status for record in evidence.records]
+    many = status.count("stopped")
+    stopped = f"{many} stopped by the search, " if many else ""
     text = (
-        f"{len(evidence.plan.trials)} planned: {status.count('finished')} finished, "
+        f"{len(evidence.plan.trials)} planned: {status.count('finished')} finished, {stopped}"
         f"{status.count('diverged')} diverged, {status.count('failed')} failed, "
         f"{len(evidence.missing)} not run yet"
     )
@@ -241,22 +243,27 @@ def config_table(evidence: Evidence) -> Table:
     return table("settings", "Settings of the study", ("Field", "Value"), rows, data, source, 2)
 
 
+def _stopped(record: Record) -> str:
+    at = record.stopped
+    return f"{at.place}. of {at.among} after {at.tasks} tasks" if at else DASH
+
+
 def failures_table(evidence: Evidence) -> Table:
-    """Every trial that diverged or failed."""
+    """Every trial that diverged or failed, or that a search stopped."""
     rows: list[tuple[str, ...]] = []
     data: list[dict[str, Value]] = []
     for r in evidence.unfinished:
         stage, message, kind = (
             (str(r.failure.stage or ""), r.failure.message, r.failure.kind)
             if r.failure
-            else (DASH, DASH, DASH)
+            else (DASH, _stopped(r), DASH)
         )
         rows.append((r.key, r.status, evidence.orders[r.order], str(r.seed), stage, kind, message))
         line: dict[str, Value] = {"trial": r.key, "status": r.status, "order": r.order}
         data.append(line | {"seed": r.seed, "stage": stage, "kind": kind, "message": message})
     header = ("Trial", "Status", "Order", "Seed", "Stage", "Kind", "Message")
     source = computed(failures_table, keys(evidence.unfinished))
-    caption = "Trials that diverged or failed"
+    caption = "Trials that diverged, failed or were stopped"
     fields = ("trial", "status", "order", "seed", "stage", "kind", "message")
     return table("failures", caption, header, rows, data, source, len(header), fields)
 

@@ -71,10 +71,13 @@ def load_mask(
     files = [mask] if isinstance(mask, Path) else list(mask or ())
     if not files:
         return np.zeros((size, size), dtype=bool)
-    return _square(decode_masks(files), size, resize)
+    return square_mask(decode_masks(files), size, resize)
 
 
-def _square(marked: Bool[np.ndarray, "h w"], size: int, resize: Resize) -> Bool[np.ndarray, "s s"]:
+def square_mask(
+    marked: Bool[np.ndarray, "h w"], size: int, resize: Resize = "squash"
+) -> Bool[np.ndarray, "s s"]:
+    """What is marked, as `load_mask` lays it out."""
     box = kept(marked.shape[1], marked.shape[0], resize)
     regions = _regions(marked)
     nearest = Image.fromarray(regions).resize((size, size), Image.Resampling.NEAREST, box=box)

@@ -70,7 +70,7 @@ class Storage:
     ] = 0.0
     retry: Annotated[
         tuple[str, ...],
-        Parameter(consume_multiple=True, help="Run these again: failed, diverged."),
+        Parameter(consume_multiple=True, help="Run these again: failed, diverged, stopped."),
     ] = ()
     mlflow_uri: UriOption = None
 

@@ -57,7 +57,7 @@ class Choices(Settings):
     sharing: bool = True
     """Whether trials take trained stages from each other."""
     retry: tuple[str, ...] = ()
-    """Trials of these statuses run again: failed, diverged."""
+    """Trials of these statuses run again: failed, diverged, stopped."""
     most_trials: Annotated[int, Field(ge=1)] = MOST_TRIALS
     first: Annotated[int, Field(ge=1)] | None = None
     """How many trials run now, the first of the plan's; None: all."""
@@ -76,6 +76,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
     check_retry(choices.retry)
     check_runner(choices.runner)
     root, name = session.root, question.name
+    terms = terms.model_copy(update={"search": question.study.search_axis})
     root.claim()
     with _environment(terms.resources):
         with driving(name, root, session.command, session.warn):

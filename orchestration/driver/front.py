@@ -54,7 +54,7 @@ def run(
         store: folder or URI of stage results; default: below `root`.
         sharing: whether trials take trained stages from each other.
         verify_sharing: share of the shared stages that is computed again and compared.
-        retry: trials of these statuses run again: `failed`, `diverged`.
+        retry: trials of these statuses run again: `failed`, `diverged`, `stopped`.
         most_trials: more are refused, as they are usually a slip.
         first: so many trials only, those that tell most; the same call without it runs the rest.
         mlflow_uri: tracking store; default: SQLite below `root`.

@@ -27,6 +27,7 @@ from orchestration.studies.known_classes import Pictures
 from orchestration.studies.orders import left_out, sequences
 from orchestration.studies.points import settings_of
 from orchestration.studies.proposing import Proposal
+from orchestration.studies.search import Search
 from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
@@ -149,10 +150,20 @@ def check_asked(name: str, study: Study, names: tuple[str, ...], most: int, say:
     told = dict[str, None]()
     for part in study.leaves:
         own = with_distances(part, no_distances(part.named_classes or names))
-        sequences(own, part.named_classes or names)
+        found = sequences(own, part.named_classes or names)
+        if part.search_axis is not None:
+            _check_rungs(part.search_axis, min(map(len, found), default=0))
         told |= dict.fromkeys(left_out(own, part.named_classes or names))
     for line in told:
         say(line)
+
+
+def _check_rungs(search: Search, tasks: int) -> None:
+    if search.rungs and search.rungs[-1] >= tasks:
+        raise StudyError(
+            f"rungs {search.rungs}: a trial has {tasks} tasks, and none is stopped after the last; "
+            "name smaller numbers"
+        )
 
 
 def check_source(folder: StudyFolder, source: str) -> None:

@@ -12,7 +12,7 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.versions import raises_since, result_versions
 
-RETRIED = ("failed", "diverged")
+RETRIED = ("failed", "diverged", "stopped")
 
 
 def check_retry(statuses: tuple[str, ...]) -> None:
@@ -56,11 +56,11 @@ def renew(plan: Plan, folder: StudyFolder) -> tuple[int, list[str]]:
     planned: dict[object, list[Trial]] = defaultdict(list)
     for trial in plan.trials:
         planned[trial.sequence, trial.seed, trial.weights].append(trial)
-    ledger, now, moved = Ledger(folder), result_versions(), 0
+    ledger, moved = Ledger(folder), 0
     changes: dict[str, None] = {}
     for key in set(ledger.keys()) - {trial.key for trial in plan.trials}:
         record = ledger.read_brief(key)
-        if record is None or record.result_versions == now:
+        if record is None or record.result_versions == result_versions(record.config):
             continue
         alike = planned.get((record.sequence, record.seed, record.weights), [])
         if any(record.identity == trial.identity for trial in alike):

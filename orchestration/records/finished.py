@@ -50,6 +50,11 @@ class Result:
         return self._with_status("failed", "diverged")
 
     @property
+    def stopped(self) -> tuple[Record, ...]:
+        """Records of the trials that a search has stopped: `.stopped.tasks`, `.stopped.value`."""
+        return self._with_status("stopped")
+
+    @property
     def left(self) -> int:
         """Trials of the plan that have no record yet."""
         return len(self.plan.trials) - len(self._records)

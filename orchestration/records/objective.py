@@ -1,7 +1,8 @@
 """What a search makes large: read from the records of a proposal's trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from moleflow.measurement import Measurement
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial
@@ -20,13 +21,15 @@ def metric_of(search: Search) -> str:
 def value_of(record: Record, search: Search) -> float | None:
     """Mean over classes after the last task that was learned, routed; None where it was not
     measured."""
-    rows = record.rows if search.on_test else record.selection
-    found = [
-        row
-        for row in rows
-        if (row.metric, row.routing) == (metric_of(search), "routed")
-        and row.definition == ("final_mean" if search.on_test else "step_mean")
-    ]
+    if search.on_test:
+        return mean_of(record.rows, search, "final_mean")
+    return mean_of(record.selection, search, "step_mean")
+
+
+def mean_of(rows: Iterable[Measurement], search: Search, definition: str) -> float | None:
+    """The last of these means of what the search makes large; None where there is none."""
+    wanted = (metric_of(search), "routed", definition)
+    found = [row for row in rows if (row.metric, row.routing, row.definition) == wanted]
     return max(found, key=lambda row: row.step).value if found else None
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-StageKind = Literal["features", "base", "adapter", "evaluation"]
+StageKind = Literal["features", "defects", "base", "adapter", "evaluation", "selection"]
 KINDS: dict[str, StageKind] = {kind: kind for kind in get_args(StageKind)}
 TRAINED: tuple[StageKind, ...] = ("base", "adapter")
 """Kinds of stages that are trained."""
@@ -20,8 +20,8 @@ class StageRef(NamedTuple):
 
     kind: StageKind
     task: str
-    """Name of the task; of features that of the class; `summary` of what is evaluated at the
-    end."""
+    """Name of the task; of features and drawn defects that of the class; `summary` of what is
+    evaluated at the end."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.task}"

@@ -98,7 +98,7 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
         status="failed",
         failure=failure,
         data={},
-        result_versions=result_versions(),
+        result_versions=result_versions(trial.config),
         versions={},
         git="unknown",
         device="",

@@ -14,9 +14,9 @@ from moleflow.data.sequences import task_name
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
 from orchestration.studies.trial_keys import digest, key_settings
-from orchestration.studies.versions import version_of
+from orchestration.studies.versions import SELECTION_VERSION, version_of
 
-Kind = Literal["features", "base", "adapter", "scores", "metrics"]
+Kind = Literal["features", "defects", "base", "adapter", "scores", "metrics"]
 """What the store holds: an evaluation is scores of a class under a bank, and metrics of scores."""
 
 FEATURES = ("image", "backbone", "patches")
@@ -109,6 +109,20 @@ class StageKeys:
             version_of("features"),
         )
 
+    def defects(self, name: str) -> str:
+        """Of the defects drawn on held-out pictures of a class, and their features."""
+        data = self.trial.config.data
+        return digest(
+            {
+                "result": "defects",
+                "version": SELECTION_VERSION,
+                "software": _software("numpy", "scipy"),
+                "features": self.features(name),
+                "held out": data.held_out,
+                "seed": data.seed,
+            }
+        )
+
     def kind(self, index: int) -> Literal["base", "adapter"]:
         """What is trained with a task: a base and its bank, or a bank."""
         return "base" if index == 0 or self.trial.config.separate else "adapter"
@@ -147,8 +161,12 @@ class StageKeys:
             found.append(digest(tree))
         return tuple(found)
 
-    def scores(self, name: str, bank: int, step: int) -> str:
+    def scores(self, name: str, bank: int, step: int, *, selection: bool = False) -> str:
         """Of the patch scores of a class under the bank of task `bank`, after `step` tasks.
+
+        Args:
+            selection: not of its test pictures, but of those that settings may be chosen by.
+
 
         A frozen base is in the bank's key; one that goes on training is that of the last task.
         """
@@ -157,7 +175,7 @@ class StageKeys:
             {
                 "result": "scores",
                 "version": version_of("scores"),
-                "features": self.features(name),
+                "features": self.defects(name) if selection else self.features(name),
                 "bank": self.task(bank),
                 "base": self.task(step - 1) if moving else "",
                 "machine": self._machine,

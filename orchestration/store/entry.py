@@ -36,6 +36,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "base": frozenset({"stage.json", "bank.safetensors", "base.safetensors", "made.json"}),
     "adapter": frozenset({"stage.json", "bank.safetensors", "made.json"}),
     "scores": frozenset({"scores.safetensors"}),
+    "defects": frozenset({"defects.safetensors", "made.json"}),
     "metrics": frozenset({"metrics.json"}),
 }
 """Files without which an entry of a kind is none."""

@@ -11,6 +11,7 @@ from moleflow.data.catalog import ClassData, fingerprint
 from moleflow.errors import DataError, WeightsError
 from moleflow.features.backbone import Backbone, load_backbone, weights_identity
 from moleflow.features.cache import extract_features
+from moleflow.selection import write_defects
 
 
 class Extraction:
@@ -40,12 +41,24 @@ class Extraction:
         """
 
         def make(folder: Path) -> None:
-            if fingerprint(data) != files:
-                raise DataError(
-                    f"files of class {data.name} have changed since they were checked; run the "
-                    "command again"
-                )
+            _check_files(data, files)
             extract_features(data, self._config, self._backbone, self._device, folder)
+
+        return make
+
+    def of_defects(self, data: ClassData, files: str, bits: int | None) -> Callable[[Path], None]:
+        """What draws defects on held-out pictures of a class, and writes their features.
+
+        Args:
+            bits: that values of its 16-bit pictures use.
+
+        Returns:
+            As `of`.
+        """
+
+        def make(folder: Path) -> None:
+            _check_files(data, files)
+            write_defects(data, self._config, self._backbone, self._device, bits, folder)
 
         return make
 
@@ -64,3 +77,11 @@ class Extraction:
     def _backbone(self) -> Backbone:
         self.check_weights()
         return load_backbone(self._config.backbone)
+
+
+def _check_files(data: ClassData, files: str) -> None:
+    if fingerprint(data) != files:
+        raise DataError(
+            f"files of class {data.name} have changed since they were checked; run the "
+            "command again"
+        )

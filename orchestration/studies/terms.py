@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from moleflow.config_parts import Fraction, NonNegative, Positive
 from moleflow.settings import Settings
+from orchestration.studies.search import Search
 
 Role = Literal["shared", "witness", "derived", "alone"]
 """How a trial uses the store.
@@ -77,5 +78,7 @@ class Terms(Settings):
     """Share of the stages taken from the store that are computed again and compared."""
     store: str | None = None
     """Where results of stages live, as a folder or URI (`s3://…`); none: below the root folder."""
+    search: Search | None = None
+    """What trials of a search are compared by, and stopped, after some of their tasks."""
     revision: str = "unknown"
     """Of the driver's code (`orchestration.records.revision`): a worker may have no checkout."""

@@ -21,7 +21,7 @@ def trial_key(
 ) -> str:
     """Hash of what a trial's numbers depend on: not its study, machine, or where its files lie."""
     identity = trial_identity(config, sequence, seed, fingerprints, weights_digest)
-    return digest({"result": "trial", "versions": result_versions(), "trial": identity})
+    return digest({"result": "trial", "versions": result_versions(config), "trial": identity})
 
 
 def trial_identity(

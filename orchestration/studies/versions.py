@@ -7,6 +7,8 @@ keys. So a mended metric has metrics computed anew, and nothing trained (docs/re
 
 from typing import Literal
 
+from moleflow.config import Config
+
 ROOT_FORMAT = 4
 """Raised whenever what lies below a root folder changes its form, or keys are made otherwise."""
 
@@ -26,14 +28,21 @@ REASONS: dict[Result, tuple[str, ...]] = {
 }
 
 
+SELECTION_VERSION = 1
+"""Raised with what a selection score is measured on, or how; trials without one do not know it."""
+
+
 def version_of(kind: Result) -> int:
     """From 1."""
     return len(REASONS[kind])
 
 
-def result_versions() -> dict[str, int]:
-    """Of every kind of result, as of now."""
-    return {kind: version_of(kind) for kind in REASONS}
+def result_versions(config: Config | None = None) -> dict[str, int]:
+    """Of every kind of result that a trial has, as of now."""
+    known: dict[str, int] = {kind: version_of(kind) for kind in REASONS}
+    if config is not None and config.data.held_out:
+        known["selection"] = SELECTION_VERSION
+    return known
 
 
 def raises_since(known: dict[str, int]) -> list[str]:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from moleflow.data.catalog import ClassData
 from moleflow.errors import DataError
-from moleflow.features.cache import ClassFeatures, open_features
+from moleflow.features.cache import ClassFeatures, Features, open_features
+from moleflow.selection import selection_features
+from moleflow.truth import Truth
 from orchestration.records.dataset import checked_fingerprint
 from orchestration.records.layout import Root
 from orchestration.records.stages import StageRef
@@ -17,7 +19,7 @@ from orchestration.trial.origin import origin, source_of
 def class_features(
     context: TrialContext, data: ClassData, extraction: Extraction, notes: Root
 ) -> ClassFeatures:
-    """Of one class.
+    """Of one class, of all its pictures.
 
     Args:
         notes: where it is noted which files were read before.
@@ -46,4 +48,30 @@ def class_features(
 
     folder = context.stage_store.get("features", key, make)
     context.log.end(stage, source=source_of(trial, "features", key, folder, made))
-    return open_features(folder).drawn(trial.config.data, name)
+    return open_features(folder)
+
+
+def selection_pictures(
+    context: TrialContext, data: ClassData, features: ClassFeatures, extraction: Extraction
+) -> tuple[Features, Truth]:
+    """What settings may be chosen by, of one class: its held-out pictures, and defects on them.
+
+    Args:
+        features: of all its training pictures.
+    """
+    trial, name = context.trial, data.name
+    stage = StageRef("defects", name)
+    context.log.begin(stage)
+    key, made = context.keys.defects(name), False
+
+    def make(folder: Path) -> None:
+        nonlocal made
+        start = time.perf_counter()
+        extraction.of_defects(data, trial.fingerprints[name], features.bits)(folder)
+        took = time.perf_counter() - start
+        origin(trial, context.terms, context.device, took).write(folder)
+        made = True
+
+    folder = context.stage_store.get("defects", key, make)
+    context.log.end(stage, source=source_of(trial, "defects", key, folder, made))
+    return selection_features(name, features, trial.config, folder)

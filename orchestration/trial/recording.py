@@ -24,6 +24,7 @@ from orchestration.records.ledger import (
     RoutingCounts,
     Span,
     Status,
+    Stopped,
 )
 from orchestration.records.provenance import peak_memory, versions
 from orchestration.records.stages import StageRef
@@ -40,6 +41,8 @@ class TrialResults:
     started: float = field(default_factory=time.time)
     data: dict[str, ClassSummary] = field(default_factory=dict[str, ClassSummary])
     rows: list[Measurement] = field(default_factory=list[Measurement])
+    selection: list[Measurement] = field(default_factory=list[Measurement])
+    stopped: Stopped | None = None
     hashes: dict[str, str] = field(default_factory=dict[str, str])
     parameters: dict[str, int] = field(default_factory=dict[str, int])
     routing: RoutingCounts | None = None
@@ -60,6 +63,10 @@ class TrialResults:
         counts = bank.parameter_counts()
         self.parameters |= {f"bank/{part}": count for part, count in counts.items()}
         self.parameters["bank"] = sum(counts.values())
+
+    def chosen_by(self, new: Sequence[Measurement], *, last: bool) -> None:
+        """Measured on pictures that settings may be chosen by: means, and at the end classes."""
+        self.selection += [row for row in new if last or row.definition == "step_mean"]
 
     def scored(self, trial: Trial, evaluation: SequenceEvaluation) -> None:
         """All tasks are learned, and every class was scored under its own."""
@@ -83,7 +90,7 @@ class TrialResults:
             status=status,
             failure=failure,
             data=self.data,
-            result_versions=result_versions(),
+            result_versions=result_versions(context.trial.config),
             versions=versions(),
             git=context.terms.revision,
             store=safe_store(context.terms.store),
@@ -99,6 +106,8 @@ class TrialResults:
             uses=context.stage_store.used,
             seconds=all_seconds(earlier, log.seconds, log.sources),
             rows=tuple(self.rows),
+            selection=tuple(self.selection),
+            stopped=self.stopped,
             hashes=self.hashes,
             routing=self.routing,
             parameters=self.parameters,
@@ -117,12 +126,16 @@ def class_summary(data: ClassData) -> ClassSummary:
     )
 
 
-def tracking_values(measurements: Sequence[Measurement]) -> dict[str, float]:
+def tracking_values(measurements: Sequence[Measurement], of: str = "") -> dict[str, float]:
     """Measurements by the names they have in tracking: `image_auroc/mean`, `image_auroc/bottle`,
-    `oracle_image_auroc/…` under the true task, and `summary_…/<definition>` at the end."""
+    `oracle_image_auroc/…` under the true task, and `summary_…/<definition>` at the end.
+
+    Args:
+        of: what the names begin with, where they are not of test pictures.
+    """
     values: dict[str, float] = {}
     for row in measurements:
-        prefix = "oracle_" if row.routing == "oracle" else ""
+        prefix = of + ("oracle_" if row.routing == "oracle" else "")
         match row.definition:
             case "step":
                 values[f"{prefix}{row.metric}/{row.class_name}"] = row.value

@@ -23,10 +23,14 @@ class StoredEvaluation(EvaluationMemory):
     Neither depends on where the bank's task stands in the order.
     """
 
-    def __init__(self, stage_store: StageStore, keys: StageKeys, verify: float):
+    def __init__(
+        self, stage_store: StageStore, keys: StageKeys, verify: float, *, selection: bool = False
+    ):
         """Args:
         verify: share of the likelihoods found in the store that are computed again and compared.
+        selection: of the pictures that settings may be chosen by, not of test pictures.
         """
+        self._selection = selection
         self._stage_store = stage_store
         self._keys = keys
         self._verify = verify
@@ -36,7 +40,7 @@ class StoredEvaluation(EvaluationMemory):
     def likelihoods(
         self, name: str, task: int, step: int, compute: Callable[[], Likelihoods]
     ) -> Likelihoods:
-        key = self._keys.scores(name, task, step)
+        key = self._keys.scores(name, task, step, selection=self._selection)
 
         def make(folder: Path) -> None:
             found = compute()
@@ -53,7 +57,10 @@ class StoredEvaluation(EvaluationMemory):
     def metrics(
         self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], dict[str, float]]
     ) -> dict[str, float]:
-        by_task = {t: self._keys.scores(name, t, step) for t in set(chosen.tolist())}
+        by_task = {
+            t: self._keys.scores(name, t, step, selection=self._selection)
+            for t in set(chosen.tolist())
+        }
         used = tuple(sorted(by_task.values()))
         ranks = [used.index(by_task[t]) for t in chosen.tolist()]
         key = self._keys.metrics(used, name, digest(ranks))

@@ -16,11 +16,12 @@ from moleflow.data.catalog import ClassData, open_catalog
 from moleflow.data.sequences import task_name
 from moleflow.errors import DivergedError, StoreAwayError
 from moleflow.evaluation import SequenceEvaluation
-from moleflow.features.cache import ClassFeatures
+from moleflow.features.cache import ClassFeatures, Features
 from moleflow.learning import SequenceLearner
 from moleflow.measurement import Measurement
 from moleflow.saved import new_model, save_model
 from moleflow.training.lanes import Bench
+from moleflow.truth import KnownTruths, Truth
 from orchestration.records.events import Attempt, End, EventLog, read_events
 from orchestration.records.history import before_last_attempt
 from orchestration.records.layout import Root
@@ -32,7 +33,7 @@ from orchestration.store.stage_store import PAUSE, SIGN_OF_LIFE
 from orchestration.studies.expansion import Trial
 from orchestration.studies.terms import Terms
 from orchestration.trial.artifacts import write_artifacts
-from orchestration.trial.class_features import class_features
+from orchestration.trial.class_features import class_features, selection_pictures
 from orchestration.trial.context import TrialContext, open_context
 from orchestration.trial.recording import (
     TrialResults,
@@ -42,6 +43,7 @@ from orchestration.trial.recording import (
     tracking_values,
 )
 from orchestration.trial.scored import StoredEvaluation
+from orchestration.trial.stopping import StoppedTrial, Stopping
 from orchestration.trial.task_provider import TaskProvider
 from orchestration.trial.tasks_left import TasksLeft
 from orchestration.trial.trained import link_to_store
@@ -79,6 +81,9 @@ def to_the_end(
     log = context.log
     try:
         run_stages(context, root, results)
+    except StoppedTrial as ended:
+        results.stopped = ended.stopped
+        return "stopped", None
     except DivergedError as error:
         return "diverged", failure_of(error, log.stage, error.numbers)
     except torch.OutOfMemoryError as error:
@@ -98,9 +103,17 @@ def run_stages(context: TrialContext, root: Root, results: TrialResults) -> None
         extraction.check_weights()
     data = open_catalog(Path(trial.data_root), trial.classes)
     results.data = {name: class_summary(found) for name, found in data.items()}
-    features = {n: class_features(context, data[n], extraction, root) for n in trial.classes}
+    whole = {n: class_features(context, data[n], extraction, root) for n in trial.classes}
+    chosen_by = {
+        name: selection_pictures(context, data[name], found, extraction)
+        for name, found in whole.items()
+        if trial.config.data.held_out
+    }
+    features = {name: found.drawn(trial.config.data, name) for name, found in whole.items()}
     del extraction  # the memory of its backbone is wanted for training
-    run = SequenceRun(context, data, features, results)
+    run = SequenceRun(context, data, features, chosen_by, results)
+    if context.terms.search is not None:
+        run.stopping = Stopping(trial, context.terms.search, folder)
     entries = run.learn_all()
     last, stage = len(trial.sequence) - 1, StageRef("evaluation", SUMMARY)
     log.begin(stage, last)
@@ -119,12 +132,16 @@ class SequenceRun:
         context: TrialContext,
         data: Mapping[str, ClassData],
         features: Mapping[str, ClassFeatures],
+        chosen_by: Mapping[str, tuple[Features, Truth]],
         results: TrialResults,
     ):
         """Args:
         data, features: of all classes.
+        chosen_by: pictures that settings may be chosen by, of all classes; empty: none is held out.
         results: where what is found goes.
         """
+        self.stopping: Stopping | None = None
+        """Of a search: what may end the trial before its last task."""
         trial = self._trial = context.trial
         self._context = context
         self._results = results
@@ -139,6 +156,24 @@ class SequenceRun:
         memory = StoredEvaluation(context.stage_store, context.keys, context.terms.verify)
         self.evaluation = SequenceEvaluation(
             self._model, trial.sequence, data, tests, memory, context.log.note
+        )
+        self._selection = self._selection_of(data, chosen_by) if chosen_by else None
+
+    def _selection_of(
+        self, data: Mapping[str, ClassData], chosen_by: Mapping[str, tuple[Features, Truth]]
+    ) -> SequenceEvaluation:
+        """The same evaluation on other pictures."""
+        context = self._context
+        return SequenceEvaluation(
+            self._model,
+            self._trial.sequence,
+            data,
+            {name: found for name, (found, _) in chosen_by.items()},
+            StoredEvaluation(
+                context.stage_store, context.keys, context.terms.verify, selection=True
+            ),
+            context.log.note,
+            KnownTruths({name: truth for name, (_, truth) in chosen_by.items()}),
         )
 
     def learn_all(self) -> list[Path]:
@@ -189,6 +224,18 @@ class SequenceRun:
         self.evaluation.learn(self._learner.prototype(task))
         self._measured(index + 1, self.evaluation.measure())
         log.end(stage, index)
+        if self._selection is not None:
+            stage = StageRef("selection", task_name(task))
+            log.begin(stage, index)
+            self._selection.learn(self._learner.prototype(task))
+            new = self._selection.measure()
+            self._results.chosen_by(new, last=index == len(self._trial.sequence) - 1)
+            log.measured(index + 1, tracking_values(new, "selection_"))
+            log.end(stage, index)
+        if self.stopping is not None:
+            results, search = self._results, self.stopping.search
+            rows = results.rows if search.on_test else results.selection
+            self.stopping.measured(index + 1, rows)
 
     def _measured(self, step: int, new: Sequence[Measurement]) -> None:
         self._results.rows += new

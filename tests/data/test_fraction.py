@@ -1,10 +1,12 @@
 """A fraction of the training pictures is drawn by a seed of its own."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moleflow.config_parts import DataConfig
-from moleflow.data.fraction import FEWEST, drawn
+from moleflow.data.fraction import FEWEST, drawn, held_out
+from moleflow.errors import DataError
 
 
 @given(st.integers(2, 400), st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 9))
@@ -27,3 +29,23 @@ def test_pictures_that_are_drawn_are_the_same_for_ever() -> None:
     half = [drawn(10, DataConfig(fraction=0.5, seed=seed), "bottle") for seed in (0, 1)]
     assert half == [[0, 5, 7, 8, 9], [1, 3, 6, 7, 8]]
     assert drawn(10, DataConfig(fraction=0.5), "cable") not in half
+
+
+def test_what_is_held_out_is_never_trained_on_whatever_fraction_is_used() -> None:
+    for fraction in (1.0, 0.5):
+        config = DataConfig(fraction=fraction, held_out=0.25)
+        kept, used = held_out(20, config, "bottle"), drawn(20, config, "bottle")
+        assert len(kept) == 5 and not kept & set(used)
+        assert len(used) == round(15 * fraction + 0.01)
+
+
+def test_a_smaller_share_held_out_is_part_of_a_larger_one() -> None:
+    few, many = (held_out(20, DataConfig(held_out=s), "bottle") for s in (0.1, 0.4))
+    assert few < many and len(many) == 8
+    assert held_out(20, DataConfig(), "bottle") == frozenset()
+
+
+def test_a_class_of_too_few_pictures_to_hold_some_out_is_refused() -> None:
+    assert len(held_out(4, DataConfig(held_out=0.1), "bottle")) == 2
+    with pytest.raises(DataError, match="class bottle: 3 training pictures"):
+        held_out(3, DataConfig(held_out=0.1), "bottle")
