@@ -99,6 +99,8 @@ class Records:
     """As the plan writes it."""
     margins: Mapping[str, float]
     """Largest differences that do not matter, by metric; where the study declares none, ours."""
+    folder: Path
+    """The study's, for what trials keep beside their records."""
     known: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """What was recomputed of whole tables, by name, for their further lines."""
 
@@ -140,7 +142,7 @@ def read(folder: Path) -> Records:
         plan = _json(path)
         planned = [_trial(one, _record(folder, one["key"])) for one in plan["trials"]]
         margins = MARGINS | plan["study"].get("margins", {})
-        return Records(tuple(planned), str(plan["data_root"]), plan["study"], margins)
+        return Records(tuple(planned), str(plan["data_root"]), plan["study"], margins, folder)
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study; name the --root that it was run in") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -3,7 +3,16 @@ numbers in sentences."""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from reports.audit import compute, contrasts, crossings, first_tasks, published, second_way, words
+from reports.audit import (
+    compute,
+    contrasts,
+    crossings,
+    first_tasks,
+    orders,
+    published,
+    second_way,
+    words,
+)
 from reports.audit.records import Records, finished
 from reports.audit.second_way import Expected, Line
 from reports.audit.words import Allowed, Rule
@@ -15,6 +24,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **contrasts.WAYS,
     **crossings.WAYS,
     **published.WAYS,
+    **orders.WAYS,
 }
 RULES: Mapping[str, Rule] = {
     **words.RULES,

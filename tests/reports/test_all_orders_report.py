@@ -12,6 +12,7 @@ from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kep
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
 from reports.all_orders import COLUMNS
+from reports.audit.study import audit_study
 from reports.writing import write_reports
 from tests.reports.conftest import METRICS, Lab
 
@@ -128,3 +129,19 @@ def test_a_kept_file_of_another_trial_is_refused(tmp_path: Path) -> None:
     (tmp_path / "all_orders.json").write_bytes(seal(json.dumps(newer)))
     with pytest.raises(StoreError, match="format 2"):
         read_kept(tmp_path, "one")
+
+
+def test_the_audit_goes_through_every_order_and_finds_what_was_changed(study: StudyFolder) -> None:
+    def verdicts() -> dict[str, int]:
+        claims = audit_study(study.path)["claims"]
+        of = [c["verdict"] for c in claims if "all_orders.csv" in c["claim"]]
+        return {verdict: of.count(verdict) for verdict in of}
+
+    assert verdicts() == {"holds": 1}
+    path = study.report / "tables" / "all_orders.csv"
+    whole = path.read_text(encoding="utf-8")
+    line = next(line for line in whole.splitlines() if ",running_mean," in line)
+    *front, last = line.split(",")
+    path.write_text(whole.replace(line, ",".join([*front, str(float(last) + 0.001)])))
+    assert verdicts() == {"holds": 1, "cannot be true": 1}
+    path.write_text(whole, encoding="utf-8")

@@ -1,0 +1,126 @@
+"""The second way to what is said of all orders: every order is gone through, picture by picture of
+the plain file that a trial keeps, in exact fractions."""
+
+import itertools
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from moleflow.sealed import unsealed
+from reports.audit.second_way import Expected, Line, Numbers
+
+MOST_TASKS = 6
+"""120 orders; beyond, going through all of them takes minutes."""
+
+Steps = list[dict[str, Fraction]]
+"""Of an order, after each task: the numbers of the classes known."""
+
+
+def all_orders(line: Line) -> Expected:
+    """A line of `all_orders.csv`."""
+    cells, (trial,) = line.cells, line.named
+    known = line.records.known
+    name = f"all orders of {trial}, {cells['metric']}"
+    if name not in known:
+        known[name] = _orders(line, trial, cells["metric"])
+    every = known[name]
+    if every is None:
+        return Expected({})
+    quantity = QUANTITIES[cells["quantity"]]
+    found = [quantity(order, steps) for order, steps in every]
+    values = sorted(value for value in found if value is not None)
+    if not values:
+        return Expected({})
+    numbers: Numbers = {
+        "orders": len(values),
+        "minimum": float(values[0]),
+        "maximum": float(values[-1]),
+        "mean": float(statistics.mean(values)),
+        "sd": float(statistics.pvariance(values)) ** 0.5,
+        "q05": _between(values, Fraction(5, 100)),
+        "q50": _between(values, Fraction(50, 100)),
+        "q95": _between(values, Fraction(95, 100)),
+    }
+    of = next(one for one in line.finished if one.key == trial)
+    return Expected({**numbers, "seed": of.seed, "task0": of.task0})
+
+
+def _orders(line: Line, trial: str, metric: str) -> list[tuple[dict[str, list[str]], Steps]] | None:
+    """Tasks with their measured classes, in their order, and what is known after each."""
+    path = line.records.folder / "trials" / trial / "artifacts" / "all_orders.json"
+    kept: dict[str, Any] = json.loads(unsealed(path.read_bytes()))
+    if len(kept["tasks"]) > MOST_TASKS:
+        return None
+    classes = [one for one in kept["classes"] if metric in one["values"]]
+    first, *others = kept["tasks"]
+    found: list[tuple[dict[str, list[str]], Steps]] = []
+    for rest in itertools.permutations(others):
+        order = {task: [c["name"] for c in classes if c["task"] == task] for task in (first, *rest)}
+        steps = [_step(classes, list(order)[:n], metric) for n in range(1, len(order) + 1)]
+        found.append((order, steps))
+    return found
+
+
+def _step(
+    classes: Sequence[Mapping[str, Any]], known: Sequence[str], metric: str
+) -> dict[str, Fraction]:
+    found: dict[str, Fraction] = {}
+    for one in classes:
+        if one["task"] in known:
+            place = sum(2**bit for bit, rival in enumerate(one["rivals"]) if rival in known)
+            found[one["name"]] = Fraction(one["values"][metric][one["choice"][place]])
+    return found
+
+
+def _mean(values: Sequence[Fraction]) -> Fraction:
+    return sum(values, Fraction(0)) / len(values)
+
+
+def _means(steps: Steps) -> list[Fraction]:
+    return [_mean(list(step.values())) for step in steps if step]
+
+
+def _last(order: Mapping[str, list[str]], steps: Steps) -> Fraction | None:
+    names = list(order.values())[-1]
+    return _mean([steps[-1][name] for name in names]) if names else None
+
+
+def _just_learned(order: Mapping[str, list[str]], steps: Steps) -> Fraction:
+    pairs = zip(order.values(), steps, strict=True)
+    return _mean([step[name] for names, step in pairs for name in names])
+
+
+QUANTITIES: Mapping[str, Callable[[Mapping[str, list[str]], Steps], Fraction | None]] = {
+    "running_mean": lambda order, steps: _mean(_means(steps)),
+    "worst_step": lambda order, steps: min(_means(steps)),
+    "final_mean": lambda order, steps: _means(steps)[-1],
+    "on_task_mean": _just_learned,
+    "last_task": _last,
+}
+
+
+def _between(values: Sequence[Fraction], share: Fraction) -> float:
+    """Quantile of rising values, linear between ranks."""
+    rank = share * (len(values) - 1)
+    low = int(rank)
+    high = min(low + 1, len(values) - 1)
+    return float(values[low] + (values[high] - values[low]) * (rank - low))
+
+
+def certificates(line: Line) -> Expected:
+    """Hashes that two records have in common."""
+    pair = [one for one in line.finished if one.key in line.named]
+    if len(pair) != 2:
+        return Expected({})
+    one, other = (trial.recorded["hashes"] for trial in pair)
+    equal = sum(one.get(name) == other.get(name) for name in {*one, *other})
+    numbers: Numbers = {"hashes": len({*one, *other}), "equal": equal, "seed": pair[0].seed}
+    return Expected({**numbers, "task0": pair[0].task0})
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.all_orders.all_orders_table": all_orders,
+    "reports.invariance.certificate_table": certificates,
+}
