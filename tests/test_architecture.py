@@ -24,6 +24,7 @@ def modules_after(statement: str) -> set[str]:
     return set(ran.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -82,6 +83,7 @@ for line in {lines!r}:
         pass""")
 
 
+@pytest.mark.slow
 def test_the_list_of_commands_needs_none_of_their_files() -> None:
     found = modules_of("--help", "--version")
     assert not {*HEAVY, "numpy", "pydantic", "moleflow.config"} & found
@@ -94,11 +96,13 @@ def test_the_help_of_commands_needs_nothing_heavy() -> None:
     assert not HEAVY & modules_of(*(f"{name} --help" for name in cli.COMMANDS))
 
 
+@pytest.mark.slow
 def test_what_looks_at_files_alone_or_refuses_needs_nothing_heavy(tmp_path: Path) -> None:
     asked = [f"{name} none --root {tmp_path}" for name in ("status", "stop", "logs", "run")]
     assert not HEAVY & modules_of(*asked, "studies", "data check /none")
 
 
+@pytest.mark.slow
 def test_what_reads_a_plan_needs_no_pictures(tmp_path: Path) -> None:
     found = modules_of(f"status none --root {tmp_path}")
     assert not {"PIL", "jaxtyping", "moleflow.data.catalog"} & found
@@ -126,6 +130,7 @@ def python_commands() -> list[ast.List]:
     ]
 
 
+@pytest.mark.slow
 def test_no_python_that_is_started_imports_from_the_folder_that_it_is_in() -> None:
     found = python_commands()
     assert len(found) >= 3

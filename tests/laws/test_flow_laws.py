@@ -49,6 +49,7 @@ def test_decoding_undoes_encoding(config: Config) -> None:
     assert logdet.abs().min() > 1e-3
 
 
+@pytest.mark.slow
 def test_logdet_is_autograds(config: Config) -> None:
     model, bank = shaken_model(config)
     x = patches(1, config.patches.dim)

@@ -49,6 +49,7 @@ def test_backbone_file_gives_timms_features_only_maps(real_data: Path) -> None:
         torch.testing.assert_close(our, their, rtol=0, atol=1e-5 * float(their.max()))
 
 
+@pytest.mark.slow
 def test_random_weights_are_seeded_and_never_move_the_global_generator() -> None:
     state = torch.get_rng_state()
     one, same = load_backbone(RESNET)(images()), load_backbone(RESNET)(images())
@@ -63,6 +64,7 @@ def test_backbone_stays_in_evaluation_mode() -> None:
     assert not any(module.training for module in backbone.modules())
 
 
+@pytest.mark.slow
 def test_a_file_that_lacks_a_needed_stage_is_refused(tmp_path: Path) -> None:
     whole = load_backbone(RESNET)._model.state_dict()
     partial = {name: t.contiguous() for name, t in whole.items() if "layer3" not in name}
@@ -74,6 +76,7 @@ def test_a_file_that_lacks_a_needed_stage_is_refused(tmp_path: Path) -> None:
     assert load_backbone(config.model_copy(update={"stages": ("layer1", "layer2")}))
 
 
+@pytest.mark.slow
 def test_bfloat16_maps_are_the_float32_ones_to_its_seven_bits() -> None:
     exact = load_backbone(RESNET)(images())
     rounded = load_backbone(RESNET.model_copy(update={"precision": "bfloat16"}))(images())

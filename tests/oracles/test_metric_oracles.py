@@ -106,6 +106,7 @@ def test_aupro_agrees_with_its_definition_with_ties(case: tuple[np.ndarray, np.n
     assert aupro(masks, maps, limit) == pytest.approx(expected, abs=AGREES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_aupro_agrees_with_its_definition_on_distinct_scores(dtype: type):
     draw = np.random.default_rng(3)

@@ -89,6 +89,7 @@ def renamed(name: str) -> str:
             return f"adapter.{name}"
 
 
+@pytest.mark.slow
 def test_the_reference_trains_in_the_same_steps(plain: ModuleType) -> None:
     """Not a step of it is the plain loss alone: AdamP, schedule and clipping agree as well."""
     config: Config = profiles.main().updated(

@@ -88,6 +88,7 @@ def saved_bytes(model: MoLEFlow, task: tuple[str, ...], images: int) -> int:
     return sum(size for size, _ in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [A, B])
 @pytest.mark.parametrize(("profile", "changes"), CASES)
 def test_saved_activations_are_those_that_torch_counts(

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import torch
 
 from moleflow.config import Config
@@ -38,6 +39,7 @@ def learned(teacher: SequenceLearner, *tasks: Task) -> dict[Task, Learned]:
     return {epoch.task: epoch.learned for epoch in epochs if epoch.learned is not None}
 
 
+@pytest.mark.slow
 def test_what_is_learned_is_what_training_each_task_alone_gives(tiny: Config) -> None:
     model, teacher = learner(tiny)
     found = learned(teacher, *TASKS)
@@ -50,6 +52,7 @@ def test_what_is_learned_is_what_training_each_task_alone_gives(tiny: Config) ->
     }
 
 
+@pytest.mark.slow
 def test_a_task_is_learned_after_those_that_the_model_knew_when_its_training_began(
     tiny: Config,
 ) -> None:
@@ -60,6 +63,7 @@ def test_a_task_is_learned_after_those_that_the_model_knew_when_its_training_beg
     assert {one.after for one in learned(teacher, *TASKS).values()} == {(), (FIRST,)}
 
 
+@pytest.mark.slow
 def test_a_task_that_was_given_is_known_in_its_place(tiny: Config) -> None:
     source, teacher = learner(tiny)
     learned(teacher, FIRST)
@@ -72,6 +76,7 @@ def test_a_task_that_was_given_is_known_in_its_place(tiny: Config) -> None:
     assert module_digest(model.banks[LAST]) == module_digest(source.banks[LAST])
 
 
+@pytest.mark.slow
 def test_what_is_done_between_epochs_is_nobodys_time(tiny: Config) -> None:
     _, teacher = learner(tiny, lanes=2)
     begun, slept, shares = time.perf_counter(), 0.0, list[float]()

@@ -81,6 +81,7 @@ def test_the_files_use_options_that_there_are(name: str):
     assert asked - known == set()
 
 
+@pytest.mark.slow
 def test_ray_takes_the_aws_file():
     from ray.autoscaler._private.util import prepare_config, validate_config
 

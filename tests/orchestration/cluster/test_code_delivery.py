@@ -68,6 +68,7 @@ def running(bare: Path) -> Iterator[LocalCluster]:
         yield cluster
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_bare_environment_has_none_of_our_packages(bare: Path, name: str):
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

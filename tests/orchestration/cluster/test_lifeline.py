@@ -249,6 +249,7 @@ def test_every_such_end_is_told_with_how_to_go_on(said: str) -> None:
     assert "the study has ended. The same command resumes it" in said and "dmesg" in said
 
 
+@pytest.mark.slow
 def test_a_ray_that_does_not_start_is_said_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -266,6 +267,7 @@ def test_a_ray_that_does_not_start_is_said_and_leaves_nothing(
         assert list(Path(place).iterdir()) == []
 
 
+@pytest.mark.slow
 def test_leases_of_killed_processes_are_swept_and_living_ones_are_not(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -102,6 +102,7 @@ def test_a_root_of_another_format_is_a_problem(tmp_path: Path):
     assert states(doctor.judge_root(Root(tmp_path)))["root"] == "problem"
 
 
+@pytest.mark.slow
 def test_data_that_is_none_and_a_server_that_is_away_are_problems(tmp_path: Path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

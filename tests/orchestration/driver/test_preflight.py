@@ -68,6 +68,7 @@ def test_a_backbone_that_was_found_sound_is_not_built_again(
     assert looked == ["resnet18"]
 
 
+@pytest.mark.slow
 def test_weights_that_were_replaced_are_looked_at_again_even_with_the_old_times(
     root: Root, weights: Path, tensors: dict[str, torch.Tensor], looked: list[str]
 ) -> None:
@@ -79,6 +80,7 @@ def test_weights_that_were_replaced_are_looked_at_again_even_with_the_old_times(
     assert check(root, config) != before and len(looked) == 2
 
 
+@pytest.mark.slow
 def test_a_file_that_has_just_been_written_is_not_taken_for_settled(
     root: Root, weights: Path, monkeypatch: pytest.MonkeyPatch, looked: list[str]
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_file_that_has_just_been_written_is_not_taken_for_settled(
     assert len(looked) == 2
 
 
+@pytest.mark.slow
 def test_other_settings_are_looked_at_and_a_damaged_note_is_no_answer(
     root: Root, looked: list[str]
 ) -> None:

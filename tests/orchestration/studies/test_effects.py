@@ -25,6 +25,7 @@ def plan(asked: Study, classes: list[str] | None = None) -> Plan:
     return expand("s", asked, "/data", {c: c for c in classes or ["a", "b", "c"]}, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", known_studies())
 def test_no_study_of_the_package_varies_anything_in_vain(name: str) -> None:
     _, asked = load_study(name)

@@ -275,6 +275,7 @@ def test_a_record_read_in_brief_parses_its_final_rows_alone(root: Root, orders: 
     assert brief.count(b"final_mean") == 2 and b"step_mean" not in brief
 
 
+@pytest.mark.slow
 def test_the_views_import_no_torch():
     modules = "sys, orchestration.views.status, orchestration.views.progress"
     code = f"import {modules}; assert 'torch' not in sys.modules"

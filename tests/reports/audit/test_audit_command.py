@@ -48,6 +48,7 @@ def test_the_exit_code_says_whether_something_cannot_be_true(
     assert ended == code, said
 
 
+@pytest.mark.slow
 def test_without_a_table_it_shows_published_claims(command: Command) -> None:
     ended, said = command()
     assert ended == 1

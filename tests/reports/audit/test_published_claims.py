@@ -23,6 +23,7 @@ def of(found: list[Audited], verdict: Verdict) -> set[str]:
     return {one.claim.name for one in found if one.finding.verdict is verdict}
 
 
+@pytest.mark.slow
 def test_every_recorded_figure_comes_out_or_the_table_says_why_not(found: list[Audited]) -> None:
     assert len(found) > 100
     silent = [one.claim.name for one in found if one.unmatched and not one.claim.difference]

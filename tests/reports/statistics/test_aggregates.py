@@ -74,6 +74,7 @@ def test_equal_runs_are_no_improvement():
     assert probability_of_improvement([[0.5]], [[0.5]], "equal", 10).value == 0.5
 
 
+@pytest.mark.slow
 def test_probability_of_improvement_covers_the_truth():
     draw = numpy_stream("tests", "aggregates", "improvement")
     truth = stats.norm.cdf(0.5 / math.sqrt(2))

@@ -113,11 +113,13 @@ def covered(name: str, rows: list[int], times: int, levels: tuple[int, ...]) -> 
     return {source: count / times for source, count in hits.items()}
 
 
+@pytest.mark.slow
 def test_intervals_of_the_closed_form_cover_the_truth():
     found = covered("anova", [], 400, (4, 5, 3))
     assert all(0.92 <= share <= 0.98 for share in found.values()), found
 
 
+@pytest.mark.slow
 def test_estimates_of_the_closed_form_have_no_bias():
     """Negative ones kept: to cut them off would make every mean too large."""
     truth = {"task 0": 0.001, "class": 0.05, "seed": 0.01, "residual": 0.015}
@@ -143,6 +145,7 @@ def test_estimates_of_the_closed_form_have_no_bias():
     assert below > 200
 
 
+@pytest.mark.slow
 def test_ends_of_the_profile_are_where_the_best_deviance_is_384_above_the_least():
     """One source, so that the other variance can be tried on a grid."""
     draw = numpy_stream("tests", "components", "profile")

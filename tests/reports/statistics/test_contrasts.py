@@ -209,6 +209,7 @@ def test_more_seeds_than_anyone_runs_are_no_plan():
     assert further_seeds(Noise(1e-4, 1.0, 0.0, 0.05, 0.05), 3) is None
 
 
+@pytest.mark.slow
 def test_adjusted_p_values_are_holms():
     p = numpy_stream("tests", "holm").uniform(0, 0.2, 12)
     assert adjusted(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1].tolist())

@@ -57,6 +57,7 @@ def test_covariance_gives_the_variance_of_a_difference():
     assert paired(delong_covariance(labels, scores))[0, 0] == pytest.approx(hand)
 
 
+@pytest.mark.slow
 def test_bootstrap_over_images_finds_delongs_variance():
     """But for the (n − 1)/n that a bootstrap does not see."""
     labels, scores = images("bootstrap", 40, 40, 1.2, scorings=2)
@@ -99,6 +100,7 @@ def coverage(m: int, n: int, shift: float, times: int) -> float:
     return hits / times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("m", "n", "shift"), [(20, 20, 1.0), (15, 40, 2.5), (10, 10, 3.5)])
 def test_interval_of_auroc_covers_what_more_images_would_give(m: int, n: int, shift: float):
     assert coverage(m, n, shift, 500) > 0.92

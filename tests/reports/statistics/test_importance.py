@@ -128,6 +128,7 @@ def test_permutation_p_of_many_pairs_is_that_of_the_t_test():
     assert pearson(x, y).p == pytest.approx(stats.pearsonr(x, y).pvalue, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [pearson, spearman])
 @pytest.mark.parametrize("rho", [0.0, 0.7])
 def test_intervals_of_a_correlation_cover_it(correlation, rho: float, monkeypatch):
@@ -140,6 +141,7 @@ def test_intervals_of_a_correlation_cover_it(correlation, rho: float, monkeypatc
     assert 0.92 <= hits / 500 <= 0.985
 
 
+@pytest.mark.slow
 def test_permutation_p_errs_in_five_percent_of_cases():
     wrong = sum(pearson(x, y).p <= 0.05 for x, y in related("size", 6, 0.0, 400))
     assert wrong / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)

@@ -69,6 +69,7 @@ def test_interval_of_partial_eta2_reaches_zero_just_when_p_is_above_five_percent
         assert found.partial_eta2_interval[0] < found.partial_eta2 < found.partial_eta2_interval[1]
 
 
+@pytest.mark.slow
 def test_interval_of_partial_eta2_covers_the_truth():
     """λ = n·effect² of the interaction's contrast; 2 × 2, 6 each; effect 1.5 in one cell."""
     cells = {(a, b): 6 for a in "xy" for b in "pq"}
@@ -92,6 +93,7 @@ def unequal_noise(i: int) -> tuple[np.ndarray, list[int], list[int]]:
     return y, a, b
 
 
+@pytest.mark.slow
 def test_robust_test_keeps_its_level_where_noise_differs_and_the_plain_one_does_not():
     found = [two_way(*unequal_noise(i)).interaction for i in range(300)]
     plain = sum(e.p is not None and e.p <= 0.05 for e in found) / 300

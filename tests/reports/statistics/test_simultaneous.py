@@ -79,6 +79,7 @@ def test_tukeys_p_is_scipys_of_values_without_seeds():
     assert found[0, 2] == pytest.approx(stats.studentized_range.sf(q, 3, 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [effects, pairwise, lambda y: against(y, 0)])
 def test_all_intervals_of_a_family_hold_together(family):
     means = [0.0, 0.0, 0.01, 0.03, 0.0]
@@ -186,6 +187,7 @@ def test_chances_are_those_of_the_posterior_drawn_in_full():
     assert best(y).probability == pytest.approx(wanted.tolist(), abs=0.012)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.004, 0.02])
 def test_chances_are_how_often_the_leader_is_the_best(spread: float):
     draw = numpy_stream("tests", "groups", "worlds", str(spread))
