@@ -80,27 +80,7 @@ def save_model(
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         aside.mkdir(parents=True)
-        files = {}
-        tasks = []
-        for task, prototype in zip(model.banks, prototypes, strict=True):
-            named = _file_names(model, task, data, bits)
-            parts = {
-                named.base: module_tensors(model.base_of(task)),
-                named.bank: module_tensors(model.banks[task]),
-                named.router: _router_tensors(prototype),
-            }
-            files |= {name: _write(aside / name, t) for name, t in parts.items()}
-            tasks.append(named)
-        manifest = Manifest(
-            config=model.config,
-            seed=model.seed,
-            grid=model.grid,
-            channels=model.channels,
-            weights=weights,
-            tasks=tuple(tasks),
-            files=files,
-            versions={name: version(name) for name in ("moleflow", "torch", "timm")},
-        )
+        manifest = _write_tasks(aside, model, prototypes, weights, data, bits)
         (aside / MANIFEST).write_bytes(manifest_content(manifest))
         if folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
@@ -111,6 +91,38 @@ def save_model(
         raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_tasks(
+    folder: Path,
+    model: MoLEFlow,
+    prototypes: Sequence[Prototype],
+    weights: str,
+    data: Mapping[str, str],
+    bits: Depths,
+) -> Manifest:
+    """Write the tensors of all tasks; returns what describes them."""
+    files: dict[str, FileSum] = {}
+    tasks: list[TaskFiles] = []
+    for task, prototype in zip(model.banks, prototypes, strict=True):
+        named = _file_names(model, task, data, bits)
+        parts = {
+            named.base: module_tensors(model.base_of(task)),
+            named.bank: module_tensors(model.banks[task]),
+            named.router: _router_tensors(prototype),
+        }
+        files |= {name: _write(folder / name, t) for name, t in parts.items()}
+        tasks.append(named)
+    return Manifest(
+        config=model.config,
+        seed=model.seed,
+        grid=model.grid,
+        channels=model.channels,
+        weights=weights,
+        tasks=tuple(tasks),
+        files=files,
+        versions={name: version(name) for name in ("moleflow", "torch", "timm")},
+    )
 
 
 def save_added_task(

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from moleflow.data.catalog import open_training
 from moleflow.data.dataset_layout import composed
+from moleflow.data.pictures import ClassData
 from moleflow.data.sequences import in_scenario, task_name
 from moleflow.errors import ConfigError, DivergedError, ModelError, StoreError
 from moleflow.profiles import PROFILES
@@ -87,16 +88,12 @@ def train(
         data.expanduser().resolve(), classes, lambda line: err.print(escape(line))
     )
     sequence = in_scenario(classes or tuple(catalog), scenario)
-    found = {name: checked(data, place) for name, data in catalog.items()}
-    for name, one in found.items():
-        for line in one.told:
-            err.print(escape(f"{name}: {line}"))
     training = SequenceTraining(
         config=config,
         sequence=sequence,
         seed=seed,
         data=catalog,
-        fingerprints={name: one.fingerprint for name, one in found.items()},
+        fingerprints=_fingerprints(catalog, place),
         store=Store(place.store),
         device=prepared(device, threads),
     )
@@ -239,6 +236,15 @@ def prepared(device: str, threads: int | None) -> "torch.device":
     os.environ.update(DETERMINISTIC)
     chosen = threads or min(torch.get_num_threads(), allowed_cpus())
     return prepare(torch_device(device), chosen)
+
+
+def _fingerprints(catalog: Mapping[str, ClassData], root: Root) -> dict[str, str]:
+    """Of every class's files, once they are checked; says what was found."""
+    found = {name: checked(data, root) for name, data in catalog.items()}
+    for name, one in found.items():
+        for line in one.told:
+            err.print(escape(f"{name}: {line}"))
+    return {name: one.fingerprint for name, one in found.items()}
 
 
 @contextmanager

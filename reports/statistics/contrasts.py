@@ -118,10 +118,7 @@ def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float)
     rounding = NOISE * max(map(abs, values))
     if sd <= rounding:
         if abs(mean) <= rounding:
-            known = margin > 0 and n >= SEEDS_FOR_INTERVAL
-            verdict = "equivalent" if known else "undecided"
-            equivalence = 0.0 if known else 1.0
-            return Contrast(n, mean, 0.0, (mean, mean), 1.0, equivalence, margin, verdict, True)
+            return _identical(n, mean, margin)
         gap = smallest_gap(values, rounding)
         sd, sd_equivalence = gap / math.sqrt(12), gap / 2
     error = sd / math.sqrt(n)
@@ -132,6 +129,13 @@ def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float)
     verdict = _verdict(mean, p, equivalence)
     interval = (mean - half, mean + half)
     return Contrast(n, mean, sd, interval, p, equivalence, margin, verdict, False)
+
+
+def _identical(n: int, mean: float, margin: float) -> Contrast:
+    """Every pair has the same bits."""
+    known = margin > 0 and n >= SEEDS_FOR_INTERVAL
+    verdict, equivalence = ("equivalent", 0.0) if known else ("undecided", 1.0)
+    return Contrast(n, mean, 0.0, (mean, mean), 1.0, equivalence, margin, verdict, True)
 
 
 def holm(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
