@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum
+from typing import Self
 
 from moleflow.config import Config
+from moleflow.data.sequences import Sequence
 from moleflow.training.footprint import bank_parameters, base_parameters
 from moleflow.training.work import patches_of_picture
 from orchestration.cluster.allowance import allowed_cpus
@@ -38,8 +40,8 @@ class Prices:
         self._pictures = pictures
         self._training: dict[tuple[int, bool], float] = {}
         """Per picture, by config."""
-        self._features: dict[int, dict[str, str]] = {}
-        """By config, keys of classes' features."""
+        self._features: dict[int, dict[str, tuple[str, float]]] = {}
+        """By config and class."""
         self._kept: list[Config] = []
         """A config is known by its address, so it must stay."""
 
@@ -52,9 +54,10 @@ class Prices:
         found = self._features.setdefault(id(trial.config), {})
         if name not in found:
             self._kept.append(trial.config)
-            found[name] = StageKeys(trial, device="", threads=0).features(name)
-        one = self._pictures[name]
-        return found[name], self._rates.features(trial.config, one.train + one.test)
+            key = StageKeys(trial, device="", threads=0).features(name)
+            one = self._pictures[name]
+            found[name] = key, self._rates.features(trial.config, one.train + one.test)
+        return found[name]
 
     def training(self, trial: Trial, index: int) -> float:
         """Of a task."""
@@ -121,13 +124,19 @@ class Estimate:
     def alone(self) -> float:
         """Seconds, did no trial take anything from another, and did those that are one
         run as often as they are asked for."""
+        known: dict[object, float] = {}
         found = 0.0
         for trial in self.left.trials:
-            own = fsum(self.prices.training(trial, i) for i in range(len(trial.sequence)))
-            own += fsum(self.prices.features(trial, name)[1] for name in trial.classes)
-            own += self.prices.besides(trial, True) + BEGIN
-            found += own * (1 + len(trial.also))
+            alike = (id(trial.config), trial.sequence)
+            if alike not in known:
+                known[alike] = self._alone(trial)
+            found += known[alike] * (1 + len(trial.also))
         return found
+
+    def _alone(self, trial: Trial) -> float:
+        own = fsum(self.prices.training(trial, i) for i in range(len(trial.sequence)))
+        own += fsum(self.prices.features(trial, name)[1] for name in trial.classes)
+        return own + self.prices.besides(trial, True) + BEGIN
 
     @property
     def computing(self) -> float:
@@ -152,24 +161,45 @@ def disk(left: Left, prices: Prices, pictures: Mapping[str, Pictures]) -> dict[s
     features: dict[str, int] = {}
     trained: dict[str, int] = {}
     scores = 0
+    sizes: dict[int, _Sizes] = {}
+    seen = set[tuple[int, Sequence]]()
     for trial in left.trials:
         config, keys = trial.config, left.keys.tasks[trial.key]
-        grid = patches_of_picture(config)
-        number = config.patches.dim * (2 if config.patches.dtype == "float16" else 4)
-        for name in trial.classes:
-            one = pictures[name]
-            size = (one.train + one.test) * grid * number
-            features[prices.features(trial, name)[0]] = size
+        if id(config) not in sizes:
+            sizes[id(config)] = _Sizes.of(config)
+        size = sizes[id(config)]
+        if (id(config), trial.sequence) not in seen:
+            seen.add((id(config), trial.sequence))
+            for name in trial.classes:
+                one, (key, _) = pictures[name], prices.features(trial, name)
+                features[key] = (one.train + one.test) * size.features
         for index, key in enumerate(keys):
             if key not in trained and key not in left.made:
                 own = index == 0 or config.separate or not config.freeze_base
-                numbers = bank_parameters(config) + (base_parameters(config) if own else 0)
-                trained[key] = REAL * numbers
-                tests = sum(pictures[name].test for name in trial.sequence[index])
-                scores += int(SCORED * tests * grid * REAL)
+                trained[key] = size.bank + (size.base if own else 0)
+                scores += size.scores * sum(pictures[name].test for name in trial.sequence[index])
     kept = KEPT * len(left.trials)
-    sizes = (sum(features.values()), sum(trained.values()), scores, kept)
-    return dict(zip(("features", "trained", "scores", "records"), sizes, strict=True))
+    each = (sum(features.values()), sum(trained.values()), scores, kept)
+    return dict(zip(("features", "trained", "scores", "records"), each, strict=True))
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Bytes by a config."""
+
+    features: int
+    """Of a picture."""
+    scores: int
+    """Of a test picture."""
+    bank: int
+    base: int
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        grid = patches_of_picture(config)
+        number = config.patches.dim * (2 if config.patches.dtype == "float16" else 4)
+        bank, base = REAL * bank_parameters(config), REAL * base_parameters(config)
+        return cls(grid * number, int(SCORED * grid * REAL), bank, base)
 
 
 def usual_workers(resources: Resources, gpus: int = 0) -> int:

@@ -13,7 +13,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import task_name
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
-from orchestration.studies.trial_keys import digest, key_settings
+from orchestration.studies.trial_keys import canonical, digest, digest_of_parts, key_settings
 from orchestration.studies.versions import SELECTION_VERSION, version_of
 
 Kind = Literal["features", "defects", "base", "adapter", "scores", "metrics"]
@@ -140,25 +140,28 @@ class StageKeys:
     @cached_property
     def _tasks(self) -> tuple[str, ...]:
         config, found = self.trial.config, list[str]()
-        settings = _training_settings(config)
+        # A frozen config is hashable, whatever pydantic's types say.
+        settings = _training_settings(config)  # pyright: ignore[reportArgumentType]
+        everywhere = {
+            "version": canonical(version_of("training")),
+            "software": canonical(_software("torch", "FrEIA")),
+            "seed": canonical(self.trial.seed),
+            "machine": canonical(self._machine),
+            "apart": canonical(self.apart),
+        }
         for index, task in enumerate(self.trial.sequence):
             kind = self.kind(index)
-            tree: dict[str, Any] = {
-                "result": kind,
-                "version": version_of("training"),
-                "software": _software("torch", "FrEIA"),
+            parts = everywhere | {
+                "result": canonical(kind),
                 "config": settings[kind],
-                "seed": self.trial.seed,
-                "classes": task,
-                "features": [self.features(name) for name in task],
-                "machine": self._machine,
-                "apart": self.apart,
+                "classes": canonical(task),
+                "features": canonical([self.features(name) for name in task]),
             }
             if kind == "adapter":
-                tree["parent"] = found[0 if config.freeze_base else index - 1]
+                parts["parent"] = canonical(found[0 if config.freeze_base else index - 1])
             if config.seeding == "positional":
-                tree["place"] = index
-            found.append(digest(tree))
+                parts["place"] = canonical(index)
+            found.append(digest_of_parts(parts))
         return tuple(found)
 
     def scores(self, name: str, bank: int, step: int, *, selection: bool = False) -> str:
@@ -211,12 +214,14 @@ class StageKeys:
         return {"device": self.device, "threads": 0 if "cuda" in self.device else self.threads}
 
 
-def _training_settings(config: Config) -> dict[Literal["base", "adapter"], dict[str, Any]]:
-    """What the key of a task's training hashes of a config, by what is trained."""
+@lru_cache(maxsize=64)
+def _training_settings(config: Config) -> Mapping[Literal["base", "adapter"], str]:
+    """What the key of a task's training hashes of a config, by what is trained, as canonical JSON;
+    once for the trials of a setting."""
     found = key_settings(config)
     seen = {path: value for path, value in found.items() if _part(path) not in ELSEWHERE}
     at_first = {path: value for path, value in seen.items() if path not in LATER_TASKS_ONLY}
-    return {"base": at_first, "adapter": seen}
+    return {"base": canonical(at_first), "adapter": canonical(seen)}
 
 
 def _of_parts(settings: Mapping[str, Any], parts: Collection[str]) -> dict[str, Any]:

@@ -59,5 +59,21 @@ def _settings(config: Config) -> dict[str, Any]:
 
 def digest(tree: Any) -> str:
     """Twenty hexadecimal characters of the SHA-256 of canonical JSON."""
-    canonical = json.dumps(tree, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+    return _hash(canonical(tree))
+
+
+def digest_of_parts(parts: Mapping[str, str]) -> str:
+    """`digest` of an object whose values are canonical JSON already; names are plain."""
+    return _hash("{" + ",".join(f'"{name}":{parts[name]}' for name in sorted(parts)) + "}")
+
+
+def canonical(tree: Any) -> str:
+    """JSON that is the same for equal trees."""
+    return _ENCODER.encode(tree)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

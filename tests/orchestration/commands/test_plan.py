@@ -16,6 +16,7 @@ from orchestration.commands.plan_trials import csv_of, yaml_of
 from orchestration.commands.planned import plan_answer
 from orchestration.driver.driving import driving
 from orchestration.driver.expected import Expected, Wanted, expected
+from orchestration.driver.preflight import checking_here
 from orchestration.driver.preview import Look, preview
 from orchestration.records.layout import Root
 from orchestration.sharing.keys import StageKeys
@@ -23,6 +24,7 @@ from orchestration.store.store import Store, open_store
 from orchestration.studies.catalog import load_study
 from orchestration.studies.known_classes import known_data_sets
 from orchestration.studies.overrides import Request, customised
+from orchestration.studies.points import settings_of
 from orchestration.studies.terms import Resources, Terms
 from orchestration.views.answers import PlanAnswer
 
@@ -206,6 +208,8 @@ def test_what_a_store_holds_is_not_planned_again(
     look = Look(data=str(pictures), store=address)
     terms = Terms(store=address)
     root.claim()
+    with checking_here(settings_of(asked), root) as check:
+        check()  # is noted, so that no process is started for it
     store = open_store(address, root) if address else Store(root.store)
     store.publish("base", "0" * 20, made_by_nobody)  # so that keys are looked for
     found = preview("grid", asked, root, look, print)
@@ -226,6 +230,21 @@ def test_a_study_that_runs_can_be_planned(pictures: Path, root: Root) -> None:
         found = preview("quickstart", study, root, Look(data=str(pictures)), print)
         told = expected(found, root, Terms(), Wanted(workers=2))
     assert len(told.estimate.left.trials) == 8
+
+
+@pytest.mark.soak
+def test_a_probe_tells_the_speed_of_this_machine_where_no_trial_does(tmp_path: Path) -> None:
+    root = Root.at(tmp_path / "root")
+    _, study = load_study("grid")
+    small = {"training.epochs": 4, "patches.dim": 64, "flow.blocks": 1}
+    asked = customised(study, Request(profile="quick", settings=small))
+    found = preview("grid", asked, root, Look(classes_of="mpdd"), print)
+    told = expected(found, root, Terms(), Wanted(workers=1, probe=True)).estimate
+    assert "probe" in told.rates.basis and told.rates.measured
+    base, later = (
+        told.rates.training(asked.base, base_too=own, pictures=1) for own in (True, False)
+    )
+    assert 0 < later < 60 and 0 < base < 60
 
 
 TEN_THOUSAND = """
