@@ -10,6 +10,7 @@ from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
+from orchestration.sharing.roles import order_free
 from reports.digits import numbers, percent, plus_minus
 from reports.document import (
     DASH,
@@ -201,20 +202,24 @@ def components(evidence: Evidence, found: FirstTasks) -> VarianceComponents | No
 
 
 def _by_class(evidence: Evidence, found: FirstTasks) -> tuple[list[float], dict[str, list[str]]]:
-    values: list[float] = []
-    sources: dict[str, list[str]] = {"task 0": [], "order": [], "seed": [], "class": []}
-    several = len({r.order for r in found.records}) > len(found.names)
+    """Trials that differ in an order that training does not know are one run, and give one value:
+    the mean over their orders."""
+    free = all(order_free(record.config) for record in found.records)
+    values: dict[tuple[str, str, str, str], list[float]] = {}
     for record in found.records:
         for name in classes_of(record):
             value = evidence.measurements.final(record, name, found.metric.name)
             if value is not None:
-                values.append(value)
-                levels = (record.task0, record.order, str(record.seed), name)
-                for levels_of, level in zip(sources.values(), levels, strict=True):
-                    levels_of.append(level)
-    if not several:
+                order = "" if free else record.order
+                levels = record.task0, order, str(record.seed), name
+                values.setdefault(levels, []).append(value)
+    names = ("task 0", "order", "seed", "class")
+    sources: dict[str, list[str]] = {
+        name: [levels[i] for levels in values] for i, name in enumerate(names)
+    }
+    if free or len(set(sources["order"])) == len(found.names):
         del sources["order"]
-    return values, sources
+    return [mean(alike) for alike in values.values()], sources
 
 
 def components_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Table:

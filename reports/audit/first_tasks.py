@@ -122,21 +122,22 @@ def components(line: Line) -> Expected:
         for t in used
         for c in t.classes
     ]
-    known = [(t, c, Fraction(value)) for t, c, value in final if value is not None]
-    levels: dict[str, list[str]] = {
-        "task 0": [t.task0 for t, _, _ in known],
-        "order": [t.order for t, _, _ in known],
-        "seed": [str(t.seed) for t, _, _ in known],
-        "class": [c for _, c, _ in known],
-    }
-    if len(set(levels["order"])) > len(set(levels["task 0"])):
+    free = all(t.config["freeze_base"] and t.config["seeding"] == "by_class" for t in used)
+    if not free and len({t.order for t in used}) > len({t.task0 for t in used}):
         return Expected({})
-    del levels["order"]
+    alike: dict[tuple[str, str, str], list[Fraction]] = {}
+    for t, c, value in final:
+        if value is not None:
+            alike.setdefault((t.task0, str(t.seed), c), []).append(Fraction(value))
+    known = [sum(values, Fraction(0)) / len(values) for values in alike.values()]
+    levels: dict[str, list[str]] = {
+        name: [key[i] for key in alike] for i, name in enumerate(("task 0", "seed", "class"))
+    }
     levels = {name: of for name, of in levels.items() if len(set(of)) > 1}
     n = math.prod(len(set(of)) for of in levels.values())
     if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
         return Expected({})
-    found = _estimates([value for _, _, value in known], levels)
+    found = _estimates(known, levels)
     total = sum(max(0.0, one.estimate) for one in found.values())
     own = found[line.cells["source"]]
     share = max(0.0, own.estimate) / total if total > 0 else None
