@@ -176,7 +176,7 @@ class State(Settings):
     seed: int
     """Of its training."""
     status: str
-    """`finished`, `diverged`, `failed`, `in work`, `interrupted` or `waiting`."""
+    """`finished`, `stopped`, `diverged`, `failed`, `in work`, `interrupted` or `waiting`."""
     fraction: float
     """Of it that is done."""
     seconds: float | None
@@ -200,6 +200,8 @@ class StatusAnswer(Settings):
     """Of the plan."""
     finished: int
     """Trials."""
+    stopped: int
+    """Trials that a search has given up before their end."""
     diverged: int
     """Trials."""
     failed: int

@@ -19,6 +19,7 @@ def status_answer(plan: Plan, root: Root) -> StatusAnswer:
         study=plan.name,
         trials=len(plan.trials),
         finished=study.count("finished"),
+        stopped=study.count("stopped"),
         diverged=study.count("diverged"),
         failed=study.count("failed"),
         in_work=len(study.running),
