@@ -114,6 +114,8 @@ class Setting:
     label: str
     trials: tuple[Trial, ...]
     finished: tuple[Record, ...]
+    part: str = ""
+    """Of a union, the part that asks for it."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -179,9 +181,12 @@ class Evidence:
     @cached_property
     def settings(self) -> tuple[Setting, ...]:
         """One per point of the study's grid axes; a single one with an empty label without them."""
-        labels: dict[str, list[Trial]] = {}
+        labels: dict[tuple[str, str], list[Trial]] = {}
         for trial in self.plan.trials:
-            labels.setdefault(_label(trial.axes), []).append(trial)
+            for axes in (trial.axes, *trial.also):  # under each of its names
+                trials = labels.setdefault((_label(axes), axes.get("part", "")), [])
+                if trial not in trials[-1:]:
+                    trials.append(trial)
         finished = {record.key: record for record in self.finished}
         return tuple(
             Setting(
@@ -189,8 +194,9 @@ class Evidence:
                 label,
                 tuple(trials),
                 tuple(finished[trial.key] for trial in trials if trial.key in finished),
+                part,
             )
-            for number, (label, trials) in enumerate(labels.items(), start=1)
+            for number, ((label, part), trials) in enumerate(labels.items(), start=1)
         )
 
 

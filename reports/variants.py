@@ -1,17 +1,19 @@
 """Settings of a study against their baseline: which trials pair, and what their differences say."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from moleflow.config import Config
 from moleflow.metrics.catalogue import METRICS, Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from orchestration.studies.axes import Variants
-from orchestration.studies.study import Study
+from orchestration.sharing.no_effect import NoEffect, Outcome, baseline_config, no_effects
+from orchestration.studies.effects import part_of
+from reports.document import Figure, Table
 from reports.evidence import Evidence, Setting, classes_of
 from reports.statistics import Contrast, contrast, holm
 
+Named = TypeVar("Named", Table, Figure)
 Pair = tuple[Record, Record]
 """A baseline's trial and a variant's, of one order and seed."""
 
@@ -61,26 +63,63 @@ def by_class(evidence: Evidence, compared: Compared, metric: Metric) -> list[Cla
     return found
 
 
-def baseline_of(evidence: Evidence) -> Setting | None:
-    """The setting that the others are measured against: the base config, with the changes of the
-    baselines of its axes of variants. None where the study does not run it."""
-    wanted = _baseline_config(evidence.plan.study)
+@dataclass(frozen=True)
+class Family:
+    """Settings that one baseline is compared with; verdicts hold for all of them together."""
+
+    part: str
+    """Of a union; empty for all of a study."""
+    number: int
+    """From 1 where there are parts, for names of tables."""
+    baseline: Setting
+    others: tuple[Setting, ...]
+
+    def named(self, block: Named) -> Named:
+        """A table or figure of this family, called so."""
+        return replace(block, name=f"{block.name}-part{self.number}") if self.number else block
+
+
+def families(evidence: Evidence) -> list[Family]:
+    """Each part of a union against its own baseline, which parts may share; settings of parts that
+    have one alone, and another config, against the study's. None without a baseline."""
+    of_part: dict[str, list[Setting]] = {}
+    for setting in evidence.settings:
+        of_part.setdefault(setting.part, []).append(setting)
+    found: list[Family] = []
+    alone: list[Setting] = []
+    for part, settings in of_part.items():
+        if part and len(settings) == 1:
+            alone += settings
+            continue
+        wanted = baseline_config(part_of(evidence.plan.study, {"part": part} if part else {}))
+        own = next((s for s in settings if s.trials and s.trials[0].config == wanted), None)
+        if own is not None:
+            others = tuple(setting for setting in settings if setting is not own)
+            found.append(Family(part, len(found) + 1 if part else 0, own, others))
+    main = _baseline_of_all(evidence)
+    if main is not None:
+        config = main.trials[0].config
+        rest = tuple(setting for setting in alone if setting.trials[0].config != config)
+        found += [Family("", 0, main, rest)] if rest else []
+    return found
+
+
+def _baseline_of_all(evidence: Evidence) -> Setting | None:
+    """The base config, with the changes of the baselines of its axes of variants."""
+    wanted = baseline_config(evidence.plan.study)
     found = (s for s in evidence.settings if s.trials and s.trials[0].config == wanted)
     return next(found, None)
 
 
 def called(setting: Setting) -> str:
     """A variant's own name; else the values of its fields."""
-    name = setting.label.removeprefix("variant = ")
-    return (name if ", " not in name else setting.label) or "the base config"
+    return called_by(setting.label)
 
 
-def _baseline_config(study: Study) -> Config:
-    changes: dict[str, object] = {}
-    for axis in study.axes:
-        if isinstance(axis, Variants):
-            changes |= dict(axis.variants[axis.baseline])
-    return study.base.updated(changes)
+def called_by(label: str) -> str:
+    """As `called`, of a setting's label."""
+    name = label.removeprefix("variant = ")
+    return (name if ", " not in name else label) or "the base config"
 
 
 def compare(
@@ -128,31 +167,17 @@ def final(evidence: Evidence, record: Record, metric: Metric) -> float | None:
     return evidence.measurements.summary(record.key, metric.name, "final_mean")
 
 
-def without_effect(evidence: Evidence, baseline: Setting, other: Setting) -> str:
-    """Says where a changed config changed nothing, to the bit, in every pair; else empty."""
-    found = list(pairs(baseline, other))
-    if not found or baseline.trials[0].config == other.trials[0].config:
-        return ""
-    if all(_numbers(evidence, a) == _numbers(evidence, b) for a, b in found):
-        return "no effect: all numbers equal the baseline’s to the bit"
-    if all(_trained(a) and _trained(a) == _trained(b) for a, b in found):
-        return "trained weights equal the baseline’s to the bit"
-    return ""
+def without_effect(evidence: Evidence) -> list[NoEffect]:
+    """Settings that changed nothing, to the bit, against their baseline."""
+    outcomes = {r.key: Outcome(r.hashes, _numbers(evidence, r)) for r in evidence.finished}
+    return no_effects(evidence.plan, outcomes)
 
 
-def _numbers(evidence: Evidence, record: Record) -> list[tuple[str, str, float]]:
-    return [
-        (metric.name, name, value)
-        for metric in METRICS
-        for name, value in sorted(evidence.measurements.finals(record, metric.name).items())
-    ]
-
-
-def _trained(record: Record) -> dict[str, str]:
+def _numbers(evidence: Evidence, record: Record) -> dict[tuple[str, ...], float]:
     return {
-        name: value
-        for name, value in record.hashes.items()
-        if name == "base" or name.startswith("bank ")
+        (metric.name, name): value
+        for metric in METRICS
+        for name, value in evidence.measurements.finals(record, metric.name).items()
     }
 
 

@@ -14,7 +14,7 @@ from orchestration.studies.trial_keys import digest
 PLACES = ("task0", "order", "ordering")
 """Axes that say what is learned when; the others make a setting."""
 MOST_NAMED = 3
-"""Settings that a sentence names; of more it counts the trials."""
+"""Settings, or values, that a sentence names; others are counted."""
 
 
 def without_effect(plan: Plan) -> list[str]:
@@ -24,8 +24,9 @@ def without_effect(plan: Plan) -> list[str]:
     Takes a fifth of a millisecond per trial; imports neither torch nor Ray.
     """
     varied = _varied_in_vain(plan)
-    told = [_sentence(*what, trials, plan) for what, trials in varied.items()]
-    explained = {trial.key for trials in varied.values() for trial in trials}
+    told = [_sentence(*what, values, plan) for what, values in varied.items()]
+    each = [trials for values in varied.values() for trials in values.values()]
+    explained = {trial.key for trials in each for trial in trials}
     return [*told, *_set_in_vain(plan), *_same_settings(plan, explained)]
 
 
@@ -44,19 +45,19 @@ def part_of(study: Study, axes: Mapping[str, str]) -> Study:
     return found
 
 
-def _varied_in_vain(plan: Plan) -> dict[tuple[str, str, str], list[Trial]]:
-    """By field, its value and what switches it off: trials whose study gives them that value."""
+def _varied_in_vain(plan: Plan) -> dict[tuple[str, str], dict[str, list[Trial]]]:
+    """By field and what switches it off: trials by the value that their study gives it."""
     alike: dict[tuple[Config, int, str], list[Trial]] = {}
     for trial in plan.trials:
         what = (trial.config, len(trial.sequence), trial.axes.get("part", ""))
         alike.setdefault(what, []).append(trial)
-    found: dict[tuple[str, str, str], list[Trial]] = {}
+    found: dict[tuple[str, str], dict[str, list[Trial]]] = {}
     for (config, tasks, _), trials in alike.items():
         base = part_of(plan.study, trials[0].axes).base
         for field, reason in inert_fields(config, tasks).items():
             if _changed(field, config, base):
-                what = (field, _text(config.flat()[field]), reason)
-                found.setdefault(what, []).extend(trials)
+                values = found.setdefault((field, reason), {})
+                values.setdefault(_text(config.flat()[field]), []).extend(trials)
     return found
 
 
@@ -67,12 +68,17 @@ def _changed(field: str, config: Config, base: Config) -> bool:
     return own[field] != before[field] if field in before else "." not in field
 
 
-def _sentence(field: str, value: str, reason: str, trials: list[Trial], plan: Plan) -> str:
-    names = list(dict.fromkeys(setting_name(trial.axes) for trial in trials))
-    where = "; ".join(names[:MOST_NAMED])
-    more = f" and {len(names) - MOST_NAMED} more settings" if len(names) > MOST_NAMED else ""
+def _sentence(field: str, reason: str, values: dict[str, list[Trial]], plan: Plan) -> str:
+    trials = [trial for of in values.values() for trial in of]
+    where = _some(dict.fromkeys(setting_name(trial.axes) for trial in trials), "; ")
     of = f"{len(trials)} of {len(plan.trials)} trials"
-    return f"{field} = {value} changes nothing, as {reason} ({where}{more}: {of})"
+    return f"{field} = {_some(values, ', ')} changes nothing, as {reason} ({where}: {of})"
+
+
+def _some(names: Collection[str], joined_by: str) -> str:
+    known = list(names)
+    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    return joined_by.join(known[:MOST_NAMED]) + more
 
 
 def _set_in_vain(plan: Plan) -> Iterator[str]:

@@ -7,6 +7,7 @@ from moleflow.data.sequences import task_name
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record, Status
 from orchestration.records.stages import TRAINED, StageRef
+from orchestration.sharing.no_effect import Outcome, outcome_of
 from orchestration.studies.terms import Role
 
 
@@ -45,6 +46,8 @@ class RecordBrief:
     """Seconds that computing what it took from other trials had taken them."""
     besides: float
     """Seconds that the last attempt spent on other things than learning tasks."""
+    outcome: Outcome
+    """To be compared with that of other settings."""
     values: dict[str, float] = field(default_factory=dict[str, float])
     """Means over classes after the last task, routed, e.g. of `image_auroc/mean`."""
 
@@ -91,6 +94,7 @@ def brief(record: Record) -> RecordBrief:
         ),
         saved=record.saved_seconds,
         besides=max(0.0, _last(record) - math.fsum(_learning(record, n) for n in trained)),
+        outcome=outcome_of(record),
         values={
             f"{row.metric}/mean": row.value
             for row in record.rows

@@ -19,6 +19,7 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.records.watch import News
 from orchestration.sharing import certificate
+from orchestration.sharing.no_effect import NoEffect, no_effects
 from orchestration.sharing.roles import Part
 from orchestration.store.lease import PATIENCE, Lease, active
 from orchestration.studies.expansion import Plan, Trial, varying_axes
@@ -92,6 +93,7 @@ def status_table(plan: Plan, root: Root) -> Page:
         Text(_driver(found)),
         *(Text(one.sentence) for one in found.forecasts if one.sentence),
         *map(Text, found.damaged),
+        *(Text(vain.sentence, style="red") for vain in _changed_nothing(study)),
     ]
     if found.strays:
         verb = "is" if found.strays == 1 else "are"
@@ -143,6 +145,11 @@ def study_status(plan: Plan, root: Root, now: float) -> StudyStatus:
 def _forecasts(study: StudyState, folder: StudyFolder) -> tuple[Comparison, ...]:
     kept = read_forecasts(folder)
     return tuple(compared(kept, study.keys, study.briefs)) if kept else ()
+
+
+def _changed_nothing(study: StudyState) -> list[NoEffect]:
+    outcomes = {k: one.outcome for k, one in study.briefs.items() if one.status == "finished"}
+    return [vain for vain in no_effects(study.plan, outcomes) if not vain.expected]
 
 
 def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[RecordBrief], list[str]]:

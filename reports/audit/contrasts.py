@@ -1,6 +1,7 @@
 """Tables of variants against their baseline, recomputed from plain records."""
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -69,15 +70,28 @@ def contrasts(line: Line) -> Expected:
 def _all(line: Line, margin: float) -> dict[str, Tested]:
     """Every setting against the baseline, once for each table."""
     cells, known = line.cells, line.records.known
-    name = f"contrasts {cells['baseline']} {cells['metric']}"
+    together = _together(line.records, cells["setting"], cells["baseline"])
+    name = f"contrasts {cells['baseline']} {cells['metric']} {' '.join(together)}"
     if name not in known:
         found = {
             label: pair
-            for label in line.records.labelled
+            for label in together
             if label != cells["baseline"] and (pair := paired(line, cells["baseline"], label))
         }
         known[name] = {k: tested(one.before, one.after, margin) for k, one in found.items()}
     return known[name]
+
+
+def _together(records: Records, setting: str, baseline: str) -> list[str]:
+    """Settings of one table: those of a part of a union, or of all parts that have one alone, with
+    a config of their own."""
+    parts, of = records.parts, records.labelled
+    sizes = Counter(parts.values())
+    alone = {label for label, part in parts.items() if part and sizes[part] == 1}
+    if setting in alone:
+        usual = of[baseline][0].config
+        return [label for label in parts if label in alone and of[label][0].config != usual]
+    return [label for label, part in parts.items() if part == parts[setting]]
 
 
 def _counts(trials: Sequence[Trial]) -> Numbers:

@@ -107,22 +107,33 @@ class Records:
     @property
     def settings(self) -> tuple[tuple[Trial, ...], ...]:
         """Trials that share every axis but task 0 and order."""
-        found: dict[tuple[tuple[str, str], ...], list[Trial]] = {}
-        for trial in self.trials:
-            found.setdefault(trial.setting, []).append(trial)
-        return tuple(tuple(trials) for trials in found.values())
+        return tuple(self.labelled.values())
 
     @property
     def labelled(self) -> dict[str, tuple[Trial, ...]]:
         """The same by the label of the setting, as reports write it."""
-        return {
-            ", ".join(f"{name} = {value}" for name, value in trials[0].setting): trials
-            for trials in self.settings
-        }
+        found: dict[str, dict[str, Trial]] = {}
+        for trial in self.trials:
+            for axes in (trial.axes, *trial.also):
+                found.setdefault(label_of(axes), {})[trial.key] = trial
+        return {label: tuple(trials.values()) for label, trials in found.items()}
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """By label of a setting, the part of a union that asks for it."""
+        every = (axes for trial in self.trials for axes in (trial.axes, *trial.also))
+        return {label_of(axes): axes.get("part", "") for axes in every}
 
     @property
     def keys(self) -> set[str]:
         return {trial.key for trial in self.trials}
+
+
+def label_of(axes: Mapping[str, str]) -> str:
+    """Of the setting that a trial has under these axes."""
+    return ", ".join(
+        f"{name} = {value}" for name, value in axes.items() if name not in NOT_SETTINGS
+    )
 
 
 def finished(trials: Iterable[Trial]) -> list[Trial]:

@@ -1,7 +1,6 @@
 """What does each variant change against the baseline, and is that more than noise?"""
 
-from collections.abc import Sequence
-
+from moleflow.metrics.catalogue import Metric
 from reports import contrasts, made, performance, tradeoffs
 from reports.digits import percent
 from reports.document import (
@@ -16,8 +15,8 @@ from reports.document import (
     computed,
     note,
 )
-from reports.evidence import Evidence, Setting
-from reports.variants import Compared, baseline_of, called, compare, without_effect
+from reports.evidence import Evidence
+from reports.variants import Compared, Family, called, called_by, compare, families, without_effect
 
 SUBJECT = "Ablation"
 VERDICTS = ("better", "worse", "equivalent", "undecided")
@@ -25,26 +24,37 @@ NO_BASELINE = "The study does not run its baseline, so nothing is compared."
 
 
 def document(evidence: Evidence) -> Document:
-    """The report of a study that varies settings around a baseline."""
-    baseline = baseline_of(evidence)
-    others = [setting for setting in evidence.settings if setting is not baseline]
-    answer: list[Block] = []
+    """The report of a study that varies settings around a baseline; of a union, each part around
+    its own."""
+    compared = [
+        (family, {m.name: _compared(evidence, family, m) for m in evidence.concluded})
+        for family in families(evidence)
+    ]
+    answer: list[Block] = [] if compared else [Text(NO_BASELINE, "bad")]
     sections: list[Section] = []
-    found: dict[str, list[Compared]] = {}
-    if baseline is None:
-        answer.append(Text(NO_BASELINE, "bad"))
-    else:
-        found = {m.name: compare(evidence, baseline, others, m) for m in evidence.concluded}
-        answer.append(Listed(tuple(_sentences(evidence, found))))
-        answer += _effectless(evidence, baseline, others)
-        sections += [_contrasts(evidence, baseline, found), _classes(evidence, baseline, found)]
+    for family, found in compared:
+        said = Listed(tuple(_sentences(evidence, found)))
+        parts = (_contrasts(evidence, family, found), _classes(evidence, family, found))
+        if len(compared) > 1:
+            title = family.part or "Parts of one setting"
+            answer.append(Section(title, (said,)))
+            sections.append(Section(title, parts))
+        else:
+            answer.append(said)
+            sections += parts
+    answer += _effectless(evidence)
     sections.append(_tradeoffs(evidence))
     by_setting = [performance.main_table(evidence, s) for s in evidence.settings if s.finished]
     labels = [s.label or "all trials" for s in evidence.settings if s.finished]
-    parts = tuple(Section(n, (t,)) for n, t in zip(labels, by_setting, strict=True))
-    sections.append(Section("Each setting", parts))
-    shown = baseline.finished if baseline else ()
-    return made.report(evidence, SUBJECT, answer, sections, _headline(evidence, found), shown)
+    each = tuple(Section(n, (t,)) for n, t in zip(labels, by_setting, strict=True))
+    sections.append(Section("Each setting", each))
+    shown = compared[0][0].baseline.finished if compared else ()
+    headline = [line for _, found in compared for line in _headline(evidence, found)]
+    return made.report(evidence, SUBJECT, answer, sections, headline, shown)
+
+
+def _compared(evidence: Evidence, family: Family, metric: Metric) -> list[Compared]:
+    return compare(evidence, family.baseline, family.others, metric)
 
 
 def _sentences(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Words]:
@@ -83,12 +93,16 @@ def _by_how_much(compared: Compared) -> list[str | Number]:
     return [*words, ")"]
 
 
-def _effectless(evidence: Evidence, baseline: Setting, others: Sequence[Setting]) -> list[Block]:
-    told = [(called(other), without_effect(evidence, baseline, other)) for other in others]
-    return [Text(f"{label}: {what}.", "bad") for label, what in told if what]
+def _effectless(evidence: Evidence) -> list[Block]:
+    """What changed nothing; in red where that is no matter of course."""
+    return [
+        Text(f"{called_by(found.setting)}: {found.what}.", "note" if found.expected else "bad")
+        for found in without_effect(evidence)
+    ]
 
 
-def _contrasts(evidence: Evidence, baseline: Setting, found: dict[str, list[Compared]]) -> Section:
+def _contrasts(evidence: Evidence, family: Family, found: dict[str, list[Compared]]) -> Section:
+    baseline = family.baseline
     blocks: list[Block] = [
         Text(f"Baseline: {called(baseline)}."),
         note(
@@ -100,18 +114,20 @@ def _contrasts(evidence: Evidence, baseline: Setting, found: dict[str, list[Comp
         ),
     ]
     for metric in evidence.concluded:
-        blocks.append(contrasts.contrast_table(evidence, baseline, metric, found[metric.name]))
+        made_of = contrasts.contrast_table(evidence, baseline, metric, found[metric.name])
+        blocks.append(family.named(made_of))
     figures = [contrasts.forest(metric, found[metric.name]) for metric in evidence.concluded]
-    shown = tuple(figure for figure in figures if figure is not None)
+    shown = tuple(family.named(figure) for figure in figures if figure is not None)
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))
 
 
-def _classes(evidence: Evidence, baseline: Setting, found: dict[str, list[Compared]]) -> Section:
+def _classes(evidence: Evidence, family: Family, found: dict[str, list[Compared]]) -> Section:
     blocks: list[Block] = []
     for metric in evidence.concluded:
         drawn = contrasts.class_forest(evidence, metric, found[metric.name])
-        blocks += [drawn] if drawn else []
-        blocks.append(contrasts.class_table(evidence, baseline, metric, found[metric.name]))
+        blocks += [family.named(drawn)] if drawn else []
+        of = contrasts.class_table(evidence, family.baseline, metric, found[metric.name])
+        blocks.append(family.named(of))
     return Section("Class by class", tuple(blocks))
 
 

@@ -102,7 +102,9 @@ class Lab:
         names, made = trial.classes, f"{trial.sequence[0]}{trial.seed}"
         tasks = {"+".join(task): task for task in trial.sequence}
         bank = {f"bank {task}": f"{made}{task}{trial.config}" for task in tasks}
-        scores = {f"scores {c}": f"s{made}{task}" for task in tasks.values() for c in task}
+        scores = {
+            f"scores {c}": f"s{made}{task}{trial.config}" for task in tasks.values() for c in task
+        }
         counts = tuple(tuple(20 if c in task else 0 for task in tasks.values()) for c in names)
         return Record(
             **dict(trial),

@@ -6,12 +6,15 @@ import math
 import pandas as pd
 import pytest
 
+from moleflow.config import Config
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger
-from orchestration.studies.axes import Grid, Variants
+from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Trial
+from orchestration.studies.study import Study
 from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
+from reports.evidence import load
 from reports.writing import write_reports
 
 AXIS = Variants(
@@ -170,3 +173,40 @@ def test_what_nothing_beats_is_said(lab) -> None:
 def wrong(folder: StudyFolder) -> list[str]:
     claims = audit_study(folder.path)["claims"]
     return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
+
+
+def test_each_part_of_a_union_is_compared_with_its_own_baseline_though_it_is_run_once(lab) -> None:
+    """The baseline is one trial a seed, and stands in the tables of both parts under its names."""
+    lab.law = lambda trial, *_: 0.9 - 0.05 * trial.config.loss.tail_ratio + trial.seed / 1e3
+    grid = Grid(field="loss.tail_ratio", values=(0.02, 0.5))
+    parts = {
+        "components": Study(question="?", base=Config(), axes=(AXIS,), seeds=(0, 1, 2)),
+        "ratios": Study(question="?", base=Config(), axes=(grid,), seeds=(0, 1, 2)),
+    }
+    union = Study.union("Both?", parts, reports=("ablation",))
+    folder, plan = lab.planned(union, "both")
+    assert len(plan.trials) == 18 and sum(bool(trial.also) for trial in plan.trials) == 3
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    tables = sorted((folder.report / "tables").glob("contrasts-image_auroc*.csv"))
+    assert [path.stem for path in tables] == [
+        "contrasts-image_auroc-part1",
+        "contrasts-image_auroc-part2",
+    ]
+    first, second = (pd.read_csv(path) for path in tables)
+    assert set(first["baseline"]) == {"variant = main, part = components"} and len(first) == 4
+    assert list(second["setting"]) == ["loss.tail_ratio = 0.5, part = ratios"]
+    assert list(second["baseline"]) == ["loss.tail_ratio = 0.02, part = ratios"]
+    assert second["difference"].iloc[0] == pytest.approx(-0.05 * 0.48)
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "components" in page and "ratios" in page
+    assert wrong(folder) == []
+
+
+def test_an_order_study_in_a_union_has_the_trials_that_other_parts_ask_for_too(lab) -> None:
+    base = Study(question="?", base=Config(), classes=lab.classes, seeds=(0, 1))
+    orders = base.model_copy(update={"axes": (Orders(count=2),)})
+    folder, plan = lab.planned(Study.union("?", {"noise": base, "orders": orders}), "u")
+    lab.run(folder, plan.trials)
+    sizes = {setting.label: len(setting.finished) for setting in load(folder).settings}
+    assert sizes == {"part = noise": 2, "part = orders": 4}

@@ -22,6 +22,7 @@ from moleflow.errors import StoreError
 from orchestration.records.events import Event, numbers_of
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
+from orchestration.sharing.no_effect import no_effects, outcome_of
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.tracking.address import (
     check_uri,
@@ -58,6 +59,9 @@ ENDS = {
 }
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
+NO_EFFECT = "moleflow.no_effect"
+"""On runs of a setting whose weights or scores equal its baseline's to the bit; on the study's run,
+all such settings."""
 PARENT, COMPLETE = "mlflow.parentRunId", "moleflow.complete"
 """COMPLETE is the end of the record, in ms, that a run holds to its last byte."""
 
@@ -181,8 +185,23 @@ class MlflowTracker(Tracker):
                 self._doubt = False
             for key in [key for key, known in self._runs.items() if known.status == "RUNNING"]:
                 self._kill(key, ended)
+            self._tell_vain(plan, records, client)
             self._add(self._parent, _tags(tags))
             client.set_terminated(self._parent, ENDS[status], _milliseconds(ended))
+
+    def _tell_vain(self, plan: Plan, records: Sequence[Record], client: MlflowClient) -> None:
+        """Tag the runs of settings that changed nothing, and no others."""
+        done = {r.key: outcome_of(r) for r in records if r.status == "finished"}
+        vain = [one for one in no_effects(plan, done) if not one.expected]
+        told = {key: one.sentence for one in vain for key in one.trials}
+        for key, known in self._runs.items():
+            if key in told:
+                self._runs[key] = self._settle(known, {NO_EFFECT: told[key]})
+            elif NO_EFFECT in known.tags:
+                client.delete_tag(known.run_id, NO_EFFECT)
+        every = "; ".join(one.sentence for one in vain)
+        if every:
+            self._add(self._parent, _tags({NO_EFFECT: every}))
 
     def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
         files = report_files(folder)

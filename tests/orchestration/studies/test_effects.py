@@ -46,6 +46,13 @@ def test_a_field_that_the_base_switches_off_is_told_with_what_does_it() -> None:
     )
 
 
+def test_many_values_of_one_field_are_told_in_one_sentence() -> None:
+    axis = Grid(field="dia.clamp_limit", values=[1.0 + k / 10 for k in range(9)])
+    (told,) = without_effect(plan(study(axis, base={"dia.blocks": 0})))
+    assert told.startswith("dia.clamp_limit = 1.0, 1.1, 1.2 and 6 more changes nothing")
+    assert told.endswith("dia.clamp_limit = 1.2 and 6 more: 9 of 9 trials)")
+
+
 def test_only_the_trials_are_told_in_which_it_is_switched_off() -> None:
     axes = (
         Grid(field="dia.blocks", values=(0, 2)),
