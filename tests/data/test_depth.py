@@ -76,6 +76,7 @@ def _features(data: ClassData, config: Config, folder: Path) -> ClassFeatures:
     return open_features(folder)
 
 
+@pytest.mark.slow
 def test_a_class_of_12_bits_has_the_features_of_its_8_highest(tmp_path: Path, tiny: Config):
     plain = _features(_class(tmp_path / "8", 8), tiny, tmp_path / "a")
     deep = _features(_class(tmp_path / "12", 12), tiny, tmp_path / "b")

@@ -1,5 +1,6 @@
 """Laws of banks: what they start as, what they hold, what trains when."""
 
+import pytest
 import torch
 
 from moleflow import profiles
@@ -65,6 +66,7 @@ def test_task0_gamma_starts_near_one_and_later_ones_in_the_middle(tiny: Config) 
     assert later.adapter.penalty().item() == 0
 
 
+@pytest.mark.slow
 def test_visa_vit_is_built_as_it_was_published() -> None:
     """Counts that DeCoFlow's code comes to: 8,541,696 a task (`settings.csv`, V61)."""
     config = profiles.visa_vit().updated({"backbone.weights": "random"})

@@ -17,6 +17,8 @@ from reports.audit.study import audit_study
 from reports.evidence import load
 from reports.writing import write_reports
 
+pytestmark = pytest.mark.slow
+
 AXIS = Variants(
     baseline="main",
     variants={

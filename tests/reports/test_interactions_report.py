@@ -14,6 +14,8 @@ from reports.audit.study import audit_study
 from reports.writing import write_reports
 from tests.reports.conftest import Lab
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = {
     "tail": {"loss.tail_weight": 0.0},
     "mixer": {"mixer.kernel": 0},

@@ -56,6 +56,7 @@ def test_a_new_kind_of_report_is_one_file(lab, counting: str) -> None:
     assert written.headline == "counted" and "counting" in kinds.known()
 
 
+@pytest.mark.slow
 def test_one_more_report_moves_none_and_each_names_the_others(lab, counting: str) -> None:
     folder = study(lab, "task_order", counting)
     first, second = write_reports(folder.name, lab.root)

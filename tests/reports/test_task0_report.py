@@ -14,6 +14,8 @@ from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
 from reports.writing import write_reports
 
+pytestmark = pytest.mark.slow
+
 
 def by_first(trial: Trial, metric: str, class_name: str, step: int) -> float:
     """Image AUROC depends on task 0 by 3 points; pixel AP hardly; a seed's luck is shared."""

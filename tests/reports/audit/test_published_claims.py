@@ -31,6 +31,7 @@ def test_every_recorded_figure_comes_out_or_the_table_says_why_not(found: list[A
     assert sum(bool(one.unmatched) for one in found) <= 8
 
 
+@pytest.mark.slow
 def test_a_figure_that_does_not_come_out_is_seen(found: list[Audited]) -> None:
     from dataclasses import replace
 
