@@ -1,12 +1,12 @@
 """Tables of how well the classes are detected: overall, by task 0, by order, by class, in time."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from reports.digits import low_to_high, numbers, percent, plus_minus
-from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
+from reports.document import DASH, Cell, Line, Lines, Source, Table, Value, computed, table
 from reports.evidence import Evidence, Setting, classes_of, keys, task_zeros
 from reports.statistics import Observation, Summary, summarise
 
@@ -244,19 +244,27 @@ def one_task_sentence(setting: Setting) -> str:
 
 def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:
     """All entries of R for a CSV file: mean over seeds per order, step, class, metric, routing."""
-    data: list[Line] = []
-    for order, name in evidence.orders.items():
-        records = [r for r in setting.finished if r.order == order]
-        for metric in COLUMNS if records else ():
-            for routing in ("routed", "oracle"):
-                entries = r_entries(evidence, records, metric, routing)
-                for step, class_name, summary, of in entries:
-                    line: dict[str, Value] = {"name": name, "order": order, "metric": metric}
-                    line |= {"routing": routing, "step": step, "class": class_name}
-                    data.append(Line(line | numbers(summary), computed(r_matrix_table, of)))
     caption = "R matrices, every entry of every metric"
     whole = computed(r_matrix_table, keys(setting.finished))
-    return table(file_name("r_matrix", setting), caption, (), (), data, whole)
+    lines = Lines(lambda: _r_lines(evidence, setting))
+    fields = ("name", "order", "metric", "routing", "step", "class", *numbers(None))
+    return table(file_name("r_matrix", setting), caption, (), (), lines, whole, fields=fields)
+
+
+def _r_lines(evidence: Evidence, setting: Setting) -> Iterator[Line]:
+    by_order: dict[str, list[Record]] = {}
+    for record in setting.finished:
+        by_order.setdefault(record.order, []).append(record)
+    for order, name in evidence.orders.items():
+        records = by_order.get(order)
+        for metric in COLUMNS if records else ():
+            for routing in ("routed", "oracle"):
+                for step, class_name, summary, of in r_entries(
+                    evidence, records or (), metric, routing
+                ):
+                    line: dict[str, Value] = {"name": name, "order": order, "metric": metric}
+                    line |= {"routing": routing, "step": step, "class": class_name}
+                    yield Line(line | numbers(summary), computed(r_matrix_table, of))
 
 
 def r_entries(

@@ -109,6 +109,30 @@ class Line:
     source: Source
 
 
+class Lines(Sequence[Line]):
+    """Lines that are made anew whenever they are gone through: hundreds of thousands of them are
+    written to a file, and never all in memory."""
+
+    def __init__(self, make: Callable[[], Iterable[Line]]):
+        self._make = make
+        self._count: int | None = None
+
+    def __iter__(self) -> Iterator[Line]:
+        count = 0
+        for count, line in enumerate(self._make(), start=1):  # noqa: B007
+            yield line
+        self._count = count
+
+    def __len__(self) -> int:
+        if self._count is None:
+            self._count = sum(1 for _ in self._make())
+        return self._count
+
+    def __getitem__(self, at: Any) -> Any:
+        every: Any = tuple(self)
+        return every[at]
+
+
 @dataclass(frozen=True)
 class Table:
     """What is shown, and the same numbers in full for other programs."""
@@ -120,7 +144,7 @@ class Table:
     header: tuple[str, ...]
     """None for a table that is a file only, too long to be shown."""
     rows: tuple[tuple[Cell, ...], ...]
-    lines: tuple[Line, ...]
+    lines: Sequence[Line]
     """Tidy, for the CSV file, at full precision, fractions of 1."""
     source: Source
     fields: tuple[str, ...]
@@ -151,7 +175,11 @@ def table(
         fields: columns of the file, where there may be no line that has them.
     """
     cells = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in rows)
-    kept = tuple(line if isinstance(line, Line) else Line(line, source) for line in lines)
+    kept: Sequence[Line] = (
+        lines
+        if isinstance(lines, Lines)
+        else tuple(line if isinstance(line, Line) else Line(line, source) for line in lines)
+    )
     which = range(text_columns) if isinstance(text_columns, int) else text_columns
     found = tuple(fields) or tuple(dict.fromkeys(key for line in kept for key in line.values))
     return Table(name, caption, tuple(header), cells, kept, source, found, frozenset(which))
