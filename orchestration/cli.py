@@ -30,7 +30,8 @@ COMMANDS = {
     ),
     "report": (
         "orchestration.commands.report:report",
-        "Write a study's reports anew, from the ledger alone; without one, the page of all studies.",
+        "Write a study's reports anew, from the ledger alone; without one, "
+        "the page of all studies.",
     ),
     "stop": (
         "orchestration.commands.control:stop",
