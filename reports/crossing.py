@@ -94,7 +94,7 @@ def _row(one: Crossed, source: Source) -> list[Cell | str]:
     texts = [percent(result.difference), f"[{percent(low)}, {percent(high)}]"]
     left = f"{one.left_out} trials left out" if one.left_out else ""
     return [
-        Cell(result.verdict, MEANINGS[result.verdict], source),
+        Cell(result.verdict, "" if result.verdict == "undecided" else MEANINGS[result.verdict]),
         *(Cell(text, source=source) for text in texts),
         Cell(p_value(result.p_holm), source=source),
         Cell(str(result.n), left, source),

@@ -1,8 +1,8 @@
 """Which rank do the updates of later tasks need?
 
-4 settings, one seed: 4 sequences. Feeds: report `ablation`. Published (Ablation Study, rank; one
-run each): pixel AP 55.80 to 55.89 %, without a test. The update is scaled by alpha / r, so that a
-rank changes its size, too: `lora_alpha` varies that alone.
+4 settings, one seed: 4 sequences. Feeds: reports `sensitivity`, `ablation`. Published (Ablation
+Study, rank; one run each): pixel AP 55.80 to 55.89 %, without a test. The update is scaled by alpha
+/ r, so that a rank changes its size, too: `lora_alpha` varies that alone.
 
     moleflow run lora_rank --data DIR
 """
@@ -15,5 +15,5 @@ STUDY = Study(
     question="Which rank do the updates of later tasks need?",
     base=profiles.main(),
     axes=(Grid(field="lora.rank", values=(16, 32, 64, 128)),),
-    reports=("ablation",),
+    reports=("sensitivity", "ablation"),
 )

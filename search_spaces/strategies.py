@@ -2,8 +2,8 @@
 
 4 settings x 3 seeds: 12 sequences. Those of `training_strategy`: frozen base (the method), base
 trained on (fine-tuned, the lower bound) and separate flows; and all classes at once, `joint`, an
-upper bound where memory is no question. Feeds: report `ablation`; `joint` has no order, and is not
-paired. Published in part: `training_strategy`.
+upper bound where memory is no question. Feeds: reports `strategies`, `ablation`; `joint` has no
+order, and is not paired. Published in part: `training_strategy`.
 
     moleflow run strategies --data DIR
 """
@@ -25,5 +25,5 @@ STUDY = Study.union(
             seeds=SEEDS,
         ),
     },
-    reports=("ablation",),
+    reports=("strategies", "ablation"),
 )

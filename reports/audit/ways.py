@@ -11,6 +11,7 @@ from reports.audit import (
     orders,
     published,
     second_way,
+    settings,
     words,
 )
 from reports.audit.records import Records, finished
@@ -25,12 +26,14 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **crossings.WAYS,
     **published.WAYS,
     **orders.WAYS,
+    **settings.WAYS,
 }
 RULES: Mapping[str, Rule] = {
     **words.RULES,
     **first_tasks.RULES,
     **contrasts.RULES,
     **crossings.RULES,
+    **settings.RULES,
 }
 OF_UNFINISHED = "reports.made._failure"
 

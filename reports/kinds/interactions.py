@@ -87,7 +87,8 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
             words.append(f"{lead}{one.design.name} (")
             words += [Number(f"{percent(result.difference)} points", source)]
             more = result.seeds_to_decide
-            words.append(f"; {more} more seeds would most likely tell)" if more else ")")
+            seeds_more = "seed" if more == 1 else "seeds"
+            words.append(f"; {more} more {seeds_more} would most likely tell)" if more else ")")
         words += [". "] if alike else []
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:

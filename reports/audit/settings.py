@@ -1,0 +1,100 @@
+"""Tables of settings side by side, recomputed from plain records."""
+
+import itertools
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+from reports.audit.records import Records, Trial, finished
+from reports.audit.second_way import Expected, Line, Numbers, by_seed, described, interval
+from reports.audit.words import Allowed
+
+NOT_AXES = ("task0", "order", "ordering", "part")
+
+
+def over_seeds(line: Line) -> Expected:
+    """Of one setting: a mean over orders for each seed that has them all."""
+    trials = finished(line.records.labelled[line.cells["setting"]])
+    means, used = by_seed(trials, line.measured(trials))
+    return Expected({**described(means), **interval(means)}, frozenset(used))
+
+
+def importance(line: Line) -> Expected:
+    """Variance of the marginal means of some axes, less what their subsets explain."""
+    grid = _grid(line)
+    names = list(dict.fromkeys(name for place in grid for name, _ in place))
+    chosen = tuple(line.cells["axes"].split(" x "))
+    means = {place: statistics.mean(values) for place, values in grid.items()}
+    parts: dict[tuple[str, ...], float] = {}
+    for size in range(1, len(chosen) + 1):
+        for axes in itertools.combinations([n for n in names if n in chosen], size):
+            below = sum(value for of, value in parts.items() if set(of) < set(axes))
+            parts[axes] = _variance(means, axes) - below
+    own = parts[tuple(n for n in names if n in chosen)]
+    total = statistics.pvariance(means.values())
+    numbers: Numbers = {"variance": own, "share": own / total if total > 0 else None}
+    return Expected(numbers, frozenset(trial.key for trial in finished(line.records.trials)))
+
+
+Grid = dict[tuple[tuple[str, str], ...], list[float]]
+
+
+def _grid(line: Line) -> Grid:
+    """Values of the seeds that every cell has, by the values of the axes that vary."""
+    trials = line.records.trials
+    names = [
+        name
+        for name in dict.fromkeys(name for trial in trials for name in trial.axes)
+        if name not in NOT_AXES and len({trial.axes.get(name) for trial in trials}) > 1
+    ]
+    cells: dict[tuple[tuple[str, str], ...], list[Trial]] = {}
+    for trial in finished(trials):
+        cells.setdefault(tuple((n, trial.axes[n]) for n in names), []).append(trial)
+    each: dict[tuple[tuple[str, str], ...], dict[int, float]] = {}
+    for place, of in cells.items():
+        values = line.measured(of)
+        used = by_seed(of, values)[1]
+        seeds = {t.seed for t in of if t.key in used}
+        each[place] = {s: statistics.mean(values[t.key] for t in of if t.seed == s) for s in seeds}
+    first = next(iter(each.values()))
+    shared = [seed for seed in sorted(first) if all(seed in of for of in each.values())]
+    return {place: [of[seed] for seed in shared] for place, of in each.items()}
+
+
+def _variance(means: Mapping[tuple[tuple[str, str], ...], float], axes: tuple[str, ...]) -> float:
+    """Of means over all axes but these; every combination counts once."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for place, value in means.items():
+        groups.setdefault(tuple(v for n, v in place if n in axes), []).append(value)
+    return statistics.pvariance([statistics.mean(of) for of in groups.values()])
+
+
+def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Means of settings, and their range, for any metric with a margin; numbers of seeds."""
+    values: list[float] = []
+    texts: set[str] = set()
+    named = {trial.key for trial in trials}
+    for metric in records.margins:
+        means: list[float] = []
+        seeds: set[int] = set()
+        for of in records.labelled.values():
+            line = Line({"metric": metric}, "", (), tuple(of), records)
+            own = [trial for trial in finished(of) if trial.key in named]
+            found, _ = by_seed(own, line.measured(own))
+            if found:
+                means.append(statistics.mean(found))
+                seeds.add(len(found))
+        values += means
+        values += [max(means) - min(means)] if means else []
+        texts |= {f"n = {n} seeds" for n in seeds}
+        texts |= {f"n = {min(seeds)} to {max(seeds)} seeds"} if seeds else set()
+    return Allowed(frozenset(texts), tuple(values))
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.side_by_side.settings_table": over_seeds,
+    "reports.side_by_side.importance_table": importance,
+}
+RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
+    "reports.side_by_side.sentence": sentence,
+    "reports.side_by_side.curve": sentence,
+}

@@ -1,0 +1,48 @@
+"""How do results depend on settings: curves over numbers, and which axis of a grid matters?"""
+
+from reports import contrasts, made, side_by_side
+from reports.document import Block, Document, Gallery, Listed, Section, Text, note
+from reports.evidence import Evidence
+from reports.variants import baseline_of, compare
+
+SUBJECT = "Sensitivity to settings"
+
+
+def document(evidence: Evidence) -> Document:
+    """The report of a study that varies settings along axes."""
+    told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    axes = side_by_side.numeric_axes(evidence)
+    figures = [side_by_side.curve(evidence, axis) for axis in axes]
+    shown = tuple(figure for figure in figures if figure is not None)
+    blocks: list[Block] = [Gallery(shown)] if shown else []
+    if not axes:
+        blocks.append(Text("No axis of this study has numbers for values, so no curve is drawn."))
+    blocks += [side_by_side.settings_table(evidence, metric) for metric in evidence.concluded]
+    sections = [Section("Along the axes", tuple(blocks)), *_importance(evidence)]
+    return made.report(
+        evidence, SUBJECT, [Listed(tuple(told))], [*sections, *_contrasts(evidence)], told
+    )
+
+
+def _importance(evidence: Evidence) -> list[Section]:
+    found = [(m, side_by_side.importance(evidence, m)) for m in evidence.concluded]
+    tables = [side_by_side.importance_table(evidence, m, of) for m, of in found if of]
+    if not tables:
+        return []
+    told = note(
+        "A share of two axes together is what is left when each by itself is taken away: an "
+        "interaction. Shares are of this grid and of its values; a wider one has others."
+    )
+    return [Section("Which axis matters", (*tables, told))]
+
+
+def _contrasts(evidence: Evidence) -> list[Section]:
+    baseline = baseline_of(evidence)
+    if baseline is None:
+        return []
+    others = [setting for setting in evidence.settings if setting is not baseline]
+    tables = [
+        contrasts.contrast_table(evidence, baseline, m, compare(evidence, baseline, others, m))
+        for m in evidence.concluded
+    ]
+    return [Section("Against the base config", tuple(tables))]

@@ -1,0 +1,254 @@
+"""Settings side by side: at the end, right after learning, and what is lost between; curves over an
+axis of numbers, and how much each axis of a grid moves the outcome."""
+# pyright: reportUnknownMemberType=false
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from moleflow.drawing import colour, guides, house_style, log_x
+from moleflow.metrics.catalogue import Metric
+from moleflow.metrics.means import mean
+from orchestration.records.ledger import Record
+from reports.digits import numbers, percent, plus_minus
+from reports.document import (
+    DASH,
+    Cell,
+    Figure,
+    Line,
+    Number,
+    Table,
+    Value,
+    Words,
+    computed,
+    drawn,
+    table,
+)
+from reports.evidence import Evidence, Setting, keys
+from reports.performance import in_whole_seeds, interval_text
+from reports.statistics import Share, Summary, grid_importance, summarise
+from reports.variants import called
+
+KINDS = {
+    "final_mean": "At the end",
+    "on_task_mean": "Right after learning",
+    "forgetting/max_minus_last": "Forgetting",
+}
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A number of a setting, over seeds that have every order."""
+
+    setting: Setting
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    """A mean over orders for each seed."""
+    records: tuple[Record, ...]
+
+    @property
+    def summary(self) -> Summary | None:
+        return summarise(self.values)
+
+
+def seeded(evidence: Evidence, setting: Setting, metric: str, definition: str) -> Seeded:
+    """Of finished trials that have the number."""
+    final = evidence.measurements.summary
+    have = [r for r in setting.finished if final(r.key, metric, definition) is not None]
+    used = in_whole_seeds(have)
+    seeds = sorted({record.seed for record in used})
+    values = tuple(
+        mean(final(r.key, metric, definition) or 0.0 for r in used if r.seed == seed)
+        for seed in seeds
+    )
+    return Seeded(setting, tuple(seeds), values, tuple(used))
+
+
+def settings_table(evidence: Evidence, metric: Metric) -> Table:
+    """Every setting: at the end, right after learning, forgetting, over seeds."""
+    rows: list[list[Cell | str]] = []
+    data: list[Line] = []
+    for setting in evidence.settings:
+        cells: list[Cell | str] = []
+        for definition in KINDS:
+            one = seeded(evidence, setting, metric.name, definition)
+            source, summary = computed(settings_table, keys(one.records)), one.summary
+            told = f"[{interval_text(summary)}]" if summary and summary.interval else ""
+            cells.append(Cell(plus_minus(summary), told, source))
+            low, high = summary.interval if summary and summary.interval else (None, None)
+            line: dict[str, Value] = {"setting": setting.label, "metric": metric.name}
+            line |= {"definition": definition, **numbers(summary)}
+            data.append(Line(line | {"interval_low": low, "interval_high": high}, source))
+        trials = f"{len(setting.finished)} of {len(setting.trials)}"
+        rows.append([called(setting), trials, *cells])
+    caption = (
+        f"{metric.title}, mean over classes, in percent (forgetting in points): mean ± sd over "
+        "seeds, each a mean over its orders, and from three seeds on the 95 % interval"
+    )
+    header = ("Setting", "Trials", *KINDS.values())
+    whole = computed(settings_table, keys(evidence.finished))
+    return table(f"settings-{metric.name}", caption, header, rows, data, whole, 2)
+
+
+def sentence(evidence: Evidence, metric: Metric) -> Words:
+    """n first, then between which settings the means lie."""
+    known = [seeded(evidence, s, metric.name, "final_mean") for s in evidence.settings]
+    found = [(one, summary) for one in known if (summary := one.summary) is not None]
+    if not found:
+        return f"{metric.title}: no setting has finished."
+    low, high = (pick(found, key=lambda pair: pair[1].mean) for pick in (min, max))
+    source = computed(sentence, [r.key for one, _ in found for r in one.records])
+    seeds = sorted({summary.n for _, summary in found})
+    n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    words: tuple[str | Number, ...] = (f"{metric.title} (", Number(f"n = {n} seeds", source), "): ")
+    if len(found) == 1:
+        return (*words, Number(f"{percent(high[1].mean)} %", source), ".")
+    return (
+        *words,
+        "means of settings lie between ",
+        Number(f"{percent(low[1].mean)} %", source),
+        f" ({called(low[0].setting)}) and ",
+        Number(f"{percent(high[1].mean)} %", source),
+        f" ({called(high[0].setting)}). The highest of {len(found)} means of test pictures is no "
+        "estimate of what that setting gives elsewhere.",
+    )
+
+
+def numeric_axes(evidence: Evidence) -> list[str]:
+    """Names of axes whose every value is a number, with two values or more."""
+    values: dict[str, set[str]] = {}
+    for trial in evidence.plan.trials:
+        for name, value in trial.axes.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, of in values.items() if len(of) > 1 and all(map(_is_number, of))]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def curve(evidence: Evidence, axis: str) -> Figure | None:
+    """Means over an axis of numbers with bands of 95 %, a line for each value of the others."""
+    groups: dict[str, list[tuple[float, Setting]]] = {}
+    for setting in evidence.settings:
+        axes = setting.trials[0].axes
+        if axis in axes:
+            skipped = (axis, "task0", "order", "ordering")
+            rest = ", ".join(f"{k} = {v}" for k, v in axes.items() if k not in skipped)
+            groups.setdefault(rest, []).append((float(axes[axis]), setting))
+    if not any(setting.finished for of in groups.values() for _, setting in of):
+        return None
+    metrics = evidence.concluded
+    with house_style():
+        canvas = Canvas(figsize=(3.9 * len(metrics), 2.9))
+        plots = canvas.subplots(1, len(metrics), squeeze=False, gridspec_kw={"wspace": 0.28})[0]
+        for ax, metric in zip(plots, metrics, strict=True):
+            for i, (rest, of) in enumerate(groups.items()):
+                points = _points(evidence, sorted(of, key=lambda pair: pair[0]), metric)
+                x, middle = [p[0] for p in points], [p[1] for p in points]
+                ax.plot(x, middle, "o-", color=colour(i), lw=1.4, ms=4, label=rest or None)
+                ends = [(p[0], p[2], p[3]) for p in points if p[2] is not None]
+                if ends:
+                    low, high = [e[1] for e in ends], [e[2] for e in ends]
+                    ax.fill_between(
+                        [e[0] for e in ends], low, high, color=colour(i), alpha=0.15, lw=0
+                    )
+            _scaled(ax, [x for of in groups.values() for x, _ in of])
+            ax.set_xlabel(axis)
+            ax.set_ylabel(f"{metric.title} [%]")
+            guides(ax)
+        if len(groups) > 1:
+            plots[-1].legend(fontsize=6.5)
+    return _curve_figure(evidence, canvas, axis, groups)
+
+
+def _points(
+    evidence: Evidence, of: Sequence[tuple[float, Setting]], metric: Metric
+) -> list[tuple[float, float, float | None, float | None]]:
+    found: list[tuple[float, float, float | None, float | None]] = []
+    for x, setting in of:
+        summary = seeded(evidence, setting, metric.name, "final_mean").summary
+        if summary is not None:
+            low, high = summary.interval or (None, None)
+            ends = (None if low is None else 100 * low, None if high is None else 100 * high)
+            found.append((x, 100 * summary.mean, *ends))
+    return found
+
+
+def _scaled(ax: object, values: Sequence[float]) -> None:
+    """Logarithmic where all are positive and span two powers of ten."""
+    if min(values) > 0 and max(values) / min(values) >= 100:
+        log_x(ax)  # pyright: ignore[reportArgumentType]
+
+
+def _curve_figure(
+    evidence: Evidence, canvas: Canvas, axis: str, groups: dict[str, list[tuple[float, Setting]]]
+) -> Figure:
+    settings = [setting for of in groups.values() for _, setting in of]
+    records = [record for setting in settings for record in setting.finished]
+    source = computed(curve, keys(records))
+    words: list[str | Number] = [
+        "Means over seeds; bands are their 95 % intervals, from three seeds on. "
+    ]
+    for metric in evidence.concluded:
+        every = [seeded(evidence, s, metric.name, "final_mean").summary for s in settings]
+        means = [summary.mean for summary in every if summary]
+        if means:
+            spread = Number(f"{percent(max(means) - min(means))} points", source)
+            words += [f"{metric.title}: highest minus lowest mean ", spread, ". "]
+    seeds = sorted({record.seed for record in records})
+    title = f"What {axis} changes"
+    name = f"curve-{axis.replace('.', '_')}"
+    return drawn(canvas, name, title, "%", f"{len(seeds)} seeds", tuple(words))
+
+
+def importance(evidence: Evidence, metric: Metric) -> tuple[Share, ...] | None:
+    """Shares of the variance over a full grid of two axes or more; None where it is not full."""
+    names = [
+        name
+        for name in dict.fromkeys(k for t in evidence.plan.trials for k in t.axes)
+        if name not in ("task0", "order", "ordering", "part")
+        and len({t.axes.get(name) for t in evidence.plan.trials}) > 1
+    ]
+    levels = [list(dict.fromkeys(t.axes.get(n) for t in evidence.plan.trials)) for n in names]
+    if len(names) < 2:
+        return None
+    found = [seeded(evidence, s, metric.name, "final_mean") for s in evidence.settings]
+    at = {tuple(one.setting.trials[0].axes.get(n) for n in names): one for one in found}
+    seeds = sorted(set[int].intersection(*(set(one.seeds) for one in found)))
+    places = list(itertools.product(*levels))
+    if not seeds or any(place not in at for place in places):
+        return None
+    cells = [[at[p].values[at[p].seeds.index(seed)] for seed in seeds] for p in places]
+    shape = (*(len(of) for of in levels), len(seeds))
+    return grid_importance(np.array(cells).reshape(shape), names)
+
+
+def importance_table(evidence: Evidence, metric: Metric, found: Sequence[Share]) -> Table:
+    """Which axis moves the outcome, and which only together."""
+    source = computed(importance_table, keys(evidence.finished))
+    rows: list[list[Cell | str]] = []
+    data: list[dict[str, Value]] = []
+    for share in found:
+        told = DASH if share.share is None else f"{100 * share.share:.1f} %"
+        noise = DASH
+        if share.noise is not None and share.variance > 0:
+            noise = f"{100 * min(1.0, share.noise / share.variance):.0f} % of it"
+        rows.append([" × ".join(share.axes), Cell(told, source=source), Cell(noise, source=source)])
+        line: dict[str, Value] = {"axes": " x ".join(share.axes), "metric": metric.name}
+        line |= {"definition": "final_mean", "variance": share.variance, "share": share.share}
+        data.append(line | {"noise": share.noise})
+    caption = (
+        f"{metric.title}: shares of the variance of means over the whole grid (exact functional "
+        "analysis of variance), and how much of each share noise between seeds explains on average"
+    )
+    header = ("Axes", "Share", "Explained by noise")
+    return table(f"importance-{metric.name}", caption, header, rows, data, source)

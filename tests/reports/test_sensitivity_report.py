@@ -1,0 +1,86 @@
+"""Laws of reports that set settings side by side, on ledgers whose truth is known."""
+
+import pandas as pd
+import pytest
+
+from orchestration.records.layout import StudyFolder
+from orchestration.studies.axes import Grid, Scenarios
+from orchestration.studies.expansion import Trial
+from reports.audit.claim import Verdict
+from reports.audit.study import audit_study
+from reports.writing import write_reports
+
+AXES = (
+    Grid(field="loss.tail_weight", values=(0.0, 0.5, 1.0)),
+    Grid(field="lora.rank", values=(16, 64)),
+)
+
+
+def by_setting(trial: Trial, metric: str, class_name: str, step: int) -> float:
+    """The tail's weight moves it by 10 points, the rank by 2, both together by nothing; what was
+    learned loses a point with every further task."""
+    config = trial.config
+    rank = 0.02 if config.lora != "off" and config.lora.rank == 64 else 0.0
+    own = next(i for i, task in enumerate(trial.sequence, start=1) if class_name in task)
+    luck = 0.001 * ((trial.seed * 5 + len(metric)) % 4)
+    return 0.7 + 0.1 * config.loss.tail_weight + rank + luck - 0.01 * (step - own)
+
+
+@pytest.fixture(scope="module")
+def study(make_lab, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    lab = make_lab(tmp_path_factory.mktemp("lab"))
+    lab.reports, lab.law = ("sensitivity", "strategies", "scenarios"), by_setting
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=AXES)
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    return folder
+
+
+def wrong(folder: StudyFolder) -> list[str]:
+    claims = audit_study(folder.path)["claims"]
+    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
+
+
+def test_importance_is_that_of_the_effects_that_were_put_in(study: StudyFolder) -> None:
+    found = pd.read_csv(study.report / "tables" / "importance-image_auroc.csv").set_index("axes")
+    tail, rank = 0.1**2 * (0.5**2 + 0.5**2) / 3, 0.01**2
+    assert found.loc["loss.tail_weight", "variance"] == pytest.approx(tail)
+    assert found.loc["lora.rank", "share"] == pytest.approx(rank / (rank + tail))
+    assert found.loc["loss.tail_weight x lora.rank", "share"] == pytest.approx(0, abs=1e-9)
+
+
+def test_curves_are_drawn_over_axes_of_numbers(study: StudyFolder) -> None:
+    drawn = {path.stem for path in (study.report / "figures").glob("curve-*.svg")}
+    assert drawn == {"curve-loss_tail_weight", "curve-lora_rank"}
+
+
+def test_forgetting_stands_beside_what_was_learned(study: StudyFolder) -> None:
+    found = pd.read_csv(study.report / "tables" / "settings-image_auroc.csv")
+    lost = found[found["definition"] == "forgetting/max_minus_last"]
+    assert lost["mean"].to_numpy() == pytest.approx(0.02)
+
+
+def test_every_number_of_these_reports_is_found_a_second_time(study: StudyFolder) -> None:
+    assert wrong(study) == []
+
+
+def test_a_grid_that_lacks_a_cell_has_no_exact_importance(lab) -> None:
+    lab.reports, lab.law = ("sensitivity",), by_setting
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=AXES)
+    lab.run(folder, plan.trials[2:])
+    write_reports(folder)
+    assert not list((folder.report / "tables").glob("importance-*"))
+    assert "Not all of the study is in these numbers" in (folder.report / "report.md").read_text()
+    assert wrong(folder) == []
+
+
+def test_scenarios_stand_side_by_side(lab) -> None:
+    lab.reports, lab.law = ("scenarios",), by_setting
+    axes = (Scenarios("1-1", "2-1", "joint"),)
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=axes)
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    found = pd.read_csv(folder.report / "tables" / "settings-image_auroc.csv")
+    lost = found[found["definition"] == "forgetting/max_minus_last"].set_index("setting")["n"]
+    assert lost.to_dict() == {"scenario = 1-1": 3, "scenario = 2-1": 3, "scenario = joint": 0}
+    assert wrong(folder) == []
