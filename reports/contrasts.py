@@ -25,10 +25,26 @@ from reports.document import (
 )
 from reports.evidence import Evidence, Setting, keys
 from reports.statistics import summarise
-from reports.variants import ClassDifference, Compared, by_class, called
+from reports.variants import ClassDifference, Compared, by_class, called, compare, families
 
 MOST_PANELS = 12
 """Variants that the figure by class has room for."""
+
+
+def against_baselines(evidence: Evidence) -> list[Table]:
+    """A table per metric for every baseline of the study; none where it runs no baseline."""
+    return [
+        family.named(
+            contrast_table(
+                evidence,
+                family.baseline,
+                metric,
+                compare(evidence, family.baseline, family.others, metric),
+            )
+        )
+        for family in families(evidence)
+        for metric in evidence.concluded
+    ]
 
 
 def contrast_table(

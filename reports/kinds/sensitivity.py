@@ -3,7 +3,6 @@
 from reports import contrasts, made, side_by_side
 from reports.document import Block, Document, Gallery, Listed, Section, Text, note
 from reports.evidence import Evidence
-from reports.variants import baseline_of, compare
 
 SUBJECT = "Sensitivity to settings"
 
@@ -37,12 +36,5 @@ def _importance(evidence: Evidence) -> list[Section]:
 
 
 def _contrasts(evidence: Evidence) -> list[Section]:
-    baseline = baseline_of(evidence)
-    if baseline is None:
-        return []
-    others = [setting for setting in evidence.settings if setting is not baseline]
-    tables = [
-        contrasts.contrast_table(evidence, baseline, m, compare(evidence, baseline, others, m))
-        for m in evidence.concluded
-    ]
-    return [Section("Against the base config", tuple(tables))]
+    tables = contrasts.against_baselines(evidence)
+    return [Section("Against the base config", tuple(tables))] if tables else []
