@@ -65,6 +65,9 @@ class Changes:
         tuple[str, ...],
         Parameter(consume_multiple=True, help="FIELD=VALUES of fields that change together."),
     ] = ()
+    search_trials: Annotated[
+        int | None, Parameter(help="Proposals of the study's search; more go on where fewer ended.")
+    ] = None
     settings: SettingsOption = ()
     most_trials: Annotated[int, Parameter(help="More trials are refused.")] = MOST_TRIALS
     first: Annotated[
@@ -92,6 +95,7 @@ class Changes:
             seeds=self.seeds,
             vary=_values(self.vary, "--vary"),
             zipped=_values(self.zip, "--zip"),
+            search_trials=self.search_trials,
             settings=read_settings(self.settings),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from moleflow.errors import MoleflowError, StoreError
+from moleflow.errors import StoreError
 from orchestration.driver import tpe
 from orchestration.driver.adoption import adopt
 from orchestration.records.layout import Root
@@ -12,7 +12,7 @@ from orchestration.records.objective import outcome, trials_by_proposal
 from orchestration.records.plans import write_plan
 from orchestration.records.proposals import Proposals
 from orchestration.studies.expansion import Plan
-from orchestration.studies.points import points
+from orchestration.studies.points import fits
 from orchestration.studies.proposing import Proposal, Told, at_random, search_id
 from orchestration.studies.study import Study
 
@@ -121,12 +121,3 @@ class Searching:
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
         return fits(self._study, values)
-
-
-def fits(study: Study, values: Mapping[str, Any]) -> bool:
-    """Whether a proposal of these values makes configs."""
-    try:
-        points(study, [Proposal(number=1, values=dict(values), method="")])
-    except MoleflowError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from moleflow.data.sequences import order_name, task_name
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
 from orchestration.studies.orders import arrangements, orders_asked
-from orchestration.studies.points import Point, matches, points, points_asked
+from orchestration.studies.points import Point, drawn_proposals, matches, points, points_asked
 from orchestration.studies.proposing import Proposal
 from orchestration.studies.study import Study
 from orchestration.studies.trial_keys import trial_identity, trial_key
@@ -89,7 +89,7 @@ def expand(
     fingerprints: Mapping[str, str],
     weights: Mapping[BackboneConfig, str],
     source: str = "",
-    proposals: Sequence[Proposal] = (),
+    proposals: Sequence[Proposal] | None = None,
 ) -> Plan:
     """All trials of a study, in a fixed order and each once.
 
@@ -97,14 +97,15 @@ def expand(
         fingerprints: of each class to be learned, by name.
         weights: identity of every backbone's weights (a file's path is not its identity).
         source: the study's file.
-        proposals: of a search, those that were made so far.
+        proposals: of a search, those that were made so far; None: all, at random.
 
     Raises:
         StudyError: no classes, or a task 0 that is none of them.
     """
+    made = drawn_proposals(study) if proposals is None else proposals
     trials: dict[str, Trial] = {}
     also: dict[str, list[dict[str, str]]] = {}
-    for one in _asked(name, study, data_root, fingerprints, weights, proposals):
+    for one in _asked(name, study, data_root, fingerprints, weights, made):
         first = trials.setdefault(one.key, one)
         others = also.setdefault(one.key, [])
         if one.axes != first.axes and one.axes not in others:
@@ -119,7 +120,7 @@ def expand(
         data_root=data_root,
         trials=found,
         source=source,
-        proposed=len(proposals),
+        proposed=len(made),
     )
 
 

@@ -13,6 +13,7 @@ from orchestration.studies.axes import Axis, Grid, Orders, Scenarios, TaskZero, 
 from orchestration.studies.order_tables import orders_in, published_names
 from orchestration.studies.orders_axis import RULES
 from orchestration.studies.points import fields_of
+from orchestration.studies.search import Search
 from orchestration.studies.study import Study
 from orchestration.studies.written import ClassName, Value
 
@@ -38,6 +39,7 @@ class Request(Settings):
     """Values of config fields, each an axis."""
     zipped: dict[str, Value] = Field(default_factory=dict[str, Any])
     """Values of config fields that change together."""
+    search_trials: int | None = None
     settings: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
@@ -49,7 +51,14 @@ def customised(study: Study, request: Request) -> Study:
         StudyError: a count is not positive, a class is named twice, or two changes, or one and the
             study, contradict each other.
     """
-    for name, count in (("--orders", request.orders), ("--seeds", request.seeds)):
+    counts = {
+        "--orders": request.orders,
+        "--seeds": request.seeds,
+        "--search-trials": request.search_trials,
+    }
+    if request.search_trials is not None and study.search_axis is None:
+        raise StudyError("--search-trials: the study has no Search axis; leave it out")
+    for name, count in counts.items():
         if count is not None and not 1 <= count <= MOST_COUNT:
             raise StudyError(f"{name} {count}: give a number from 1 to {MOST_COUNT}")
     for name, classes in (("--classes", request.classes), ("--task0", request.task0)):
@@ -106,7 +115,14 @@ def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
             f"--set {unseen[0]}: an axis of the study gives every trial its own value; "
             f"write --vary {unseen[0]}=… to give it others"
         )
+    if request.search_trials is not None:
+        axes = [_longer(a, request.search_trials) if isinstance(a, Search) else a for a in axes]
     return tuple(axes)
+
+
+def _longer(axis: Search, trials: int) -> Search:
+    tree: dict[str, Any] = {**dict(axis), "trials": trials}
+    return Search(**tree)
 
 
 def _order_axes(study: Study, request: Request) -> list[Axis]:

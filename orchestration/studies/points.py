@@ -10,7 +10,7 @@ from typing import Any
 from moleflow.config import Config, config_fields, value_at
 from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Grid, Variants, Varying
-from orchestration.studies.proposing import Proposal
+from orchestration.studies.proposing import Proposal, at_random
 from orchestration.studies.search import Choice, Distribution, Search
 from orchestration.studies.study import Study
 from orchestration.studies.written import plain
@@ -37,11 +37,14 @@ class _Choice:
     changes: dict[str, Any]
 
 
-def points(study: Study, proposals: Sequence[Proposal] = ()) -> list[Point]:
+def points(study: Study, proposals: Sequence[Proposal] | None = None) -> list[Point]:
     """Every combination, in the order of the axes, the last one's values next to each other.
 
     Axes with a condition come after those without, and apply where it holds; elsewhere they leave
-    fields as they are. A search is an axis of what was proposed so far, before all others.
+    fields as they are. A search is an axis of proposals, before all others.
+
+    Args:
+        proposals: those made so far; None: as many as it asks for, at random.
 
     Raises:
         ConfigError: a value does not fit.
@@ -51,7 +54,8 @@ def points(study: Study, proposals: Sequence[Proposal] = ()) -> list[Point]:
     found = [_Choice({}, {})]
     if search is not None:
         held_out = held_out_by(search, study.base)
-        found = [_proposed(one, held_out) for one in proposals]
+        made = drawn_proposals(study) if proposals is None else proposals
+        found = [_proposed(one, held_out) for one in made]
     for axis in sorted(study.varying_axes, key=lambda axis: bool(axis.when)):
         choices = _choices(axis)
         found = [
@@ -82,6 +86,28 @@ def settings_of(study: Study) -> list[Config]:
         return [config for part in study.leaves for config in settings_of(part)]
     ends = _ends(study.search_axis) if study.search_axis else ()
     return [point.config for point in points(study, ends)]
+
+
+def drawn_proposals(study: Study) -> list[Proposal]:
+    """All proposals of a search, at random: where nothing else was proposed yet.
+
+    Raises:
+        StudyError: the space holds too few that fit.
+    """
+    axis, made = study.search_axis, list[Proposal]()
+    for number in range(1, axis.trials + 1 if axis else 0):
+        assert axis is not None
+        made.append(at_random(axis, number, made, lambda values: fits(study, values)))
+    return made
+
+
+def fits(study: Study, values: Mapping[str, Any]) -> bool:
+    """Whether values that a search proposes make settings."""
+    try:
+        points(study, [Proposal(number=1, values=dict(values), method="")])
+    except MoleflowError:
+        return False
+    return True
 
 
 def held_out_by(search: Search, base: Config) -> dict[str, Any]:

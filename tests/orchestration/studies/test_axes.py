@@ -224,7 +224,8 @@ def test_a_search_is_pure_data_and_has_no_list_of_trials() -> None:
         )
     )
     assert Study.model_validate_json(asked.model_dump_json()) == asked
-    assert points(asked) == [] and len(plan(asked).trials) == 0
+    assert len(points(asked)) == len(plan(asked).trials) == 6
+    assert points(asked, ()) == []
 
 
 TEN_THOUSAND = """
