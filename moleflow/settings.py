@@ -42,7 +42,7 @@ def parse(kind: type[SettingsT], tree: Mapping[str, Any]) -> SettingsT:
     try:
         return kind.model_validate_json(json.dumps(tree, default=_plain), context=ASKED)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(kind, item) for item in error.errors())) from None
+        raise ConfigError("\n".join(_explain(kind, item) for item in _telling(error))) from None
 
 
 def explained(error: ValidationError) -> str:
@@ -72,6 +72,20 @@ def flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
         else:
             rows.append((prefix + name, value))
     return rows
+
+
+def _telling(error: ValidationError) -> list[Any]:
+    """Where a branch, or a word for it, may be given, what is wrong within the branch that was."""
+    every = error.errors()
+    branches = {str(item["loc"][0]) for item in every if len(item["loc"]) > 2}
+    words = [
+        item
+        for item in every
+        if item["type"] == "literal_error"
+        and isinstance(item["input"], dict)
+        and str(item["loc"][0]) in branches
+    ]
+    return [item for item in every if item not in words]
 
 
 def _explain(kind: type[Settings], item: Any) -> str:

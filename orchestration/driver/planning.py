@@ -25,7 +25,7 @@ from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, trials_asked
 from orchestration.studies.known_classes import Pictures
 from orchestration.studies.orders import left_out, sequences
-from orchestration.studies.points import settings_of
+from orchestration.studies.points import settings_from
 from orchestration.studies.proposing import Proposal
 from orchestration.studies.search import Search
 from orchestration.studies.study import Study
@@ -86,7 +86,7 @@ class Planning:
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
         check_asked(name, study, names, most, say)
-        self.configs = settings_of(study)
+        self.configs = settings_from(study, source)
 
     @property
     def pictures(self) -> dict[str, Pictures]:

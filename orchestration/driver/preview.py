@@ -22,7 +22,7 @@ from orchestration.records.proposals import Proposals
 from orchestration.store.store import folder_of
 from orchestration.studies.expansion import Plan, expand
 from orchestration.studies.known_classes import Pictures, classes_of
-from orchestration.studies.points import settings_of
+from orchestration.studies.points import settings_from
 from orchestration.studies.proposing import Proposal, at_random, search_id
 from orchestration.studies.study import Study
 
@@ -68,7 +68,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     else:
         place, pictures, fingerprints = _on_disk(study, root, look, say)
     check_asked(name, study, study.named_classes or tuple(pictures), look.most, say)
-    configs = settings_of(study)
+    configs = settings_from(study, look.source)
     weights: Mapping[BackboneConfig, str] = {one.backbone: str(one.backbone) for one in configs}
     known = fingerprints is not None
     if known:

@@ -88,6 +88,18 @@ def settings_of(study: Study) -> list[Config]:
     return [point.config for point in points(study, ends)]
 
 
+def settings_from(study: Study, source: str) -> list[Config]:
+    """As `settings_of`; what is wrong names the study's file, where it has one.
+
+    Raises:
+        ConfigError, StudyError: as `points`.
+    """
+    try:
+        return settings_of(study)
+    except MoleflowError as error:
+        raise type(error)(f"{source}: {error}" if source else str(error)) from None
+
+
 def drawn_proposals(study: Study) -> list[Proposal]:
     """All proposals of a search, at random: where nothing else was proposed yet.
 
