@@ -18,7 +18,6 @@ from reports.audit.distributions import (
     chi2_quantile,
     f_quantile,
     f_tail,
-    t_power,
     t_quantile,
     t_tail,
 )
@@ -88,26 +87,29 @@ def verdict(difference: float, p: float, p_equivalence: float) -> str:
 
 
 def decides(one: Tested, margin: float, levels: tuple[float, float], n: int) -> float:
-    """Probability that n seeds give a verdict, were difference and noise those that were seen."""
+    """Probability that n seeds give a verdict, were difference and noise those that were seen: of a
+    difference beyond what its estimated noise s allows, and of one well inside of the margin."""
     assert one.sd is not None
     df, error = n - 1, one.sd / math.sqrt(n)
     far = t_quantile(1 - levels[0] / 2, df)
-    different = t_power(one.difference / error, df, far)
     near = t_quantile(1 - levels[1], df)
     nodes, weights = _quadrature()
-    most = min(margin / (near * error), math.sqrt(float(special.chdtri(df, 1e-12)) / df))
+    most = math.sqrt(chi2_quantile(1 - 1e-12, df) / df)
     s = most * (nodes + 1) / 2
-    half = np.minimum(margin - near * s * error, far * s * error)
-    inside = special.ndtr((half - one.difference) / error)
-    inside = inside - special.ndtr((-half - one.difference) / error)
-    density = stats.chi.pdf(s * math.sqrt(df), df) * math.sqrt(df)
-    equivalent = float((weights * density * np.maximum(inside, 0.0)).sum()) * most / 2
-    return different + equivalent
+    weigh = weights * stats.chi.pdf(s * math.sqrt(df), df) * math.sqrt(df) * most / 2
+
+    def inside(half: np.ndarray) -> float:
+        upper = special.ndtr((half - one.difference) / error)
+        lower = special.ndtr((-half - one.difference) / error)
+        return float((weigh * np.where(half > 0, upper - lower, 0.0)).sum())
+
+    beyond = far * s * error
+    return 1 - inside(beyond) + inside(np.minimum(margin - near * s * error, beyond))
 
 
 @cache
 def _quadrature() -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.legendre.leggauss(200)
+    return np.polynomial.legendre.leggauss(400)
 
 
 def enough(one: Tested, margin: float, levels: tuple[float, float], more: int) -> bool:

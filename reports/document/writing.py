@@ -39,14 +39,19 @@ class Layout:
 
 def write(shown: Document, folder: Path, layout: Layout | None = None) -> Written:
     """Write `index.html`, `report.md`, and below it each table as CSV with its sources and LaTeX,
-    each figure as SVG and PNG.
+    each figure as SVG and PNG. In folders of tables and figures nothing stays of a report before.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     layout = layout or Layout()
-    for path, content in _files(shown, layout.place).items():
+    files = _files(shown, layout.place)
+    for path, content in files.items():
         write_atomically(folder / path, content)
+    for place in {layout.tables, layout.figures} - {""}:
+        for old in sorted((folder / place).glob("*")):
+            if f"{place}{old.name}" not in files:
+                old.unlink(missing_ok=True)
     html, markdown = folder / "index.html", folder / "report.md"
     write_atomically(html, to_html(shown, layout.place))
     write_atomically(markdown, to_markdown(shown, layout.place))

@@ -12,9 +12,11 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
+from reports.audit import tests as second_way
 from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
 from reports.evidence import load
+from reports.statistics.seeds_needed import Noise, decided
 from reports.writing import write_reports
 
 pytestmark = pytest.mark.slow
@@ -212,3 +214,24 @@ def test_an_order_study_in_a_union_has_the_trials_that_other_parts_ask_for_too(l
     lab.run(folder, plan.trials)
     sizes = {setting.label: len(setting.finished) for setting in load(folder).settings}
     assert sizes == {"part = noise": 2, "part = orders": 4}
+
+
+def test_nothing_stays_of_a_report_before(lab) -> None:
+    lab.reports, lab.law = ("ablation",), by_variant
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=(AXIS,))
+    lab.run(folder, plan.trials)
+    stale = folder.report / "tables" / "contrasts-of-yesterday.csv"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("metric\n")
+    write_reports(folder)
+    assert not stale.exists() and (stale.parent / "contrasts-image_auroc.csv").exists()
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.004, 0.02, 0.24])
+def test_the_probability_of_a_verdict_is_found_by_two_quadratures(difference: float) -> None:
+    one = second_way.Tested(3, difference, 0.07 if difference > 0.1 else 0.006, None, 0.1, 0.5)
+    for n in (4, 5, 12, 60):
+        noise = Noise(difference, one.sd or 0.0, 0.01, 0.05 / 7, 0.05 / 6)
+        assert second_way.decides(one, 0.01, (0.05 / 7, 0.05 / 6), n) == pytest.approx(
+            decided(noise, n), abs=1e-3
+        )
