@@ -16,10 +16,6 @@ from orchestration.studies.points import fits
 from orchestration.studies.proposing import Proposal, Told, at_random, search_id
 from orchestration.studies.study import Study
 
-ON_TEST = (
-    "the search chooses by {}, which is measured on the test set: the number of what it chooses is "
-    "too good, and no evidence of how it would do on other pictures"
-)
 Expand = Callable[[Sequence[Proposal]], Plan]
 """The plan of these proposals."""
 Warn = Callable[[str], None]
@@ -63,9 +59,9 @@ class Searching:
         return f"search    {'; '.join(parts)}"
 
     @property
-    def on_test(self) -> str:
-        """A warning, where the test set chooses."""
-        return ON_TEST.format(self._axis.objective) if self._axis.on_test else ""
+    def caution(self) -> str:
+        """What to warn of, where the test set chooses."""
+        return self._axis.caution
 
     def more(self) -> Plan:
         """The plan with the trials of one more proposal, written to `study.json`; those that

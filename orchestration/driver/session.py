@@ -103,13 +103,13 @@ class Session:
     def say(self, text: str) -> None:
         self._out.print(escape(text), soft_wrap=True)
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, style: str = "yellow") -> None:
         """Something that does not end the study; told once, whoever finds it."""
         text = safe_text(text)
         if text in self._told:
             return
         self._told.add(text)
-        self._err.print(f"[yellow]warning:[/] {escape(text)}")
+        self._err.print(f"[{style}]warning:[/] {escape(text)}")
 
 
 def check_runner(name: str) -> str:

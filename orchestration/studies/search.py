@@ -14,6 +14,11 @@ SELECTION, TEST = "selection", "test"
 COMPARED = ("data.held_out", "data.seed")
 """Fields that say on which pictures proposals are compared."""
 
+ON_TEST = (
+    "the search chooses by {}, which is measured on the test set: the number of what it chooses is "
+    "too good, and no evidence of how it would do on other pictures"
+)
+
 
 class _Between(Written):
     """A number from `low` to `high`, both of them among the possible ones."""
@@ -185,6 +190,11 @@ class Search(Written):
                 "enumerate it with Grid"
             )
         return self
+
+    @property
+    def caution(self) -> str:
+        """What to tell of its objective, in red; empty where there is nothing."""
+        return ON_TEST.format(self.objective) if self.on_test else ""
 
     @property
     def on_test(self) -> bool:

@@ -19,7 +19,7 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.records.watch import News
 from orchestration.sharing import certificate
-from orchestration.sharing.no_effect import NoEffect, no_effects
+from orchestration.sharing.no_effect import no_effects
 from orchestration.sharing.roles import Part
 from orchestration.store.lease import PATIENCE, Lease, active
 from orchestration.studies.expansion import Plan, Trial, varying_axes
@@ -93,7 +93,7 @@ def status_table(plan: Plan, root: Root) -> Page:
         Text(_driver(found)),
         *(Text(one.sentence) for one in found.forecasts if one.sentence),
         *map(Text, found.damaged),
-        *(Text(vain.sentence, style="red") for vain in _changed_nothing(study)),
+        *(Text(told, style="red") for told in _cautions(study)),
     ]
     if found.strays:
         verb = "is" if found.strays == 1 else "are"
@@ -117,7 +117,7 @@ def study_status(plan: Plan, root: Root, now: float) -> StudyStatus:
     folder = root.study(plan.name)
     leases = active(root.leases, patience=PATIENCE)
     driver = next((lease for lease in leases if lease.name == f"driver/{plan.name}"), None)
-    briefs, damaged = _outlines(plan, folder)
+    briefs, damaged = _briefs(plan, folder)
     study = StudyState(plan, briefs, now if driver is None else now - driver.seconds)
     study.certificates = certificate.read(folder)
     failed = {one.key for one in briefs if one.failure is not None}
@@ -147,12 +147,15 @@ def _forecasts(study: StudyState, folder: StudyFolder) -> tuple[Comparison, ...]
     return tuple(compared(kept, study.keys, study.briefs)) if kept else ()
 
 
-def _changed_nothing(study: StudyState) -> list[NoEffect]:
+def _cautions(study: StudyState) -> list[str]:
+    """What a reader of its numbers must know: who chose by the test set, what changed nothing."""
+    search = study.plan.study.search_axis
     outcomes = {k: one.outcome for k, one in study.briefs.items() if one.status == "finished"}
-    return [vain for vain in no_effects(study.plan, outcomes) if not vain.expected]
+    vain = [vain.sentence for vain in no_effects(study.plan, outcomes) if not vain.expected]
+    return [*([search.caution] if search and search.caution else []), *vain]
 
 
-def _outlines(plan: Plan, folder: StudyFolder) -> tuple[list[RecordBrief], list[str]]:
+def _briefs(plan: Plan, folder: StudyFolder) -> tuple[list[RecordBrief], list[str]]:
     """Records in brief, and what is wrong with those that cannot be read."""
     found: list[RecordBrief] = []
     damaged: list[str] = []

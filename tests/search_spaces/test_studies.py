@@ -116,8 +116,7 @@ def test_what_everything_shares_is_run_once() -> None:
 
 
 def test_expanding_makes_each_setting_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Orders and seeds cost a hash each: configs, which take longest, are made once a setting
-    (`tests/benchmarks/bench_scale.py` has the seconds)."""
+    """Orders and seeds cost a hash each: configs, which take longest, are made once a setting."""
     _, study = load_study("everything")
     made = 0
     updated = Config.updated

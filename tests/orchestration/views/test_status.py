@@ -23,6 +23,7 @@ from orchestration.sharing.groups import group_id
 from orchestration.store.lease import Leases
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
+from orchestration.studies.search import Search, uniform
 from orchestration.studies.study import Study
 from orchestration.views import status
 from orchestration.views.record_brief import brief, read_brief
@@ -135,6 +136,14 @@ def test_with_nothing_left_no_driver_is_missed(root: Root, orders: Plan):
         record(root, trial)
     text = shown(orders, root)
     assert "nothing is left to run" in text and "no driver" not in text
+
+
+def test_a_search_that_asks_the_test_set_is_told_so(root: Root, orders: Plan):
+    for objective in ("selection", "test:image_auroc"):
+        search = Search(space={"training.lr": uniform(1e-4, 1e-3)}, trials=1, objective=objective)
+        study = orders.study.model_copy(update={"axes": (search,)})
+        text = shown(orders.model_copy(update={"study": study}), root)
+        assert ("measured on the test set" in " ".join(text.split())) == (objective != "selection")
 
 
 def test_a_driver_is_named_by_host_and_process(root: Root, orders: Plan, driver: Leases):
