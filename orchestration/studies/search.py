@@ -157,8 +157,9 @@ class Search(Written):
     def _measured(cls, objective: str) -> str:
         part, _, metric = objective.partition(":")
         if part not in (SELECTION, TEST) or (objective != SELECTION and metric not in TITLES):
-            known = [SELECTION, *(f"{which}:{name}" for name in TITLES for which in (part, TEST))]
-            close = nearest(objective, [one for one in known if part in one])
+            parts = (SELECTION, TEST) if ":" in objective else (SELECTION,)
+            named = [f"{which}:{name}" for which in parts for name in TITLES]
+            close = nearest(objective, [SELECTION, *named])
             raise StudyError(
                 f"objective {objective}: nothing is measured by that name{close}; write "
                 f"{SELECTION}, {SELECTION}:METRIC, or, to choose on the test set, {TEST}:METRIC; "

@@ -131,9 +131,12 @@ def test_more_trials_go_on_in_the_same_search_and_another_space_is_another() -> 
         (lambda: Search(space=LR, trials=0), "0 trials"),
         (lambda: Search(space=LR, trials=2, method="tpr"), "did you mean tpe"),
         (lambda: Search(space=LR, trials=2, objective="test"), "objective test: "),
-        (lambda: Search(space=LR, trials=2, objective="image_auroc"), "did you mean "),
         (
-            lambda: Search(space=LR, trials=2, objective="test:image_auroq"),
+            lambda: Search(space=LR, trials=2, objective="image_auroc"),
+            "did you mean selection:image_auroc?",
+        ),
+        (
+            lambda: Search(space=LR, trials=2, objective="tset:image_auroc"),
             "did you mean test:image_auroc?",
         ),
         (lambda: Search(space=LR, trials=2, rungs=(2, 1)), "rungs (2, 1)"),
