@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from moleflow import profiles
-from moleflow.config_parts import BackboneConfig
 from moleflow.errors import ConfigError, StudyError
 from orchestration.studies.axes import Grid, Orders, TaskZero
-from orchestration.studies.catalog import known_studies, load_study
+from orchestration.studies.catalog import load_study
 from orchestration.studies.expansion import Plan, expand, order_numbers, trials_asked
 from orchestration.studies.orders import sequences
 from orchestration.studies.overrides import Request, customised
@@ -208,15 +207,6 @@ def test_numpy_scalars_do_not_change_a_key() -> None:
 def test_a_plan_survives_its_file() -> None:
     before = plan((TaskZero(count=2), Orders(count=2), Grid(field="lora", values=("off",))))
     assert Plan.model_validate_json(before.model_dump_json()) == before
-
-
-@pytest.mark.parametrize("name", known_studies())
-def test_every_study_of_the_package_expands(name: str) -> None:
-    name, study = load_study(name)
-    weights: dict[BackboneConfig, str] = {study.base.backbone: "weights"}
-    trials = expand(name, study, "/data", PRINTS, weights).trials
-    assert len(trials) >= len(study.seeds)
-    assert len({trial.key for trial in trials}) == len(trials)
 
 
 def test_orders_that_are_named_are_run_as_named() -> None:
