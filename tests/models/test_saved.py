@@ -73,6 +73,7 @@ print([p.squared_distance(means).tolist() for p in saved.prototypes])
 """
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_new_process_with_another_seed_and_thread_count_gives_the_same_bits(
     folder: Path, short: Config

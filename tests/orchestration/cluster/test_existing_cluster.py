@@ -97,6 +97,7 @@ def test_trials_share_a_gpu_and_reserve_memory(running: LocalCluster, plan: Plan
     assert {record.host for record in records} == {"0 2.5e+09"}
 
 
+@pytest.mark.soak
 def test_trials_run_on_nodes_of_the_kind_asked_for(running: LocalCluster, plan: Plan, root: Root):
     ran = drive(root, Resources(address=running.address, accelerator="rtx3090"))
     assert ran.returncode == 0, ran.stderr

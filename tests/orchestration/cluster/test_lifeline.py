@@ -136,6 +136,7 @@ def test_a_death_is_told_with_a_remedy_and_ends_the_process_with_its_own_code(
     assert "raylet" in said and "signal 9" in said and "same command resumes" in said
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_garbage_of_other_threads_does_not_end_a_process_that_leaves_its_cluster() -> None:
     """Seen once in a suite of eleven minutes: exit code 1, and not a word."""

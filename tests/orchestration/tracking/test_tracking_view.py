@@ -66,6 +66,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+@pytest.mark.soak
 def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_root: Root):
     ports = {number: free_port() for number in (signal.SIGINT, signal.SIGTERM)}
     views = {number: start_view(small_root, port) for number, port in ports.items()}
