@@ -1,6 +1,6 @@
 """What a search makes large: read from the records of a proposal's trials."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from moleflow.measurement import Measurement
 from moleflow.metrics.means import mean
@@ -43,10 +43,18 @@ def trials_by_proposal(plan: Plan) -> dict[int, list[Trial]]:
 
 
 def outcome(
-    number: int, trials: Sequence[Trial], records: Mapping[str, Record], search: Search
+    number: int,
+    trials: Sequence[Trial],
+    records: Mapping[str, Record],
+    search: Search,
+    value: Callable[[Record, Search], float | None] = value_of,
 ) -> Told | None:
     """What became of a proposal; None where nothing can be said of it: a machine failed, or it
-    makes no trial."""
+    makes no trial.
+
+    Args:
+        value: of a record; who has its numbers elsewhere reads them there.
+    """
     found = [records[trial.key] for trial in trials if trial.key in records]
     statuses = {record.status for record in found}
     if not trials or "failed" in statuses:
@@ -55,10 +63,10 @@ def outcome(
         return Told(number=number, outcome="diverged")
     if "stopped" in statuses:
         ends = [record.stopped for record in found if record.stopped is not None]
-        value = mean(one.value for one in ends)
+        reached = mean(one.value for one in ends)
         tasks = min(one.tasks for one in ends)
-        return Told(number=number, outcome="stopped", value=value, tasks=tasks)
-    values = [value for record in found if (value := value_of(record, search)) is not None]
+        return Told(number=number, outcome="stopped", value=reached, tasks=tasks)
+    values = [found_value for record in found if (found_value := value(record, search)) is not None]
     if len(found) < len(trials) or len(values) < len(trials):
         return Told(number=number, outcome="in work")
     return Told(number=number, outcome="finished", value=mean(values))

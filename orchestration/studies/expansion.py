@@ -100,7 +100,7 @@ def expand(
         proposals: of a search, those that were made so far; None: all, at random.
 
     Raises:
-        StudyError: no classes, or a task 0 that is none of them.
+        StudyError: no classes, a task 0 that is none of them, or nothing is left to run.
     """
     made = drawn_proposals(study) if proposals is None else proposals
     trials: dict[str, Trial] = {}
@@ -110,6 +110,11 @@ def expand(
         others = also.setdefault(one.key, [])
         if one.axes != first.axes and one.axes not in others:
             others.append(one.axes)
+    if not trials and (made or study.search_axis is None):
+        raise StudyError(
+            f"study {name}: no trial is left of what it asks for; look at its exclude, only, where "
+            "and without"
+        )
     found = tuple(
         trial.model_copy(update={"also": tuple(also[trial.key])}) if also[trial.key] else trial
         for trial in trials.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from moleflow.metrics.catalogue import TITLES
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from orchestration.records.objective import metric_of, outcome, trials_by_proposal
+from orchestration.records.objective import metric_of, outcome, trials_by_proposal, value_of
 from orchestration.studies.proposing import Told
 from orchestration.studies.search import Search
 from reports import made
@@ -76,11 +76,18 @@ def proposed(evidence: Evidence, search: Search) -> list[Proposed]:
     """All proposals, in their order."""
     records = {record.key: record for record in evidence.records}
     found: list[Proposed] = []
+
+    def value(record: Record, search: Search) -> float | None:
+        if not search.on_test:
+            return value_of(record, search)
+        return evidence.measurements.summary(record.key, metric_of(search), "final_mean")
+
     for number, trials in trials_by_proposal(evidence.plan).items():
         axes = trials[0].axes if trials else {}
         settings = ", ".join(f"{field} = {axes[field]}" for field in search.space if field in axes)
         own = tuple(records[trial.key] for trial in trials if trial.key in records)
-        found.append(Proposed(number, outcome(number, trials, records, search), settings, own))
+        told = outcome(number, trials, records, search, value)
+        found.append(Proposed(number, told, settings, own))
     return found
 
 

@@ -204,6 +204,14 @@ def test_numpy_scalars_do_not_change_a_key() -> None:
     assert profiles.quick().updated(plain) == profiles.quick().updated(numpy)
 
 
+@pytest.mark.parametrize("left", [{"only": ({"lora": "on"},)}, {"exclude": ({"lora": "off"},)}])
+def test_a_study_that_leaves_out_all_it_asks_for_is_refused(left: dict[str, Any]) -> None:
+    axes = (Grid(field="lora", values=("off",)),)
+    study = Study(question="?", base=profiles.main(), axes=axes, **left)
+    with pytest.raises(StudyError, match="no trial is left"):
+        expand("none", study, "/data", PRINTS, {study.base.backbone: "weights"})
+
+
 def test_a_plan_survives_its_file() -> None:
     before = plan((TaskZero(count=2), Orders(count=2), Grid(field="lora", values=("off",))))
     assert Plan.model_validate_json(before.model_dump_json()) == before
