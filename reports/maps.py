@@ -51,17 +51,26 @@ def _rows(
 ) -> tuple[tuple[str, tuple[Picture, ...]], ...] | None:
     try:
         places = _places(folder / PLACES)
-        with Image.open(folder / SHEET) as opened:
+        with Image.open(folder / SHEET, formats=("PNG",)) as opened:
             sheet = opened.convert("RGB")
         rows = [(name, tuple(_pictures(sheet, places, name))) for name in classes]
-    except (OSError, ValueError, KeyError):  # trials keep maps where they ran, and may lose them
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        KeyError,
+        csv.Error,
+    ):  # trials keep maps where they ran, and may lose them
         return None
     return tuple((name, pictures) for name, pictures in rows if pictures)
 
 
 def _places(path: Path) -> Places:
     with path.open(newline="", encoding="utf-8") as file:
-        return {(row["class"], row["why"]): row for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    if any(None in {*row, *row.values()} for row in rows):
+        raise ValueError(f"{path}: a line has more or fewer cells than the first")
+    return {(row["class"], row["why"]): row for row in rows}
 
 
 def _pictures(sheet: Image.Image, places: Places, name: str) -> Iterable[Picture]:
@@ -75,6 +84,8 @@ def _pictures(sheet: Image.Image, places: Places, name: str) -> Iterable[Picture
 def _cut(sheet: Image.Image, place: Mapping[str, str]) -> bytes:
     """Photograph, map and mask beside each other, as PNG."""
     size, left = int(place["size"]), int(place["left"])
+    if not 0 < size <= sheet.width:
+        raise ValueError(f"{size} px of a sheet of {sheet.width}")
     beside = Image.new("RGB", (len(TILES) * size, size))
     for i, tile in enumerate(TILES):
         top = int(place[tile])

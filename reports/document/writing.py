@@ -50,7 +50,7 @@ def write(shown: Document, folder: Path, layout: Layout | None = None) -> Writte
         write_atomically(folder / path, content)
     for place in {layout.tables, layout.figures} - {""}:
         for old in sorted((folder / place).glob("*")):
-            if f"{place}{old.name}" not in files:
+            if f"{place}{old.name}" not in files and not old.is_dir():  # nor what is none of ours
                 old.unlink(missing_ok=True)
     html, markdown = folder / "index.html", folder / "report.md"
     write_atomically(html, to_html(shown, layout.place))
