@@ -8,6 +8,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -241,10 +242,11 @@ def _state(folder: StudyFolder) -> bytes:
 
 
 def _checksum(record: Path) -> str:
-    """That a record ends with; a reader says whether it is right."""
-    with record.open("rb") as file:
+    """That a record ends with, if it can be read; a reader says whether it is right."""
+    with suppress(OSError), record.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - LENGTH))
         return file.read().hex()
+    return ""
 
 
 def _lines(record: Record, axes: Sequence[str]) -> Iterable[tuple[object, ...]]:
