@@ -45,6 +45,7 @@ BRANCHES = {
     "multiscale": (MultiscaleConfig,),
 }
 """Of a config, those that may be a word instead."""
+AXES = {kind.__name__: kind for kind in get_args(get_args(Axis)[0])}
 
 
 def text_of(document: str) -> str:
@@ -212,10 +213,12 @@ def studies_of(document: str) -> list[str]:
     return [block for block in blocks if "STUDY = " in block]
 
 
-def test_studies_that_the_document_shows_can_be_asked(tmp_path: Path) -> None:
-    found = studies_of("docs/studies.md")
+@pytest.mark.parametrize("document", ["docs/studies.md", "search_spaces/README.md"])
+def test_studies_that_a_document_shows_can_be_asked(document: str, tmp_path: Path) -> None:
+    found = studies_of(document)
     assert found
     for code in found:
+        assert "from orchestration." not in code, "names of the front are enough"
         (tmp_path / "shown.py").write_text(code)
         study = study_in(tmp_path / "shown.py")
         assert sequences(study, ("a", "b", "c", "d"))
@@ -225,8 +228,12 @@ def test_fields_of_studies_and_axes_are_explained() -> None:
     rows = [line for line in text_of("docs/studies.md").splitlines() if line.startswith("|")]
     first = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert first >= set(Study.model_fields)
-    axes = {kind.__name__: kind for kind in get_args(get_args(Axis)[0])}
-    assert first >= set(axes)
-    for name, kind in axes.items():
+    assert first >= set(AXES)
+    for name, kind in AXES.items():
         row = "".join(row for row in rows if row.startswith(f"| `{name}`"))
         assert set(re.findall(r"`(\w+)`", row)) >= set(kind.model_fields) - {"kind"}, name
+
+
+def test_the_list_of_studies_names_every_axis() -> None:
+    said = text_of("search_spaces/README.md").partition("Axes are")[2]
+    assert set(re.findall(r"`([A-Z]\w+)`", said)) == set(AXES)
