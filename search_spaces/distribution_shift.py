@@ -2,7 +2,8 @@
 
 5 first classes x 3 seeds: 15 sequences, those of `task0`, with which they are shared. Every later
 task of every sequence is a pair of a distance and the size of its update. Feeds: `moleflow analyse
-distribution_shift --what shift`. Published (LoRA Analysis, experiment 4): proposed, not run.
+distribution_shift --what shift`, and report `task_order`. Published (LoRA Analysis, experiment 4):
+proposed, not run.
 
     moleflow run distribution_shift --data DIR
 """

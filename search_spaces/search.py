@@ -1,4 +1,4 @@
-"""Which learning rate, tail and rank are best, if nothing of the test set may be asked?
+"""Which learning rate, tail and rank are best, without a look at the test set?
 
 A search of 8 proposals at random over `training.lr`, `loss.tail_weight` and `lora.rank`: 8
 sequences, each measured on held-out normal pictures and defects drawn on them, which is what it
