@@ -1,34 +1,6 @@
 """Classes of data sets that tests plan studies on."""
 
-MVTEC = [
-    "bottle",
-    "cable",
-    "capsule",
-    "carpet",
-    "grid",
-    "hazelnut",
-    "leather",
-    "metal_nut",
-    "pill",
-    "screw",
-    "tile",
-    "toothbrush",
-    "transistor",
-    "wood",
-    "zipper",
-]
-VISA = [
-    "candle",
-    "capsules",
-    "cashew",
-    "chewinggum",
-    "fryum",
-    "macaroni1",
-    "macaroni2",
-    "pcb1",
-    "pcb2",
-    "pcb3",
-    "pcb4",
-    "pipe_fryum",
-]
-OTHERS = ["ball_screw", "cookie", "hazelnut", "magnetic_tile"]
+from orchestration.studies.known_classes import classes_of
+
+MVTEC, VISA = (tuple(classes_of(name)) for name in ("mvtec", "visa"))
+OTHERS = ("ball_screw", "cookie", "hazelnut", "magnetic_tile")

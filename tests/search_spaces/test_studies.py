@@ -1,5 +1,6 @@
 """Every study of the package: it expands, is what its docstring says, and is listed."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ SEQUENCES = {
 """Asked for, on MVTec's classes."""
 
 
-def planned(name: str, classes: list[str]) -> Plan:
+@functools.cache
+def planned(name: str, classes: tuple[str, ...]) -> Plan:
     _, study = load_study(name)
     weights = {config.backbone: "weights" for config in settings_of(study)}
     return expand(name, study, "/data", {c: f"print of {c}" for c in classes}, weights)
@@ -66,7 +68,7 @@ def planned(name: str, classes: list[str]) -> Plan:
 
 @pytest.mark.parametrize("classes", [MVTEC, VISA, OTHERS], ids=["mvtec", "visa", "others"])
 @pytest.mark.parametrize("name", known_studies())
-def test_every_study_fits_the_classes_that_there_are(name: str, classes: list[str]) -> None:
+def test_every_study_fits_the_classes_that_there_are(name: str, classes: tuple[str, ...]) -> None:
     plan = planned(name, classes)
     assert len({trial.key for trial in plan.trials}) == len(plan.trials) > 0
     assert all(sorted(trial.classes) == sorted(classes) for trial in plan.trials)
@@ -159,7 +161,7 @@ def test_scenarios_are_cut_in_the_shares_that_papers_have() -> None:
 
 def test_scenarios_of_two_classes_are_refused_with_what_to_say() -> None:
     with pytest.raises(StudyError, match="only 1-1 comes out whole; say one with --scenario"):
-        planned("scenarios", ["a", "b"])
+        planned("scenarios", ("a", "b"))
 
 
 def test_orders_that_classes_do_not_fit_are_left_out_and_said() -> None:

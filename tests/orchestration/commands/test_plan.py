@@ -27,6 +27,7 @@ from orchestration.studies.overrides import Request, customised
 from orchestration.studies.points import settings_of
 from orchestration.studies.terms import Resources, Terms
 from orchestration.views.answers import PlanAnswer
+from tests.search_spaces.test_studies import SEQUENCES
 
 TOP = Path(__file__).resolve().parents[3]
 ON_GPUS = Terms(resources=Resources(gpus_per_trial=1, accelerator="H100"))
@@ -64,24 +65,8 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> PlanAnswer:
 @pytest.mark.slow
 def test_the_papers_tables_are_counted_study_by_study(papers: PlanAnswer) -> None:
     asked = {one.name: one.asked for one in papers.parts}
-    assert asked == {
-        "core_components": 8,
-        "flow_blocks": 22,
-        "training_strategy": 3,
-        "lora_rank": 4,
-        "logdet_weight": 4,
-        "context_kernel": 4,
-        "mixer_kernel": 4,
-        "tail_weight": 7,
-        "tail_ratio": 5,
-        "score_top_k": 4,
-        "interactions": 100,
-        "whitening_bounds": 20,
-        "lora_alpha": 4,
-        "context_synergy": 20,
-        "task_order": 15,
-        "task0": 15,
-    }
+    _, study = load_study("papers")
+    assert asked == {name: SEQUENCES[name] for name in study.parts}
     assert (papers.trials.asked, papers.trials.distinct) == (239, 147)
     assert sum(one.new for one in papers.parts) == 147
     # Two of the orders are those of a choice of task 0, with three seeds each.

@@ -1,5 +1,6 @@
 """What a plan says of itself before it runs: what it varies in vain."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,9 +21,9 @@ def study(*axes: Axis, base: dict[str, Any] | None = None, **other: Any) -> Stud
     return Study(question="Does it matter?", base=config, axes=axes, **other)
 
 
-def plan(asked: Study, classes: list[str] | None = None) -> Plan:
+def plan(asked: Study, classes: Sequence[str] = ("a", "b", "c")) -> Plan:
     weights = {config.backbone: "weights" for config in settings_of(asked)}
-    return expand("s", asked, "/data", {c: c for c in classes or ["a", "b", "c"]}, weights)
+    return expand("s", asked, "/data", {c: c for c in classes}, weights)
 
 
 @pytest.mark.slow

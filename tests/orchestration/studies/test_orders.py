@@ -21,10 +21,7 @@ from orchestration.studies.orders import arrangements, orders_asked, sequences
 from tests.class_names import MVTEC as CLASS_NAMES
 
 CLASSES = ("a", "b", "c", "d")
-MVTEC = published_order(
-    "ucad mvtec",
-    frozenset(CLASS_NAMES),
-).classes
+MVTEC = published_order("ucad mvtec", frozenset(CLASS_NAMES)).classes
 
 
 def study(*axes: Any, **changes: Any) -> Study:
