@@ -13,11 +13,10 @@ from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
 from reports.audit import tests as second_way
-from reports.audit.claim import Verdict
-from reports.audit.study import audit_study
 from reports.evidence import load
 from reports.statistics.seeds_needed import Noise, decided
 from reports.writing import write_reports
+from tests.reports.audited import changed, wrong
 
 pytestmark = pytest.mark.slow
 
@@ -141,14 +140,8 @@ def test_every_number_of_the_report_is_found_a_second_time(study: StudyFolder) -
 @pytest.mark.parametrize("column", ["difference", "interval_low", "p_equivalence_holm", "margin"])
 def test_a_changed_number_of_a_contrast_is_found(study: StudyFolder, column: str) -> None:
     path = study.report / "tables" / "contrasts-image_auroc.csv"
-    text = path.read_text()
-    table = pd.read_csv(path)
-    table.loc[3, column] = table.loc[3, column] * 1.0001 + 1e-7
-    table.to_csv(path, index=False)
-    try:
-        assert any(f"contrasts-image_auroc.csv line 5, {column}" in one for one in wrong(study))
-    finally:
-        path.write_text(text)
+    with changed(path, 5, column, lambda value: value * 1.0001 + 1e-7) as place:
+        assert any(place in one for one in wrong(study))
 
 
 def test_a_class_differs_as_its_numbers_do(study: StudyFolder) -> None:
@@ -172,11 +165,6 @@ def test_what_nothing_beats_is_said(lab) -> None:
     assert found.loc["variant = main", "beaten_by"] > 0
     assert found.loc["variant = main", "parameters"] == 100 + 4 * 10
     assert wrong(folder) == []
-
-
-def wrong(folder: StudyFolder) -> list[str]:
-    claims = audit_study(folder.path)["claims"]
-    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
 
 
 def test_each_part_of_a_union_is_compared_with_its_own_baseline_though_it_is_run_once(lab) -> None:

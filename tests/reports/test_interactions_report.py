@@ -9,9 +9,9 @@ from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
-from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
 from reports.writing import write_reports
+from tests.reports.audited import changed, wrong
 from tests.reports.conftest import Lab
 
 pytestmark = pytest.mark.slow
@@ -64,11 +64,6 @@ def interactions(folder: StudyFolder, kind: str = "on_task_mean") -> pd.DataFram
     return pd.read_csv(path).set_index("design")
 
 
-def wrong(folder: StudyFolder) -> list[str]:
-    claims = audit_study(folder.path)["claims"]
-    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
-
-
 def test_verdicts_are_those_of_the_effects_that_were_put_in(study: StudyFolder) -> None:
     found = interactions(study)
     told = {"tail": "better", "mixer": "equivalent", "dia": "undecided"}
@@ -98,14 +93,8 @@ def test_every_number_of_the_report_is_found_a_second_time(study: StudyFolder) -
 @pytest.mark.parametrize("column", ["difference", "f", "f_hc3", "interval_low"])
 def test_a_changed_number_of_its_tables_is_found(study: StudyFolder, column: str) -> None:
     path = study.report / "tables" / "interactions-image_auroc-final_mean.csv"
-    text = path.read_text()
-    table = pd.read_csv(path)
-    table.loc[0, column] *= 1.00001
-    table.to_csv(path, index=False)
-    try:
-        assert any(f"line 2, {column}" in one for one in wrong(study))
-    finally:
-        path.write_text(text)
+    with changed(path, 2, column, lambda value: value * 1.00001) as place:
+        assert any(place in one for one in wrong(study))
 
 
 def test_the_papers_f_stands_beside(study: StudyFolder) -> None:

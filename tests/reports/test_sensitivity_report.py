@@ -6,9 +6,8 @@ import pytest
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid, Scenarios
 from orchestration.studies.expansion import Trial
-from reports.audit.claim import Verdict
-from reports.audit.study import audit_study
 from reports.writing import write_reports
+from tests.reports.audited import wrong
 
 AXES = (
     Grid(field="loss.tail_weight", values=(0.0, 0.5, 1.0)),
@@ -34,11 +33,6 @@ def study(make_lab, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     lab.run(folder, plan.trials)
     write_reports(folder)
     return folder
-
-
-def wrong(folder: StudyFolder) -> list[str]:
-    claims = audit_study(folder.path)["claims"]
-    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
 
 
 def test_importance_is_that_of_the_effects_that_were_put_in(study: StudyFolder) -> None:

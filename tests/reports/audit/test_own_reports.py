@@ -14,6 +14,7 @@ from orchestration.studies.expansion import Trial
 from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
 from reports.writing import write_reports
+from tests.reports.audited import wrong
 from tests.reports.conftest import Lab
 
 pytestmark = pytest.mark.slow
@@ -33,11 +34,6 @@ def written(lab: Lab, **plan: object) -> StudyFolder:
     lab.fail(folder, planned.trials[-2], "the loss is inf", "diverged")
     write_reports(folder)
     return folder
-
-
-def wrong(folder: StudyFolder) -> list[str]:
-    claims = audit_study(folder.path)["claims"]
-    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,30 @@
+"""What the audit of a study finds, and a table one number of which is changed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from orchestration.records.layout import StudyFolder
+from reports.audit.claim import Verdict
+from reports.audit.study import audit_study
+
+
+def wrong(folder: StudyFolder) -> list[str]:
+    """Claims that cannot be true, and why."""
+    claims = audit_study(folder.path)["claims"]
+    return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
+
+
+@contextmanager
+def changed(path: Path, line: int, column: str, change: Callable[[float], float]) -> Iterator[str]:
+    """A table with another number in a line of its file, until it is left: the place of it."""
+    whole = path.read_bytes()
+    table = pd.read_csv(path)
+    table.loc[line - 2, column] = change(table.loc[line - 2, column])
+    table.to_csv(path, index=False)
+    try:
+        yield f"{path.name} line {line}, {column}"
+    finally:
+        path.write_bytes(whole)
