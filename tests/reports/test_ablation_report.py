@@ -12,9 +12,7 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
-from reports.audit import tests as second_way
 from reports.evidence import load
-from reports.statistics.seeds_needed import Noise, decided
 from reports.writing import write_reports
 from tests.reports.audited import changed, wrong
 
@@ -213,13 +211,3 @@ def test_nothing_stays_of_a_report_before(lab) -> None:
     stale.write_text("metric\n")
     write_reports(folder)
     assert not stale.exists() and (stale.parent / "contrasts-image_auroc.csv").exists()
-
-
-@pytest.mark.parametrize("difference", [0.0, 0.004, 0.02, 0.24])
-def test_the_probability_of_a_verdict_is_found_by_two_quadratures(difference: float) -> None:
-    one = second_way.Tested(3, difference, 0.07 if difference > 0.1 else 0.006, None, 0.1, 0.5)
-    for n in (4, 5, 12, 60):
-        noise = Noise(difference, one.sd or 0.0, 0.01, 0.05 / 7, 0.05 / 6)
-        assert second_way.decides(one, 0.01, (0.05 / 7, 0.05 / 6), n) == pytest.approx(
-            decided(noise, n), abs=1e-3
-        )

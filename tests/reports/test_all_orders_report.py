@@ -1,13 +1,11 @@
 """The part of the task-order report on all orders, on studies with chosen numbers."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from moleflow.sealed import seal
 from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kept
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
@@ -114,21 +112,6 @@ def test_where_the_order_matters_by_design_orders_are_measured_and_none_is_deriv
     found = csv(folder, "order_measured")
     assert set(found["verdict"]) == {"different"}
     assert found["range"].iloc[0] == pytest.approx(0.1)
-
-
-def test_a_kept_file_of_another_trial_is_refused(tmp_path: Path) -> None:
-    from moleflow.errors import StoreError
-    from orchestration.records.all_orders import read_kept
-
-    kept = AllOrders(trial="one", tasks=("a", "b"), classes=())
-    write_kept(tmp_path, kept)
-    assert read_kept(tmp_path, "one") == kept
-    with pytest.raises(StoreError, match="that of trial one"):
-        read_kept(tmp_path, "other")
-    newer = json.loads(kept.model_dump_json()) | {"format": 2}
-    (tmp_path / "all_orders.json").write_bytes(seal(json.dumps(newer)))
-    with pytest.raises(StoreError, match="format 2"):
-        read_kept(tmp_path, "one")
 
 
 def test_the_audit_goes_through_every_order_and_finds_what_was_changed(study: StudyFolder) -> None:

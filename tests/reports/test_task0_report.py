@@ -5,10 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from moleflow.errors import StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
-from orchestration.studies.study import Study
 from reports.writing import write_reports
 from tests.reports.audited import changed, wrong
 
@@ -93,19 +91,6 @@ def test_a_study_declares_the_margin(lab) -> None:
     write_reports(folder)
     found = verdicts(folder)["verdict"].to_dict()
     assert found == dict.fromkeys(("image_auroc", "pixel_ap", "aupro"), "equivalent")
-
-
-@pytest.mark.parametrize("margins", [{"image_auroc": 5}, {"image_auroc": 0}, {"image_aurok": 0.01}])
-def test_a_margin_that_is_none_is_refused(lab, margins: dict[str, float]) -> None:
-    with pytest.raises(StudyError, match="margins: "):
-        Study(question="?", base=lab.config, margins=margins)
-
-
-def test_parts_of_a_union_agree_on_their_margins(lab) -> None:
-    one, two = (Study(question="?", base=lab.config, margins={"aupro": m}) for m in (0.01, 0.02))
-    assert Study.union("?", {"one": one}).margins == {"aupro": 0.01}
-    with pytest.raises(StudyError, match=r"a margin of 0\.02 for aupro"):
-        Study.union("?", {"one": one, "two": two})
 
 
 def test_one_seed_compares_nothing_and_says_so(lab) -> None:

@@ -295,3 +295,18 @@ def test_orders_are_numbered_by_task_0_then_by_the_rest() -> None:
     assert list(numbers.values()) == ["O1", "O2", "O3", "O4"]
     assert list(numbers) == sorted(numbers)
     assert set(numbers) == {trial.axes["order"] for trial in found.trials}
+
+
+@pytest.mark.parametrize("margins", [{"image_auroc": 5}, {"image_auroc": 0}, {"image_aurok": 0.01}])
+def test_a_margin_that_is_none_is_refused(margins: dict[str, float]) -> None:
+    with pytest.raises(StudyError, match="margins: "):
+        Study(question="?", base=profiles.quick(), margins=margins)
+
+
+def test_parts_of_a_union_agree_on_their_margins() -> None:
+    one, two = (
+        Study(question="?", base=profiles.quick(), margins={"aupro": m}) for m in (0.01, 0.02)
+    )
+    assert Study.union("?", {"one": one}).margins == {"aupro": 0.01}
+    with pytest.raises(StudyError, match=r"a margin of 0\.02 for aupro"):
+        Study.union("?", {"one": one, "two": two})

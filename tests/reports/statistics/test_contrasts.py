@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from moleflow.streams import numpy_stream
+from reports.audit import tests as second_way
 from reports.statistics import Contrast, adjusted, contrast, holm
 from reports.statistics.seeds_needed import POWER, Noise, decided, further_seeds
 
@@ -195,6 +196,17 @@ def test_probability_of_a_verdict_is_how_often_there_is_one(effect: float):
     found = rates(pairs("planned", 6, effect, 1.5 * MARGIN, 1500))
     planned = decided(Noise(effect, 1.5 * MARGIN, MARGIN, 0.05, 0.05), 6)
     assert 1 - found["undecided"] == pytest.approx(planned, abs=0.04)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("difference", [0.0, 0.004, 0.02, 0.24])
+def test_the_probability_of_a_verdict_is_found_by_two_quadratures(difference: float) -> None:
+    one = second_way.Tested(3, difference, 0.07 if difference > 0.1 else 0.006, None, 0.1, 0.5)
+    for n in (4, 5, 12, 60):
+        noise = Noise(difference, one.sd or 0.0, 0.01, 0.05 / 7, 0.05 / 6)
+        assert second_way.decides(one, 0.01, (0.05 / 7, 0.05 / 6), n) == pytest.approx(
+            decided(noise, n), abs=1e-3
+        )
 
 
 def test_seeds_that_decide_are_the_fewest():
