@@ -1,6 +1,7 @@
 """Laws of the page of all studies, and of the page that compares two."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from moleflow.errors import StudyError
 from orchestration.commands.report import report
+from orchestration.records.layout import Root
 from orchestration.studies.axes import Grid
 from orchestration.studies.expansion import Trial
 from reports.roots import write_against, write_index
@@ -23,9 +25,10 @@ def by_study(trial: Trial, metric: str, class_name: str, step: int) -> float:
     return 0.8 + better + jitter
 
 
-@pytest.fixture
-def two(lab):
+@pytest.fixture(scope="module")
+def two(make_lab, tmp_path_factory: pytest.TempPathFactory) -> Root:
     """One study is whole; of the other a trial failed, and one did not run."""
+    lab = make_lab(tmp_path_factory.mktemp("lab"))
     lab.law, lab.reports = by_study, ("ablation",)
     for name in ("first", "later"):
         folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4), axes=AXIS, name=name)
@@ -35,35 +38,37 @@ def two(lab):
             lab.fail(folder, plan.trials[-2], "no memory")
         if name == "first":
             write_reports(folder)
-    return lab
+    return lab.root
 
 
-def test_the_page_of_all_studies_counts_what_ran_failed_and_is_undecided(two) -> None:
-    write_index(two.root)
-    found = pd.read_csv(two.root.index / "tables" / "studies.csv").set_index("study")
+def test_the_page_of_all_studies_counts_what_ran_failed_and_is_undecided(two: Root) -> None:
+    write_index(two)
+    found = pd.read_csv(two.index / "tables" / "studies.csv").set_index("study")
     assert found["finished"].to_dict() == {"first": 8, "later": 6}
     assert found["failed"].to_dict() == {"first": 0, "later": 1}
     assert found["not_run"].to_dict() == {"first": 0, "later": 1}
     assert found.loc["first", "verdicts"] == 2 and found.loc["later", "verdicts"] == 0
 
 
-def test_its_links_lead_to_the_reports_that_there_are(two) -> None:
-    page = write_index(two.root).html
+def test_its_links_lead_to_the_reports_that_there_are(two: Root) -> None:
+    page = write_index(two).html
     links = re.findall(r'<th scope="row"><a href="([^"]+)">', page.read_text(encoding="utf-8"))
     assert [Path(page.parent / link).resolve() for link in links] == [
-        two.root.study("first").report / "index.html"
+        two.study("first").report / "index.html"
     ]
 
 
-def test_a_damaged_plan_is_named_and_the_others_are_shown(two) -> None:
-    plan = two.root.study("later").path / "study.json"
+def test_a_damaged_plan_is_named_and_the_others_are_shown(two: Root, tmp_path: Path) -> None:
+    shutil.copytree(two.path, tmp_path / "root")
+    root = Root.at(tmp_path / "root")
+    plan = root.study("later").path / "study.json"
     plan.write_text(plan.read_text().replace("matter", "metter"))
-    page = write_index(two.root).markdown.read_text(encoding="utf-8")
+    page = write_index(root).markdown.read_text(encoding="utf-8")
     assert "first" in page and re.search(r"later: .*study\.json", page)
 
 
-def test_two_studies_are_compared_pair_by_pair(two) -> None:
-    written = write_against(two.root, "later", "first")
+def test_two_studies_are_compared_pair_by_pair(two: Root) -> None:
+    written = write_against(two, "later", "first")
     found = pd.read_csv(written.html.parent / "tables" / "against-image_auroc.csv")
     assert list(found["verdict"]) == ["better", "better"]
     assert found["difference"].to_numpy() == pytest.approx(0.03, abs=0.001)
@@ -81,11 +86,11 @@ def test_what_two_studies_do_otherwise_is_listed(lab) -> None:
     assert r"lora.rank: 16 (one), 32 (two)" in page
 
 
-def test_a_study_against_itself_is_refused(two) -> None:
+def test_a_study_against_itself_is_refused(two: Root) -> None:
     with pytest.raises(StudyError, match="against itself"):
-        write_against(two.root, "first", "first")
+        write_against(two, "first", "first")
 
 
-def test_kinds_without_a_study_are_refused(two) -> None:
+def test_kinds_without_a_study_are_refused(two: Root) -> None:
     with pytest.raises(StudyError, match="name it: moleflow report NAME"):
-        report(kind=("ablation",), root=two.root.path)
+        report(kind=("ablation",), root=two.path)
