@@ -26,6 +26,7 @@ from orchestration.studies.study import Study
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.mlflow.saved_view import study_pages
 from orchestration.tracking.tracker import quiet_environment
+from tests.orchestration.tracking.stores import no_warning
 
 PROGRAMS = ("chromium", "chromedriver")
 pytestmark = [
@@ -48,10 +49,6 @@ FLAGS = (
 )
 PATIENCE = 60
 TOP = Path(__file__).parents[2]
-
-
-def no_warning(text: str) -> None:
-    raise AssertionError(text)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from tests.orchestration.tracking.stores import (
     contents,
     end_trial,
     free_port,
+    no_warning,
     served,
     small_plan,
     write_trial,
@@ -58,10 +59,6 @@ def plan(root: Root, request: pytest.FixtureRequest) -> Plan:
     """A study of the test's own: all tests share one server."""
     name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
     return small_plan(root, name)
-
-
-def no_warning(text: str) -> None:
-    raise AssertionError(text)
 
 
 def tracker(root: Root, uri: str | None = None):

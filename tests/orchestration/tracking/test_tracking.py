@@ -31,6 +31,7 @@ from tests.orchestration.tracking.memory_tracker import MemoryTracker
 from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,
+    no_warning,
     small_plan,
     write_report,
     write_trial,
@@ -38,10 +39,6 @@ from tests.orchestration.tracking.stores import (
 from tests.processes import wait_for
 
 STATUSES = ("finished", "diverged", "failed")
-
-
-def no_warning(text: str) -> None:
-    raise AssertionError(text)
 
 
 class FlakyTracker(MemoryTracker):

@@ -27,6 +27,7 @@ from tests.orchestration.tracking.stores import (
     contents,
     end_trial,
     make_database,
+    no_warning,
     postgres,
     postgres_programs,
     served,
@@ -42,10 +43,6 @@ STRANGE = ("schraube größe 5", "zipper", "瓶子")
 FIRST = STRANGE[0]
 EPOCHS = 1200
 LONG = "/weights/" + "x" * 7000
-
-
-def no_warning(text: str) -> None:
-    raise AssertionError(text)
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +251,3 @@ def test_texts_in_any_letters_and_of_any_length_arrive(story: Story):
 def test_no_number_of_a_diverged_trial_is_infinite(story: Story):
     assert all(abs(value) < 1e9 for _, _, _, value in story.strange["run"]["history"])
     assert story.strange["run"]["status"] == "FAILED"
-
-
-# The view, and whether a store can be reached.

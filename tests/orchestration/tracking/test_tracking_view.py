@@ -18,18 +18,10 @@ from orchestration.records.layout import Root
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from tests.bait import lay_bait
-from tests.orchestration.tracking.stores import (
-    answers,
-    free_port,
-    small_plan,
-)
-from tests.processes import wait_for
+from tests.orchestration.tracking.stores import answers, free_port, no_warning, small_plan
+from tests.processes import below, wait_for
 
 pytestmark = pytest.mark.slow
-
-
-def no_warning(text: str) -> None:
-    raise AssertionError(text)
 
 
 VIEW = """
@@ -53,19 +45,6 @@ def start_view(root: Root, port: int) -> subprocess.Popen[str]:
     )
 
 
-def descendants(pid: int) -> set[int]:
-    found: set[int] = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            child = int(stat.parent.name)
-            found |= {child} | descendants(child)
-    return found
-
-
 @pytest.mark.soak
 def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_root: Root):
     ports = {number: free_port() for number in (signal.SIGINT, signal.SIGTERM)}
@@ -76,7 +55,7 @@ def test_the_view_answers_and_leaves_no_process_after_sigint_or_sigterm(small_ro
             assert view.stdout is not None
             assert f"http://127.0.0.1:{ports[number]}" in view.stdout.readline()
             assert answers(f"http://127.0.0.1:{ports[number]}")
-            started |= descendants(view.pid)
+            started.update(below(view.pid))
             view.send_signal(number)
         assert [view.wait(30) for view in views.values()] == [0, 0]
     finally:
