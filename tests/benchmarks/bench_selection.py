@@ -9,7 +9,6 @@ means, with the exact two-sided p of six variants, and class by class.
 """
 
 import argparse
-from itertools import permutations
 from pathlib import Path
 
 from moleflow import profiles
@@ -17,6 +16,7 @@ from moleflow.metrics.means import mean
 from orchestration import Study, Variants, run
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
+from reports.statistics import spearman
 
 VARIANTS: dict[str, dict[str, object]] = {
     "full": {},
@@ -69,17 +69,17 @@ def ranked(records: dict[str, Record], by: str, metric: str) -> str:
     names = list(VARIANTS)
     ours = [score(records[name], by, True) for name in names]
     theirs = [score(records[name], metric, False) for name in names]
-    rho, p = spearman(ours, theirs), exact_p(ours, theirs)
+    whole = spearman(ours, theirs)
     classes = records["full"].classes
     each = [
         spearman(
             [score(records[name], by, True, one) for name in names],
             [score(records[name], metric, False, one) for name in names],
-        )
+        ).value
         for one in classes
     ]
     told = ", ".join(f"{one} {r:.2f}" for one, r in zip(classes, each, strict=True))
-    return f"rho {rho:.2f} (n = {len(names)}, exact p {p:.2f}); by class {told}"
+    return f"rho {whole.value:.2f} (n = {whole.n}, exact p {whole.p:.2f}); by class {told}"
 
 
 def score(record: Record, metric: str, selection: bool, name: str = "") -> float:
@@ -90,27 +90,6 @@ def score(record: Record, metric: str, selection: bool, name: str = "") -> float
     ]
     kind = "step" if name else "step_mean"
     return mean(r.value for r in rows if r.definition == kind and r.class_name == name)
-
-
-def spearman(one: list[float], other: list[float]) -> float:
-    """Pearson's correlation of ranks, ties at their mean rank."""
-    a, b = ranks(one), ranks(other)
-    centre = mean(a)
-    product = sum((x - centre) * (y - centre) for x, y in zip(a, b, strict=True))
-    lengths = [sum((x - centre) ** 2 for x in values) for values in (a, b)]
-    return product / (lengths[0] * lengths[1]) ** 0.5
-
-
-def ranks(values: list[float]) -> list[float]:
-    ordered = sorted(values)
-    return [ordered.index(v) + (ordered.count(v) + 1) / 2 for v in values]
-
-
-def exact_p(one: list[float], other: list[float]) -> float:
-    """Share of all orders of one that correlate at least as much, in either direction."""
-    found = abs(spearman(one, other)) - 1e-12
-    extreme = [abs(spearman(list(order), other)) >= found for order in permutations(one)]
-    return sum(extreme) / len(extreme)
 
 
 if __name__ == "__main__":
