@@ -1,6 +1,5 @@
 """What the schedule is predicted to do is what it does."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,8 @@ from orchestration.sharing.roles import parts
 from orchestration.sharing.savings import savings
 from orchestration.sharing.schedule import Schedule
 from orchestration.sharing.simulation import Costs, Outcome, Simulation
-from orchestration.studies.axes import Axis, Grid, Orders, TaskZero
-from orchestration.studies.expansion import Plan, expand
-from orchestration.studies.study import Study
-from tests.orchestration.sharing.test_schedule import roles_to_the_end
+from orchestration.studies.axes import Grid, Orders
+from tests.orchestration.sharing.test_schedule import FIVE_ORDERS, planned, roles_to_the_end
 
 COSTS = Costs(
     features=lambda trial, name: (name, 5.0),
@@ -25,15 +22,7 @@ COSTS = Costs(
     besides=lambda trial, trains: 20.0 if trains else 8.0,
     start=2.0,
 )
-FIVE_ORDERS = (TaskZero(classes=("a",)), Orders(count=5))
 SCORED = (Orders(count=1), Grid(field="scoring.top_k", values=(1, 2, 3)))
-
-
-def planned(*axes: Axis, seeds: Sequence[int] = (0,), **changes: object) -> Plan:
-    base = Config().updated(changes)
-    study = Study(question="?", base=base, axes=axes, seeds=tuple(seeds))
-    prints = {name: name * 2 for name in "abcd"}
-    return expand("orders", study, "/data", prints, {base.backbone: "w"})
 
 
 def simulated(keys: Keys, workers: int, **known: object) -> Outcome:
@@ -44,8 +33,8 @@ PLANS = {
     "orders": planned(*FIVE_ORDERS),
     "orders, three seeds": planned(*FIVE_ORDERS, seeds=(0, 1, 2)),
     "scores": planned(*SCORED, seeds=(0, 1)),
-    "a base that goes on": planned(*FIVE_ORDERS, freeze_base=False),
-    "flows of one task": planned(*FIVE_ORDERS, separate=True),
+    "a base that goes on": planned(*FIVE_ORDERS, config=Config().updated({"freeze_base": False})),
+    "flows of one task": planned(*FIVE_ORDERS, config=Config().updated({"separate": True})),
     "all apart": planned(Grid(field="training.lr", values=(1e-3, 2e-3, 3e-3))),
 }
 KEYS = {name: keys_of(plan) for name, plan in PLANS.items()}
