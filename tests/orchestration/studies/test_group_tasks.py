@@ -92,10 +92,10 @@ def test_a_tasks_share_of_a_trial_grows_with_its_classes(tiny: Config) -> None:
     for event in events:
         state = state.after(event)
     assert state.fraction == pytest.approx(3 / 4)
-    study = StudyState(plan, [], now=0.0)
-    study.take(News(plan.trials[0], events))
+    known = StudyState(plan, [], now=0.0)
+    known.take(News(plan.trials[0], events))
     # Three classes took 30 s, one is left.
-    assert study.time_left(now=30.0) == pytest.approx(10.0)
+    assert known.time_left(now=30.0) == pytest.approx(10.0)
 
 
 def test_a_long_name_of_a_task_is_cut_in_the_live_table(tiny: Config) -> None:
@@ -103,12 +103,12 @@ def test_a_long_name_of_a_task_is_cut_in_the_live_table(tiny: Config) -> None:
     study = Study(question="?", base=tiny, scenario="joint")
     prints = dict.fromkeys(names, "print")
     plan = expand("small", study, "/data", prints, {tiny.backbone: "weights"})
-    study = StudyState(plan, [], now=0.0)
+    known = StudyState(plan, [], now=0.0)
     at_work = StageStarted(time=0.0, stage=StageRef("base", "+".join(names)))
-    study.take(News(plan.trials[0], (at_work,)))
+    known.take(News(plan.trials[0], (at_work,)))
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(table(study, 1.0, rows=5))
+        console.print(table(known, 1.0, rows=5))
     (line,) = [line for line in shown.get().splitlines() if "class_number_0" in line]
     assert "class_number_0+class_nu…" in line and "0 of 1" in line
 

@@ -243,7 +243,7 @@ def test_no_event_file_is_read_twice_and_none_of_a_finished_trial(
 
 
 def full(root: Root, trial: Trial) -> Record:
-    """With all that an brief takes from a record."""
+    """With all that a brief takes from a record."""
     stages = {
         StageRef("features", "bottle"): StageSource(
             kind="features", key="f", source="shared", seconds=7.0, trial="x"
@@ -280,8 +280,8 @@ def test_a_record_read_in_brief_says_what_the_whole_one_does(root: Root, orders:
 def test_a_record_read_in_brief_parses_its_final_rows_alone(root: Root, orders: Plan):
     made = full(root, orders.trials[0])
     content = root.study("small").record(made.key).read_bytes()
-    brief = without_rows(content)
-    assert brief.count(b"final_mean") == 2 and b"step_mean" not in brief
+    kept = without_rows(content)
+    assert kept.count(b"final_mean") == 2 and b"step_mean" not in kept
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What the study counts, and the tables that show it."""
+"""What the state of a study counts, and the tables that show it."""
 
 import pytest
 from rich.console import Console
