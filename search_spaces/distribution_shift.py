@@ -8,13 +8,12 @@ proposed, not run.
     moleflow run distribution_shift --data DIR
 """
 
-from moleflow import profiles
-from orchestration.studies.axes import TaskZero
 from orchestration.studies.study import Study
+from search_spaces import task0
 
 STUDY = Study(
     question="Does a class that is far from task 0 need larger updates?",
-    base=profiles.main(),
-    axes=(TaskZero(count=5),),
-    seeds=(0, 1, 2),
+    base=task0.STUDY.base,
+    axes=task0.STUDY.axes,
+    seeds=task0.STUDY.seeds,
 )
