@@ -213,7 +213,9 @@ def studies_of(document: str) -> list[str]:
     return [block for block in blocks if "STUDY = " in block]
 
 
-@pytest.mark.parametrize("document", ["docs/studies.md", "search_spaces/README.md"])
+@pytest.mark.parametrize(
+    "document", ["docs/studies.md", "docs/search.md", "search_spaces/README.md"]
+)
 def test_studies_that_a_document_shows_can_be_asked(document: str, tmp_path: Path) -> None:
     found = studies_of(document)
     assert found
