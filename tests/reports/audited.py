@@ -1,8 +1,9 @@
 """What the audit of a study finds, and a table one number of which is changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,10 +12,15 @@ from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
 
 
-def wrong(folder: StudyFolder) -> list[str]:
+def impossible(audit: Mapping[str, Any]) -> list[str]:
     """Claims that cannot be true, and why."""
-    claims = audit_study(folder.path)["claims"]
+    claims = audit["claims"]
     return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
+
+
+def wrong(folder: StudyFolder) -> list[str]:
+    """Those of a study's reports."""
+    return impossible(audit_study(folder.path))
 
 
 @contextmanager

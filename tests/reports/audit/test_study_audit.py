@@ -9,8 +9,8 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
-from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
+from tests.reports.audited import impossible
 from tests.reports.conftest import Lab
 
 FUNCTION = "reports.performance.class_table"
@@ -52,8 +52,7 @@ def by_class(trials: list[Trial], **wrong: float) -> list[str]:
 
 def audited(folder: StudyFolder) -> tuple[dict[str, int], str]:
     found = audit_study(folder.path)
-    wrong = [c for c in found["claims"] if c["verdict"] == Verdict.IMPOSSIBLE]
-    return found["counts"], "\n".join(f"{c['claim']}: {c['why']}" for c in wrong)
+    return found["counts"], "\n".join(impossible(found))
 
 
 def test_what_the_ledger_gives_holds(study: tuple[StudyFolder, list[Trial]]) -> None:
