@@ -60,7 +60,7 @@ def role_now(
         return "shared"
     if holds is not None:
         return "derived" if holds else "alone"
-    first = _first_order(begun)
+    first = first_order(begun)
     if first is None or trial.sequence == first:
         return "shared"
     if any(one.role == "witness" and one.state == "in work" for one in begun):
@@ -73,7 +73,7 @@ def role_now(
     return None if waits else "witness"
 
 
-def _first_order(begun: Collection[Begun]) -> Sequence | None:
+def first_order(begun: Collection[Begun]) -> Sequence | None:
     """The order that a shared trial runs, or has finished, in."""
     for state in ("in work", "finished"):
         for one in begun:
