@@ -109,7 +109,7 @@ class Epoch(_Said):
         return self.epoch
 
     def tracked(self, name: str) -> str:
-        """What a number is called in tracking, e.g. `loss/bottle`."""
+        """What a number is called among those of a trial, e.g. `loss/bottle`."""
         return f"{name}/{self.stage.task}"
 
 
@@ -120,10 +120,10 @@ class Metrics(_Said):
     step: int
     """Tasks seen."""
     numbers: dict[str, float] = Field(default_factory=dict[str, float])
-    """By their names in tracking, e.g. `image_auroc/mean`."""
+    """E.g. `image_auroc/mean`; `trial.recording.told_values` has all names."""
 
     def tracked(self, name: str) -> str:
-        """What a number is called in tracking."""
+        """What a number is called among those of a trial."""
         return name
 
 
@@ -154,7 +154,7 @@ EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="ki
 
 
 class Number(NamedTuple):
-    """One number as tracking keeps it."""
+    """One number that a trial has told."""
 
     name: str
     step: int

@@ -42,7 +42,7 @@ class AttemptLog:
         self._add(PERIOD, Waiting(what=what))
 
     def measured(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Numbers after `step` tasks, by their names in tracking."""
+        """Numbers after `step` tasks, by their names (`trial.recording.told_values`)."""
         self._tell(Metrics(step=step, numbers=dict(numbers)))
 
     def begin(self, stage: StageRef, index: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What of a trial goes on record: its numbers, names in tracking, routing, and why it failed."""
+"""What of a trial goes on record: its numbers, names for events, routing, and why it failed."""
 
 import platform
 import time
@@ -126,8 +126,8 @@ def class_summary(data: ClassData) -> ClassSummary:
     )
 
 
-def tracking_values(measurements: Sequence[Measurement], of: str = "") -> dict[str, float]:
-    """Measurements by the names they have in tracking: `image_auroc/mean`, `image_auroc/bottle`,
+def told_values(measurements: Sequence[Measurement], of: str = "") -> dict[str, float]:
+    """Measurements by their names in events: `image_auroc/mean`, `image_auroc/bottle`,
     `oracle_image_auroc/…` under the true task, and `summary_…/<definition>` at the end.
 
     Args:

@@ -40,7 +40,7 @@ from orchestration.trial.recording import (
     class_summary,
     failure_of,
     out_of_memory,
-    tracking_values,
+    told_values,
 )
 from orchestration.trial.scored import StoredEvaluation
 from orchestration.trial.stopping import StoppedTrial, Stopping
@@ -230,7 +230,7 @@ class SequenceRun:
             self._selection.learn(self._learner.prototype(task))
             new = self._selection.measure()
             self._results.chosen_by(new, last=index == len(self._trial.sequence) - 1)
-            log.measured(index + 1, tracking_values(new, "selection_"))
+            log.measured(index + 1, told_values(new, "selection_"))
             log.end(stage, index)
         if self.stopping is not None:
             results, search = self._results, self.stopping.search
@@ -239,4 +239,4 @@ class SequenceRun:
 
     def _measured(self, step: int, new: Sequence[Measurement]) -> None:
         self._results.rows += new
-        self._context.log.measured(step, tracking_values(new))
+        self._context.log.measured(step, told_values(new))

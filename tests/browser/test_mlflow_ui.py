@@ -245,7 +245,7 @@ def test_a_run_shows_its_metrics_and_parameters(browser, address, root, pictures
 
 def test_metrics_are_drawn_against_their_steps(browser, address, root, pictures):
     visit(browser, f"{address}/{run_of(root, TRIAL)}/model-metrics")
-    see(browser, ("image_auroc", "loss", "seconds"), pictures / "metrics.png")
+    see(browser, ("image_auroc", "by_class", "training", "seconds"), pictures / "metrics.png")
 
 
 def test_the_study_s_run_tells_the_question_and_what_varies(browser, address, root, pictures):

@@ -106,17 +106,6 @@ def record_tags(record: Record) -> dict[str, str]:
     return tags
 
 
-def timings(record: Record) -> dict[str, float]:
-    """Wall seconds in all attempts: `seconds/total`, by kind of stage `seconds/adapter`, by stage
-    `seconds/adapter/cookie`."""
-    values = {"seconds/total": record.working_seconds}
-    for stage, seconds in record.seconds.items():
-        kind = f"seconds/{stage.kind}"
-        values[kind] = values.get(kind, 0.0) + seconds
-        values[f"{kind}/{stage.task.replace('/', '_')}"] = seconds
-    return values
-
-
 def describe(plan: Plan) -> str:
     """The study in Markdown: question, what varies, which orders, settings of its own."""
     trials = plan.trials
@@ -151,7 +140,7 @@ def metric_name(name: str) -> str:
 
 
 def _plain_part(part: str) -> str:
-    """A part keeps its look under every metric: `loss/a_b-e23984aa`, `lr/a_b-e23984aa`."""
+    """A part keeps its look under every metric: `training/loss/a_b-e23984aa`."""
     plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
     if plain == part and not DIGESTED.search(part):
         return plain

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 
 from moleflow.errors import StoreError
-from orchestration.records.events import Event, numbers_of
+from orchestration.records.events import Event
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.sharing.no_effect import no_effects, outcome_of
@@ -36,14 +36,13 @@ from orchestration.tracking.mlflow.batches import PARAM_LENGTH, TAG_LENGTH, batc
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
 from orchestration.tracking.mlflow.kept_report import content_of, report_files
+from orchestration.tracking.mlflow.metric_names import timings, tracked
 from orchestration.tracking.mlflow.naming import (
     NOTE,
     count_tags,
-    metric_name,
     record_tags,
     run_name,
     study_tags,
-    timings,
     trial_params,
     trial_tags,
 )
@@ -90,6 +89,8 @@ class MlflowTracker(Tracker):
         self._runs: dict[str, _Known] = {}
         self._orders: dict[str, str] = {}
         self._planned: frozenset[str] = frozenset()
+        self._misrouted: set[str] = set()
+        """Trials of which a number was sent that tells of a picture sent to another's task."""
         self._doubt = False
         self._one_call = threading.Lock()
         for name in ("alembic", "mlflow.store.db.utils"):
@@ -140,10 +141,8 @@ class MlflowTracker(Tracker):
     def log(self, trial: Trial, events: Sequence[Event]) -> None:
         if not events:
             return
-        metrics = [
-            Metric(metric_name(one.name), one.value, _milliseconds(one.time), one.step)
-            for one in numbers_of(events)
-        ]
+        numbers, misrouted = tracked(events, trial.key in self._misrouted)
+        metrics = [Metric(n, value, _milliseconds(time), step) for n, step, time, value in numbers]
         with self._calls():
             known = self._run(trial, events[0].time)
             lacking = [
@@ -155,10 +154,11 @@ class MlflowTracker(Tracker):
             known = replace(known, params=known.params | {param.key for param in lacking})
             running = {"moleflow.status": "running"}
             self._runs[trial.key] = self._settle(known, running, known.name, "RUNNING")
+        self._misrouted |= {trial.key} if misrouted else set()
 
     def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
         at, tags = _milliseconds(record.ended), record_tags(record) | {COMPLETE: _stamp(record)}
-        times = [Metric(metric_name(n), v, at, 0) for n, v in timings(record).items()]
+        times = [Metric(name, value, at, 0) for name, value in timings(record).items()]
         with self._calls() as client:
             known = self._run(trial, record.started)
             if known.tags.get(COMPLETE) != tags[COMPLETE]:

@@ -1,0 +1,111 @@
+"""What a trial's run shows of its numbers: few names, in few sections, and none that is stale."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moleflow.measurement import ChosenBy, Measurement
+from moleflow.metrics.catalogue import HEADLINES, METRICS
+from moleflow.metrics.continual import continual_summary
+from orchestration.records.events import Attempt, Epoch, Event, Metrics
+from orchestration.records.stages import StageRef
+from orchestration.tracking.mlflow.metric_names import tracked
+from orchestration.trial.recording import told_values
+
+CLASSES = tuple(f"class{number:02}" for number in range(15))
+DOCUMENT = Path(__file__).parents[3] / "docs" / "tracking.md"
+ROUTES: tuple[ChosenBy, ...] = ("routed", "oracle")
+
+
+def measured(step: int, routed_right: float) -> list[Measurement]:
+    """After so many tasks: every metric of the classes seen, and their means."""
+    rows: list[Measurement] = []
+    for metric in METRICS:
+        for route in ROUTES if metric.compute else ROUTES[:1]:
+            value = routed_right if metric.compute is None or route == "routed" else 1.0
+            seen = enumerate(CLASSES[:step])
+            rows += [Measurement(step, j, n, metric.name, "step", route, value) for j, n in seen]
+            rows.append(Measurement(step, -1, "", metric.name, "step_mean", route, value))
+    return rows
+
+
+def summaries() -> list[Measurement]:
+    every = continual_summary(np.tri(15), np.arange(15))
+    return [
+        Measurement(15, -1, "", metric.name, definition, route, value)
+        for metric in METRICS
+        for route in ROUTES
+        for definition, value in every.items()
+    ]
+
+
+def told(right: dict[int, float]) -> list[Event]:
+    """All that a trial of 15 classes tells; `right` is the router's accuracy by tasks seen."""
+    events: list[Event] = [Attempt()]
+    for step, name in enumerate(CLASSES, start=1):
+        numbers = dict.fromkeys(("loss", "grad_norm", "lr"), 0.5)
+        events.append(
+            Epoch(stage=StageRef("adapter", name), epoch=1, epochs=1, time=step, numbers=numbers)
+        )
+        chosen_by = told_values(measured(step, 1.0), "selection_")
+        events.append(Metrics(step=step, time=step, numbers=chosen_by))
+        rows = told_values(measured(step, right.get(step, 1.0)))
+        events.append(Metrics(step=step, time=step, numbers=rows))
+    return [*events, Metrics(step=15, time=16, numbers=told_values(summaries()))]
+
+
+def names_of(right: dict[int, float]) -> set[str]:
+    numbers, _ = tracked(told(right), misrouted=False)
+    return {one.name for one in numbers}
+
+
+def test_a_run_of_15_classes_has_few_names_in_few_sections():
+    names = names_of(dict.fromkeys(range(2, 16), 0.9))
+    assert len(names) < 150 - 20  # what a record and the system add
+    sections = {name.partition("/")[0] for name in names}
+    assert len(sections) <= 10 - 2  # seconds, system
+    assert {f"{metric.name}/mean" for metric in HEADLINES} <= names
+    assert {"by_class", "oracle", "transfer", "training"} <= sections
+
+
+def test_every_class_has_its_headline_metrics_and_every_metric_its_mean():
+    names = names_of({})
+    every = {f"by_class/{metric.name}/{name}" for metric in HEADLINES for name in CLASSES}
+    assert every <= names
+    for metric in METRICS:
+        places = {f"{metric.name}/mean", f"by_class/{metric.name}/mean", f"oracle/{metric.name}"}
+        assert places & names
+
+
+def test_numbers_under_the_true_task_are_sent_only_where_they_can_differ():
+    perfect = {name for name in names_of({}) if name.startswith("oracle/")}
+    assert perfect == {"oracle/routing_accuracy"}
+    assert "oracle/image_auroc" in names_of({3: 0.9})
+
+
+def test_a_number_under_the_true_task_that_was_sent_once_is_sent_to_the_end():
+    """Else a run would show that of an earlier step as its last one."""
+    numbers, _ = tracked(told({3: 0.9}), misrouted=False)
+    steps = [one.step for one in numbers if one.name == "oracle/image_auroc"]
+    assert steps == list(range(3, 16))
+
+
+@pytest.mark.parametrize("cut", [1, 7, 8, 9, 30])
+def test_events_that_come_in_parts_give_the_same_numbers(cut: int):
+    events = told({3: 0.9})
+    whole, _ = tracked(events, misrouted=False)
+    first, misrouted = tracked(events[:cut], misrouted=False)
+    rest, _ = tracked(events[cut:], misrouted)
+    assert [*first, *rest] == whole
+
+
+def test_the_document_names_what_a_run_has():
+    names = names_of(dict.fromkeys(range(2, 16), 0.9))
+    rows = re.findall(r"^\| (`.*?) \|", DOCUMENT.read_text(), re.MULTILINE)
+    said = {
+        one.replace("bottle", CLASSES[0]) for row in rows for one in re.findall(r"`(\w\S*)`", row)
+    }
+    assert {one for one in said if not one.startswith("seconds/")} <= names
+    assert {name.partition("/")[0] for name in names} <= {one.partition("/")[0] for one in said}
