@@ -1,7 +1,7 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
 from orchestration.records.results import Name, Rows
+from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 
 LONGEST_NAME = 24
@@ -184,7 +185,7 @@ class Evidence:
         labels: dict[tuple[str, str], list[Trial]] = {}
         for trial in self.plan.trials:
             for axes in (trial.axes, *trial.also):  # under each of its names
-                trials = labels.setdefault((_label(axes), axes.get("part", "")), [])
+                trials = labels.setdefault((setting_name(axes), axes.get("part", "")), [])
                 if trial not in trials[-1:]:
                     trials.append(trial)
         finished = {record.key: record for record in self.finished}
@@ -278,9 +279,3 @@ def short_names(tasks: Iterable[tuple[str, ...]]) -> dict[str, str]:
 def task_zeros(records: Iterable[Record]) -> list[str]:
     """Names of task 0 among the records, sorted."""
     return sorted({record.task0 for record in records})
-
-
-def _label(axes: Mapping[str, str]) -> str:
-    return ", ".join(
-        f"{k} = {v}" for k, v in axes.items() if k not in ("task0", "order", "ordering")
-    )

@@ -14,6 +14,7 @@ from moleflow.drawing import colour, guides, house_style, log_x
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
+from orchestration.studies.effects import PLACES, setting_name
 from reports.digits import numbers, percent, plus_minus
 from reports.document import (
     DASH,
@@ -141,8 +142,7 @@ def curve(evidence: Evidence, axis: str) -> Figure | None:
     for setting in evidence.settings:
         axes = setting.trials[0].axes
         if axis in axes:
-            skipped = (axis, "task0", "order", "ordering")
-            rest = ", ".join(f"{k} = {v}" for k, v in axes.items() if k not in skipped)
+            rest = setting_name({name: value for name, value in axes.items() if name != axis})
             groups.setdefault(rest, []).append((float(axes[axis]), setting))
     if not any(setting.finished for of in groups.values() for _, setting in of):
         return None
@@ -215,7 +215,7 @@ def importance(evidence: Evidence, metric: Metric) -> tuple[Share, ...] | None:
     names = [
         name
         for name in dict.fromkeys(k for t in evidence.plan.trials for k in t.axes)
-        if name not in ("task0", "order", "ordering", "part")
+        if name not in (*PLACES, "part")
         and len({t.axes.get(name) for t in evidence.plan.trials}) > 1
     ]
     levels = [list(dict.fromkeys(t.axes.get(n) for t in evidence.plan.trials)) for n in names]
