@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from reports import performance
-from reports.digits import p_value, percent, plus_minus
+from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,
@@ -61,14 +61,7 @@ def contrast_table(
         line |= {"metric": metric.name}
         line |= {"definition": "final_mean", "margin": metric.margin}
         line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
-        line |= {"pairs_left_out": compared.left_out}
-        low, high = result.interval if result and result.interval else (None, None)
-        line |= {"difference": result.difference if result else None}
-        line |= {"interval_low": low, "interval_high": high}
-        line |= {"p": result.p if result else None, "p_holm": result.p_holm if result else None}
-        line |= {"p_equivalence_holm": result.p_equivalence_holm if result else None}
-        line |= {"verdict": result.verdict if result else None}
-        line |= {"seeds_to_decide": result.seeds_to_decide if result else None}
+        line |= {"pairs_left_out": compared.left_out, **contrasted(result)}
         for before, of in (("", compared.setting), ("baseline_", baseline)):
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
             line |= {f"{before}mean": every.mean if every else None}
@@ -96,16 +89,14 @@ def _row(
     if result is None:
         return [name, DASH, mean, DASH, DASH, DASH, "0"]
     pairs = computed(contrast_table, [r.key for pair in compared.pairs for r in pair])
-    interval = f"[{', '.join(map(percent, result.interval))}]" if result.interval else DASH
-    p = DASH if result.p_holm is None else p_value(result.p_holm)
     left_out = f"{compared.left_out} pairs left out" if compared.left_out else ""
     return [
         name,
         Cell(result.verdict, source=pairs),
         mean,
         Cell(percent(result.difference), source=pairs),
-        Cell(interval, source=pairs),
-        Cell(p, source=pairs),
+        Cell(bracketed(result.interval), source=pairs),
+        Cell(p_value(result.p_holm), source=pairs),
         Cell(str(result.n), left_out, pairs),
     ]
 
@@ -135,8 +126,7 @@ def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
         Number(f"{decided} of {len(shown)}", source),
         " variants have a verdict.",
     )
-    seeds = sorted({result.n for _, result in shown})
-    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    n = f"{span(result.n for _, result in shown)} seeds"
     title = f"{metric.title} against the baseline"
     return drawn(canvas, f"forest-{metric.name}", title, "points", n, caption)
 
@@ -166,11 +156,10 @@ def class_table(
     data: list[Line] = []
     for compared in found:
         for one in by_class(evidence, compared, metric):
-            low, high = one.result.interval or (None, None)
             line: dict[str, Value] = {"setting": compared.setting.label}
             line |= {"baseline": baseline.label, "class": one.name, "metric": metric.name}
             line |= {"seeds": one.result.n, "difference": one.result.difference}
-            line |= {"interval_low": low, "interval_high": high}
+            line |= ends(one.result.interval)
             data.append(Line(line, computed(class_table, keys(r for p in one.pairs for r in p))))
     caption = f"{metric.title} of every class: variant minus baseline, paired by seed"
     every = [r.key for c in found for pair in c.pairs for r in pair]
@@ -238,7 +227,6 @@ def _class_figure(
         Number(f"{percent(most.result.difference)} points", source),
         ".",
     )
-    seeds = sorted({one.result.n for _, of in shown for one in of})
-    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    n = f"{span(one.result.n for _, of in shown for one in of)} seeds"
     title = f"{metric.title} of each class against the baseline"
     return drawn(canvas, f"forest_by_class-{metric.name}", title, "points", n, caption)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
 from orchestration.records.ledger import Record
-from reports.digits import p_value, percent, plus_minus
+from reports.digits import bracketed, contrasted, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,
@@ -75,11 +75,7 @@ def _told(one: Crossed) -> dict[str, Value]:
     if one.result is None:
         return {"verdict": None}
     result, effect = one.result.contrast, one.result.anova.interaction
-    low, high = result.interval or (None, None)
-    line: dict[str, Value] = {"difference": result.difference, "interval_low": low}
-    line |= {"interval_high": high, "p": result.p, "p_holm": result.p_holm}
-    line |= {"p_equivalence_holm": result.p_equivalence_holm, "verdict": result.verdict}
-    line |= {"seeds_to_decide": result.seeds_to_decide, "f": effect.f, "anova_p": effect.p}
+    line = contrasted(result) | {"f": effect.f, "anova_p": effect.p}
     line |= {"df_residual": one.result.anova.residual_df, "anova_p_holm": one.result.p_holm}
     line |= {"partial_eta2": effect.partial_eta2, "f_hc3": effect.f_robust}
     return line | {"p_hc3": effect.p_robust}
@@ -90,8 +86,7 @@ def _row(one: Crossed, source: Source) -> list[Cell | str]:
         few = Cell(DASH, f"{one.design.planned} trials planned", source)
         return [few, *[Cell(DASH)] * 3, Cell(str(len(one.seeds)), source=source), *[Cell(DASH)] * 4]
     result, effect = one.result.contrast, one.result.anova.interaction
-    low, high = result.interval or (None, None)
-    texts = [percent(result.difference), f"[{percent(low)}, {percent(high)}]"]
+    texts = [percent(result.difference), bracketed(result.interval)]
     left = f"{one.left_out} trials left out" if one.left_out else ""
     return [
         Cell(result.verdict, "" if result.verdict == "undecided" else MEANINGS[result.verdict]),
@@ -163,7 +158,8 @@ def effects_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table
             line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
             line |= {"first": first.name, "second": second.name, "factor": factor}
             line |= {"other_in": i % 2, "metric": metric.name, "definition": kind}
-            data.append(Line(line | _contrasted(result), source))
+            line |= {"seeds": result.n, "margin": result.margin, **contrasted(result)}
+            data.append(Line(line, source))
             rows.append([one.design.name, name, where, *_effect_cells(result, source)])
     caption = (
         f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
@@ -176,20 +172,9 @@ def effects_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table
     return table(name, caption, header, rows, data, whole, 4)
 
 
-def _contrasted(result: Contrast) -> dict[str, Value]:
-    low, high = result.interval or (None, None)
-    line: dict[str, Value] = {"seeds": result.n, "margin": result.margin}
-    line |= {"difference": result.difference, "interval_low": low, "interval_high": high}
-    line |= {"p": result.p, "p_holm": result.p_holm}
-    line |= {"p_equivalence_holm": result.p_equivalence_holm, "verdict": result.verdict}
-    return line | {"seeds_to_decide": result.seeds_to_decide}
-
-
 def _effect_cells(result: Contrast, source: Source) -> list[Cell | str]:
-    interval = DASH
-    if result.interval:
-        interval = f"[{', '.join(map(percent, result.interval))}]"
-    texts = [percent(result.difference), interval, p_value(result.p_holm), str(result.n)]
+    texts = [percent(result.difference), bracketed(result.interval)]
+    texts += [p_value(result.p_holm), str(result.n)]
     return [Cell(result.verdict, source=source), *(Cell(text, source=source) for text in texts)]
 
 
@@ -211,8 +196,7 @@ def lines_figure(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Figure
                 ax.set_axis_off()
         for row in axes:
             row[0].set_ylabel(f"{metric.title} [%]")
-    seeds = sorted({len(one.seeds) for one in shown})
-    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    n = f"{span(len(one.seeds) for one in shown)} seeds"
     title = f"{metric.title} {KINDS[kind]}"
     name = f"crossed-{metric.name}-{kind}"
     return drawn(canvas, name, title, "%", n, _caption(shown))

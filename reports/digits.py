@@ -1,7 +1,9 @@
 """How numbers are shown, and how they stand in files."""
 
+from collections.abc import Iterable
+
 from reports.document import DASH, Value
-from reports.statistics import Summary
+from reports.statistics import Contrast, Summary
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -24,6 +26,17 @@ def low_to_high(summary: Summary | None) -> str:
     return f"{percent(summary.low)} to {percent(summary.high)}" if summary else DASH
 
 
+def span(counts: Iterable[int]) -> str:
+    """Smallest to largest of whole numbers, or the one that all of them are."""
+    found = sorted(counts)
+    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
+
+
+def bracketed(interval: tuple[float, float] | None) -> str:
+    """An interval in percent; a dash where there is none."""
+    return f"[{', '.join(map(percent, interval))}]" if interval else DASH
+
+
 def numbers(summary: Summary | None) -> dict[str, Value]:
     """A summary's fields for a CSV file."""
     if summary is None:
@@ -34,6 +47,25 @@ def numbers(summary: Summary | None) -> dict[str, Value]:
         "sd": summary.sd,
         "min": summary.low,
         "max": summary.high,
+    }
+
+
+def ends(interval: tuple[float, float] | None) -> dict[str, Value]:
+    """An interval's fields for a CSV file."""
+    low, high = interval or (None, None)
+    return {"interval_low": low, "interval_high": high}
+
+
+def contrasted(result: Contrast | None) -> dict[str, Value]:
+    """Fields for a CSV file of what is said of a contrast among those of its table."""
+    return {
+        "difference": result.difference if result else None,
+        **ends(result.interval if result else None),
+        "p": result.p if result else None,
+        "p_holm": result.p_holm if result else None,
+        "p_equivalence_holm": result.p_equivalence_holm if result else None,
+        "verdict": result.verdict if result else None,
+        "seeds_to_decide": result.seeds_to_decide if result else None,
     }
 
 

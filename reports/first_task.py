@@ -11,7 +11,7 @@ from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
-from reports.digits import numbers, percent, plus_minus
+from reports.digits import bracketed, numbers, percent, plus_minus
 from reports.document import (
     DASH,
     Cell,
@@ -102,7 +102,7 @@ def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Ta
         name, summary = found.names[i], summarise(found.values[i])
         low, high = one.interval
         own = found.source_of(effects_table, name)
-        interval = Cell(f"[{percent(low)}, {percent(high)}]", source=every)
+        interval = Cell(bracketed(one.interval), source=every)
         cells = [Cell(plus_minus(summary), f"n = {len(found.seeds)} seeds", own)]
         cells += [Cell(percent(one.difference), source=every), interval]
         cells.append(Cell(f"{100 * chances[i]:.0f} %", source=every))
@@ -132,7 +132,7 @@ def pairs_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Tabl
         low, high = one.interval
         inside = -margin < low and high < margin
         verdict = "equivalent" if inside else "different" if low > 0 or high < 0 else "undecided"
-        cells = (percent(one.difference), f"[{percent(low)}, {percent(high)}]")
+        cells = (percent(one.difference), bracketed(one.interval))
         rows.append(
             [
                 f"{evidence.tasks[first]} − {evidence.tasks[second]}",

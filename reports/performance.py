@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from reports.digits import low_to_high, numbers, percent, plus_minus
+from reports.digits import bracketed, ends, low_to_high, numbers, percent, plus_minus, span
 from reports.document import DASH, Cell, Line, Lines, Source, Table, Value, computed, table
 from reports.evidence import Evidence, Setting, classes_of, keys, task_zeros
 from reports.statistics import Observation, Summary, summarise
@@ -75,7 +75,7 @@ def main_table(evidence: Evidence, setting: Setting) -> Table:
         rows.append([label, *(Cell(text, source=source) for text in cells), last])
         line: dict[str, Value] = {"metric": metric, **FINAL, **numbers(over_trials)}
         line |= {"classes": classes, "seeds": over_seeds.n if over_seeds else 0}
-        data.append(Line(line | _ends(interval), source))
+        data.append(Line(line | ends(interval), source))
     caption = "Mean over classes at the end of the sequence, in percent: mean ± sd over trials"
     header = ("Metric", "Mean ± sd", "Min to max", "Trials", "Classes", "95 % interval, seeds")
     whole = computed(main_table, keys(setting.finished))
@@ -84,11 +84,8 @@ def main_table(evidence: Evidence, setting: Setting) -> Table:
 
 def classes_measured(evidence: Evidence, setting: Setting, metric: str) -> str:
     """Over how many classes the mean is taken, e.g. `3 of 4`."""
-    counts = sorted({len(evidence.measurements.finals(r, metric)) for r in setting.finished})
-    if not counts or counts[-1] == 0:
-        return DASH
-    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{span} of {len(setting.classes)}"
+    counts = [len(evidence.measurements.finals(r, metric)) for r in setting.finished]
+    return f"{span(counts)} of {len(setting.classes)}" if any(counts) else DASH
 
 
 def interval_text(summary: Summary | None) -> str:
@@ -153,7 +150,7 @@ def _grouped(
             cells.append(_mean_cell(summary, source))
             interval = summary.interval if summary else None
             line: dict[str, Value] = {**columns, "metric": metric, **FINAL, **numbers(summary)}
-            data.append(Line(line | {"trials": len(records)} | _ends(interval), source))
+            data.append(Line(line | {"trials": len(records)} | ends(interval), source))
         used = whole_seeds(records)
         partly = len({record.seed for record in records}) - len(used)
         every = computed(by, keys(records))
@@ -170,8 +167,7 @@ def _mean_cell(summary: Summary | None, source: Source) -> Cell:
         return Cell(plus_minus(summary), source=source)
     note = low_to_high(summary)
     if summary.interval:
-        low, high = summary.interval
-        note += f"\n[{percent(low)}, {percent(high)}]"
+        note += f"\n{bracketed(summary.interval)}"
     return Cell(plus_minus(summary), note, source)
 
 
@@ -287,8 +283,3 @@ def r_entries(
 def file_name(name: str, setting: Setting) -> str:
     """File name of a table or figure; settings of a grid are numbered."""
     return f"{name}-setting{setting.number}" if setting.label else name
-
-
-def _ends(interval: tuple[float, float] | None) -> dict[str, Value]:
-    low, high = interval or (None, None)
-    return {"interval_low": low, "interval_high": high}

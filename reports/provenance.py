@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from orchestration.records.ledger import ClassSummary, Record, Span
+from reports.digits import span
 from reports.document import DASH, Table, Value, computed, table
 from reports.evidence import Evidence, keys
 
@@ -128,9 +129,7 @@ def _sharing(evidence: Evidence) -> str:
 def _tasks(evidence: Evidence) -> str:
     study, sequence = evidence.plan.study, evidence.plan.trials[0].sequence
     made = "explicit groups" if study.groups else f"scenario {study.scenario}"
-    sizes = sorted({len(task) for task in sequence})
-    span = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return f"n = {len(sequence)}, classes in a task: {span} ({made})"
+    return f"n = {len(sequence)}, classes in a task: {span(map(len, sequence))} ({made})"
 
 
 def _versions(evidence: Evidence) -> str:

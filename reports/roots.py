@@ -12,7 +12,7 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
 from orchestration.studies.expansion import Plan
-from reports.digits import p_value, percent
+from reports.digits import bracketed, ends, p_value, percent, span
 from reports.document import (
     DASH,
     Cell,
@@ -228,12 +228,11 @@ def against_table(
             rows.append([called(mine), DASH, DASH, DASH, DASH, "0"])
             data.append(Line(line | {"seeds": 0}, source))
             continue
-        low, high = result.interval or (None, None)
-        interval = f"[{percent(low)}, {percent(high)}]" if result.interval else DASH
-        texts = (percent(result.difference), interval, p_value(result.p_holm), str(result.n))
+        texts = [percent(result.difference), bracketed(result.interval)]
+        texts += [p_value(result.p_holm), str(result.n)]
         rows.append([called(mine), result.verdict, *(Cell(t, source=source) for t in texts)])
-        line |= {"seeds": result.n, "difference": result.difference, "interval_low": low}
-        line |= {"interval_high": high, "p_holm": result.p_holm, "verdict": result.verdict}
+        line |= {"seeds": result.n, "difference": result.difference, **ends(result.interval)}
+        line |= {"p_holm": result.p_holm, "verdict": result.verdict}
         data.append(Line(line, source))
     caption = (
         f"{title} at the end of the sequence, in points: {ours.plan.name} minus "
@@ -259,13 +258,11 @@ def sentence(
     results = [one for one in _results(ours, theirs, pairs, metric) if one is not None]
     if not results:
         return f"{title}: no order and seed is in both, so nothing is compared."
-    seeds = sorted({one.n for one in results})
     verdicts = [one.verdict for one in results]
     counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(sorted(verdicts))}
     told = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items() if n)
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
-    n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    number = Number(f"n = {n} seeds", computed(sentence, every))
+    number = Number(f"n = {span(one.n for one in results)} seeds", computed(sentence, every))
     return (f"{title} (", number, f"): {ours.plan.name} is {told} of {len(results)} settings.")
 
 

@@ -15,7 +15,7 @@ from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.studies.effects import PLACES, setting_name
-from reports.digits import numbers, percent, plus_minus
+from reports.digits import ends, numbers, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,
@@ -80,10 +80,9 @@ def settings_table(evidence: Evidence, metric: Metric) -> Table:
             source, summary = computed(settings_table, keys(one.records)), one.summary
             told = f"[{interval_text(summary)}]" if summary and summary.interval else ""
             cells.append(Cell(plus_minus(summary), told, source))
-            low, high = summary.interval if summary and summary.interval else (None, None)
             line: dict[str, Value] = {"setting": setting.label, "metric": metric.name}
             line |= {"definition": definition, **numbers(summary)}
-            data.append(Line(line | {"interval_low": low, "interval_high": high}, source))
+            data.append(Line(line | ends(summary.interval if summary else None), source))
         trials = f"{len(setting.finished)} of {len(setting.trials)}"
         rows.append([called(setting), trials, *cells])
     caption = (
@@ -103,9 +102,8 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
         return f"{metric.title}: no setting has finished."
     low, high = (pick(found, key=lambda pair: pair[1].mean) for pick in (min, max))
     source = computed(sentence, [r.key for one, _ in found for r in one.records])
-    seeds = sorted({summary.n for _, summary in found})
-    n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    words: tuple[str | Number, ...] = (f"{metric.title} (", Number(f"n = {n} seeds", source), "): ")
+    n = f"n = {span(summary.n for _, summary in found)} seeds"
+    words: tuple[str | Number, ...] = (f"{metric.title} (", Number(n, source), "): ")
     if len(found) == 1:
         return (*words, Number(f"{percent(high[1].mean)} %", source), ".")
     return (

@@ -2,7 +2,7 @@
 
 from moleflow.metrics.catalogue import Metric
 from reports import contrasts, made, performance, tradeoffs
-from reports.digits import percent
+from reports.digits import percent, span
 from reports.document import (
     Block,
     Document,
@@ -63,11 +63,10 @@ def _sentences(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Wor
     for metric in evidence.concluded:
         every = found[metric.name]
         source = computed(_sentences, [r.key for c in every for pair in c.pairs for r in pair])
-        seeds = sorted({c.result.n for c in every if c.result is not None})
+        seeds = [c.result.n for c in every if c.result is not None]
         words: list[str | Number] = [f"{metric.title} ("]
         if seeds:
-            span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-            words += [Number(f"n = {span} seeds", source), ", "]
+            words += [Number(f"n = {span(seeds)} seeds", source), ", "]
         words.append(f"margin {percent(metric.margin, 1)} points): ")
         for verdict in VERDICTS:
             alike = [c for c in every if c.result is not None and c.result.verdict == verdict]

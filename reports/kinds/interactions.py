@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
 from reports import crossing, made, papers
-from reports.digits import percent
+from reports.digits import percent, span
 from reports.document import (
     Block,
     Document,
@@ -71,12 +71,11 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     """n first, then which designs have which verdict."""
     source = computed(sentence, trial_keys(found))
     known = [one for one in found if one.result is not None]
-    seeds = sorted({len(one.seeds) for one in known})
     title = f"{metric.title} {KINDS[kind]}"
     if not known:
         return f"{title}: no design has two seeds at all four corners, so nothing is compared."
-    n = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    words: list[str | Number] = [f"{title} (", Number(f"n = {n}", source)]
+    n = f"n = {span(len(one.seeds) for one in known)} seeds"
+    words: list[str | Number] = [f"{title} (", Number(n, source)]
     words.append(f", margin {percent(metric.margin, 1)} points): ")
     for verdict, meaning in crossing.MEANINGS.items():
         alike = [one for one in known if one.result and one.result.contrast.verdict == verdict]
