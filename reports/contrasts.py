@@ -1,7 +1,8 @@
 """Tables and figures of variants against their baseline, over all classes and class by class."""
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -24,8 +25,8 @@ from reports.document import (
     table,
 )
 from reports.evidence import Evidence, Setting, keys
-from reports.statistics import summarise
-from reports.variants import ClassDifference, Compared, by_class, called, compare, families
+from reports.statistics import Contrast, summarise
+from reports.variants import ClassDifference, Compared, called, compare, families
 
 MOST_PANELS = 12
 """Variants that the figure by class has room for."""
@@ -55,7 +56,7 @@ def contrast_table(
     data: list[Line] = []
     for compared in found:
         rows.append(_row(evidence, metric, compared.setting, compared))
-        source = computed(contrast_table, [r.key for pair in compared.pairs for r in pair])
+        source = computed(contrast_table, compared.trials)
         result = compared.result
         line: dict[str, Value] = {"setting": compared.setting.label, "baseline": baseline.label}
         line |= {"metric": metric.name}
@@ -88,7 +89,7 @@ def _row(
     result = compared.result
     if result is None:
         return [name, DASH, mean, DASH, DASH, DASH, "0"]
-    pairs = computed(contrast_table, [r.key for pair in compared.pairs for r in pair])
+    pairs = computed(contrast_table, compared.trials)
     left_out = f"{compared.left_out} pairs left out" if compared.left_out else ""
     return [
         name,
@@ -109,18 +110,12 @@ def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
     with house_style():
         canvas = Canvas(figsize=(5.2, 0.5 + 0.3 * len(shown)))
         axes = canvas.subplots()
-        margin = 100 * (metric.margin or 0.0)
-        axes.axvspan(-margin, margin, color=FAINT, alpha=0.3, lw=0)
-        axes.axvline(0, color=INK, lw=0.6)
-        for y, (_, result) in enumerate(shown):
-            low, high = result.interval or (result.difference, result.difference)
-            axes.plot([100 * low, 100 * high], [y, y], "-", color=colour(0), lw=1.6)
-            axes.plot([100 * result.difference], [y], "o", color=colour(0), ms=4.5)
+        _intervals(axes, metric, enumerate(result for _, result in shown), 1.6, 4.5)
         axes.set_yticks(range(len(shown)), [called(c.setting) for c, _ in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(f"Difference in {metric.title} [points]")
     decided = sum(result.verdict != "undecided" for _, result in shown)
-    source = computed(forest, [r.key for c, _ in shown for pair in c.pairs for r in pair])
+    source = computed(forest, [key for c, _ in shown for key in c.trials])
     caption: Words = (
         "Variant minus baseline with its 95 % interval; the grey band is the margin. ",
         Number(f"{decided} of {len(shown)}", source),
@@ -129,6 +124,20 @@ def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
     n = f"{span(result.n for _, result in shown)} seeds"
     title = f"{metric.title} against the baseline"
     return drawn(canvas, f"forest-{metric.name}", title, "points", n, caption)
+
+
+def _intervals(
+    ax: Axes, metric: Metric, results: Iterable[tuple[int, Contrast]], line: float, dot: float
+) -> None:
+    """Each difference at its height with its interval, on the band of the margin."""
+    margin = 100 * (metric.margin or 0.0)
+    ax.axvspan(-margin, margin, color=FAINT, alpha=0.3, lw=0)
+    ax.axvline(0, color=INK, lw=0.6)
+    for y, result in results:
+        middle = result.difference
+        low, high = result.interval or (middle, middle)
+        ax.plot([100 * low, 100 * high], [y, y], "-", color=colour(0), lw=line)
+        ax.plot([100 * middle], [y], "o", color=colour(0), ms=dot)
 
 
 def counted(evidence: Evidence, setting: Setting) -> dict[str, Value]:
@@ -149,30 +158,32 @@ def unfinished(evidence: Evidence, setting: Setting) -> str:
     return f"of {len(setting.trials)} trials: {', '.join(told)}" if told else ""
 
 
-def class_table(
-    evidence: Evidence, baseline: Setting, metric: Metric, found: Sequence[Compared]
-) -> Table:
+ByClass: TypeAlias = Sequence[tuple[Compared, Sequence[ClassDifference]]]
+"""Variants against the baseline, and the classes of each."""
+
+
+def class_table(baseline: Setting, metric: Metric, found: ByClass) -> Table:
     """Differences of every class, for other programs; the figure shows them."""
     data: list[Line] = []
-    for compared in found:
-        for one in by_class(evidence, compared, metric):
+    for compared, classes in found:
+        source = computed(class_table, compared.trials)
+        for one in classes:
             line: dict[str, Value] = {"setting": compared.setting.label}
             line |= {"baseline": baseline.label, "class": one.name, "metric": metric.name}
             line |= {"seeds": one.result.n, "difference": one.result.difference}
             line |= ends(one.result.interval)
-            data.append(Line(line, computed(class_table, keys(r for p in one.pairs for r in p))))
+            data.append(Line(line, source))
     caption = f"{metric.title} of every class: variant minus baseline, paired by seed"
-    every = [r.key for c in found for pair in c.pairs for r in pair]
+    every = [key for compared, _ in found for key in compared.trials]
     name = f"contrasts_by_class-{metric.name}"
     fields = ("setting", "baseline", "class", "metric", "seeds", "difference")
     fields += ("interval_low", "interval_high")
     return table(name, caption, (), (), data, computed(class_table, every), 1, fields)
 
 
-def class_forest(evidence: Evidence, metric: Metric, found: Sequence[Compared]) -> Figure | None:
+def class_forest(metric: Metric, found: ByClass) -> Figure | None:
     """A panel per variant, a line per class."""
-    differences = [(c, by_class(evidence, c, metric)) for c in found]
-    shown = [(c, of) for c, of in differences if of][:MOST_PANELS]
+    shown = [(c, of) for c, of in found if of][:MOST_PANELS]
     if not shown:
         return None
     names = list(dict.fromkeys(one.name for _, of in shown for one in of))
@@ -201,26 +212,17 @@ def _panel(
     of: Sequence[ClassDifference],
     names: Sequence[str],
 ) -> None:
-    margin = 100 * (metric.margin or 0.0)
-    ax.axvspan(-margin, margin, color=FAINT, alpha=0.3, lw=0)
-    ax.axvline(0, color=INK, lw=0.6)
-    for one in of:
-        y, middle = names.index(one.name), one.result.difference
-        low, high = one.result.interval or (middle, middle)
-        ax.plot([100 * low, 100 * high], [y, y], "-", color=colour(0), lw=1.2)
-        ax.plot([100 * middle], [y], "o", color=colour(0), ms=3.2)
+    _intervals(ax, metric, ((names.index(one.name), one.result) for one in of), 1.2, 3.2)
     ax.set_title(called(compared.setting), fontsize=8)
     named_rows(ax, names)
 
 
-def _class_figure(
-    canvas: Canvas, metric: Metric, shown: Sequence[tuple[Compared, Sequence[ClassDifference]]]
-) -> Figure:
+def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
     """The caption says which class moves most."""
     compared, most = max(
         ((c, one) for c, of in shown for one in of), key=lambda pair: abs(pair[1].result.difference)
     )
-    source = computed(class_forest, [r.key for pair in most.pairs for r in pair])
+    source = computed(class_forest, compared.trials)
     caption: Words = (
         "Variant minus baseline with the 95 % interval of each class alone; the grey band is the "
         f"margin. What changes most is {most.name}, with {called(compared.setting)}: ",

@@ -1,6 +1,6 @@
 """Settings of a study against their baseline: which trials pair, and what their differences say."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,7 +10,8 @@ from orchestration.records.ledger import Record
 from orchestration.sharing.no_effect import NoEffect, Outcome, baseline_config, no_effects
 from orchestration.studies.effects import part_of
 from reports.document import Figure, Table
-from reports.evidence import Evidence, Setting, classes_of
+from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.performance import whole_seeds
 from reports.statistics import Contrast, contrast, holm
 
 Named = TypeVar("Named", Table, Figure)
@@ -30,6 +31,11 @@ class Compared:
     left_out: int
     """Pairs of seeds that lack an order."""
 
+    @property
+    def trials(self) -> list[str]:
+        """Keys of all of its pairs."""
+        return keys(record for pair in self.pairs for record in pair)
+
 
 @dataclass(frozen=True)
 class ClassDifference:
@@ -38,28 +44,17 @@ class ClassDifference:
     name: str
     result: Contrast
     """Over seeds, each a mean over orders."""
-    pairs: tuple[Pair, ...]
 
 
 def by_class(evidence: Evidence, compared: Compared, metric: Metric) -> list[ClassDifference]:
     """Every class that both trials of every pair have the metric of."""
-    seeds = sorted({one.seed for one, _ in compared.pairs})
-    names = {name for pair in compared.pairs for name in classes_of(pair[0])}
+    records = [record for pair in compared.pairs for record in pair]
     found: list[ClassDifference] = []
-    for name in sorted(names):
-        sides: list[list[float]] = [[], []]
-        for seed in seeds:
-            for i in (0, 1):
-                known = [
-                    evidence.measurements.final(pair[i], name, metric.name)
-                    for pair in compared.pairs
-                    if pair[0].seed == seed
-                ]
-                if None not in known:
-                    sides[i].append(mean(value for value in known if value is not None))
-        if len(sides[0]) == len(sides[1]) == len(seeds) > 0:
-            result = contrast(sides[0], sides[1], metric.margin or 0.0)
-            found.append(ClassDifference(name, result, compared.pairs))
+    for name in sorted({name for one, _ in compared.pairs for name in classes_of(one)}):
+        values = {r.key: evidence.measurements.final(r, name, metric.name) for r in records}
+        known = {key: value for key, value in values.items() if value is not None}
+        if len(known) == len(values):
+            found.append(ClassDifference(name, _over_seeds(compared.pairs, known, metric)))
     return found
 
 
@@ -128,30 +123,31 @@ def compare(
     """Every other setting against the baseline; p-values and verdicts hold for all together."""
     found = [_compared(evidence, baseline, other, metric) for other in others]
     results = iter(holm([one.result for one in found if one.result is not None]))
-    return [
-        one if one.result is None else Compared(one.setting, one.pairs, next(results), one.left_out)
-        for one in found
-    ]
+    return [one if one.result is None else replace(one, result=next(results)) for one in found]
 
 
 def _compared(evidence: Evidence, baseline: Setting, other: Setting, metric: Metric) -> Compared:
-    have = [
-        pair
-        for pair in pairs(baseline, other)
-        if all(final(evidence, record, metric) is not None for record in pair)
-    ]
-    orders = {one.order for one, _ in have}
-    seeds = sorted({one.seed for one, _ in have})
-    whole = [s for s in seeds if {one.order for one, _ in have if one.seed == s} == orders]
-    kept = tuple(pair for pair in have if pair[0].seed in whole)
-    left_out = len(have) - len(kept)
-    if not kept:
-        return Compared(other, (), None, left_out)
+    final = evidence.measurements.summary
+    values = {
+        record.key: value
+        for record in (*baseline.finished, *other.finished)
+        if (value := final(record.key, metric.name, "final_mean")) is not None
+    }
+    have = [pair for pair in pairs(baseline, other) if all(one.key in values for one in pair)]
+    seeds = whole_seeds([one for one, _ in have])
+    kept = tuple(pair for pair in have if pair[0].seed in seeds)
+    result = _over_seeds(kept, values, metric) if kept else None
+    return Compared(other, kept, result, len(have) - len(kept))
+
+
+def _over_seeds(kept: Sequence[Pair], values: Mapping[str, float], metric: Metric) -> Contrast:
+    """Of trials' values by key, each seed's a mean over its orders."""
+    seeds = sorted({one.seed for one, _ in kept})
     before, after = (
-        [_mean(evidence, metric, [pair[i] for pair in kept if pair[0].seed == s]) for s in whole]
+        [mean(values[pair[i].key] for pair in kept if pair[0].seed == seed) for seed in seeds]
         for i in (0, 1)
     )
-    return Compared(other, kept, contrast(before, after, metric.margin or 0.0), left_out)
+    return contrast(before, after, metric.margin or 0.0)
 
 
 def pairs(baseline: Setting, other: Setting) -> Iterator[Pair]:
@@ -160,11 +156,6 @@ def pairs(baseline: Setting, other: Setting) -> Iterator[Pair]:
     for record in other.finished:
         if (record.order, record.seed) in known:
             yield known[record.order, record.seed], record
-
-
-def final(evidence: Evidence, record: Record, metric: Metric) -> float | None:
-    """Mean over classes at the end of the sequence, routed."""
-    return evidence.measurements.summary(record.key, metric.name, "final_mean")
 
 
 def without_effect(evidence: Evidence) -> list[NoEffect]:
@@ -179,8 +170,3 @@ def _numbers(evidence: Evidence, record: Record) -> dict[tuple[str, ...], float]
         for metric in METRICS
         for name, value in evidence.measurements.finals(record, metric.name).items()
     }
-
-
-def _mean(evidence: Evidence, metric: Metric, records: Sequence[Record]) -> float:
-    values = [final(evidence, record, metric) for record in records]
-    return mean(value for value in values if value is not None)

@@ -16,7 +16,16 @@ from reports.document import (
     note,
 )
 from reports.evidence import Evidence
-from reports.variants import Compared, Family, called, called_by, compare, families, without_effect
+from reports.variants import (
+    Compared,
+    Family,
+    by_class,
+    called,
+    called_by,
+    compare,
+    families,
+    without_effect,
+)
 
 SUBJECT = "Ablation"
 VERDICTS = ("better", "worse", "equivalent", "undecided")
@@ -44,10 +53,12 @@ def document(evidence: Evidence) -> Document:
             sections += parts
     answer += _effectless(evidence)
     sections.append(_tradeoffs(evidence))
-    by_setting = [performance.main_table(evidence, s) for s in evidence.settings if s.finished]
-    labels = [s.label or "all trials" for s in evidence.settings if s.finished]
-    each = tuple(Section(n, (t,)) for n, t in zip(labels, by_setting, strict=True))
-    sections.append(Section("Each setting", each))
+    each = [
+        Section(setting.label or "all trials", (performance.main_table(evidence, setting),))
+        for setting in evidence.settings
+        if setting.finished
+    ]
+    sections.append(Section("Each setting", tuple(each)))
     shown = compared[0][0].baseline.finished if compared else ()
     headline = [line for _, found in compared for line in _headline(evidence, found)]
     return made.report(evidence, SUBJECT, answer, sections, headline, shown)
@@ -62,7 +73,7 @@ def _sentences(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Wor
     said: list[Words] = []
     for metric in evidence.concluded:
         every = found[metric.name]
-        source = computed(_sentences, [r.key for c in every for pair in c.pairs for r in pair])
+        source = computed(_sentences, [key for one in every for key in one.trials])
         seeds = [c.result.n for c in every if c.result is not None]
         words: list[str | Number] = [f"{metric.title} ("]
         if seeds:
@@ -84,7 +95,7 @@ def _sentences(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Wor
 def _by_how_much(compared: Compared) -> list[str | Number]:
     result = compared.result
     assert result is not None
-    source = computed(_sentences, [r.key for pair in compared.pairs for r in pair])
+    source = computed(_sentences, compared.trials)
     words: list[str | Number] = [" (", Number(f"{percent(result.difference)} points", source)]
     more = result.seeds_to_decide if result.verdict == "undecided" else None
     if more:
@@ -123,10 +134,10 @@ def _contrasts(evidence: Evidence, family: Family, found: dict[str, list[Compare
 def _classes(evidence: Evidence, family: Family, found: dict[str, list[Compared]]) -> Section:
     blocks: list[Block] = []
     for metric in evidence.concluded:
-        drawn = contrasts.class_forest(evidence, metric, found[metric.name])
+        classes = [(one, by_class(evidence, one, metric)) for one in found[metric.name]]
+        drawn = contrasts.class_forest(metric, classes)
         blocks += [family.named(drawn)] if drawn else []
-        of = contrasts.class_table(evidence, family.baseline, metric, found[metric.name])
-        blocks.append(family.named(of))
+        blocks.append(family.named(contrasts.class_table(family.baseline, metric, classes)))
     return Section("Class by class", tuple(blocks))
 
 
