@@ -146,21 +146,16 @@ def effects_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table
     for one in found:
         source = source_of(effects_table, one)
         first, second = one.design.first, one.design.second
-        parts = [
-            ("first", first.name, f"{second.name} = {second.without}", one.first_alone),
-            ("first", first.name, f"{second.name} = {second.within}", one.first_joined),
-            ("second", second.name, f"{first.name} = {first.without}", one.second_alone),
-            ("second", second.name, f"{first.name} = {first.within}", one.second_joined),
-        ]
-        for i, (factor, name, where, result) in enumerate(parts):
-            if result is None:
-                continue
-            line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
-            line |= {"first": first.name, "second": second.name, "factor": factor}
-            line |= {"other_in": i % 2, "metric": metric.name, "definition": kind}
-            line |= {"seeds": result.n, "margin": result.margin, **contrasted(result)}
-            data.append(Line(line, source))
-            rows.append([one.design.name, name, where, *_effect_cells(result, source)])
+        for factor, results in one.effects.items():
+            own, other = (first, second) if factor == "first" else (second, first)
+            for other_in, result in enumerate(results):
+                where = f"{other.name} = {other.within if other_in else other.without}"
+                line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
+                line |= {"first": first.name, "second": second.name, "factor": factor}
+                line |= {"other_in": other_in, "metric": metric.name, "definition": kind}
+                line |= {"seeds": result.n, "margin": result.margin, **contrasted(result)}
+                data.append(Line(line, source))
+                rows.append([one.design.name, own.name, where, *_effect_cells(result, source)])
     caption = (
         f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
         "and in, paired by seed; verdicts for all lines of one factor together (Holm)"

@@ -5,7 +5,7 @@ level counts as *with* where it is the base config's, or the axis' baseline.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from moleflow.metrics.catalogue import Metric
@@ -27,6 +27,12 @@ from reports.statistics import (
 Corner = tuple[bool, bool]
 """Whether the first factor is in, and the second."""
 CORNERS: tuple[Corner, ...] = ((False, False), (True, False), (False, True), (True, True))
+Factored = Literal["first", "second"]
+STEPS: Mapping[Factored, tuple[tuple[Corner, Corner], tuple[Corner, Corner]]] = {
+    "first": (((False, False), (True, False)), ((False, True), (True, True))),
+    "second": (((False, False), (False, True)), ((True, False), (True, True))),
+}
+"""Corners between which a factor's effect lies: without the other, and with it."""
 Kind = Literal["on_task_mean", "final_mean"]
 KINDS: Mapping[Kind, str] = {
     "on_task_mean": "right after its task was learned",
@@ -79,12 +85,11 @@ class Crossed:
     """Finished trials of other seeds."""
     result: Interaction | None = None
     """None for fewer than two seeds."""
-    first_alone: Contrast | None = None
-    """First in minus out, where the second is out."""
-    first_joined: Contrast | None = None
-    """… where the second is in."""
-    second_alone: Contrast | None = None
-    second_joined: Contrast | None = None
+    effects: Mapping[Factored, tuple[Contrast, Contrast]] = field(
+        default_factory=dict[Factored, tuple[Contrast, Contrast]]
+    )
+    """Of a factor, in minus out: where the other is out, and where it is in. Empty without a seed
+    that has every corner."""
 
 
 def designs(evidence: Evidence) -> tuple[Design, ...]:
@@ -174,38 +179,22 @@ def _orders(records: Sequence[Record], seed: int) -> set[str]:
 
 def _simple_effects(found: Sequence[Crossed]) -> list[Crossed]:
     """With each factor's effect at both levels of the other; Holm over all of a factor's."""
-    shown = [one for one in found if one.seeds]
-    made: dict[str, tuple[Contrast, ...]] = {}
-    for name, steps in STEPS.items():
-        raw = [
-            contrast(one.values[before], one.values[after], one.metric.margin or 0.0)
-            for before, after in steps
-            for one in shown
-        ]
-        made[name] = holm(raw)
-    whole: list[Crossed] = []
-    for one in found:
-        if one not in shown:
-            whole.append(one)
-            continue
-        i, n = shown.index(one), len(shown)
-        whole.append(
-            replace(
-                one,
-                first_alone=made["first"][i],
-                first_joined=made["first"][n + i],
-                second_alone=made["second"][i],
-                second_joined=made["second"][n + i],
+    effects: list[dict[Factored, tuple[Contrast, Contrast]]] = [{} for _ in found]
+    for factor, steps in STEPS.items():
+        adjusted = iter(
+            holm(
+                [
+                    contrast(one.values[before], one.values[after], one.metric.margin or 0.0)
+                    for one in found
+                    if one.seeds
+                    for before, after in steps
+                ]
             )
         )
-    return whole
-
-
-STEPS: Mapping[str, tuple[tuple[Corner, Corner], tuple[Corner, Corner]]] = {
-    "first": (((False, False), (True, False)), ((False, True), (True, True))),
-    "second": (((False, False), (False, True)), ((True, False), (True, True))),
-}
-"""Corners between which a factor's effect lies: without the other, and with it."""
+        for one, of in zip(found, effects, strict=True):
+            if one.seeds:
+                of[factor] = next(adjusted), next(adjusted)
+    return [replace(one, effects=of) for one, of in zip(found, effects, strict=True)]
 
 
 def trial_keys(found: Sequence[Crossed]) -> list[str]:

@@ -33,7 +33,7 @@ def document(evidence: Evidence) -> Document:
     return crossed_report(evidence, SUBJECT)
 
 
-def crossed_report(evidence: Evidence, subject: str, further: Sequence[Section] = ()) -> Document:
+def crossed_report(evidence: Evidence, subject: str) -> Document:
     """What `interactions` and `context_synergy` are."""
     if not designs(evidence):
         return made.report(evidence, subject, [Text(NONE, "bad")], (), (NONE,))
@@ -51,20 +51,16 @@ def crossed_report(evidence: Evidence, subject: str, further: Sequence[Section] 
         _section(evidence, metric, {kind: found[metric.name, kind] for kind in KINDS})
         for metric in evidence.concluded
     ]
-    return made.report(
-        evidence, subject, [Listed(tuple(told)), *_meaning()], (*sections, *further), told
+    return made.report(evidence, subject, [Listed(tuple(told)), _meaning()], sections, told)
+
+
+def _meaning() -> Text:
+    return note(
+        "Better: two components help each other, worse: they stand in each other’s way, "
+        "equivalent: each does the same, inside of the margin, whether the other is there or "
+        "not. Values right after learning and final values are two questions, lest forgetting "
+        "pass for an effect of a component."
     )
-
-
-def _meaning() -> list[Block]:
-    return [
-        note(
-            "Better: two components help each other, worse: they stand in each other’s way, "
-            "equivalent: each does the same, inside of the margin, whether the other is there or "
-            "not. Values right after learning and final values are two questions, lest forgetting "
-            "pass for an effect of a component."
-        )
-    ]
 
 
 def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
