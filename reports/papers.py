@@ -34,6 +34,7 @@ from reports.document import (
     table,
 )
 from reports.evidence import Evidence, keys
+from reports.provenance import differences
 from reports.statistics import Summary, summarise
 
 FOLDER = Path(__file__).parent / "published"
@@ -282,11 +283,9 @@ def protocol(evidence: Evidence, lines: Sequence[Beside]) -> Iterator[str]:
     yield f"Orders: one, alphabetical, where nothing else is said there; {orders} here."
     made = MADE_WITH.get(papers[0].source)
     if made:
-        ours, their = plan.study.base.flat(), made().flat()
-        differ = [name for name in dict.fromkeys((*their, *ours)) if _differ(ours, their, name)]
-        for name in differ:
-            values = (json.dumps(tree[name]) if name in tree else DASH for tree in (their, ours))
-            yield f"{name}: {next(values)} there, {next(values)} here."
+        differ = list(differences(made(), plan.study.base))
+        for name, there, here in differ:
+            yield f"{name}: {there} there, {here} here."
         if not differ:
             yield "Settings: as far as the paper tells them, the same."
     if any(one.spread is not None for one in papers):
@@ -296,8 +295,3 @@ def protocol(evidence: Evidence, lines: Sequence[Beside]) -> Iterator[str]:
         )
     for text in dict.fromkeys(one.note for one in papers if one.note):
         yield f"Note on the published values: {text}."
-
-
-def _differ(ours: Mapping[str, Any], theirs: Mapping[str, Any], name: str) -> bool:
-    missing = object()
-    return ours.get(name, missing) != theirs.get(name, missing)

@@ -1,7 +1,7 @@
 """What was asked and run: data, settings, machines, time; and what did not finish."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from moleflow.config import Config
@@ -19,6 +19,15 @@ SYNTHETIC = (
     "The data is synthetic, made by the program itself: these numbers say nothing about real "
     "images."
 )
+
+
+def differences(one: Config, other: Config) -> Iterator[tuple[str, str, str]]:
+    """Every field that two configs do not share: its name, and its value in each as JSON."""
+    trees = one.flat(), other.flat()
+    for name in dict.fromkeys((*trees[0], *trees[1])):
+        if trees[0].get(name) != trees[1].get(name):  # null is the value of no field
+            first, second = (json.dumps(tree[name]) if name in tree else DASH for tree in trees)
+            yield name, first, second
 
 
 def notices(evidence: Evidence) -> tuple[str, ...]:

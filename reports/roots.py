@@ -1,7 +1,6 @@
 """The page of all studies of a root folder, and a page that sets two of them against each other."""
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from reports.document import (
     write,
 )
 from reports.evidence import Evidence, Setting, keys, load
+from reports.provenance import differences
 from reports.statistics import Contrast, contrast, holm
 from reports.variants import called
 
@@ -276,11 +276,7 @@ def _differences(
             yield f"{title}: {values[0]} ({names[0]}), {values[1]} ({names[1]})."
     fields: dict[tuple[str, str, str], None] = {}
     for mine, yours in pairs:
-        a, b = (setting.trials[0].config.flat() for setting in (mine, yours))
-        for field in dict.fromkeys((*a, *b)):
-            if a.get(field) != b.get(field):
-                one, two = (json.dumps(tree[field]) if field in tree else DASH for tree in (a, b))
-                fields[field, one, two] = None
+        fields |= dict.fromkeys(differences(mine.trials[0].config, yours.trials[0].config))
     for field, one, two in fields:
         yield f"{field}: {one} ({names[0]}), {two} ({names[1]})."
     if not fields:
