@@ -1,10 +1,12 @@
 """The page of all studies of a root folder, and a page that sets two of them against each other."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from moleflow.errors import MoleflowError, StudyError
+from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.plain import uncelled
 from orchestration.records.layout import Root, StudyFolder
@@ -155,8 +157,9 @@ def write_against(root: Root, name: str, other: str) -> Written:
         raise StudyError(f"{name} against itself: name two studies")
     ours, theirs = load(root.study(name)), load(root.study(other))
     pairs = _settings(ours, theirs)
-    tables = [against_table(ours, theirs, pairs, metric.name) for metric in ours.concluded]
-    told = [sentence(ours, theirs, pairs, metric.name) for metric in ours.concluded]
+    results = {metric: _results(ours, theirs, pairs, metric) for metric in ours.concluded}
+    tables = [against_table(ours, theirs, pairs, *of) for of in results.items()]
+    told = [sentence(ours, theirs, pairs, *of) for of in results.items()]
     differ = list(_differences(ours, theirs, pairs))
     document = Document(
         title=f"{name} against {other}",
@@ -196,34 +199,39 @@ def _values(evidence: Evidence, setting: Setting, metric: str) -> dict[Place, fl
 
 
 def _results(
-    ours: Evidence, theirs: Evidence, pairs: Sequence[tuple[Setting, Setting]], metric: str
+    ours: Evidence, theirs: Evidence, pairs: Sequence[tuple[Setting, Setting]], metric: Metric
 ) -> list[Contrast | None]:
     """Ours minus theirs, of orders and seeds that both have; verdicts for all together (Holm)."""
-    margin = next(m.margin or 0.0 for m in ours.concluded if m.name == metric)
     found: list[Contrast | None] = []
     for mine, yours in pairs:
-        sides = (_values(theirs, yours, metric), _values(ours, mine, metric))
+        sides = (_values(theirs, yours, metric.name), _values(ours, mine, metric.name))
         places = sorted(sides[0].keys() & sides[1].keys())
         orders = {order for order, _ in places}
         by_seed = {s: [p for p in places if p[1] == s] for _, s in places}
         seeds = [s for s in sorted(by_seed) if {order for order, _ in by_seed[s]} == orders]
         before, after = ([mean(side[p] for p in by_seed[s]) for s in seeds] for side in sides)
-        found.append(contrast(before, after, margin) if seeds else None)
+        found.append(contrast(before, after, metric.margin or 0.0) if seeds else None)
     adjusted = iter(holm([one for one in found if one is not None]))
     return [one if one is None else next(adjusted) for one in found]
 
 
 def against_table(
-    ours: Evidence, theirs: Evidence, pairs: Sequence[tuple[Setting, Setting]], metric: str
+    ours: Evidence,
+    theirs: Evidence,
+    pairs: Sequence[tuple[Setting, Setting]],
+    metric: Metric,
+    results: Sequence[Contrast | None],
 ) -> Table:
     """A line for each setting that both have."""
-    title = next(m.title for m in ours.concluded if m.name == metric)
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    results = _results(ours, theirs, pairs, metric)
     for (mine, yours), result in zip(pairs, results, strict=True):
         source = _source(against_table, mine, yours)
-        line: dict[str, Value] = {"setting": mine.label, "other": yours.label, "metric": metric}
+        line: dict[str, Value] = {
+            "setting": mine.label,
+            "other": yours.label,
+            "metric": metric.name,
+        }
         if result is None:
             rows.append([called(mine), DASH, DASH, DASH, DASH, "0"])
             data.append(Line(line | {"seeds": 0}, source))
@@ -235,13 +243,13 @@ def against_table(
         line |= {"p_holm": result.p_holm, "verdict": result.verdict}
         data.append(Line(line, source))
     caption = (
-        f"{title} at the end of the sequence, in points: {ours.plan.name} minus "
+        f"{metric.title} at the end of the sequence, in points: {ours.plan.name} minus "
         f"{theirs.plan.name}, paired by order and seed; verdicts for all lines together (Holm)"
     )
     header = ("Setting", "Verdict", "Difference", "95 % interval", "p (Holm)", "Seeds")
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
     return table(
-        f"against-{metric}", caption, header, rows, data, computed(against_table, every), 2
+        f"against-{metric.name}", caption, header, rows, data, computed(against_table, every), 2
     )
 
 
@@ -251,19 +259,21 @@ def _source(by: object, mine: Setting, yours: Setting) -> Source:
 
 
 def sentence(
-    ours: Evidence, theirs: Evidence, pairs: Sequence[tuple[Setting, Setting]], metric: str
+    ours: Evidence,
+    theirs: Evidence,
+    pairs: Sequence[tuple[Setting, Setting]],
+    metric: Metric,
+    results: Sequence[Contrast | None],
 ) -> Words:
     """How many settings have which verdict."""
-    title = next(m.title for m in ours.concluded if m.name == metric)
-    results = [one for one in _results(ours, theirs, pairs, metric) if one is not None]
-    if not results:
-        return f"{title}: no order and seed is in both, so nothing is compared."
-    verdicts = [one.verdict for one in results]
-    counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(sorted(verdicts))}
-    told = ", ".join(f"{verdict} in {n}" for verdict, n in counts.items() if n)
+    known = [one for one in results if one is not None]
+    if not known:
+        return f"{metric.title}: no order and seed is in both, so nothing is compared."
+    counts = Counter(one.verdict for one in known)
+    told = ", ".join(f"{verdict} in {n}" for verdict, n in sorted(counts.items()))
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
-    number = Number(f"n = {span(one.n for one in results)} seeds", computed(sentence, every))
-    return (f"{title} (", number, f"): {ours.plan.name} is {told} of {len(results)} settings.")
+    number = Number(f"n = {span(one.n for one in known)} seeds", computed(sentence, every))
+    return (f"{metric.title} (", number, f"): {ours.plan.name} is {told} of {len(known)} settings.")
 
 
 def _differences(
