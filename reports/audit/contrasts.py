@@ -10,7 +10,7 @@ from reports.audit.crossings import judged
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
-from reports.audit.words import Allowed
+from reports.audit.words import Allowed, numbers_of_seeds
 
 GOALS = ("image_auroc", "pixel_ap")
 
@@ -172,10 +172,15 @@ def _beats(one: Numbers, other: Numbers) -> bool:
     return min(gains) >= 0 and max(gains) > 0
 
 
+def _named(trials: Sequence[Trial], records: Records) -> list[str]:
+    """Labels of the settings that one of the trials is of."""
+    named = {trial.key for trial in trials}
+    return [k for k, of in records.labelled.items() if any(one.key in named for one in of)]
+
+
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """Seeds and differences of every setting whose trials are named, against each that is."""
-    named = {trial.key for trial in trials}
-    labels = [k for k, of in records.labelled.items() if named & {trial.key for trial in of}]
+    labels = _named(trials, records)
     values: list[float] = []
     seeds: set[int] = set()
     for metric in records.margins:
@@ -187,9 +192,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     after, before = map(statistics.mean, (found.after, found.before))
                     values.append(after - before)
                     seeds.add(len(found.before))
-    texts = {f"n = {low} seeds" for low in seeds}
-    texts |= {f"n = {low} to {high} seeds" for low in seeds for high in seeds if low < high}
-    return Allowed(frozenset(texts), tuple(values))
+    return Allowed(numbers_of_seeds(seeds), tuple(values))
 
 
 def decided(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -200,8 +203,7 @@ def decided(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """Differences of classes between the two settings that are named."""
-    named = {trial.key for trial in trials}
-    labels = [k for k, of in records.labelled.items() if named & {trial.key for trial in of}]
+    labels = _named(trials, records)
     values: list[float] = []
     for metric in records.margins:
         for name in sorted({c for trial in trials for c in trial.classes}):
@@ -216,9 +218,8 @@ def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def unbeaten(trials: Sequence[Trial], records: Records) -> Allowed:
     """How many settings no other one beats."""
-    named = {trial.key for trial in trials}
     line = Line({}, "", (), (), records)
-    labels = [k for k, of in records.labelled.items() if named & {trial.key for trial in of}]
+    labels = _named(trials, records)
     costs = {label: _costs(line, label) for label in labels}
     free = [a for a, own in costs.items() if not any(_beats(b, own) for b in costs.values())]
     return Allowed(frozenset({f"{len(free)} of {len(labels)}"}))

@@ -12,7 +12,7 @@ from reports.audit.distributions import f_tail
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import LEVEL, Tested, enough, step_down, tested, verdict
-from reports.audit.words import Allowed
+from reports.audit.words import Allowed, numbers_of_seeds
 
 Corner = tuple[bool, bool]
 CORNERS: dict[str, Corner] = {
@@ -253,9 +253,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                 if found and found.seeds > 1:
                     values.append(_interaction(found, margin).difference)
                     seeds.add(found.seeds)
-    texts = {f"n = {low} seeds" for low in seeds}
-    texts |= {f"n = {low} to {high} seeds" for low in seeds for high in seeds if low < high}
-    return Allowed(frozenset(texts), tuple(values))
+    return Allowed(numbers_of_seeds(seeds), tuple(values))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

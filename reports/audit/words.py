@@ -1,5 +1,6 @@
 """Numbers that stand in sentences of a report's page: what each may be, from plain records."""
 
+import itertools
 import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,15 @@ class Allowed:
             )
             for one in found
         )
+
+
+def numbers_of_seeds(seeds: Iterable[int]) -> frozenset[str]:
+    """How many there are where these numbers of seeds occur: each, and from each to a larger."""
+    found = sorted(set(seeds))
+    one = {f"n = {low} seeds" for low in found}
+    return frozenset(
+        one | {f"n = {low} to {high} seeds" for low, high in itertools.combinations(found, 2)}
+    )
 
 
 def _line(trials: Sequence[Trial], records: Records, **cells: str) -> Line:
