@@ -17,8 +17,9 @@ def _all(name: str) -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
-def _rows(name: str, **wanted: str) -> list[dict[str, str]]:
-    return [row for row in _all(name) if all(row[k] == v for k, v in wanted.items())]
+@cache
+def _rows(name: str, **wanted: str) -> tuple[dict[str, str], ...]:
+    return tuple(row for row in _all(name) if all(row[k] == v for k, v in wanted.items()))
 
 
 def beside(line: Line) -> Expected:

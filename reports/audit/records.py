@@ -6,6 +6,7 @@ Checksums are tested, as everywhere; beyond that, names of fields are all that i
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,10 +74,6 @@ class Trial:
     def classes(self) -> tuple[str, ...]:
         return tuple(name for task in self.sequence for name in task)
 
-    @property
-    def setting(self) -> tuple[tuple[str, str], ...]:
-        return tuple((k, v) for k, v in self.axes.items() if k not in NOT_SETTINGS)
-
     def value(
         self, metric: str, definition: str, routing: str, class_name: str = "", step: int = 0
     ) -> float | None:
@@ -104,12 +101,12 @@ class Records:
     known: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """What was recomputed of whole tables, by name, for their further lines."""
 
-    @property
+    @cached_property
     def settings(self) -> tuple[tuple[Trial, ...], ...]:
         """Trials that share every axis but task 0 and order."""
         return tuple(self.labelled.values())
 
-    @property
+    @cached_property
     def labelled(self) -> dict[str, tuple[Trial, ...]]:
         """The same by the label of the setting, as reports write it."""
         found: dict[str, dict[str, Trial]] = {}
@@ -118,13 +115,13 @@ class Records:
                 found.setdefault(label_of(axes), {})[trial.key] = trial
         return {label: tuple(trials.values()) for label, trials in found.items()}
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, str]:
         """By label of a setting, the part of a union that asks for it."""
         every = (axes for trial in self.trials for axes in (trial.axes, *trial.also))
         return {label_of(axes): axes.get("part", "") for axes in every}
 
-    @property
+    @cached_property
     def keys(self) -> set[str]:
         return {trial.key for trial in self.trials}
 

@@ -4,11 +4,11 @@ import itertools
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from reports.audit.records import Records, Trial, finished
+from reports.audit.records import NOT_SETTINGS, Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, by_seed, described, interval
 from reports.audit.words import Allowed
 
-NOT_AXES = ("task0", "order", "ordering", "part")
+NOT_AXES = (*NOT_SETTINGS, "part")
 
 
 def over_seeds(line: Line) -> Expected:
