@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 DONE = 0
 
 
-def status(study: str, *, as_json: JsonOption = False, root: RootOption = Path("runs")) -> int:
+def status(
+    study: str,
+    *,
+    failures: Annotated[
+        bool, Parameter(help="Why trials failed, each traceback once.", negative="")
+    ] = False,
+    as_json: JsonOption = False,
+    root: RootOption = Path("runs"),
+) -> int:
     """Show what of a study is done, from the ledger alone."""
     from orchestration.records.plans import read_plan
+    from orchestration.views.failures import failures_page
     from orchestration.views.status import status_table
 
     place = Root.at(root)
@@ -27,7 +36,8 @@ def status(study: str, *, as_json: JsonOption = False, root: RootOption = Path("
 
         answer(status_answer(read_plan(study, place), place))
         return DONE
-    out.print(status_table(read_plan(study, place), place))
+    page = failures_page if failures else status_table
+    out.print(page(read_plan(study, place), place))
     return DONE
 
 

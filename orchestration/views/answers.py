@@ -187,6 +187,8 @@ class State(Settings):
     """Means over classes, routed, e.g. of `image_auroc/mean`; the last that are known."""
     failure: str
     """Why it did not finish; empty if it did."""
+    traceback: str
+    """Of what it failed of; empty where the message says all."""
 
 
 class StatusAnswer(Settings):

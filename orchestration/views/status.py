@@ -108,8 +108,10 @@ def status_table(plan: Plan, root: Root) -> Page:
         parts += [Text(), Text("interrupted", style="bold"), WorkTable(found.lost, now)]
     if found.leases:
         parts += [Text(), _leases(found.leases)]
-    failures = failure_lines(study, len(study.briefs))
-    return Page([*parts, Text(), *failures] if failures else parts)
+    if failures := failure_lines(study, len(study.briefs)):
+        more = f"their tracebacks: moleflow status {plan.name} --failures"
+        parts += [Text(), *failures, Text(more, style="dim")]
+    return Page(parts)
 
 
 def study_status(plan: Plan, root: Root, now: float) -> StudyStatus:

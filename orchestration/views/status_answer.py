@@ -62,4 +62,5 @@ def _state(trial: Trial, found: StudyStatus, lost: set[str]) -> State:
         host=one.host if one else state.host if state else "",
         values=dict(one.values) if one else dict(state.values) if state else {},
         failure=one.failure.message if one and one.failure else "",
+        traceback=one.failure.traceback if one and one.failure else "",
     )
