@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, marker, named_rows
 from moleflow.metrics.catalogue import Metric
+from moleflow.metrics.summaries import NOISE
 from moleflow.streams import numpy_stream
 from reports.all_orders import QUANTITIES, Group, Orders
 from reports.digits import percent
@@ -31,7 +32,6 @@ from reports.evidence import Evidence, Setting
 from reports.performance import file_name
 from reports.statistics.orders import MOST_ENUMERATED, MOST_EXACT, every_order, running_means
 from reports.statistics.orders.drawn import drawn_orders
-from reports.statistics.summaries import NOISE
 
 SAMPLE = 5
 """Orders that a paper usually runs."""

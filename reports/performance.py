@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from moleflow.metrics.catalogue import COLUMNS, TITLES
-from moleflow.metrics.means import mean
+from moleflow.metrics.summaries import seed_means
 from orchestration.records.ledger import Record
 from reports.digits import bracketed, ends, low_to_high, numbers, percent, plus_minus, span
 from reports.document import DASH, Cell, Line, Lines, Source, Table, Value, computed, table
@@ -27,19 +27,6 @@ def measured(evidence: Evidence, setting: Setting, metric: str) -> list[Record]:
     """Finished trials that have a final mean of the metric: those of `observations`."""
     summary = evidence.measurements.summary
     return [r for r in setting.finished if summary(r.key, metric, "final_mean") is not None]
-
-
-def seed_means(found: Sequence[Observation]) -> list[float]:
-    """Mean over orders for each seed that was run with every order among the observations.
-
-    Trials that share a seed and task 0 share their training, so seeds are what repeats.
-    """
-    orders = {o.order for o in found}
-    by_seed: dict[int, dict[str, float]] = {}
-    for o in found:
-        by_seed.setdefault(o.seed, {})[o.order] = o.value
-    whole = [by_seed[seed] for seed in sorted(by_seed) if set(by_seed[seed]) == orders]
-    return [mean(values.values()) for values in whole]
 
 
 def whole_seeds(records: Sequence[Record]) -> list[int]:

@@ -3,6 +3,7 @@
 Knows nothing of ledgers or pages. Values are fractions of 1 unless said otherwise; more is better.
 """
 
+from moleflow.metrics.summaries import NOISE, SEEDS_FOR_INTERVAL, Observation, Summary, summarise
 from reports.statistics.aggregates import (
     Aggregate,
     Profile,
@@ -59,10 +60,9 @@ from reports.statistics.pixels import (
 from reports.statistics.range_distributions import dunnett, studentized_range
 from reports.statistics.ranks import Ranks, friedman
 from reports.statistics.seeds_needed import POWER
-from reports.statistics.shares import Component, Decomposition, Observation, decompose
+from reports.statistics.shares import Component, Decomposition, decompose
 from reports.statistics.simultaneous import Simultaneous, against, effects, pairwise
 from reports.statistics.spreads import Disparity, Spread, order_disparity, spread
-from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL, Summary, summarise
 
 __all__ = [
     "ALPHA",

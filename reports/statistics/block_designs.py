@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from moleflow.metrics.summaries import NOISE
 from reports.statistics.inputs import Numbers, numbers, smallest_gap
-from reports.statistics.summaries import NOISE
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
+from moleflow.metrics.summaries import NOISE
 from reports.statistics.inputs import Numbers, numbers
 from reports.statistics.likelihood import Crossed, reml
-from reports.statistics.summaries import NOISE
 
 RESIDUAL = "residual"
 IMAGES = "test images"

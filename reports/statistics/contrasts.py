@@ -9,9 +9,9 @@ from typing import Literal
 
 from scipy import special
 
+from moleflow.metrics.summaries import NOISE, SEEDS_FOR_INTERVAL
 from reports.statistics.inputs import smallest_gap
 from reports.statistics.seeds_needed import Noise, further_seeds
-from reports.statistics.summaries import NOISE, SEEDS_FOR_INTERVAL
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from moleflow.metrics.summaries import NOISE
 from moleflow.streams import numpy_stream
 from reports.statistics.distributions import midranks
 from reports.statistics.image_metrics import Z
 from reports.statistics.inputs import Numbers, numbers
-from reports.statistics.summaries import NOISE
 
 DRAWS = 9999
 EXACT = 8

@@ -10,10 +10,10 @@ from typing import Literal
 
 from scipy import special
 
+from moleflow.metrics.summaries import SEEDS_FOR_INTERVAL
 from reports.statistics.block_designs import blocks
 from reports.statistics.contrasts import ALPHA
 from reports.statistics.inputs import Numbers
-from reports.statistics.summaries import SEEDS_FOR_INTERVAL
 
 GroupsVerdict = Literal["equivalent", "different", "undecided"]
 

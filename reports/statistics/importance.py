@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
+from moleflow.metrics.summaries import NOISE
 from reports.statistics.inputs import Numbers, numbers
-from reports.statistics.summaries import NOISE
 
 POINTS = 101
 """Of the grid that densities are compared on."""

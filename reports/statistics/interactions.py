@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
+from moleflow.metrics.summaries import NOISE
 from reports.statistics.contrasts import Contrast, adjusted, contrast, holm
 from reports.statistics.distributions import root
 from reports.statistics.inputs import Numbers, numbers
-from reports.statistics.summaries import NOISE
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from reports.statistics.summaries import NOISE
-
-
-class Observation(NamedTuple):
-    """One trial's number and where it stands in the design."""
-
-    task0: str
-    order: str
-    seed: int
-    value: float
+from moleflow.metrics.summaries import NOISE, Observation
 
 
 @dataclass(frozen=True)
