@@ -1,7 +1,7 @@
 """Fields that the rest of a config switches off: changing them changes no number.
 
 An ablation over such a field is a run of one unchanged model; it has been published. What is said
-here is shown in `tests/laws/test_inert_fields.py`, field by field, on trained weights and scores.
+here is shown in `tests/laws/test_no_dead_fields.py`, field by field, on trained weights and scores.
 """
 
 import json
@@ -13,6 +13,8 @@ from moleflow.config_parts import WhiteningConfig
 
 Rule = tuple[str, tuple[str, ...]]
 """What switches off, and the fields, or branches, that it does it to."""
+REMEMBERED = 16384
+"""Settings whose answer is kept: more than a study may have trials, unless it is asked for."""
 OF_BLOCKS = ("clamp", "clamp_limit", "context_kernel", "context_max", "context_start")
 
 
@@ -26,11 +28,11 @@ def inert_fields(config: Config, tasks: int) -> dict[str, str]:
     return dict(_inert(config, tasks))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=REMEMBERED)
 def _inert(config: Config, tasks: int) -> dict[str, str]:
-    found = dict[str, str]()
+    found, paths = dict[str, str](), config.flat()
     for reason, names in _rules(config, tasks):
-        for path in config.flat():
+        for path in paths:
             if any(path == name or path.startswith(f"{name}.") for name in names):
                 found.setdefault(path, reason)
     return found
@@ -42,7 +44,7 @@ def effective_settings(config: Config, tasks: int) -> str:
     return _effective(config, tasks)  # pyright: ignore[reportArgumentType]  # as above
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=REMEMBERED)
 def _effective(config: Config, tasks: int) -> str:
     inert = inert_fields(config, tasks)
     found = {path: value for path, value in config.flat().items() if path not in inert}

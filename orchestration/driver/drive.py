@@ -150,8 +150,8 @@ def _scheduled(
             session.say(f"{len(adopted)} trials were finished by other studies of this root")
     if searching is not None:
         session.say(searching.sentence)
-        if searching.caution:
-            session.warn(searching.caution, "bold red")
+        if searching.axis.caution:
+            session.warn(searching.axis.caution, "bold red")
         searching.first = choices.first
     schedule = Schedule(now, folder, sharing=choices.sharing, proposing=searching)
     if choices.sharing:

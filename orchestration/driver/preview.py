@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from moleflow.config import BackboneConfig
+from moleflow.config_parts import BackboneConfig
 from moleflow.errors import StudyError, WeightsError
 from orchestration.driver.measured import (
     feature_distances,
@@ -16,14 +15,13 @@ from orchestration.driver.measured import (
 from orchestration.driver.planning import MOST_TRIALS, check_asked, check_source
 from orchestration.driver.preflight import checking_beside
 from orchestration.driver.reporting import check_reports
-from orchestration.driver.searching import fits
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.proposals import Proposals
 from orchestration.store.store import folder_of
 from orchestration.studies.expansion import Plan, expand
 from orchestration.studies.known_classes import Pictures, classes_of
-from orchestration.studies.points import settings_from
-from orchestration.studies.proposing import Proposal, at_random, search_id
+from orchestration.studies.points import drawn_proposals, settings_from
+from orchestration.studies.proposing import Proposal, search_id
 from orchestration.studies.study import Study
 
 
@@ -82,22 +80,14 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     if needs_distances(study):
         identity, store = weights[study.base.backbone], folder_of(look.store, root)
         study = with_distances(study, feature_distances(study, prints, identity, store))
-    proposals = _proposals(study, root.study(name), say) if study.search_axis else ()
+    proposals = drawn_proposals(study, _made(study, root.study(name), say))
     plan = expand(name, study, place, prints, weights, look.source, proposals)
     return Preview(plan, pictures, known)
 
 
-def _proposals(study: Study, folder: StudyFolder, say: Callable[[str], None]) -> list[Proposal]:
-    """Of a search: those that were made, and as many drawn at random as are yet to come. Of a
-    method that learns from results, the later ones stand for what it will propose."""
-    axis = study.search_axis
-    assert axis is not None
-    made = Proposals(folder, search_id(study)).kept(say)
-    for number in range(1, axis.trials + 1):
-        if number not in made:
-            others = [one for n, one in sorted(made.items()) if n != number]
-            made[number] = at_random(axis, number, others, partial(fits, study))
-    return [made[number] for number in range(1, axis.trials + 1)]
+def _made(study: Study, folder: StudyFolder, say: Callable[[str], None]) -> dict[int, Proposal]:
+    """Of a search: those that were made."""
+    return Proposals(folder, search_id(study)).kept(say) if study.search_axis else {}
 
 
 def _published(study: Study, look: Look) -> dict[str, Pictures]:

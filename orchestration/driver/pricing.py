@@ -54,9 +54,11 @@ class Prices:
         found = self._features.setdefault(id(trial.config), {})
         if name not in found:
             self._kept.append(trial.config)
-            key = StageKeys(trial, device="", threads=0).features(name)
-            one = self._pictures[name]
-            found[name] = key, self._rates.features(trial.config, one.train + one.test)
+            keys = StageKeys(trial, device="", threads=0)
+            for each in trial.classes:
+                one = self._pictures[each]
+                seconds = self._rates.features(trial.config, one.train + one.test)
+                found[each] = keys.features(each), seconds
         return found[name]
 
     def training(self, trial: Trial, index: int) -> float:

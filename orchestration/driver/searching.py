@@ -12,8 +12,8 @@ from orchestration.records.objective import outcome, trials_by_proposal
 from orchestration.records.plans import write_plan
 from orchestration.records.proposals import Proposals
 from orchestration.studies.expansion import Plan
-from orchestration.studies.points import fits
-from orchestration.studies.proposing import Proposal, Told, at_random, search_id
+from orchestration.studies.points import drawn_proposals, fits
+from orchestration.studies.proposing import Proposal, Told, search_id
 from orchestration.studies.study import Study
 
 Expand = Callable[[Sequence[Proposal]], Plan]
@@ -27,13 +27,13 @@ class Searching:
 
     def __init__(self, study: Study, name: str, root: Root, expand: Expand, warn: Warn):
         assert study.search_axis is not None
-        self._study, self._axis = study, study.search_axis
+        self._study, self.axis = study, study.search_axis
         self._root, self._folder = root, root.study(name)
         self._expand = expand
         self._warn = warn
         self._proposals = Proposals(self._folder, search_id(study))
         self._made = self._proposals.kept(warn)
-        self.found = len([number for number in self._made if number <= self._axis.trials])
+        self.found = len([number for number in self._made if number <= self.axis.trials])
         """Proposals that earlier drivers have made."""
         self.first: int | None = None
         """So many trials are wanted for now; None: all."""
@@ -52,16 +52,11 @@ class Searching:
     @property
     def sentence(self) -> str:
         """For people, before anything runs."""
-        axis, left = self._axis, self.plan.to_propose
+        axis, left = self.axis, self.plan.to_propose
         parts = [f"{self.found} of {axis.trials} proposals were made before"] if self.found else []
         parts.append(f"{axis.trials} proposals, {axis.method}, for the largest {axis.objective}")
         parts += [f"{left} of them as results arrive"] if left else []
         return f"search    {'; '.join(parts)}"
-
-    @property
-    def caution(self) -> str:
-        """What to warn of, where the test set chooses."""
-        return self._axis.caution
 
     def more(self) -> Plan:
         """The plan with the trials of one more proposal, written to `study.json`; those that
@@ -82,8 +77,11 @@ class Searching:
     def _go_on(self) -> None:
         """What was made before, and what can be made without results."""
         last = max([0, *self._made])
-        ahead = self._axis.trials if self._axis.method == "random" else tpe.STARTUP
-        count = min(max(last, ahead), self._axis.trials)
+        ahead = self.axis.trials if self.axis.method == "random" else tpe.STARTUP
+        for one in drawn_proposals(self._study, self._made, min(ahead, self.axis.trials)):
+            if one.number not in self._made:
+                self._keep(one)
+        count = min(max(last, ahead), self.axis.trials)
         for number in range(1, count + 1):
             if number not in self._made:
                 self._make(number)
@@ -93,19 +91,19 @@ class Searching:
         self.plan = self._expand([self._made[number] for number in range(1, count + 1)])
 
     def _make(self, number: int) -> None:
+        """From what is known of the others."""
         others = [one for n, one in sorted(self._made.items()) if n != number]
-        if self._axis.method == "random" or number <= tpe.STARTUP:
-            made = at_random(self._axis, number, others, self._fits)
-        else:
-            made = tpe.proposed(self._axis, number, others, self._told(), self._fits)
+        self._keep(tpe.proposed(self.axis, number, others, self._told(), self._fits))
+
+    def _keep(self, made: Proposal) -> None:
         self._proposals.keep(made)
-        self._made[number] = made
+        self._made[made.number] = made
 
     def _told(self) -> tuple[Told, ...]:
         """What is known of the proposals so far."""
         records = {t.key: r for t in self.plan.trials if (r := self._record(t.key)) is not None}
         each = trials_by_proposal(self.plan).items()
-        found = (outcome(number, trials, records, self._axis) for number, trials in each)
+        found = (outcome(number, trials, records, self.axis) for number, trials in each)
         return tuple(one for one in found if one is not None)
 
     def _record(self, key: str) -> Record | None:

@@ -53,18 +53,17 @@ def _varied_in_vain(plan: Plan) -> dict[tuple[str, str], dict[str, list[Trial]]]
         alike.setdefault(what, []).append(trial)
     found: dict[tuple[str, str], dict[str, list[Trial]]] = {}
     for (config, tasks, _), trials in alike.items():
-        base = part_of(plan.study, trials[0].axes).base
+        own, before = config.flat(), part_of(plan.study, trials[0].axes).base.flat()
         for field, reason in inert_fields(config, tasks).items():
-            if _changed(field, config, base):
+            if _changed(field, own, before):
                 values = found.setdefault((field, reason), {})
-                values.setdefault(_text(config.flat()[field]), []).extend(trials)
+                values.setdefault(_text(own[field]), []).extend(trials)
     return found
 
 
-def _changed(field: str, config: Config, base: Config) -> bool:
+def _changed(field: str, own: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     """Whether a config has another value than its base; what came with a branch that the base does
     not have was not chosen."""
-    own, before = config.flat(), base.flat()
     return own[field] != before[field] if field in before else "." not in field
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from moleflow.config import Config, config_fields, value_at
 from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Grid, Variants, Varying
-from orchestration.studies.proposing import Proposal, at_random
+from orchestration.studies.proposing import Proposal, completed
 from orchestration.studies.search import Choice, Distribution, Search
 from orchestration.studies.study import Study
 from orchestration.studies.written import plain
@@ -100,17 +100,24 @@ def settings_from(study: Study, source: str) -> list[Config]:
         raise type(error)(f"{source}: {error}" if source else str(error)) from None
 
 
-def drawn_proposals(study: Study) -> list[Proposal]:
-    """All proposals of a search, at random: where nothing else was proposed yet.
+def drawn_proposals(
+    study: Study, made: Mapping[int, Proposal] | None = None, count: int | None = None
+) -> list[Proposal]:
+    """Proposals of a search, in order; none where there is no search.
+
+    Args:
+        made: those that there are, by number; the others are drawn at random. Of a method that
+            learns from results, those after the first few stand for what it will propose.
+        count: up to which number; None: as many as the search asks for.
 
     Raises:
         StudyError: the space holds too few that fit.
     """
-    axis, made = study.search_axis, list[Proposal]()
-    for number in range(1, axis.trials + 1 if axis else 0):
-        assert axis is not None
-        made.append(at_random(axis, number, made, lambda values: fits(study, values)))
-    return made
+    axis = study.search_axis
+    if axis is None:
+        return []
+    count = axis.trials if count is None else count
+    return list(completed(axis, made or {}, count, lambda values: fits(study, values)).values())
 
 
 def fits(study: Study, values: Mapping[str, Any]) -> bool:

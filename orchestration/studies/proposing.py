@@ -1,7 +1,7 @@
 """Proposals of a search: what they are, and those that nothing is learned for."""
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Literal, assert_never
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from typing import Any, Literal, assert_never, cast
 
 from moleflow.errors import StudyError
 from moleflow.settings import Settings
@@ -56,22 +56,53 @@ def search_id(study: Study) -> str:
     return digest({"search": tree, "base": key_settings(study.base)})
 
 
-def at_random(axis: Search, number: int, made: Collection[Proposal], fits: Fits) -> Proposal:
+def at_random(axis: Search, number: int, made: Iterable[Proposal], fits: Fits) -> Proposal:
     """The proposal of this number. Every field has a stream of its own, so that one more field
     moves no other.
 
     Raises:
         StudyError: none of many drawings fits and is new.
     """
-    known = [dict(one.values) for one in made]
+    return _one_more(axis, number, {_hashable(one.values) for one in made}, fits)
+
+
+def completed(
+    axis: Search, made: Mapping[int, Proposal], count: int, fits: Fits
+) -> dict[int, Proposal]:
+    """Proposals up to this number: those that were made, and the others at random.
+
+    Raises:
+        StudyError: as `at_random`.
+    """
+    known = {_hashable(one.values) for one in made.values()}
+    found = dict[int, Proposal]()
+    for number in range(1, count + 1):
+        found[number] = made.get(number) or _one_more(axis, number, known, fits)
+        known.add(_hashable(found[number].values))
+    return found
+
+
+def _one_more(axis: Search, number: int, known: Container[Hashable], fits: Fits) -> Proposal:
     for attempt in range(TRIES):
         values = {
             field: _drawn(spread, _share("search", axis.seed, field, number, attempt))
             for field, spread in axis.space.items()
         }
-        if values not in known and fits(values):
+        if _hashable(values) not in known and fits(values):
             return Proposal(number=number, values=values, method="random")
     raise used_up(number)
+
+
+def _hashable(value: Any) -> Hashable:
+    """Equal where values are."""
+    match value:
+        case Mapping():
+            named = cast("Mapping[str, Any]", value)
+            return frozenset((name, _hashable(one)) for name, one in named.items())
+        case tuple():
+            return tuple(map(_hashable, cast("tuple[Any, ...]", value)))
+        case _:
+            return value
 
 
 def used_up(number: int) -> StudyError:

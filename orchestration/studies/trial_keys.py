@@ -49,9 +49,9 @@ def key_settings(config: Config) -> dict[str, Any]:
     return dict(_settings(config))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16384)
 def _settings(config: Config) -> dict[str, Any]:
-    """Once for the trials of a setting, which follow each other in a plan."""
+    """Once for the trials of a setting; a plan is gone over several times."""
     found = deviations(config)
     found.pop("backbone.weights", None)
     return found

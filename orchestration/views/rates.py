@@ -8,12 +8,14 @@ else a table of processors and GPUs.
 import platform
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import fsum
 from statistics import median
 from typing import Literal, TypeAlias
 
 from moleflow.config import Config
+from moleflow.errors import StoreError
 from moleflow.training.work import scoring_work, training_work
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
@@ -171,16 +173,16 @@ def measured_in(record: Record) -> Iterator[Measured]:
 
 
 def _newest(root: Root) -> Iterator[Record]:
-    paths = [
-        (path.stat().st_mtime, name, path.stem)
-        for name in root.study_names()
-        for path in root.study(name).trials.glob("*.json")
-    ]
+    """What is damaged or goes meanwhile is passed over: whoever needs that record says so."""
+    paths = list[tuple[float, str, str]]()
+    for name in root.study_names():
+        for path in root.study(name).trials.glob("*.json"):
+            with suppress(OSError):
+                paths.append((path.stat().st_mtime, name, path.stem))
     for _, name, key in sorted(paths, reverse=True)[:MOST_RECORDS]:
-        try:
+        record = None
+        with suppress(StoreError, OSError):
             record = Ledger(root.study(name)).read_brief(key)
-        except Exception:  # said by whoever needs that record
-            continue
         if record is not None:
             yield record
 

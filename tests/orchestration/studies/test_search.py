@@ -9,7 +9,7 @@ from moleflow import profiles
 from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Axis, Grid
 from orchestration.studies.expansion import Plan, expand
-from orchestration.studies.points import points, points_asked, settings_of
+from orchestration.studies.points import drawn_proposals, points, points_asked, settings_of
 from orchestration.studies.proposing import Proposal, at_random, search_id
 from orchestration.studies.search import (
     Distribution,
@@ -93,6 +93,17 @@ def test_what_does_not_fit_is_drawn_again_and_at_last_refused() -> None:
     assert small.values["training.lr"] < 2e-4
     with pytest.raises(StudyError, match="proposal 1: none of 1000"):
         at_random(axis, 1, (), lambda values: False)
+
+
+def test_the_proposals_that_are_missing_are_those_drawn_one_by_one() -> None:
+    axis = Search(space=LR, trials=6)
+    each = {one.number: one for one in proposals(axis, 6)}
+    assert drawn_proposals(study(axis)) == list(each.values())
+    assert drawn_proposals(study(axis), count=2) == [each[1], each[2]]
+    own = Proposal(number=1, values=each[4].values, method="random")  # so 4 must be another
+    found = drawn_proposals(study(axis), {1: own, 5: each[5]})
+    assert found[0] == own and [found[1], found[2], found[4]] == [each[2], each[3], each[5]]
+    assert found[3].values not in [one.values for one in each.values()]
 
 
 def test_each_proposal_is_run_for_every_combination_of_the_other_axes() -> None:

@@ -128,6 +128,20 @@ def test_trials_on_other_numbers_of_threads_tell_nothing(
     assert rates_of(root, plan, threads=8).measured
 
 
+def test_records_that_are_damaged_tell_nothing(root: Root, keep: Callable[..., Record]) -> None:
+    plan = planned()
+    whole, cut = (keep(trial, 0.01) for trial in plan.trials)
+    folder = root.study("rates")
+    path = folder.record(cut.key)
+    path.write_bytes(path.read_bytes()[:-100])
+    (folder.trials / "folder.json").mkdir()
+    (folder.trials / "gone.json").symlink_to(folder.trials / "nowhere")
+    assert rates_of(root, plan).basis.startswith("1 trial ")
+    path.unlink()
+    folder.record(whole.key).unlink()
+    assert rates_of(root, plan) == TABLE
+
+
 def test_trials_of_this_very_machine_count_alone_where_there_are_any(
     root: Root, keep: Callable[..., Record]
 ) -> None:
