@@ -2,12 +2,13 @@
 # A study on a Slurm cluster: one Ray node per Slurm node, the driver on the first.
 #
 #     sbatch slurm.sh            and, after the time limit or a failure, the same again: it resumes
+#     sbatch --requeue --export=ALL,MOLEFLOW_REQUEUE=yes slurm.sh     goes on after the limit by itself
 #
 # Tried: the whole script with a real Ray head, worker and study, where `srun` and `scontrol` were
 # stand-ins that run commands on one machine (tests/orchestration/cluster/test_cluster_files.py).
 # Not tried: on a Slurm installation.
 #
-# Change: the #SBATCH lines, the four settings below, and the options of `moleflow run`.
+# Change: the #SBATCH lines, the five settings below, and the options of `moleflow run`.
 
 #SBATCH --job-name=moleflow
 #SBATCH --nodes=2
@@ -17,6 +18,7 @@
 #SBATCH --mem=128G
 #SBATCH --time=24:00:00
 #SBATCH --output=%x-%j.log
+#SBATCH --open-mode=append
 # Five minutes before the end this script, and nobody else, is told: running stages end cleanly.
 #SBATCH --signal=B:USR1@300
 
@@ -27,6 +29,7 @@ ROOT=${MOLEFLOW_ROOT:-/shared/runs}      # a folder that all nodes see and can w
 DATA=${MOLEFLOW_DATA:-/shared/data}      # the classes; see `moleflow data check`
 ENVIRONMENT=${MOLEFLOW_ENVIRONMENT:-/shared/moleflow/.venv}   # the same on all nodes
 GPUS=${SLURM_GPUS_ON_NODE:-0}            # of each node, given to Ray
+REQUEUE=${MOLEFLOW_REQUEUE:-no}          # yes: after the time limit the job queues again
 
 PATH=$ENVIRONMENT/bin:$PATH
 study=(
@@ -84,10 +87,14 @@ fi
 # Waits for all nodes; ends the job where one does not see the root or the data.
 moleflow doctor --address "$address" --nodes "${#hosts[@]}" --root "$ROOT" --data "$DATA" || exit 1
 
+# INT is what Ctrl-C sends: the driver ends its trials, keeps the ledger and says how to resume.
+ended_by='' driver=''
+interrupt() { [[ -z $driver ]] || kill -INT "$driver" 2>/dev/null; }
+trap 'ended_by=limit; interrupt' USR1
+trap 'ended_by=${ended_by:-cancelled}; interrupt' TERM
 "${study[@]}" --address "$address" &
 driver=$!
-# INT is what Ctrl-C sends: the driver ends its trials, keeps the ledger and says how to resume.
-trap 'kill -INT "$driver" 2>/dev/null' USR1 TERM
+[[ -z $ended_by ]] || interrupt # told before there was anything to tell
 # A signal that is trapped interrupts `wait`; asked once more, it tells the driver's own exit code.
 wait "$driver"
 while kill -0 "$driver" 2>/dev/null; do
@@ -96,6 +103,11 @@ done
 wait "$driver"
 code=$?
 
-# To go on by itself after the time limit, take the # away (130: the study was interrupted):
-# [ "$code" -eq 130 ] && scontrol requeue "$SLURM_JOB_ID"
+# 130: the study was interrupted, by the time limit and not by `scancel`. Slurm ends what is left of
+# a job that it requeues, so nothing may be left.
+if [[ $REQUEUE = yes && $ended_by = limit && $code -eq 130 ]]; then
+    trap - EXIT
+    end_cluster
+    scontrol requeue "$SLURM_JOB_ID"
+fi
 exit "$code"

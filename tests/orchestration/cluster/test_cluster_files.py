@@ -164,6 +164,13 @@ hostname*) echo 127.0.0.1 ;;
 *) exec "$@" ;;
 esac
 """
+SCONTROL = """#!/bin/bash
+# Knows two nodes, and keeps what it is told to do with a job and what is there of its cluster then.
+case $1 in
+show) printf 'one\\ntwo\\n' ;;
+*) echo "$@" "$(ls -d "/tmp/mf-$SLURM_JOB_ID" 2>/dev/null)" >>"${0%/*}/told" ;;
+esac
+"""
 STUDY = (
     "--profile quick --classes washer wood --orders 1 --seeds 1 --device cpu "
     "--set image.size=64 backbone.name=resnet18 backbone.weights=random patches.dim=16 "
@@ -172,14 +179,18 @@ STUDY = (
 )
 
 
+def lay_tools(folder: Path, **scripts: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A Slurm job's environment, on one machine; without a trace afterwards."""
     mark, tools = uuid.uuid4().hex, tmp_path / "environment" / "bin"
-    tools.mkdir(parents=True)
-    for name, text in (("srun", SRUN), ("scontrol", "#!/bin/sh\nprintf 'one\\ntwo\\n'\n")):
-        (tools / name).write_text(text)
-        (tools / name).chmod(0o755)
+    lay_tools(tools, srun=SRUN, scontrol=SCONTROL)
     for name in ("ray", "moleflow", "python"):
         (tools / name).symlink_to(BIN / name)
     yield {
@@ -192,6 +203,7 @@ def site(tmp_path: Path) -> Iterator[dict[str, str]]:
         "SLURM_JOB_NODELIST": "node[1-2]",
         "SLURM_CPUS_PER_TASK": "2",
         "SLURM_GPUS_ON_NODE": "1",
+        "MOLEFLOW_REQUEUE": "yes",
     }
     for process in marked(mark):
         os.kill(process, signal.SIGKILL)
@@ -223,10 +235,69 @@ def test_a_slurm_job_that_is_told_of_its_end_ends_its_study_and_leaves_nothing(
         assert list(trials.glob("*.json")) == []
         wait_for(lambda: not marked(site["MARK"]), 10)
         assert not scratch.exists()
+        told = Path(site["MOLEFLOW_ENVIRONMENT"], "bin", "told").read_text()
+        assert told.split() == ["requeue", site["SLURM_JOB_ID"]]
     finally:
         job.kill()
         job.wait()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+STUDY_STANDS_IN = """#!/bin/bash
+# `doctor` finds all well; `run` is at work until it is interrupted, or ends at once.
+[[ $1 = doctor ]] && exit
+[[ $RUNS = no ]] && exit 0
+trap 'exit 130' INT
+echo at work
+while :; do sleep 0.1; done
+"""
+RAY_STANDS_IN = """#!/bin/bash
+trap 'exit 0' TERM
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "requeued"),
+    [
+        ("yes", signal.SIGUSR1, True),
+        ("no", signal.SIGUSR1, False),
+        ("yes", signal.SIGTERM, False),
+        ("yes", None, False),
+    ],
+    ids=["time limit", "not asked for", "cancelled", "done"],
+)
+def test_a_slurm_job_is_requeued_where_that_is_asked_for_and_the_time_limit_ended_it(
+    asked: str, told: signal.Signals | None, requeued: bool, tmp_path: Path
+):
+    """And nothing is left of its cluster by then."""
+    tools = tmp_path / "environment" / "bin"
+    stand_ins = {"ray": RAY_STANDS_IN, "moleflow": STUDY_STANDS_IN}
+    lay_tools(tools, srun=SRUN, scontrol=SCONTROL, **stand_ins)
+    number = str(os.getpid() * 10 + 8)
+    about = {
+        "PATH": os.environ["PATH"],
+        "MOLEFLOW_ENVIRONMENT": str(tools.parent),
+        "MOLEFLOW_REQUEUE": asked,
+        "SLURM_JOB_ID": number,
+        "SLURM_JOB_NODELIST": "node1",
+        "SLURM_CPUS_PER_TASK": "1",
+        "RUNS": "no" if told is None else "yes",
+    }
+    script = (FILES / "slurm.sh").read_text().replace("for _ in {1..60}", "for _ in 1")
+    path, log = tmp_path / "slurm.sh", tmp_path / "log"
+    path.write_text(script.replace("sleep 1\n", "true\n"))
+    with log.open("wb") as file:
+        job = subprocess.Popen(["bash", path], env=about, stdout=file, stderr=file)
+    if told is not None:
+        wait_for(lambda: "at work" in log.read_text() or job.poll() is not None)
+        job.send_signal(told)
+    assert job.wait(60) == (0 if told is None else 130), log.read_text()
+    kept = tools / "told"
+    assert (kept.read_text().split() if kept.exists() else []) == (
+        ["requeue", number] if requeued else []
+    )
+    assert not Path(f"/tmp/mf-{number}").exists()
 
 
 def epochs(trials: Path) -> bool:
