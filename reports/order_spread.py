@@ -38,6 +38,9 @@ SAMPLE = 5
 DRAWS = 10_000
 MOST_SHOWN = 20_000
 """Orders of one task 0 that figures are of, where there are more."""
+MOST_LINES = 60
+"""Different values of one task 0 up to which each is drawn as a line."""
+BINS = 120
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,7 @@ def running(metric: Metric, found: Orders) -> Running | None:
     others = len(groups[0].others)
     if not seeds or not 0 < others <= MOST_EXACT:
         return None
-    orders = every_order(others)
-    if others > MOST_ENUMERATED:
-        orders = drawn_orders(others)[:MOST_SHOWN].astype(np.int64)
+    orders = shown_orders(others)
     values = {
         name: np.mean(
             [running_means(g.tables(metric.name), orders) for g in used if g.task0 == name], axis=0
@@ -113,6 +114,13 @@ def running(metric: Metric, found: Orders) -> Running | None:
     }
     named = {group.task0: group.others for group in used}
     return Running(metric, tuple(seeds), named, orders, values, used)
+
+
+def shown_orders(others: int) -> Int[np.ndarray, "n m"]:
+    """Every order, or of too many the first that are drawn."""
+    if others > MOST_ENUMERATED:
+        return drawn_orders(others)[:MOST_SHOWN].astype(np.int64)
+    return every_order(others)
 
 
 def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
@@ -180,8 +188,10 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
     said = float(pool[picked].std(ddof=1))
     low, high = (float(q) for q in np.quantile(deviations, (0.05, 0.95)))
     source = found.source(sample_figure)
+    few = all(len(_different(values)) <= MOST_LINES for values in found.values.values())
+    lines = "a line per order, by task 0" if few else "by task 0, the higher the more orders"
     caption: Words = (
-        f"Left: a line per order, by task 0; below, {SAMPLE} orders at random. Right: what "
+        f"Left: {lines}; below, {SAMPLE} orders at random. Right: what "
         f"{DRAWS:,} such samples say. {SAMPLE} random orders say sd ",
         Number(f"{percent(said)} points", source),
         " (dashed); the truth is ",
@@ -205,12 +215,20 @@ def _deviations(
     return pool[picked].std(axis=1, ddof=1)
 
 
+def _different(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
+    return np.unique(values.round(6))
+
+
 def _all_orders(ax: Axes, found: Running) -> None:
+    ends = (100 * found.pool.min(), 100 * found.pool.max())
     for y, values in enumerate(found.values.values()):
-        shown = 100 * np.unique(values.round(6))
-        few = len(shown) <= 60
-        width, alpha = (1.1, 0.8) if few else (0.5, max(0.02, 20 / len(shown)))
-        ax.vlines(shown, y - 0.3, y + 0.3, color=colour(0), lw=width, alpha=alpha)
+        shown = 100 * _different(values)
+        if len(shown) <= MOST_LINES:
+            ax.vlines(shown, y - 0.3, y + 0.3, color=colour(0), lw=1.1, alpha=0.8)
+        else:
+            counts, edges = np.histogram(100 * values, bins=BINS, range=ends)
+            half = 0.38 * np.append(counts, 0) / counts.max()
+            ax.fill_between(edges, y - half, y + half, step="post", color=colour(0), lw=0)
         ax.plot([100 * values.mean()], [y], "D", color=INK, ms=3.5)
 
 

@@ -94,7 +94,13 @@ def _means(table: Float[np.ndarray, "j k"], others: int) -> Float[np.ndarray, " 
 
 @cache
 def every_order(others: int) -> Int[np.ndarray, "n m"]:
-    """All orders of the tasks beside task 0, in lexical order."""
+    """All orders of the tasks beside task 0, in lexical order.
+
+    Raises:
+        ValueError: more orders than are computed one by one.
+    """
+    if others > MOST_ENUMERATED:
+        raise ValueError(f"{others} tasks beside task 0 have too many orders")
     orders = list(itertools.permutations(range(others)))
     return np.array(orders, dtype=np.int64).reshape(len(orders), others)
 
@@ -111,10 +117,8 @@ def along_every_order(found: Sets) -> dict[Quantity, Float[np.ndarray, " n"]]:
     NaN where an order has no such number: its last task has no class with the metric.
 
     Raises:
-        ValueError: more orders than are computed one by one.
+        ValueError: as `every_order`.
     """
-    if found.others > MOST_ENUMERATED:
-        raise ValueError(f"{found.others} tasks beside task 0 have too many orders")
     orders = every_order(found.others)
     known = sets_along(orders)
     steps = [[v for v in row if v == v] for row in found.step[known].tolist()]

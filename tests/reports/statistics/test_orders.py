@@ -11,7 +11,15 @@ from moleflow.metrics.detection import binary_scores
 from moleflow.metrics.means import mean
 from moleflow.streams import numpy_stream
 from orchestration.trial.all_orders import TiedError, reach
-from reports.statistics.orders import ClassTable, along_every_order, distributions, drawn, sets_of
+from reports.order_spread import MOST_SHOWN, shown_orders
+from reports.statistics.orders import (
+    ClassTable,
+    along_every_order,
+    distributions,
+    drawn,
+    every_order,
+    sets_of,
+)
 from reports.statistics.orders.distribution import QUANTILES
 from reports.statistics.orders.moments import best_and_worst
 
@@ -121,6 +129,15 @@ def test_many_tasks_are_computed_of_drawn_orders_as_by_sets(
         one, exact = found[quantity], whole[quantity]
         assert (one.minimum, one.maximum) == pytest.approx((exact.minimum, exact.maximum))
         assert one.mean == pytest.approx(exact.mean, abs=0.03 * exact.sd + 1e-12)
+
+
+def test_orders_of_many_tasks_are_drawn_and_none_asks_for_all_of_them() -> None:
+    with pytest.raises(ValueError, match="14 tasks beside task 0 have too many orders"):
+        every_order(14)
+    orders = shown_orders(9)
+    assert len(orders) == MOST_SHOWN
+    assert (np.sort(orders, axis=1) == np.arange(9)).all()
+    drawn.drawn_orders.cache_clear()
 
 
 def test_an_order_that_ends_with_a_task_without_the_metric_has_no_last_task() -> None:
