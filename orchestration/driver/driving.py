@@ -16,6 +16,7 @@ from moleflow.settings import Settings
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.store.lease import LOOK, PATIENCE, Lease, Leases, active, sweep
+from orchestration.store.unfinished import clear_unfinished
 
 PERIOD = 0.5
 """Seconds between two looks for a request to stop, and for what became of it."""
@@ -56,6 +57,7 @@ def driving(
         # What was asked of an earlier driver is not asked of this one.
         remove(folder.stop)
         write_atomically(folder.driver, here.model_dump_json())
+        since = folder.driver.stat().st_mtime_ns
         try:
             with _stoppable(folder):
                 yield
@@ -63,6 +65,7 @@ def driving(
             remove(folder.driver)
             remove(folder.stop)
             sweep(root.leases)
+            clear_unfinished(root, folder, since)
             with suppress(OSError):  # not empty: something was planned
                 folder.path.rmdir()
 
@@ -124,7 +127,8 @@ def _claim(study: str, root: Root, leases: Leases) -> None:
 
 @contextmanager
 def _stoppable(folder: StudyFolder) -> Generator[None]:
-    """A request interrupts the main thread once, even of a process that ignores SIGINT."""
+    """A request interrupts the main thread once, even of a process that ignores SIGINT; SIGTERM
+    does so too, unless the program that drives has its own way with it."""
     asked, leaving = threading.Event(), threading.Event()
 
     def listen() -> None:
@@ -146,10 +150,17 @@ def _stoppable(folder: StudyFolder) -> Generator[None]:
 
             signal.signal(signal.SIGINT, interrupt)
             stack.callback(signal.signal, signal.SIGINT, before)
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, _terminated)
+                stack.callback(signal.signal, signal.SIGTERM, signal.SIG_DFL)
         stack.callback(thread.join)
         stack.callback(leaving.set)
         thread.start()
         yield
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _is_asked(folder: StudyFolder) -> bool:

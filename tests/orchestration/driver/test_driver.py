@@ -116,6 +116,14 @@ def test_stop_ends_a_driver_as_an_interrupt_does(root: Root, start: Start, kind:
     assert driver_of("small", root) is None
 
 
+def test_a_driver_that_is_asked_to_end_by_its_system_ends_in_order(root: Root, start: Start):
+    """SIGTERM, whatever it is doing: planning, or running trials without Ray."""
+    driver = start()
+    os.kill(driver.pid, signal.SIGTERM)
+    assert driver.wait(timeout=20) == 130
+    assert driver_of("small", root) is None and not root.study("small").driver.exists()
+
+
 def test_a_driver_that_ignores_interrupts_still_ignores_those_of_a_terminal(start: Start):
     driver = start("deaf")
     os.kill(driver.pid, signal.SIGINT)
