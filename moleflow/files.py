@@ -8,6 +8,13 @@ from pathlib import Path
 
 DAMAGED = ".damaged-"
 """In the name of what was set aside."""
+STUMBLES = frozenset(
+    number
+    for name in ("EIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO", "ENETDOWN",
+                 "ENETUNREACH", "EHOSTUNREACH", "ECONNRESET", "EAGAIN", "EINTR", "ENOLCK")
+    if (number := getattr(errno, name, None)) is not None
+)  # fmt: skip
+"""What a file system on a network says when it is away for a moment: asked again, it may answer."""
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -80,3 +87,12 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
             said = f"has {known.st_size} bytes, and at most {most} were expected"
             raise OSError(errno.EFBIG, said, str(path))
         return file.read() if most is None else file.read(known.st_size)
+
+
+def has_stumbled(error: BaseException | None) -> bool:
+    """Whether a file system that stumbled is behind an error, whatever that has been made into."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in STUMBLES:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

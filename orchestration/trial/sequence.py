@@ -17,6 +17,7 @@ from moleflow.data.sequences import task_name
 from moleflow.errors import DivergedError, StoreAwayError
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.cache import ClassFeatures, Features
+from moleflow.files import has_stumbled
 from moleflow.learning import SequenceLearner
 from moleflow.measurement import Measurement
 from moleflow.saved import new_model, save_model
@@ -54,7 +55,7 @@ def run_trial(trial: Trial, root: Root, terms: Terms) -> Status:
 
     Raises:
         OSError, StoreAwayError, torch.AcceleratorError: a lost file system or GPU, which another
-            attempt can cure.
+            attempt can cure; so may whatever a file system that stumbled has led to.
         DeviceError: this node lacks the GPU that the trial was given; another may have it.
     """
     folder, results = root.study(trial.study), TrialResults()
@@ -91,6 +92,8 @@ def to_the_end(
     except (OSError, StoreAwayError, torch.AcceleratorError):
         raise
     except Exception as error:
+        if has_stumbled(error):
+            raise
         return "failed", failure_of(error, log.stage, {})
     return "finished", None
 

@@ -1,6 +1,9 @@
 """A trial, in full and for real on small synthetic pictures: its record, artifacts and failures."""
 
 import csv
+import errno
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +18,7 @@ from moleflow import learning
 from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
-from moleflow.errors import DeviceError
+from moleflow.errors import DeviceError, StoreError
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
@@ -25,7 +28,7 @@ from orchestration.records.events import numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.stages import StageRef
-from orchestration.store import features
+from orchestration.store import features, store
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
@@ -278,6 +281,27 @@ def test_what_a_retry_can_cure_is_raised_and_leaves_no_record(
     with pytest.raises(OSError, match="stale"):
         trials.run_trial(trial, root, Terms())
     assert Ledger(root.study("small")).keys() == []
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.ENOSPC])
+def test_a_store_that_stumbled_is_asked_again_and_one_that_is_full_is_told(
+    tmp_path: Path, data_root: Path, tiny: Config, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def stumbles(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(store, "seal", stumbles)
+    root = Root.at(tmp_path)
+    trial, ledger = make_plan(root, data_root, tiny).trials[0], Ledger(root.study("small"))
+    if number == errno.ENOSPC:
+        assert trials.run_trial(trial, root, Terms()) == "failed"
+        record = ledger.read(trial.key)
+        assert record is not None and record.failure is not None
+        assert "No space left" in record.failure.message
+        return
+    with pytest.raises(StoreError, match=re.escape(os.strerror(number))):
+        trials.run_trial(trial, root, Terms())
+    assert ledger.keys() == []
 
 
 def test_data_that_changed_since_the_plan_is_refused(
