@@ -19,8 +19,9 @@ test: .venv/.installed-dev
 unit: .venv/.installed-dev
 	$(BIN)/python -m pytest -m '$(UNIT)' --durations-min=1
 
+# SEED=n: faults drawn by that seed instead, in every setting (docs/faults.md).
 soak: .venv/.installed-dev
-	$(BIN)/python -m pytest -m soak
+	$(if $(SEED),$(BIN)/python -m tests.nemesis --seeds $(SEED),$(BIN)/python -m pytest -m soak)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .

@@ -1,0 +1,134 @@
+"""Runs schedules of faults, checks what is left, and finds the shortest one that still fails."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import final
+
+from tests.nemesis.aftermath import Outcome, Report, costs, doubles, left, outcome, wrong
+from tests.nemesis.arena import Arena, Hangs, folder
+from tests.nemesis.faults import Fault, draw
+from tests.nemesis.zygote import Zygote
+from tests.orchestration.pictures import draw_pictures
+
+CLASSES = ("capsule", "fabric", "wood")
+LATE = ("damage", "full", "error")
+"""Acts that may meet a command in its last moments, after which the same command mends."""
+REFUSALS = (0, 1, 2, 75, 130, 143, -2, -9, -15)
+"""Ends of a command that its user can understand; 70 is none of them."""
+MORE_COMMANDS = 4
+"""Beyond one for each fault."""
+
+
+@final
+class Nemesis:
+    """Keeps what schedules share: pictures, a process that is ready to start studies, servers, and
+    what each setting gives undisturbed."""
+
+    def __init__(self, place: Path, tell: Callable[[str], None] = print):
+        self.tell = tell
+        self._stack = ExitStack()
+        self._data = draw_pictures(place / "pictures", CLASSES)
+        self._zygote: Zygote | None = None
+        self._expected: dict[str, Outcome] = {}
+
+    def __enter__(self) -> "Nemesis":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def seed(self, setting: str, seed: int, first: int | None = None) -> Report:
+        """The schedule of a seed, or its first faults."""
+        return self.run(setting, draw(setting, seed)[:first])
+
+    def run(self, setting: str, faults: Sequence[Fault]) -> Report:
+        """A study with these faults, resumed by the same command until it is done."""
+        expected = self._undisturbed(setting)
+        with self._arena(setting, faults) as arena:
+            return examined(arena, expected)
+
+    def shortest(self, setting: str, faults: Sequence[Fault]) -> int:
+        """How many of the first faults fail already, of a schedule that fails."""
+        low, high = 0, len(faults)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.run(setting, faults[:middle]).wrong:
+                high = middle
+            else:
+                low = middle
+        return high
+
+    def _undisturbed(self, setting: str) -> Outcome:
+        kind = setting if setting in ("rivals", "ray", "nodes") else "inline"
+        if kind not in self._expected:
+            with self._arena(kind, ()) as arena:
+                codes = arena.run(dict.fromkeys(arena.studies, ()))
+                assert set(codes.values()) == {0}, arena.said()
+                found = outcome(arena)
+                problems = [*wrong(arena, found, arena.root.mlflow_db)]
+                assert not problems, problems
+            self._expected[kind] = found
+        return self._expected[kind]
+
+    @contextmanager
+    def _arena(self, setting: str, faults: Sequence[Fault]) -> Iterator[Arena]:
+        own_disk = any(fault.act == "full" for fault in faults)
+        with folder(own_disk) as place:
+            arena = Arena(place, self._data, self._started(), faults)
+            arena.options = ("--runner", "inline")
+            if setting == "rivals":
+                arena.studies = ("undying", "rival")
+            arena.make()
+            try:
+                yield arena
+            finally:
+                arena.end_all([])
+
+    def _started(self) -> Zygote:
+        if self._zygote is None:
+            self._zygote = self._stack.enter_context(Zygote())
+        return self._zygote
+
+
+def examined(arena: Arena, expected: Outcome) -> Report:
+    began, problems = time.monotonic(), list[str]()
+    try:
+        problems += to_its_end(arena)
+    except Hangs as error:
+        problems.append(str(error))
+    ended = time.monotonic()
+    database = arena.root.mlflow_db
+    problems += [problem for problem in wrong(arena, expected, database) if problem]
+    fired = arena.fired()
+    try:
+        found, twice = costs(arena, ended), doubles(arena, database)
+    except Exception as error:  # what is wrong is told above
+        problems.append(f"costs are not known: {error}")
+        found, twice = [], 0
+    said = arena.said() if problems else ""
+    return Report(
+        arena.faults, fired, problems, found, twice, left(arena), arena.codes, ended - began, said
+    )
+
+
+def to_its_end(arena: Arena) -> Iterator[str]:
+    """The same commands again and again, until each ends well and no fault came in its last run.
+
+    Yields:
+        Ends that no user could make sense of.
+    """
+    wanted: dict[str, tuple[str, ...]] = dict.fromkeys(arena.studies, ())
+    for _ in range(len(arena.faults) + MORE_COMMANDS):
+        before = len(arena.fired())
+        codes = arena.run(wanted)
+        new = [arena.faults[one.number].act for one in arena.fired()[before:]]
+        for study, code in codes.items():
+            if code not in REFUSALS:
+                yield f"a command of {study} ended with code {code}"
+        again = {s: ("--retry", "failed") if code == 1 else () for s, code in codes.items() if code}
+        if not again and not any(act in LATE for act in new):
+            return
+        wanted = again or dict.fromkeys(arena.studies, ())
+    yield f"the same command, {len(arena.codes)} times, has not ended well: codes {arena.codes}"

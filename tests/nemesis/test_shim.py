@@ -1,0 +1,154 @@
+"""The nemesis strikes where it says, and does the same again for the same seed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nemesis.aftermath import ASIDE, PASSING, TORN
+from tests.nemesis.faults import KINDS, SETTINGS, draw
+from tests.nemesis.proxy import HALF, Proxy
+from tests.nemesis.zygote import SHIM
+
+WORK = """
+import os, sys, time
+from pathlib import Path
+root = Path(sys.argv[1])
+for number in range(4):
+    (root / f".{number}").write_text(str(number))
+    os.replace(root / f".{number}", root / str(number))
+print(time.time())
+"""
+
+
+def worked(folder: Path, *faults: dict[str, Any]) -> tuple[int, list[str], str]:
+    """Exit code, files and output of a process that renames four files, with these faults."""
+    root = folder / "root"
+    for path in (root, folder / "trace"):
+        path.mkdir()
+    common = {"role": "any", "nth": 1, "after": False, "seed": 0}
+    told = {"root": str(root), "filler": "", "faults": [{**common, **one} for one in faults]}
+    (folder / "schedule.json").write_text(json.dumps(told))
+    ran = subprocess.run(
+        [sys.executable, "-c", WORK, str(root)],
+        env={**os.environ, "NEMESIS": str(folder), "PYTHONPATH": str(SHIM)},
+        capture_output=True,
+        text=True,
+    )
+    return ran.returncode, sorted(path.name for path in root.iterdir()), ran.stdout
+
+
+@pytest.mark.parametrize(("after", "left"), [(False, ["0", "1", ".2"]), (True, ["0", "1", "2"])])
+def test_a_process_dies_before_or_after_the_third_rename(
+    tmp_path: Path, after: bool, left: list[str]
+):
+    fault = {"operation": "rename", "nth": 3, "after": after}
+    code, names, _ = worked(tmp_path, {**fault, "act": "signal", "signal": signal.SIGKILL})
+    assert code == -signal.SIGKILL and names == sorted(left)
+
+
+def test_a_fault_waits_for_the_one_before_it(tmp_path: Path):
+    """The second counts from the moment of the first."""
+    clock = {"operation": "rename", "nth": 2, "act": "clock", "ahead": 10**9}
+    killed = {"operation": "rename", "nth": 2, "act": "signal", "signal": signal.SIGKILL}
+    code, names, _ = worked(tmp_path, clock, killed)
+    assert code == -signal.SIGKILL and names == [".3", "0", "1", "2"]
+    assert sorted(path.name for path in tmp_path.glob("fired-*")) == ["fired-0", "fired-1"]
+
+
+def test_a_fault_for_another_role_never_comes(tmp_path: Path):
+    fault = {"operation": "rename", "role": "worker", "act": "signal", "signal": signal.SIGKILL}
+    assert worked(tmp_path, fault)[0] == 0
+
+
+def test_an_error_comes_so_many_times_and_a_damaged_file_is_told(tmp_path: Path):
+    error = {"operation": "rename", "act": "error", "errno": 5, "times": 1}
+    code, names, _ = worked(tmp_path, error)
+    assert code == 1 and names == [".0"]
+
+
+def test_a_file_is_damaged_in_the_same_way_for_the_same_seed(tmp_path: Path):
+    fault = {"operation": "rename", "nth": 4, "after": True, "act": "damage", "files": "[0-9]"}
+    found: list[tuple[list[str], str]] = []
+    for place in ("one", "other"):
+        (tmp_path / place).mkdir()
+        _, names, _ = worked(tmp_path / place, {**fault, "how": "vanished", "seed": 3})
+        told = json.loads((tmp_path / place / "fired-0").read_text())
+        found.append((names, told["target"]))
+    assert found[0] == found[1] and len(found[0][0]) == 3
+    assert found[0][1] not in found[0][0]
+
+
+def test_a_seed_gives_the_same_schedule_and_the_kinds_take_turns():
+    for setting, kinds in SETTINGS.items():
+        schedules = [draw(setting, seed) for seed in range(len(kinds))]
+        assert schedules == [draw(setting, seed) for seed in range(len(kinds))]
+        assert [schedule[0].name for schedule in schedules] == [*kinds]
+    assert len({str(fault) for seed in range(30) for fault in draw("inline", seed)}) > 30
+    assert all(kind.operations for kind in KINDS.values())
+
+
+def test_names_of_what_is_left_behind_are_known():
+    digits = "0" * 32
+    for name in (f"leases/.{digits}", f".mlflow.db.{digits}", f"store/a/b/.key.{digits}/x.json"):
+        assert TORN.fullmatch(name), name
+    for name in ("store/a/b/key/manifest.json", f"mlartifacts/1/{digits}/artifacts/config.json"):
+        assert not any(one.fullmatch(name) for one in (TORN, ASIDE, PASSING)), name
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """A server that answers every word so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    if connection.recv(100):
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def answer(port: int) -> bytes:
+    found = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=5.0) as connection:
+        connection.settimeout(0.4)
+        connection.sendall(b"word")
+        while piece := connection.recv(1000):
+            found += piece
+    return found
+
+
+def test_a_proxy_passes_on_or_does_as_it_is_told():
+    whole = bytes(range(200))
+    with answering(whole) as port, Proxy(port) as proxy:
+        assert answer(proxy.port) == whole
+        proxy.behave("answers half")
+        assert answer(proxy.port) == whole[:HALF]
+        proxy.behave("stalls")
+        with pytest.raises(TimeoutError):
+            answer(proxy.port)
+        for mode in ("refuses", "resets"):
+            proxy.behave(mode)
+            with pytest.raises(ConnectionError):
+                answer(proxy.port)
+        proxy.behave("passes")
+        assert answer(proxy.port) == whole
