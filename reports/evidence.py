@@ -16,6 +16,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
 from orchestration.records.results import Name, Rows
+from orchestration.sharing.no_effect import Outcome
 from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 
@@ -163,6 +164,18 @@ class Evidence:
         declared = self.plan.study.margins
         metrics = (replace(m, margin=declared.get(m.name, m.margin)) for m in METRICS)
         return tuple(metric for metric in metrics if metric.margin is not None)
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Of finished trials, by key: what is compared to find settings that changed nothing."""
+        finals = self.measurements.finals
+        return {
+            record.key: Outcome(
+                record.hashes,
+                {(m.name, n): v for m in METRICS for n, v in finals(record, m.name).items()},
+            )
+            for record in self.finished
+        }
 
     @cached_property
     def orders(self) -> dict[str, str]:

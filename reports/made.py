@@ -51,15 +51,13 @@ def report(
             unfinished(evidence),
         ),
         headline="\n".join(terminal(evidence, headline)),
-        warnings=provenance.notices(evidence),
         end=end(evidence),
     )
 
 
 def terminal(evidence: Evidence, sentences: Sequence[Words]) -> list[str]:
-    """What must be known first, then the sentences, in lines of at most 100 columns."""
-    found = [f"NOTE: {notice}" for notice in provenance.notices(evidence)]
-    found += [plain(sentence) for sentence in sentences]
+    """The sentences, and what is not in them, in lines of at most 100 columns."""
+    found = [plain(sentence) for sentence in sentences]
     if not evidence.finished:
         found.append("No trial has finished, so there are no results.")
     if evidence.unfinished or evidence.missing:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from orchestration.records.ledger import ClassSummary, Record, Span
+from orchestration.sharing.no_effect import cautions
 from reports.digits import span
 from reports.document import DASH, Table, Value, computed, table
 from reports.evidence import Evidence, keys
@@ -44,7 +45,8 @@ def notices(evidence: Evidence) -> tuple[str, ...]:
     }.items():
         if len(values) > 1:
             found.append(f"Trials were run on different {what}: {', '.join(sorted(values))}.")
-    return tuple(found)
+    told = cautions(evidence.plan, evidence.outcomes)
+    return (*found, *(f"{one[0].upper()}{one[1:]}." for one in told))
 
 
 def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from moleflow.metrics.catalogue import METRICS, Metric
+from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from orchestration.sharing.no_effect import NoEffect, Outcome, baseline_config, no_effects
+from orchestration.sharing.no_effect import NoEffect, baseline_config, no_effects
 from orchestration.studies.effects import part_of
 from reports.document import Figure, Table
 from reports.evidence import Evidence, Setting, classes_of, keys
@@ -160,13 +160,4 @@ def pairs(baseline: Setting, other: Setting) -> Iterator[Pair]:
 
 def without_effect(evidence: Evidence) -> list[NoEffect]:
     """Settings that changed nothing, to the bit, against their baseline."""
-    outcomes = {r.key: Outcome(r.hashes, _numbers(evidence, r)) for r in evidence.finished}
-    return no_effects(evidence.plan, outcomes)
-
-
-def _numbers(evidence: Evidence, record: Record) -> dict[tuple[str, ...], float]:
-    return {
-        (metric.name, name): value
-        for metric in METRICS
-        for name, value in evidence.measurements.finals(record, metric.name).items()
-    }
+    return no_effects(evidence.plan, evidence.outcomes)

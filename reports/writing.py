@@ -1,13 +1,14 @@
 """Reports of a study, from its plan and ledger alone: at any time, on any machine."""
 
 import importlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
 from moleflow.errors import StudyError
 from orchestration.records.layout import StudyFolder
-from reports import kinds
-from reports.document import Written, write
+from reports import kinds, provenance
+from reports.document import Document, Written, write
 from reports.evidence import load
 
 CHECKLIST = "checklist"
@@ -36,10 +37,19 @@ def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Writte
     always = () if asked or CHECKLIST in own else (CHECKLIST,)
     linked = tuple(dict.fromkeys((*own, CHECKLIST)))
     places = {name: "" if name == own[0] else f"{name}/" for name in (*linked, *chosen)}
+    notices = provenance.notices(evidence)
     written: list[Written] = []
     for name in (*chosen, *always):
         made = importlib.import_module(f"{kinds.__name__}.{name}").document(evidence)
         up = "../" if places[name] else ""
         others = [(n.replace("_", " "), f"{up}{places[n]}index.html") for n in linked if n != name]
-        written.append(write(replace(made, beside=tuple(others)), folder.report / places[name]))
+        framed = replace(_noted(made, notices), beside=tuple(others))
+        written.append(write(framed, folder.report / places[name]))
     return written[: len(chosen)]
+
+
+def _noted(made: Document, notices: Sequence[str]) -> Document:
+    """With what must be known before any number, whatever kind of report it is."""
+    notes = [line for one in notices for line in textwrap.wrap(f"NOTE: {one}", 100)]
+    headline = "\n".join((*notes, made.headline)) if made.headline else ""
+    return replace(made, warnings=(*notices, *made.warnings), headline=headline)

@@ -12,7 +12,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.sharing.keys import task_keys
 from orchestration.studies.axes import Variants
-from orchestration.studies.effects import part_of, setting_name
+from orchestration.studies.effects import merged, part_of, setting_name
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.study import Study
 
@@ -75,6 +75,19 @@ def no_effects(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[NoEffect]:
                 keys = tuple(trial.key for _, trial in pairs)
                 found.append(NoEffect(name, baseline, what, expected, keys))
     return found
+
+
+def cautions(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """What whoever reads a study's numbers must know: that the test set chose, which settings are
+    one, and which changed nothing.
+
+    Args:
+        outcomes: as in `no_effects`.
+    """
+    search = plan.study.search_axis
+    chosen = [search.caution] if search and search.caution else []
+    vain = [found.sentence for found in no_effects(plan, outcomes) if not found.expected]
+    return [*chosen, *merged(plan), *vain]
 
 
 def baseline_config(study: Study) -> Config:

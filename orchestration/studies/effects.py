@@ -27,7 +27,19 @@ def without_effect(plan: Plan) -> list[str]:
     told = [_sentence(*what, values, plan) for what, values in varied.items()]
     each = [trials for values in varied.values() for trials in values.values()]
     explained = {trial.key for trials in each for trial in trials}
-    return [*told, *_set_in_vain(plan), *_same_settings(plan, explained)]
+    return [*told, *_set_in_vain(plan), *_same_settings(plan, explained), *merged(plan)]
+
+
+def merged(plan: Plan) -> list[str]:
+    """Settings that a study, or one part of a union, names more than once: they are one trial per
+    order and seed."""
+    told: dict[str, None] = {}
+    for trial in plan.trials:
+        names: dict[str, dict[str, None]] = {}
+        for axes in (trial.axes, *trial.also) if trial.also else ():
+            names.setdefault(axes.get("part", ""), {})[setting_name(axes)] = None
+        told |= {" and ".join(each): None for each in names.values() if len(each) > 1}
+    return [f"{names}: one setting under several names, run once" for names in told]
 
 
 def setting_name(axes: Mapping[str, str]) -> str:

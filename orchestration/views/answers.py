@@ -224,6 +224,9 @@ class StatusAnswer(Settings):
     """Of every trial, in the plan's order."""
     damaged: tuple[str, ...]
     """Files that are not what their names say."""
+    cautions: tuple[str, ...]
+    """What a reader of the numbers must know: that the test set chose, which settings are one, and
+    which changed nothing."""
 
 
 class Known(Settings):

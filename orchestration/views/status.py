@@ -19,7 +19,6 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.records.watch import News
 from orchestration.sharing import certificate
-from orchestration.sharing.no_effect import no_effects
 from orchestration.sharing.roles import Part
 from orchestration.store.lease import PATIENCE, Lease, active
 from orchestration.studies.expansion import Plan, Trial, varying_axes
@@ -93,7 +92,7 @@ def status_table(plan: Plan, root: Root) -> Page:
         Text(_driver(found)),
         *(Text(one.sentence) for one in found.forecasts if one.sentence),
         *map(Text, found.damaged),
-        *(Text(told, style="red") for told in _cautions(study)),
+        *(Text(told, style="red") for told in study.cautions()),
     ]
     if found.strays:
         verb = "is" if found.strays == 1 else "are"
@@ -147,14 +146,6 @@ def study_status(plan: Plan, root: Root, now: float) -> StudyStatus:
 def _forecasts(study: StudyState, folder: StudyFolder) -> tuple[Comparison, ...]:
     kept = read_forecasts(folder)
     return tuple(compared(kept, study.keys, study.briefs)) if kept else ()
-
-
-def _cautions(study: StudyState) -> list[str]:
-    """What a reader of its numbers must know: who chose by the test set, what changed nothing."""
-    search = study.plan.study.search_axis
-    outcomes = {k: one.outcome for k, one in study.briefs.items() if one.status == "finished"}
-    vain = [vain.sentence for vain in no_effects(study.plan, outcomes) if not vain.expected]
-    return [*([search.caution] if search and search.caution else []), *vain]
 
 
 def _briefs(plan: Plan, folder: StudyFolder) -> tuple[list[RecordBrief], list[str]]:

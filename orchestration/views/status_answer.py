@@ -30,6 +30,7 @@ def status_answer(plan: Plan, root: Root) -> StatusAnswer:
         forecasts=tuple(map(_compared, found.forecasts)),
         states=tuple(_state(trial, found, lost) for trial in plan.trials),
         damaged=found.damaged,
+        cautions=tuple(study.cautions()),
     )
 
 

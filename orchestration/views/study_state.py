@@ -10,6 +10,7 @@ from orchestration.records.events import Load
 from orchestration.records.watch import News
 from orchestration.sharing.certificate import Certificate
 from orchestration.sharing.groups import Keys, keys_of
+from orchestration.sharing.no_effect import cautions
 from orchestration.sharing.roles import Part
 from orchestration.studies.expansion import Plan
 from orchestration.views.forecast import outlook, pace, time_left
@@ -159,6 +160,11 @@ class StudyState:
         """Those that failed or diverged, the last first."""
         found = [one for one in self.briefs.values() if one.failure is not None]
         return sorted(found, key=lambda one: one.ended, reverse=True)
+
+    def cautions(self) -> list[str]:
+        """What a reader of its numbers must know."""
+        done = {k: one.outcome for k, one in self.briefs.items() if one.status == "finished"}
+        return cautions(self.plan, done)
 
     def waits(self) -> list[TrialState]:
         """Trials in work that wait for what others make."""

@@ -104,10 +104,11 @@ def _by_how_much(compared: Compared) -> list[str | Number]:
 
 
 def _effectless(evidence: Evidence) -> list[Block]:
-    """What changed nothing; in red where that is no matter of course."""
+    """What changed nothing, as it should be; what is no matter of course heads every report."""
     return [
-        Text(f"{called_by(found.setting)}: {found.what}.", "note" if found.expected else "bad")
+        Text(f"{called_by(found.setting)}: {found.what}.", "note")
         for found in without_effect(evidence)
+        if found.expected
     ]
 
 

@@ -48,7 +48,6 @@ def document(evidence: Evidence) -> Document:
             Section("Every trial", (trials_table(evidence),)),
         ),
         headline="",
-        warnings=provenance.notices(evidence),
         end=made.end(evidence),
     )
 

@@ -213,8 +213,8 @@ def _ranges(ranges: dict[str, Spread | None], firsts: int) -> list[tuple[str, st
 
 
 def _headline(evidence: Evidence, shown: Sequence[Setting]) -> str:
-    """The main table as plain text, with what must be known before it."""
-    lines = [f"NOTE: {notice}" for notice in provenance.notices(evidence)]
+    """The main table as plain text."""
+    lines = list[str]()
     for setting in shown:
         label = f" ({setting.label})" if setting.label else ""
         main: Table = performance.main_table(evidence, setting)

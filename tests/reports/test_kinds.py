@@ -11,6 +11,7 @@ from moleflow.config import Config
 from moleflow.errors import StudyError
 from orchestration.driver.reporting import check_reports, write_reports
 from orchestration.records.layout import StudyFolder
+from orchestration.studies.axes import Variants
 from orchestration.studies.study import Study
 from reports import kinds
 
@@ -54,6 +55,26 @@ def test_a_new_kind_of_report_is_one_file(lab, counting: str) -> None:
     page = written.html.read_text(encoding="utf-8")
     assert re.search(r'title="of 1 trial, by reports\.kinds\.counting\.document">1 trials<', page)
     assert written.headline == "counted" and "counting" in kinds.known()
+
+
+def test_what_must_be_known_before_any_number_heads_every_kind_of_report(
+    lab, counting: str
+) -> None:
+    lab.reports, lab.law = (counting,), lambda trial, *_: 0.9 + trial.seed / 100
+    axis = Variants(
+        baseline="main",
+        variants={"main": {}, "same": {"lora.rank": 64}, "vain": {"loss.tail_ratio": 0.03}},
+    )
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=(axis,), data="synthetic")
+    lab.run(folder, plan.trials)
+    (written,) = write_reports(folder.name, lab.root)
+    same = "variant = main and variant = same: one setting under several names"
+    vain = "variant = vain: no effect: all numbers equal the baseline’s to the bit"
+    shown = [written.headline, written.html.read_text(), written.markdown.read_text()]
+    shown.append((folder.report / "checklist" / "report.md").read_text())
+    for text in (" ".join(text.split()).replace("\\", "") for text in shown):
+        assert "data is synthetic" in text and same[1:] in text and vain[1:] in text
+    assert all(len(line) <= 100 for line in written.headline.splitlines())
 
 
 @pytest.mark.slow

@@ -87,6 +87,16 @@ def test_settings_that_say_one_thing_in_two_ways_are_told() -> None:
     assert told.startswith('lora.alpha = "r" and lora.alpha = 64.0: the same settings')
 
 
+def test_two_names_of_one_setting_are_told_but_for_those_that_parts_of_a_union_give_it() -> None:
+    axis = Variants(baseline="main", variants={"main": {}, "same": {"lora.rank": 64}})
+    one = study(axis, seeds=(0, 1))
+    (told,) = without_effect(plan(one))
+    assert told.startswith("variant = main and variant = same: one setting under several names")
+    other = study(Grid(field="lora.rank", values=(64,)))
+    assert without_effect(plan(Study.union("Both?", {"a": study(), "b": other}))) == []
+    assert len(without_effect(plan(Study.union("Both?", {"a": one, "b": other})))) == 1
+
+
 def test_a_part_of_a_union_is_measured_by_its_own_base() -> None:
     small = study(Grid(field="lora.rank", values=(8,)), base={"dia.blocks": 0})
     tight = study(base={"dia.blocks": 0, "dia.clamp_limit": 1.0})

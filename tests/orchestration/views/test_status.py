@@ -21,13 +21,14 @@ from orchestration.runners.runner import describe_failure
 from orchestration.sharing.certificate import Certificate, write
 from orchestration.sharing.groups import group_id
 from orchestration.store.lease import Leases
-from orchestration.studies.axes import Orders, TaskZero
+from orchestration.studies.axes import Orders, TaskZero, Variants
 from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.search import Search, uniform
 from orchestration.studies.study import Study
 from orchestration.views import status
 from orchestration.views.record_brief import brief, read_brief
 from orchestration.views.status import status_table, study_status
+from orchestration.views.status_answer import status_answer
 
 CLASSES = ("bottle", "cable", "wood", "zipper")
 
@@ -142,8 +143,28 @@ def test_a_search_that_asks_the_test_set_is_told_so(root: Root, orders: Plan):
     for objective in ("selection", "test:image_auroc"):
         search = Search(space={"training.lr": uniform(1e-4, 1e-3)}, trials=1, objective=objective)
         study = orders.study.model_copy(update={"axes": (search,)})
-        text = shown(orders.model_copy(update={"study": study}), root)
-        assert ("measured on the test set" in " ".join(text.split())) == (objective != "selection")
+        plan = orders.model_copy(update={"study": study})
+        cautions = " ".join(status_answer(plan, root).cautions)
+        for text in (" ".join(shown(plan, root).split()), cautions):
+            assert ("measured on the test set" in text) == (objective != "selection")
+
+
+def test_settings_that_are_one_and_settings_that_changed_nothing_are_told(root: Root):
+    variants = {"main": {}, "same": {"lora.rank": 64}, "vain": {"loss.tail_ratio": 0.03}}
+    axes = (Orders(count=1), Variants(baseline="main", variants=variants))
+    study = Study(question="?", base=Config(), axes=axes)
+    prints = {name: name for name in CLASSES}
+    plan = expand("small", study, "/data", prints, {study.base.backbone: "weights"})
+    told = ["variant = main and variant = same: one setting under several names"]
+    for trial in (None, *plan.trials):
+        if trial is not None:
+            record(root, trial)
+        if trial is plan.trials[-1]:
+            told.append("variant = vain: no effect: all numbers equal the baseline’s to the bit")
+        cautions = status_answer(plan, root).cautions
+        pairs = zip(cautions, told, strict=True)
+        assert all(one.startswith(text) for one, text in pairs)
+        assert all(text in " ".join(shown(plan, root, width=300).split()) for text in told)
 
 
 def test_a_driver_is_named_by_host_and_process(root: Root, orders: Plan, driver: Leases):
