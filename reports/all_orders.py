@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from moleflow.data.sequences import task_name
 from moleflow.errors import StoreError
 from moleflow.metrics.catalogue import TITLES
 from moleflow.metrics.means import mean
+from orchestration.cluster.allowance import allowed_cpus
 from orchestration.records.all_orders import AllOrders, ClassInOrders, read_kept
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
@@ -122,13 +124,18 @@ def orders_of(evidence: Evidence, setting: Setting) -> Orders:
             f"Of {nothing} pairs of task 0 and seed no trial kept what the router can choose, so "
             "nothing is derived of them: they were run by an earlier version."
         )
-    derived = tuple(
-        Derived(metric, group, distributions(tables, len(group.others)))
-        for group in groups
-        for metric in TITLES
-        if (tables := group.tables(metric))
-    )
-    return Orders(tuple(groups), derived, len(setting.finished) - len(free), tuple(silent))
+    by_design = len(setting.finished) - len(free)
+    return Orders(tuple(groups), _derived(groups), by_design, tuple(silent))
+
+
+def _derived(groups: Sequence[Group]) -> tuple[Derived, ...]:
+    """Side by side on as many CPUs as there are: numpy computes without the interpreter's lock."""
+    asked = [(metric, group) for group in groups for metric in TITLES if group.tables(metric)]
+    tables = [group.tables(metric) for metric, group in asked]
+    others = [len(group.others) for _, group in asked]
+    with ThreadPoolExecutor(allowed_cpus()) as workers:
+        found = list(workers.map(distributions, tables, others))
+    return tuple(Derived(*one, of) for one, of in zip(asked, found, strict=True))
 
 
 def _kept(

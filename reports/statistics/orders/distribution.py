@@ -22,6 +22,8 @@ from reports.statistics.orders.sets import (
 )
 
 QUANTILES = (0.05, 0.5, 0.95)
+SAMPLED = 97
+"""Every so many values are looked at to find those near a quantile."""
 
 How = Literal["every order", "closed form", "exact moments", "exact extremes", "drawn"]
 """All numbers are of every order; or follow from fewer; or mean, sd and extremes do, and quantiles
@@ -128,8 +130,37 @@ def _drawn(quantity: Quantity, values: Float[np.ndarray, " n"], orders: int) -> 
 
 
 def _quantiles(values: Float[np.ndarray, " n"]) -> tuple[float, float, float]:
-    low, half, high = (float(q) for q in np.quantile(values, QUANTILES))
+    low, half, high = (_quantile(values, q) for q in QUANTILES)
     return low, half, high
+
+
+def _quantile(values: Float[np.ndarray, " n"], share: float) -> float:
+    """As numpy's, to the last digit; of many values those near it alone are sorted."""
+    at = share * (len(values) - 1)
+    rank, part = int(at), at % 1
+    sample = np.sort(values[::SAMPLED])
+    guess = sample[int(share * len(sample))]
+    if (values < guess).sum() <= rank < (values <= guess).sum() - 1:
+        return float(guess)
+    near, below = _near(values, sample, share)
+    if not below <= rank < below + len(near) - 1:
+        near, below = values, 0
+    place = rank - below
+    above = min(place + 1, len(near) - 1)
+    sorted_ = np.partition(near, (place, above))
+    low, high = float(sorted_[place]), float(sorted_[above])
+    gap = high - low
+    return high - gap * (1 - part) if part >= 0.5 else low + gap * part
+
+
+def _near(
+    values: Float[np.ndarray, " n"], sample: Float[np.ndarray, " s"], share: float
+) -> tuple[Float[np.ndarray, " k"], int]:
+    """Values that a sorted sample says are near a quantile, and how many are smaller than those."""
+    middle, width = share * len(sample), 4 * math.sqrt(len(sample) * share * (1 - share)) + 2
+    low = sample[max(0, int(middle - width))]
+    high = sample[min(len(sample) - 1, int(middle + width))]
+    return values[(values >= low) & (values <= high)], int((values < low).sum())
 
 
 def _same(quantity: Quantity, value: float, others: int) -> Distribution:

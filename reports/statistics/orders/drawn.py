@@ -1,6 +1,7 @@
 """Orders drawn at random, of each of which every quantity is computed. n orders, T steps."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +12,9 @@ from reports.statistics.orders.sets import ClassTable, Quantity, Sets, sets_alon
 
 DERIVED = 10**6
 AT_ONCE = 50_000
+IN_CACHE = 1 << 14
+ENDS = 4
+"""Tasks at either end of an order whose sets are told by which they are: few enough for a table."""
 MOST_TASKS = 62
 """Beside task 0: a set of them is a number of 64 bits."""
 
@@ -22,37 +26,95 @@ def drawn_orders(others: int) -> Int[np.ndarray, "n m"]:
     return numpy_stream("all orders", others).permuted(orders, axis=1)
 
 
+@dataclass(frozen=True)
+class Paths:
+    """Sets at the steps of drawn orders. c ways in which an order begins, and ends."""
+
+    first: Int[np.ndarray, "c e"]
+    """From the start: sets known until some tasks are learned."""
+    begins: Int[np.ndarray, " n"]
+    """The way in which each order does."""
+    middle: Int[np.ndarray, "t n"]
+    """Step by step, from there to the last tasks."""
+    last: Int[np.ndarray, "c e"]
+    ends: Int[np.ndarray, " n"]
+    learned: Int[np.ndarray, "m n"]
+    """Of each task, the set known when it was just learned."""
+
+
 @lru_cache(maxsize=1)
-def drawn_sets(others: int) -> Int[np.ndarray, "t n"]:
-    """The sets at their steps, step by step."""
-    known = np.zeros((others + 1, DERIVED), dtype=np.uint16)
-    for step, tasks in enumerate(drawn_orders(others).T):
-        known[step + 1] = known[step] | (np.uint16(1) << tasks.astype(np.uint16))
-    return known
+def drawn_paths(others: int) -> Paths:
+    """Of `drawn_orders`."""
+    orders, size = drawn_orders(others), min(ENDS, (others - 1) // 2)
+    ways = np.indices((others,) * size, dtype=np.uint16).reshape(size, -1).T
+    first = _known(ways)
+    middle: list[Int[np.ndarray, " n"]] = []
+    learned = np.empty((others, len(orders)), dtype=np.uint16)
+    known, every = np.zeros(len(orders), dtype=np.uint16), np.arange(len(orders))
+    for step, tasks in enumerate(orders.T, start=1):
+        known = known | (np.uint16(1) << tasks.astype(np.uint16))
+        learned[tasks, every] = known
+        if size < step < others - size:
+            middle.append(known)
+    return Paths(
+        first,
+        _way(orders[:, :size], others),
+        np.array(middle, dtype=np.uint16).reshape(-1, len(orders)),
+        ((1 << others) - 1) ^ first,
+        _way(orders[:, ::-1][:, :size], others),
+        learned,
+    )
+
+
+def _known(ways: Int[np.ndarray, "c p"]) -> Int[np.ndarray, "c e"]:
+    start = np.zeros((len(ways), 1), dtype=np.uint16)
+    return np.hstack([start, np.bitwise_or.accumulate(np.uint16(1) << ways, axis=1)])
+
+
+def _way(tasks: Int[np.ndarray, "n p"], others: int) -> Int[np.ndarray, " n"]:
+    """Place among the ways of these tasks, in their order."""
+    size = (others,) * tasks.shape[1]
+    return np.asarray(np.ravel_multi_index(tuple(tasks.T), size), dtype=np.uint16)
 
 
 def running_and_worst(
     found: Sets,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Running mean and worst step; every step must have a number."""
-    known = drawn_sets(found.others)
-    total, worst = np.zeros(DERIVED), np.full(DERIVED, np.inf)
-    for sets in known:
-        value = found.step.take(sets)
-        total += value
-        np.minimum(worst, value, out=worst)
+    paths = drawn_paths(found.others)
+    first, last = found.step[paths.first], found.step[paths.last]
+    sums, least = (first.sum(axis=1), last.sum(axis=1)), (first.min(axis=1), last.min(axis=1))
+    total, worst = np.empty(len(paths.begins)), np.empty(len(paths.begins))
+    for at in range(0, len(total), IN_CACHE):
+        some = slice(at, at + IN_CACHE)
+        begins, ends = paths.begins[some], paths.ends[some]
+        sum_, low = sums[0].take(begins), least[0].take(begins)
+        for sets in paths.middle[:, some]:
+            value = found.step.take(sets)
+            sum_ += value
+            np.minimum(low, value, out=low)
+        total[some] = sum_ + sums[1].take(ends)
+        worst[some] = np.minimum(low, least[1].take(ends))
     return total / found.steps, worst
 
 
 def on_task(found: Sets) -> Float[np.ndarray, " n"]:
     """Mean over classes when each was learned last."""
-    learned = np.stack(
-        [np.nansum(found.table[found.own == task], axis=0) for task in range(found.others)]
-    ).ravel()
-    total = np.full(DERIVED, found.table[found.own < 0, 0].sum())
-    size = len(found.step)
-    for tasks, sets in zip(drawn_orders(found.others).T, drawn_sets(found.others)[1:], strict=True):
-        total += learned.take(tasks.astype(np.int32) * size + sets)
+    paths = drawn_paths(found.others)
+    start = float(found.table[found.own < 0, 0].sum())
+    moved: dict[int, Float[np.ndarray, " k"]] = {}
+    for task in range(found.others):
+        values = np.nansum(found.table[found.own == task], axis=0)
+        known = values[np.arange(len(values)) >> task & 1 == 1]
+        if np.ptp(known) == 0:
+            start += float(known[0])
+        else:
+            moved[task] = values
+    total = np.full(len(paths.begins), start)
+    for at in range(0, len(total), IN_CACHE):
+        some = slice(at, at + IN_CACHE)
+        for task, values in moved.items():
+            total[some] += values.take(paths.learned[task, some])
     return total / len(found.own)
 
 

@@ -18,6 +18,7 @@ from reports.statistics.orders import (
     distributions,
     drawn,
     every_order,
+    of_values,
     sets_of,
 )
 from reports.statistics.orders.distribution import QUANTILES
@@ -96,7 +97,7 @@ def test_recursion_over_sets_gives_the_moments_of_enumeration(
     monkeypatch.setattr("reports.statistics.orders.distribution.MOST_ENUMERATED", 0)
     monkeypatch.setattr(drawn, "DERIVED", 60_000)
     drawn.drawn_orders.cache_clear()
-    drawn.drawn_sets.cache_clear()
+    drawn.drawn_paths.cache_clear()
     found = {one.quantity: one for one in distributions(tables, 5)}
     assert found.keys() == whole.keys()
     for quantity, one in found.items():
@@ -112,7 +113,7 @@ def test_recursion_over_sets_gives_the_moments_of_enumeration(
         means = mean(mean(step.values()) for step in steps)
         assert means == pytest.approx(getattr(whole["running_mean"], end))
     drawn.drawn_orders.cache_clear()
-    drawn.drawn_sets.cache_clear()
+    drawn.drawn_paths.cache_clear()
 
 
 def test_many_tasks_are_computed_of_drawn_orders_as_by_sets(
@@ -138,6 +139,41 @@ def test_orders_of_many_tasks_are_drawn_and_none_asks_for_all_of_them() -> None:
     assert len(orders) == MOST_SHOWN
     assert (np.sort(orders, axis=1) == np.arange(9)).all()
     drawn.drawn_orders.cache_clear()
+
+
+@pytest.mark.parametrize("tasks", [4, 9, 10])
+def test_an_orders_ends_are_looked_up_and_its_steps_added_to_the_same(
+    tasks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawn, "DERIVED", 2_000)
+    tables = World(tasks, f"ends of {tasks}").kept()
+    drawn.drawn_orders.cache_clear()
+    drawn.drawn_paths.cache_clear()
+    found = sets_of(tables, tasks - 1)
+    running, worst = drawn.running_and_worst(found)
+    plain = drawn.of_many_tasks(tables, tasks - 1)
+    assert np.ptp(running) > 0
+    assert running == pytest.approx(plain["running_mean"], rel=1e-14)
+    assert worst == pytest.approx(plain["worst_step"], rel=1e-14)
+    assert drawn.on_task(found) == pytest.approx(plain["on_task_mean"], rel=1e-14)
+    drawn.drawn_orders.cache_clear()
+    drawn.drawn_paths.cache_clear()
+
+
+def test_quantiles_of_drawn_orders_are_those_of_numpy_to_the_last_digit() -> None:
+    draws = numpy_stream("orders", "quantiles")
+    smooth = draws.normal(size=20_001)
+    for values in (
+        smooth,
+        smooth.round(1),
+        np.sort(smooth),
+        np.repeat([1.0, 2.0], [19_000, 1_001]),
+        np.repeat([0.0, 1.0, 0.0], 97),
+        smooth[:5],
+        smooth[:1],
+    ):
+        found = of_values("worst_step", values, len(values), "drawn")
+        assert found.quantiles == tuple(np.quantile(values, QUANTILES))
 
 
 def test_an_order_that_ends_with_a_task_without_the_metric_has_no_last_task() -> None:
