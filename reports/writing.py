@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from moleflow.errors import StudyError
+from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
 from reports import kinds, provenance
 from reports.document import Document, Written, write
@@ -45,6 +46,8 @@ def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Writte
         others = [(n.replace("_", " "), f"{up}{places[n]}index.html") for n in linked if n != name]
         framed = replace(_noted(made, notices), beside=tuple(others))
         written.append(write(framed, folder.report / places[name]))
+    if not asked:
+        write_atomically(folder.answer, "\n\n".join(one.headline for one in written[: len(own)]))
     return written[: len(chosen)]
 
 

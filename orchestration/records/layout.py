@@ -161,6 +161,11 @@ class StudyFolder:
         return self.path / "report"
 
     @property
+    def answer(self) -> Path:
+        """What the study's reports say at their heads, as a terminal shows it."""
+        return self.path / "answer.txt"
+
+    @property
     def driver(self) -> Path:
         """Which process drives this study, while one does."""
         return self.path / "driver.json"

@@ -32,6 +32,8 @@ class Sender:
         self._open: dict[str, tuple[Trial, float]] = {}
         self._first, self._last = float("inf"), 0.0
         self._begun, self._ended = False, False
+        self._news = False
+        """Whether a trial has ended since the study's answer was sent."""
         self._refused: dict[str, Trial] = {}
         self._told: set[type[Exception]] = set()
         self.away = False
@@ -40,7 +42,7 @@ class Sender:
     @property
     def complete(self) -> bool:
         """Whether the store holds all that was kept here so far."""
-        return self._begun and not (self._lacking or self.away)
+        return self._begun and not (self._lacking or self._news or self.away)
 
     @property
     def _lacking(self) -> dict[str, Trial]:
@@ -57,7 +59,7 @@ class Sender:
         if news.record is None:
             self._open[key] = (news.trial, times[-1])
         else:
-            self._records[key] = news.record
+            self._records[key], self._news = news.record, True
             self._open.pop(key, None)
             times += [news.record.started, news.record.ended]
         self._first, self._last = min(self._first, *times), max(self._last, *times)
@@ -83,6 +85,10 @@ class Sender:
                 lacking = self._waiting if self.away else self._refused
                 lacking[trial.key] = trial  # at the end: one bad trial must not hold up the others
             self._in_hand = {}
+        if self._news and self._begun and not self.away:
+            self._news = False  # before it is looked what is new: more may come meanwhile
+            if not self._guarded(self._send_answer):
+                self._news = True
 
     def end(self) -> None:
         """Send the end of the study, unless the store is away."""
@@ -133,9 +139,17 @@ class Sender:
     def _send_end(self) -> None:
         for trial, last in list(self._open.values()):
             self._tracker.interrupt(trial, last)
+        self._send_answer()
+        self._tracker.end(self._plan, self._planned, self._last or time.time())
+
+    def _send_answer(self) -> None:
+        self._tracker.answer(self._plan, self._planned)
+
+    @property
+    def _planned(self) -> list[Record]:
+        """Records of the plan's trials."""
         planned = [trial.key for trial in self._plan.trials]
-        records = [self._records[key] for key in planned if key in self._records]
-        self._tracker.end(self._plan, records, self._last or time.time())
+        return [self._records[key] for key in planned if key in self._records]
 
     def _guarded(self, call: Callable[[], None]) -> bool:
         """Whether the store took it. The first failure of each kind is told, the others are not."""

@@ -63,6 +63,10 @@ class Tracker(ABC):
     def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
         """End the trial's run with the record's status, and keep the record and its artifacts."""
 
+    def answer(self, plan: Plan, records: Sequence[Record]) -> None:  # noqa: B027 no store must
+        """Bring the study's run up to what all of these say together; of trials of the plan that
+        have ended. A store that only keeps what is sent has nothing to do."""
+
     @abstractmethod
     def interrupt(self, trial: Trial, ended: float) -> None:
         """End the run of a trial that has no record, where it has a run."""
@@ -84,6 +88,11 @@ def study_status(plan: Plan, records: Sequence[Record]) -> str:
     trial that a search stopped has come to its end."""
     if len(records) < len(plan.trials) or plan.to_propose:
         return "killed"
+    return status_of(records)
+
+
+def status_of(records: Sequence[Record]) -> str:
+    """Of trials that all have a record."""
     ends = {record.status for record in records}
     return "finished" if ends <= {"finished", "stopped"} else "failed"
 

@@ -188,12 +188,13 @@ def enter_frame(browser) -> None:
     WebDriverWait(browser, PATIENCE).until(frame)
 
 
-def unfold(browser) -> None:
-    """Show the runs below the only run in sight."""
+def unfold(browser, last: bool = False) -> None:
+    """Show the runs below the only run in sight, or below the last one that has some."""
     from selenium.webdriver.common.by import By
 
-    (opener,) = browser.find_elements(By.CSS_SELECTOR, "[col-id*='Run Name'][role=gridcell] button")
-    opener.click()
+    openers = browser.find_elements(By.CSS_SELECTOR, "[col-id*='Run Name'][role=gridcell] button")
+    assert last or len(openers) == 1
+    openers[-1].click()
 
 
 def experiment_id(root: Root) -> str:
@@ -223,10 +224,12 @@ STUDY = "tags.`moleflow.role` = 'study'"
 
 def test_the_experiment_shows_the_study_and_its_nested_runs(browser, address, root, pictures):
     visit(browser, f"{address}/#/experiments/{experiment_id(root)}/runs")
-    see(browser, ("shown", "5 matching runs"), pictures / "closed.png")
+    see(browser, ("shown", "7 matching runs"), pictures / "closed.png")
     unfold(browser)
-    names = tuple(f"cable O1 s0 lr={lr}" for lr in (0.001, 0.002))
-    see(browser, ("shown", *names), pictures / "open.png")
+    settings = ("lr=0.001", "lr=0.002")
+    see(browser, ("shown", *settings), pictures / "settings.png")
+    unfold(browser, last=True)
+    see(browser, (*settings, "cable O1 s0 lr=0.00"), pictures / "open.png")
 
 
 def test_the_saved_view_compares_trials_by_what_varies(browser, address, pictures):
@@ -252,7 +255,7 @@ def test_the_study_s_run_tells_the_question_and_what_varies(browser, address, ro
     visit(browser, f"{address}/{run_of(root, STUDY)}")
     see(
         browser,
-        ("Is it seen?", "training.lr: 0.001, 0.002", "cable O1 s0 lr=0.002"),
+        ("Is it seen?", "training.lr: 0.001, 0.002", "lr=0.002", "trials/finished"),
         pictures / "study.png",
     )
 

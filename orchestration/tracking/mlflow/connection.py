@@ -1,4 +1,4 @@
-"""How MLflow is reached, and what its errors mean."""
+"""How MLflow is reached, and what its errors mean; what others need of it, they take from here."""
 
 # MLflow's own annotations are incomplete.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from requests.exceptions import ConnectionError as ConnectionLost
@@ -20,6 +21,18 @@ from orchestration.records.layout import Root
 from orchestration.tracking.address import check_uri, is_server, sqlite_uri
 from orchestration.tracking.mlflow.database import ask, check_can_be_made, make_once, sqlite_file
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused, TrackingError
+
+__all__ = [
+    "Experiment",
+    "Metric",
+    "MlflowClient",
+    "Param",
+    "Run",
+    "RunTag",
+    "check_reachable",
+    "connected",
+    "translated",
+]
 
 TRY_AGAIN = {408, 425, 429}
 """HTTP statuses below 500 after which the same call may succeed."""

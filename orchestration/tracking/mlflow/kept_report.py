@@ -11,9 +11,15 @@ def report_files(folder: StudyFolder) -> list[tuple[Path, str | None]]:
     """Files of the report and the table of results, those that are there, and the folder that
     each has among the run's artifacts."""
     report = [path for path in sorted(folder.report.rglob("*")) if path.is_file()]
-    files = [(path, path.parent.relative_to(folder.path).as_posix()) for path in report]
-    results = folder.results
-    return [*files, *([(results, None)] if results.is_file() else [])]
+    files: list[tuple[Path, str | None]] = [
+        (path, path.parent.relative_to(folder.path).as_posix()) for path in report
+    ]
+    return files + [(one, None) for one in (folder.answer, folder.results) if one.is_file()]
+
+
+def answer(folder: StudyFolder) -> str:
+    """What the study's reports say at their heads; empty where they have not said so."""
+    return folder.answer.read_text(encoding="utf-8").strip() if folder.answer.is_file() else ""
 
 
 def content_of(files: Sequence[tuple[Path, str | None]]) -> str:

@@ -10,6 +10,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
 from orchestration.records.ledger import Record, Status
+from orchestration.studies.effects import PLACES
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.studies.trial_keys import digest
 
@@ -41,6 +42,15 @@ def run_name(trial: Trial, orders: Mapping[str, str]) -> str:
     return " ".join([_short(task0), order, f"s{trial.seed}", *varied])[:LONGEST_NAME]
 
 
+def setting_title(axes: Mapping[str, str]) -> str:
+    """What tells a setting from its neighbours: `lr=0.002`, or the name of a variant."""
+    settings = {axis: value for axis, value in axes.items() if axis not in PLACES}
+    short = short_axes(settings)
+    values = {short.get(axis, axis): _short(value) for axis, value in settings.items()}
+    named = [v if name in ("variant", "part") else f"{name}={v}" for name, v in values.items()]
+    return " ".join(named)[:LONGEST_NAME] or "the base config"
+
+
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
@@ -64,19 +74,29 @@ def trial_params(trial: Trial) -> dict[str, str]:
     return {metric_name(name): value for name, value in text.items()}
 
 
-def study_tags(plan: Plan) -> dict[str, str]:
-    """What a study's run is found by, and its description."""
+def study_tags(plan: Plan, answer: str = "") -> dict[str, str]:
+    """What a study's run is found by, and its description.
+
+    Args:
+        answer: of the reports that it keeps.
+    """
+    told = f"\n\nLast report:\n\n```\n{answer}\n```" if answer else ""
     return {
         "moleflow.study": plan.name,
         "moleflow.role": "study",
         "moleflow.trials": str(len(plan.trials)),
-        NOTE: describe(plan),
+        NOTE: describe(plan) + told,
     }
 
 
 def count_tags(records: Sequence[Record]) -> dict[str, str]:
     states = [record.status for record in records]
     return {f"moleflow.{status}": str(states.count(status)) for status in get_args(Status)}
+
+
+def setting_tags(name: str) -> dict[str, str]:
+    """What a setting's run is found by."""
+    return {"moleflow.setting": name, "moleflow.role": "setting"}
 
 
 def trial_tags(trial: Trial) -> dict[str, str]:

@@ -1,9 +1,7 @@
 """Tracking in MLflow. Only this file and `connection.py` import it.
 
-The study's name is the experiment. Runs are found again by tags, never by an id kept here, so that
-a resumed study goes on in the runs it has; therefore only one process, the driver, makes runs. One
-of the tags says whose a run is: those of other root folders, which may have studies of the same
-name, are neither looked at nor touched.
+The study's name is the experiment. One of the tags of a run says whose it is: those of other root
+folders, which may have studies of the same name, are neither looked at nor touched.
 """
 
 # MLflow's own annotations are incomplete.
@@ -11,12 +9,11 @@ name, are neither looked at nor touched.
 
 import logging
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Experiment, Metric, Param
 
 from moleflow.errors import StoreError
 from orchestration.records.events import Event
@@ -32,37 +29,49 @@ from orchestration.tracking.address import (
     store_options,
 )
 from orchestration.tracking.mlflow import places, saved_view
-from orchestration.tracking.mlflow.batches import PARAM_LENGTH, TAG_LENGTH, batches, plain_text
+from orchestration.tracking.mlflow.batches import PARAM_LENGTH, plain_text
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
-from orchestration.tracking.mlflow.kept_report import content_of, report_files
+from orchestration.tracking.mlflow.kept_report import answer, content_of, report_files
 from orchestration.tracking.mlflow.metric_names import timings, tracked
 from orchestration.tracking.mlflow.naming import (
     NOTE,
     count_tags,
+    metric_name,
     record_tags,
     run_name,
+    setting_tags,
+    setting_title,
     study_tags,
     trial_params,
     trial_tags,
 )
+from orchestration.tracking.mlflow.own_runs import COMPLETE, ENDS, STATUS, OwnRuns, milliseconds
 from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner_of
-from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused, study_status
+from orchestration.tracking.mlflow.study_answer import (
+    Setting,
+    have_runs,
+    points,
+    setting_called,
+    settings_of,
+)
+from orchestration.tracking.tracker import (
+    Tracker,
+    TrackerAway,
+    TrackerRefused,
+    status_of,
+    study_status,
+)
 
-ENDS = {
-    "finished": "FINISHED",
-    "stopped": "KILLED",
-    "failed": "FAILED",
-    "diverged": "FAILED",
-    "killed": "KILLED",
-}
+ANSWER = "moleflow.answer"
+"""On the study's run: what its reports say at their head."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
 NO_EFFECT = "moleflow.no_effect"
 """On runs of a setting whose weights or scores equal its baseline's to the bit; on the study's run,
 all such settings."""
-PARENT, COMPLETE = "mlflow.parentRunId", "moleflow.complete"
-"""COMPLETE is the end of the record, in ms, that a run holds to its last byte."""
+PARENT, ANSWERED = "mlflow.parentRunId", "moleflow.answered"
+"""ANSWERED says of which trials the study's run has the answer."""
 
 
 class MlflowTracker(Tracker):
@@ -76,22 +85,26 @@ class MlflowTracker(Tracker):
         StudyError: an URI of another kind.
     """
 
+    _plan: Plan
+    _studies: OwnRuns
+    _settings: OwnRuns
+    _trials: OwnRuns
+
     def __init__(self, root: Root, uri: str | None = None):
         self._uri = check_uri(uri) if uri else default_uri(root)
         self._options = store_options(uri, root)
         self._root = root
         self._client: MlflowClient | None = None
         self._experiment = ""
-        self._parent = ""
         self._name = ""
         self._owner: Owner | None = None
         self._others = ""
-        self._runs: dict[str, _Known] = {}
-        self._orders: dict[str, str] = {}
         self._planned: frozenset[str] = frozenset()
+        self._orders: Mapping[str, str] = {}
+        self._setting_of: Mapping[str, Setting] = {}
+        """Of trials whose settings have runs, the one whose run is above theirs."""
         self._misrouted: set[str] = set()
         """Trials of which a number was sent that tells of a picture sent to another's task."""
-        self._doubt = False
         self._one_call = threading.Lock()
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -100,40 +113,39 @@ class MlflowTracker(Tracker):
         return self._options
 
     def begin(self, plan: Plan, started: float) -> None:
-        self._orders = order_numbers(plan)
-        self._planned = frozenset(trial.key for trial in plan.trials)
-        tags = study_tags(plan) | self._mine.tags
+        self.grow(plan)
         with self._calls() as client:
             experiment = self._find_experiment(plan)
             self._join(experiment)
             tag, view = saved_view.saved_view(plan, experiment.creation_time or 0, self._guest)
             if experiment.tags.get(tag) != view:
                 client.set_experiment_tag(self._experiment, tag, view)
-            parents = self._find_runs("moleflow.study")
-            if plan.name in parents:
-                self._parent = parents[plan.name].run_id
-                self._settle(parents[plan.name], tags, plan.name, "RUNNING")
-            else:
-                texts = {name: plain_text(value, TAG_LENGTH) for name, value in tags.items()}
-                time = _milliseconds(started)
-                run = client.create_run(self._experiment, time, texts, plan.name)
-                self._parent = run.info.run_id
-            self._bring_home()
-            self._runs = self._find_runs("moleflow.trial")
+            self._studies = self._own("moleflow.study")
+            tags = self._study_tags(plan) | self._mine.tags
+            if not self._studies.make(plan.name, tags, plan.name, started):
+                self._studies.settle(plan.name, tags, plan.name, "RUNNING")
+            if not is_server(self._uri):
+                places.bring_home(self._uri, self._root, self._mine)
+            self._settings = self._own("moleflow.setting")
+            self._trials = self._own("moleflow.trial")
             names = {trial.key: run_name(trial, self._orders) for trial in plan.trials}
-            for key, known in self._runs.items():
-                own = self._own_tags(key)
-                self._runs[key] = self._settle(known, own, names.get(key, known.name))
+            for key in self._trials:
+                started = self._trials[key].started / 1000
+                self._trials.settle(key, self._own_tags(key, started), names.get(key, ""))
 
     def grow(self, plan: Plan) -> None:
-        self._planned = frozenset(trial.key for trial in plan.trials)
+        settings = settings_of(plan) if have_runs(plan) else {}
+        own = {trial.key: setting_called(trial.axes) for trial in plan.trials}
+        self._setting_of = {key: settings[name] for key, name in own.items() if settings}
+        self._planned = frozenset(own)
         self._orders = order_numbers(plan)
+        self._plan = plan
 
     def others(self) -> str:
         return self._others
 
     def holds(self, trial: Trial, record: Record) -> bool:
-        known = self._runs.get(trial.key)
+        known = self._trials.get(trial.key)
         if known is None:
             return False
         return (known.tags.get(COMPLETE), known.status) == (_stamp(record), ENDS[record.status])
@@ -142,66 +154,97 @@ class MlflowTracker(Tracker):
         if not events:
             return
         numbers, misrouted = tracked(events, trial.key in self._misrouted)
-        metrics = [Metric(n, value, _milliseconds(time), step) for n, step, time, value in numbers]
+        metrics = [Metric(n, value, milliseconds(time), step) for n, step, time, value in numbers]
         with self._calls():
-            known = self._run(trial, events[0].time)
+            self._make(trial, events[0].time)
+            known = self._trials[trial.key]
             lacking = [
                 Param(name, plain_text(value, PARAM_LENGTH))
                 for name, value in trial_params(trial).items()
                 if name not in known.params
             ]
-            self._add(known.run_id, [*lacking, *metrics])
-            known = replace(known, params=known.params | {param.key for param in lacking})
-            running = {"moleflow.status": "running"}
-            self._runs[trial.key] = self._settle(known, running, known.name, "RUNNING")
+            self._trials.add(trial.key, [*lacking, *metrics])
+            self._trials.settle(trial.key, {STATUS: "running"}, status="RUNNING")
+            if trial.key in self._setting_of:
+                above = self._setting_of[trial.key].name
+                self._settings.settle(above, {STATUS: "running"}, status="RUNNING")
         self._misrouted |= {trial.key} if misrouted else set()
 
     def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
-        at, tags = _milliseconds(record.ended), record_tags(record) | {COMPLETE: _stamp(record)}
+        at, tags = milliseconds(record.ended), record_tags(record) | {COMPLETE: _stamp(record)}
         times = [Metric(name, value, at, 0) for name, value in timings(record).items()]
         with self._calls() as client:
-            known = self._run(trial, record.started)
+            self._make(trial, record.started)
+            known = self._trials[trial.key]
             if known.tags.get(COMPLETE) != tags[COMPLETE]:
                 client.log_artifact(known.run_id, str(folder.record(trial.key)))
                 if folder.artifacts(trial.key).is_dir():
                     client.log_artifacts(known.run_id, str(folder.artifacts(trial.key)))
-            if "moleflow.failure" in known.tags and record.failure is None:
-                client.delete_tag(known.run_id, "moleflow.failure")
-            self._add(known.run_id, [*times, *_tags(tags)])
-            known = replace(known, tags=known.tags | tags)
-            self._runs[trial.key] = self._end(known, record.status, record.ended)
+            if record.failure is None:
+                self._trials.drop(trial.key, "moleflow.failure")
+            self._trials.add(trial.key, times)
+            self._trials.settle(trial.key, tags)
+            self._trials.end(trial.key, record.status, record.ended)
+
+    def answer(self, plan: Plan, records: Sequence[Record]) -> None:
+        answered = self._studies[plan.name].tags.get(ANSWERED, "")
+        found, now = points(plan, records, answered)
+        if not found:
+            return
+        with self._calls():
+            for point in found:
+                at = milliseconds(point.time)
+                own = [Metric(metric_name(n), v, at, point.step) for n, v in point.study.items()]
+                self._studies.add(plan.name, own)
+                for name, (step, numbers) in point.settings.items():
+                    if self._settings.get(name) is not None:
+                        own = [Metric(n, v, at, step) for n, v in numbers.items()]
+                        self._settings.add(name, own)
+            self._studies.settle(plan.name, {ANSWERED: now})
 
     def interrupt(self, trial: Trial, ended: float) -> None:
         with self._calls():
-            if trial.key in self._runs:
-                self._kill(trial.key, ended)
+            if self._trials.get(trial.key) is not None:
+                self._trials.end(trial.key, "killed", ended)
 
     def end(self, plan: Plan, records: Sequence[Record], ended: float) -> None:
         status = study_status(plan, records)
-        tags = study_tags(plan) | {"moleflow.status": status} | count_tags(records)
-        with self._calls() as client:
-            if self._doubt:
-                self._runs = self._find_runs("moleflow.trial")
-                self._doubt = False
-            for key in [key for key, known in self._runs.items() if known.status == "RUNNING"]:
-                self._kill(key, ended)
-            self._tell_vain(plan, records, client)
-            self._add(self._parent, _tags(tags))
-            client.set_terminated(self._parent, ENDS[status], _milliseconds(ended))
+        with self._calls():
+            self._trials.look_again()
+            for key in self._trials:
+                if self._trials[key].status == "RUNNING":
+                    self._trials.end(key, "killed", ended)
+            for name in self._settings:
+                self._end_setting(name, records, ended)
+            self._tell_vain(plan, records)
+            self._studies.settle(plan.name, self._study_tags(plan) | count_tags(records))
+            self._studies.end(plan.name, status, ended)
 
-    def _tell_vain(self, plan: Plan, records: Sequence[Record], client: MlflowClient) -> None:
+    def _end_setting(self, name: str, records: Sequence[Record], ended: float) -> None:
+        setting = next((one for one in self._setting_of.values() if one.name == name), None)
+        if setting is None:  # of an earlier plan
+            if self._settings[name].status == "RUNNING":
+                self._settings.end(name, "killed", ended)
+            return
+        own = [record for record in records if record.key in setting.trials]
+        last = max((record.ended for record in own), default=ended)
+        whole = len(own) == len(setting.trials)
+        self._settings.settle(name, count_tags(own))
+        self._settings.end(name, status_of(own) if whole else "killed", last)
+
+    def _tell_vain(self, plan: Plan, records: Sequence[Record]) -> None:
         """Tag the runs of settings that changed nothing, and no others."""
         done = {r.key: outcome_of(r) for r in records if r.status == "finished"}
         vain = [one for one in no_effects(plan, done) if not one.expected]
         told = {key: one.sentence for one in vain for key in one.trials}
-        for key, known in self._runs.items():
+        for key in self._trials:
             if key in told:
-                self._runs[key] = self._settle(known, {NO_EFFECT: told[key]})
-            elif NO_EFFECT in known.tags:
-                client.delete_tag(known.run_id, NO_EFFECT)
+                self._trials.settle(key, {NO_EFFECT: told[key]})
+            else:
+                self._trials.drop(key, NO_EFFECT)
         every = "; ".join(one.sentence for one in vain)
         if every:
-            self._add(self._parent, _tags({NO_EFFECT: every}))
+            self._studies.settle(plan.name, {NO_EFFECT: every})
 
     def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
         files = report_files(folder)
@@ -210,13 +253,16 @@ class MlflowTracker(Tracker):
             if experiment is None or not files:
                 return
             self._join(experiment)
-            known = self._find_runs("moleflow.study").get(plan.name)
-            content = content_of(files)
+            self._studies = self._own("moleflow.study")
+            known, content = self._studies.get(plan.name), content_of(files)
             if known is None or known.tags.get("moleflow.report") == content:
                 return
             for path, place in files:
                 client.log_artifact(known.run_id, str(path), place)
-            client.set_tag(known.run_id, "moleflow.report", content)
+            said = answer(folder)
+            self._studies.settle(plan.name, {ANSWER: said} if said else {})
+            tags = self._study_tags(plan) | {"moleflow.report": content}
+            self._studies.settle(plan.name, tags)
 
     @contextmanager
     def _calls(self) -> Generator[MlflowClient]:
@@ -276,103 +322,38 @@ class MlflowTracker(Tracker):
         """Part of the owner's id in an experiment that another one began, else empty."""
         return self._mine.id[:8] if self._others else ""
 
-    def _bring_home(self) -> None:
-        if not is_server(self._uri):
-            places.bring_home(self._uri, self._root, self._mine)
+    def _study_tags(self, plan: Plan) -> dict[str, str]:
+        known = self._studies.get(plan.name)
+        return study_tags(plan, known.tags.get(ANSWER, "") if known else "")
 
-    def _find_runs(self, tag: str) -> "dict[str, _Known]":
-        """Own runs of the experiment by that tag's value. Where an answer was lost, a value
-        may have two: the one that is complete, or else was made first, stays."""
-        where = [self._experiment]
-        query = f"tags.`{tag}` != '' and tags.`{OWNER}` = '{self._mine.id}'"
-        page = self._store.search_runs(where, query)
-        runs = [_known(run) for run in page]
-        while page.token:
-            page = self._store.search_runs(where, query, page_token=page.token)
-            runs += [_known(run) for run in page]
-        found: dict[str, _Known] = {}
-        for known in sorted(runs, key=lambda k: (COMPLETE not in k.tags, k.started, k.run_id)):
-            if found.setdefault(known.tags[tag], known) is not known:
-                self._store.delete_run(known.run_id)
-        return found
+    def _own(self, tag: str) -> OwnRuns:
+        return OwnRuns(self._store, self._experiment, self._mine.id, tag)
 
-    def _run(self, trial: Trial, started: float) -> "_Known":
-        """The trial's run, made where there is none."""
-        if trial.key not in self._runs and self._doubt:
-            self._runs, self._doubt = self._find_runs("moleflow.trial"), False
-        if trial.key not in self._runs:
-            tags = trial_tags(trial) | self._own_tags(trial.key) | {"moleflow.status": "running"}
-            texts = {name: plain_text(value, TAG_LENGTH) for name, value in tags.items()}
-            name, time = run_name(trial, self._orders), _milliseconds(started)
-            self._doubt = True  # until the answer is there
-            run = self._store.create_run(self._experiment, time, texts, name)
-            self._doubt = False
-            self._runs[trial.key] = _known(run)
-            if self._others and not is_server(self._uri):
-                run_id = run.info.run_id
-                places.bring_run_home(self._uri, self._root, self._name, run_id)
-        return self._runs[trial.key]
+    def _make(self, trial: Trial, started: float) -> None:
+        """The trial's run, where there is none."""
+        if self._trials.get(trial.key) is None:
+            own = self._own_tags(trial.key, started) | {STATUS: "running"}
+            tags, name = trial_tags(trial) | own, run_name(trial, self._orders)
+            if self._trials.make(trial.key, tags, name, started):
+                self._bring_home(self._trials[trial.key].run_id)
 
-    def _own_tags(self, key: str) -> dict[str, str]:
+    def _own_tags(self, key: str, started: float) -> dict[str, str]:
+        """Whose a trial's run is, and the run that it stands below."""
+        parent, setting = self._studies[self._plan.name], self._setting_of.get(key)
+        if setting is not None:
+            above = {PARENT: parent.run_id, STATUS: "running"} | self._mine.tags
+            tags, name = setting_tags(setting.name) | above, setting_title(setting.axes)
+            if self._settings.make(setting.name, tags, name, started):
+                self._bring_home(self._settings[setting.name].run_id)
+            parent = self._settings[setting.name]
         planned = "yes" if key in self._planned else "no"
-        return {PARENT: self._parent, "moleflow.planned": planned} | self._mine.tags
+        return {PARENT: parent.run_id, "moleflow.planned": planned} | self._mine.tags
 
-    def _settle(
-        self, known: "_Known", tags: Mapping[str, str], name: str = "", status: str = ""
-    ) -> "_Known":
-        """Give a run what it lacks of these; nothing is sent where it has all."""
-        texts = {tag: plain_text(value, TAG_LENGTH) for tag, value in tags.items()}
-        new = {tag: value for tag, value in texts.items() if known.tags.get(tag) != value}
-        self._add(known.run_id, _tags(new))
-        name, status = name or known.name, status or known.status
-        if (name, status) != (known.name, known.status):
-            self._store.update_run(known.run_id, status, name)
-        return replace(known, tags={**known.tags, **new}, name=name, status=status)
-
-    def _kill(self, key: str, ended: float) -> None:
-        known = self._settle(self._runs[key], {"moleflow.status": "killed"})
-        self._runs[key] = self._end(known, "killed", ended)
-
-    def _end(self, known: "_Known", status: str, ended: float) -> "_Known":
-        time = _milliseconds(ended)
-        self._store.set_terminated(known.run_id, ENDS[status], time)
-        return replace(known, status=ENDS[status])
-
-    def _add(self, run_id: str, entities: Iterable[Metric | Param | RunTag]) -> None:
-        for batch in batches(entities):
-            self._store.log_batch(
-                run_id,
-                metrics=[item for item in batch if isinstance(item, Metric)],
-                params=[item for item in batch if isinstance(item, Param)],
-                tags=[item for item in batch if isinstance(item, RunTag)],
-            )
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What the store is known to hold of a run."""
-
-    run_id: str
-    name: str
-    status: str
-    started: int
-    params: frozenset[str]
-    tags: dict[str, str]
-
-
-def _known(run: Run) -> _Known:
-    info = run.info
-    params, tags = frozenset(run.data.params), dict(run.data.tags)
-    return _Known(info.run_id, info.run_name or "", info.status, info.start_time, params, tags)
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+    def _bring_home(self, run_id: str) -> None:
+        """A new run of an experiment that another root folder began."""
+        if self._others and not is_server(self._uri):
+            places.bring_run_home(self._uri, self._root, self._name, run_id)
 
 
 def _stamp(record: Record) -> str:
-    return str(_milliseconds(record.ended))
-
-
-def _tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name, plain_text(value, TAG_LENGTH)) for name, value in tags.items()]
+    return str(milliseconds(record.ended))

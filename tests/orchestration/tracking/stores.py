@@ -91,12 +91,14 @@ def write_report(root: Root, name: str) -> None:
     folder = root.study(name)
     (folder.report / "tables").mkdir(parents=True)
     (folder.report / "index.html").write_text("<h1>It runs</h1>")
+    folder.answer.write_text("It runs, said the report.\n")
     (folder.report / "tables" / "main.csv").write_text("a,b\n1,2\n")
     folder.results.write_bytes(b"PAR1")
 
 
 def contents(uri: str, study: str = "small") -> dict[str, Any]:
-    """All that the store holds, by trial key (the study's run by `study`)."""
+    """All that the store holds, by trial key (the study's run by `study`, a setting's by its
+    name)."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
@@ -104,7 +106,8 @@ def contents(uri: str, study: str = "small") -> dict[str, Any]:
     assert experiment is not None
     found: dict[str, Any] = {}
     for run in client.search_runs([experiment.experiment_id]):
-        key = run.data.tags.get("moleflow.trial", "study")
+        tags = run.data.tags
+        key = tags.get("moleflow.trial") or tags.get("moleflow.setting", "study")
         assert key not in found, "a second run of one trial"
         history = [
             (m.key, m.step, m.timestamp, m.value)

@@ -103,7 +103,8 @@ def test_events_that_come_in_parts_give_the_same_numbers(cut: int):
 
 def test_the_document_names_what_a_run_has():
     names = names_of(dict.fromkeys(range(2, 16), 0.9))
-    rows = re.findall(r"^\| (`.*?) \|", DOCUMENT.read_text(), re.MULTILINE)
+    text = DOCUMENT.read_text().partition("## The numbers of a trial")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     said = {
         one.replace("bottle", CLASSES[0]) for row in rows for one in re.findall(r"`(\w\S*)`", row)
     }

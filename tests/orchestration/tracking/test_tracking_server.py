@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from moleflow.config import Config
+from moleflow.measurement import Measurement
 from orchestration.records.events import Attempt, Epoch, EventLog, numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
 from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Grid
-from orchestration.studies.expansion import Plan, expand, order_numbers
+from orchestration.studies.expansion import Plan, Trial, expand, order_numbers
 from orchestration.studies.study import Study
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
@@ -62,6 +63,7 @@ class Story:
     plan: Plan
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
     strange: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def of(self, act: str, index: int) -> dict[str, Any]:
         """The run of that trial."""
@@ -109,6 +111,7 @@ def tell(root: Root, uri: str | None) -> Story:
     act("resumed")
     act("fewer seeds", small_plan(root, seeds=(1,)))
     story.strange.update(strange_study(root, uri))
+    story.settings.update(settings_study(root, uri))
     return story
 
 
@@ -141,6 +144,30 @@ def strange_study(root: Root, uri: str | None) -> dict[str, Any]:
     held = contents(uri or default_uri(root), plan.name)[trial.key]
     events = list(read_events(root.study(plan.name).events(trial.key)))
     return {"run": held, "events": events, "trial": trial}
+
+
+def settings_study(root: Root, uri: str | None) -> dict[str, Any]:
+    """Two settings of two seeds; first one trial is open, then all have finished."""
+    from orchestration.tracking.mlflow.runs import MlflowTracker
+
+    grid = Grid(field="training.lr", values=(0.001, 0.002))
+    plan, held = small_plan(root, "settings", axes=(grid,)), dict[str, Any]()
+
+    def end(number: int, trial: Trial) -> None:
+        value = Measurement(3, -1, "", "image_auroc", "final_mean", "routed", number / 8)
+        end_trial(root, trial, rows=(value,))
+
+    for number, trial in enumerate(plan.trials):
+        begin_trial(root, trial)
+        if trial != plan.trials[-1]:
+            end(number, trial)
+    for act in ("early", "late"):
+        if act == "late":
+            end(3, plan.trials[-1])
+        for _ in range(2):
+            assert sync(plan, root.study(plan.name), MlflowTracker(root, uri), no_warning)
+            held.setdefault(act, []).append(contents(uri or default_uri(root), plan.name))
+    return {"plan": plan, **held}
 
 
 def strange_plan(root: Root, fields: dict[str, Any]) -> Plan:
@@ -208,7 +235,7 @@ def test_a_trial_that_a_later_process_resumed_goes_on_in_its_run(story: Story):
 def test_record_artifacts_and_report_are_kept(story: Story):
     key = story.plan.trials[0].key
     assert story.of("first", 0)["files"] == [f"{key}.json", "maps.txt"]
-    report = ["report/index.html", "report/tables/main.csv", "results.parquet"]
+    report = ["answer.txt", "report/index.html", "report/tables/main.csv", "results.parquet"]
     assert story.held["first"]["study"]["files"] == report
 
 
@@ -250,3 +277,44 @@ def test_texts_in_any_letters_and_of_any_length_arrive(story: Story):
 def test_no_number_of_a_diverged_trial_is_infinite(story: Story):
     assert all(abs(value) < 1e9 for _, _, _, value in story.strange["run"]["history"])
     assert story.strange["run"]["status"] == "FAILED"
+
+
+def last_of(run: dict[str, Any]) -> dict[str, float]:
+    """Numbers that a run shows."""
+    return {name: value for name, _, _, value in sorted(run["history"])}
+
+
+def test_trials_stand_below_the_runs_of_their_settings(story: Story):
+    plan, (held, again) = story.settings["plan"], story.settings["late"]
+    assert held == again
+    names = [f"training.lr = {value}" for value in (0.001, 0.002)]
+    assert set(held) == {"study", *names, *(trial.key for trial in plan.trials)}
+    above = {run["id"]: name for name, run in held.items()}
+    assert {above[held[name]["tags"]["mlflow.parentRunId"]] for name in names} == {"study"}
+    for trial in plan.trials:
+        of = above[held[trial.key]["tags"]["mlflow.parentRunId"]]
+        assert of == f"training.lr = {trial.axes['training.lr']}"
+    assert [held[name]["name"] for name in names] == ["lr=0.001", "lr=0.002"]
+
+
+def test_a_setting_s_run_ends_with_its_trials(story: Story):
+    names = [f"training.lr = {value}" for value in (0.001, 0.002)]
+    found = [[story.settings[act][0][n]["status"] for n in names] for act in ("early", "late")]
+    assert found == [["FINISHED", "KILLED"], ["FINISHED", "FINISHED"]]
+
+
+def test_the_study_s_run_carries_the_answer_and_goes_on_with_it(story: Story):
+    (early, again), (late, _) = story.settings["early"], story.settings["late"]
+    assert early == again
+    assert set(early["study"]["history"]) < set(late["study"]["history"])
+    shown = last_of(late["study"])
+    assert [shown[f"image_auroc/lr {value}"] for value in (0.001, 0.002)] == [1 / 16, 5 / 16]
+    assert (shown["trials/finished"], shown["trials/planned"]) == (4, 4)
+    setting = last_of(late["training.lr = 0.002"])
+    assert (setting["image_auroc/mean"], setting["image_auroc/n"]) == (5 / 16, 2)
+    assert setting["image_auroc/sd"] == pytest.approx(2**0.5 / 16)
+
+
+def test_what_reports_say_stands_in_the_description_of_the_study_s_run(story: Story):
+    for act in ("first", "again", "fewer seeds"):
+        assert "It runs, said the report" in story.held[act]["study"]["tags"]["mlflow.note.content"]

@@ -1,0 +1,199 @@
+"""What the trials of a study say together, while it runs: counts, and of each setting the means of
+its headline metrics over seeds and over orders, by the functions that reports use."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, fsum, nan
+from typing import get_args
+
+from moleflow.metrics.catalogue import HEADLINES
+from moleflow.metrics.summaries import Observation, Summary, order_means, seed_means, summarise
+from orchestration.records.ledger import Record, Status
+from orchestration.studies.effects import setting_name
+from orchestration.studies.expansion import Plan
+from orchestration.studies.trial_keys import digest
+from orchestration.tracking.mlflow.naming import setting_title
+
+MOST_SETTINGS = 30
+"""Whose means the study's run shows side by side; of more, each setting's run has its own."""
+MOST_POINTS = 20
+"""That are sent of what ended since the last one: enough for a curve."""
+HOUR = 3600.0
+EVERY = tuple(
+    f"{of}{metric.name}/{number}"
+    for of in ("", "over_orders/")
+    for metric in HEADLINES
+    for number in ("mean", "n", "sd", "interval_low", "interval_high")
+)
+"""Numbers that a setting may have."""
+BASE = "the base config"
+
+Numbers = dict[str, float]
+"""By the names that runs have them by."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Trials that differ in order and seed alone."""
+
+    name: str
+    """As reports call it."""
+    axes: dict[str, str]
+    trials: frozenset[str]
+    """Keys."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was known when so many trials had ended."""
+
+    step: int
+    """Trials that had ended; larger where some of them were taken back later, as a curve only goes
+    on."""
+    time: float
+    study: Numbers
+    settings: dict[str, tuple[int, Numbers]]
+    """Of those that had changed, by name: step and numbers."""
+
+
+def setting_called(axes: Mapping[str, str]) -> str:
+    """The name of the setting that a trial is of, under these axes."""
+    return setting_name(axes) or BASE
+
+
+def settings_of(plan: Plan) -> dict[str, Setting]:
+    """By name; a trial stands under each name that the study has for it."""
+    axes: dict[str, dict[str, str]] = {}
+    keys: dict[str, set[str]] = {}
+    for trial in plan.trials:
+        for one in (trial.axes, *trial.also):
+            name = setting_called(one)
+            axes.setdefault(name, one)
+            keys.setdefault(name, set()).add(trial.key)
+    return {name: Setting(name, axes[name], frozenset(keys[name])) for name in axes}
+
+
+def have_runs(plan: Plan) -> bool:
+    """Whether settings have runs of their own: several, and of several trials each."""
+    settings = settings_of(plan)
+    several = len(settings) + plan.to_propose > 1
+    return several and len(plan.trials) >= 2 * len(settings) > 0
+
+
+def points(plan: Plan, records: Sequence[Record], answered: str) -> tuple[list[Point], str]:
+    """What is to be sent now, and how to say that it was.
+
+    Args:
+        records: of the plan's trials.
+        answered: what was said when something was sent last; empty: nothing was.
+    """
+    ended = sorted(records, key=lambda record: (record.ended, record.key))
+    step, count, of = _parsed(answered)
+    if of == _digest(ended):
+        return [], answered
+    goes_on = of == _digest(ended[:count]) and count <= len(ended)
+    begin = count if goes_on else 0
+    ahead = step - count if goes_on else max(0, step + 1 - len(ended))
+    counts = [len(ended)]
+    if goes_on:  # nothing has been taken back
+        parts = range(1, MOST_POINTS + 1)
+        counts = sorted({begin + ceil(i * (len(ended) - begin) / MOST_POINTS) for i in parts})
+    settings, found, before = settings_of(plan), list[Point](), begin
+    for n in counts:
+        said = ended[:before] if goes_on else None
+        found.append(_point(plan, settings, ended[:n], said, ahead))
+        before = n
+    return found, f"{ahead + len(ended)} {len(ended)} {_digest(ended)}"
+
+
+def _parsed(answered: str) -> tuple[int, int, str]:
+    if not answered:
+        return 0, 0, _digest(())
+    step, count, of = answered.split()
+    return int(step), int(count), of
+
+
+def _digest(ended: Sequence[Record]) -> str:
+    return digest([[record.key, record.ended, record.status] for record in ended])
+
+
+def _point(
+    plan: Plan,
+    settings: dict[str, Setting],
+    ended: Sequence[Record],
+    said: Sequence[Record] | None,
+    ahead: int,
+) -> Point:
+    """Args:
+    said: those of which the point before was made; None: others than these.
+    """
+    new = {record.key for record in ended[len(said or ()) :]}
+    several, changed = len(settings) > 1, dict[str, tuple[int, Numbers]]()
+    study = _counts(ended, len(plan.trials))
+    beside = len(settings) <= MOST_SETTINGS
+    for name, setting in settings.items():
+        own = [record for record in ended if record.key in setting.trials]
+        if not several:
+            study |= _spread_after(own, said)
+        elif new & setting.trials or said is None:
+            before = None if said is None else [r for r in said if r.key in setting.trials]
+            numbers = _counts(own, len(setting.trials)) | _spread_after(own, before)
+            changed[name] = (len(own) + ahead, numbers)
+            study |= _beside(setting, numbers) if beside else {}
+    time = max((record.ended for record in ended), default=0.0)
+    return Point(len(ended) + ahead, time, study, changed)
+
+
+def _counts(ended: Sequence[Record], planned: int) -> Numbers:
+    states = Counter(record.status for record in ended)
+    derived = sum(record.role == "derived" for record in ended)
+    hours = fsum(record.working_seconds for record in ended) / HOUR
+    every = {f"trials/{status}": float(states[status]) for status in get_args(Status)}
+    return {**every, "trials/planned": planned, "trials/derived": derived, "trials/hours": hours}
+
+
+def _spread_after(records: Sequence[Record], said: Sequence[Record] | None) -> Numbers:
+    """What was said and is no number any more, as where an order has come that one seed alone has,
+    is not a number from now on; else a run would go on showing the old one."""
+    names = EVERY if said is None else _spread(said)
+    return dict.fromkeys(names, nan) | _spread(records)
+
+
+def _spread(records: Sequence[Record]) -> Numbers:
+    """Of each headline metric, at the end of the sequences that finished."""
+    numbers: Numbers = {}
+    for metric in HEADLINES:
+        found = _observations(records, metric.name)
+        numbers |= _named(metric.name, summarise(seed_means(found)))
+        if len({one.order for one in found}) > 1:
+            numbers |= _named(f"over_orders/{metric.name}", summarise(order_means(found)))
+    return numbers
+
+
+def _beside(setting: Setting, numbers: Numbers) -> Numbers:
+    """A setting's means as the study's run shows them, each beside those of other settings."""
+    title = setting_title(setting.axes).replace("=", " ")
+    means = {metric.name: numbers.get(f"{metric.name}/mean") for metric in HEADLINES}
+    return {f"{name}/{title}": value for name, value in means.items() if value is not None}
+
+
+def _named(name: str, summary: Summary | None) -> Numbers:
+    if summary is None:
+        return {}
+    numbers = {f"{name}/mean": summary.mean, f"{name}/n": float(summary.n)}
+    if summary.sd is not None:
+        numbers[f"{name}/sd"] = summary.sd
+    if summary.interval is not None:
+        numbers[f"{name}/interval_low"], numbers[f"{name}/interval_high"] = summary.interval
+    return numbers
+
+
+def _observations(records: Sequence[Record], metric: str) -> list[Observation]:
+    return [
+        Observation(record.task0, record.order, record.seed, row.value)
+        for record in records
+        if record.status == "finished"
+        for row in record.rows
+        if (row.metric, row.definition, row.routing) == (metric, "final_mean", "routed")
+    ]

@@ -1,0 +1,110 @@
+"""What a study's trials say together, as it is sent while they end."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from moleflow.measurement import Measurement
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Record
+from orchestration.studies.axes import Grid, Orders
+from orchestration.studies.expansion import Plan, Trial
+from orchestration.tracking.mlflow.study_answer import Point, have_runs, points
+from tests.orchestration.tracking.stores import small_plan
+from tests.records import record
+
+
+def ended(trial: Trial, value: float, at: float, **changes: object) -> Record:
+    """A record of a trial, with one mean."""
+    row = Measurement(3, -1, "", "image_auroc", "final_mean", "routed", value)
+    fields = {name: getattr(trial, name) for name in Trial.model_fields}
+    return record(**{**fields, "ended": at, "rows": (row,), **changes})
+
+
+def all_ended(plan: Plan) -> list[Record]:
+    values = np.random.default_rng(0).random(len(plan.trials))
+    return [ended(t, float(v), n) for n, (t, v) in enumerate(zip(plan.trials, values, strict=True))]
+
+
+def sent(plan: Plan, parts: Sequence[Sequence[Record]]) -> list[Point]:
+    """All that is sent where these are known one after the other."""
+    found, answered = list[Point](), ""
+    for records in parts:
+        new, answered = points(plan, records, answered)
+        found += new
+    return found
+
+
+@pytest.fixture
+def plan(root: Root) -> Plan:
+    """Two orders of four seeds."""
+    return small_plan(root, seeds=(0, 1, 2, 3))
+
+
+def test_means_deviations_and_intervals_are_over_seeds_and_over_orders(plan: Plan):
+    records = all_ended(plan)
+    last = sent(plan, [records])[-1].study
+    table = np.zeros((4, 2))
+    orders = sorted({one.order for one in records})
+    for one in records:
+        table[one.seed, orders.index(one.order)] = one.rows[0].value
+    for of, units in (("", table.mean(axis=1)), ("over_orders/", table.mean(axis=0))):
+        assert last[f"{of}image_auroc/n"] == len(units)
+        assert last[f"{of}image_auroc/mean"] == pytest.approx(units.mean())
+        assert last[f"{of}image_auroc/sd"] == pytest.approx(units.std(ddof=1))
+    seeds = table.mean(axis=1)
+    expected = stats.t.interval(0.95, 3, loc=seeds.mean(), scale=stats.sem(seeds))
+    found = [last[f"image_auroc/interval_{side}"] for side in ("low", "high")]
+    assert found == pytest.approx(expected)
+    assert "over_orders/image_auroc/interval_low" not in last  # of two
+
+
+def test_points_are_the_same_however_trials_become_known(plan: Plan):
+    records = all_ended(plan)
+    one_by_one = sent(plan, [records[:n] for n in range(1, len(records) + 1)])
+    assert sent(plan, [records]) == one_by_one
+    assert sent(plan, [records[:3], records]) == one_by_one
+    assert [point.step for point in one_by_one] == list(range(1, 9))
+
+
+def test_what_was_sent_is_not_sent_again(plan: Plan):
+    records = all_ended(plan)
+    _, answered = points(plan, records, "")
+    assert points(plan, records[::-1], answered) == ([], answered)
+
+
+def test_a_number_that_is_none_any_more_is_not_shown_further(root: Root, plan: Plan):
+    """Seeds count that have every order: an order that one seed alone has leaves one."""
+    before = small_plan(root, axes=(Orders(count=1),), seeds=(0, 1, 2))
+    known = all_ended(before)
+    new = next(t for t in plan.trials if t.sequence != known[0].sequence and t.seed == 0)
+    first, second = sent(plan, [known, [*known, ended(new, 0.5, 9.0)]])[-2:]
+    assert first.study["image_auroc/sd"] > 0
+    assert second.study["image_auroc/n"] == 1
+    assert math.isnan(second.study["image_auroc/sd"])
+
+
+def test_a_curve_goes_on_where_trials_were_taken_back(plan: Plan):
+    records = all_ended(plan)
+    steps = [point.step for point in sent(plan, [records, records[:2], records[:3], records])]
+    assert steps == [*range(1, 9), 9, 10, *range(11, 16)]
+
+
+def test_trials_that_did_not_finish_are_counted_and_in_no_mean(plan: Plan):
+    good, bad, derived = all_ended(plan)[:3]
+    bad = bad.model_copy(update={"status": "diverged"})
+    derived = derived.model_copy(update={"role": "derived"})
+    last = sent(plan, [[good, bad, derived]])[-1].study
+    counted = [last[f"trials/{name}"] for name in ("planned", "finished", "diverged", "derived")]
+    assert counted == [8, 2, 1, 1]
+    assert last["image_auroc/mean"] == (good.rows[0].value + derived.rows[0].value) / 2
+
+
+def test_settings_have_runs_where_several_have_several_trials(root: Root):
+    grid = Grid(field="training.lr", values=(0.1, 0.2))
+    assert have_runs(small_plan(root, axes=(grid, Orders(count=2))))
+    assert not have_runs(small_plan(root, axes=(grid,), seeds=(0,)))
+    assert not have_runs(small_plan(root))
