@@ -23,6 +23,7 @@ from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.searching import Searching
 from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.records.forecasts import keep_forecast
+from orchestration.records.revision import keep_changes
 from orchestration.runners.runner import left_to_run
 from orchestration.sharing.groups import first_of
 from orchestration.sharing.no_effect import unexpected
@@ -102,6 +103,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             for vain in without_effect(plan):
                 session.warn(vain)
             set_misfits_aside(root.study(name), session.warn)
+            keep_changes(root.study(name), question.source)
             now = first_of(plan, choices.first)
             schedule = _scheduled(plan, now, planning.searching, session, terms, choices)
             _foretell(planning.pictures, schedule, session, terms, choices, name)

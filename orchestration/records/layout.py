@@ -166,6 +166,11 @@ class StudyFolder:
         return self.path / "answer.txt"
 
     @property
+    def code(self) -> Path:
+        """What of the code it ran with was never committed (`records.revision`)."""
+        return self.path / "code"
+
+    @property
     def driver(self) -> Path:
         """Which process drives this study, while one does."""
         return self.path / "driver.json"

@@ -129,7 +129,8 @@ class Record(Trial):
     versions: dict[str, str]
     """Python, moleflow and the packages that numbers depend on."""
     git: str
-    """Revision of the code, with `+changes` for an unclean tree; `unknown` outside a checkout."""
+    """Revision of the code, with `+changes-` and a digest for an unclean tree; `unknown`
+    outside a checkout."""
     store: str = ""
     """Where results of its stages lay, without secrets; empty: below the root folder."""
     device: str

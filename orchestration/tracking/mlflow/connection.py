@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from requests.exceptions import ConnectionError as ConnectionLost
@@ -23,7 +32,10 @@ from orchestration.tracking.mlflow.database import ask, check_can_be_made, make_
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused, TrackingError
 
 __all__ = [
+    "Dataset",
+    "DatasetInput",
     "Experiment",
+    "InputTag",
     "Metric",
     "MlflowClient",
     "Param",

@@ -8,12 +8,13 @@ from orchestration.records.layout import StudyFolder
 
 
 def report_files(folder: StudyFolder) -> list[tuple[Path, str | None]]:
-    """Files of the report and the table of results, those that are there, and the folder that
-    each has among the run's artifacts."""
+    """Files of the report, the table of results and code that was not committed, those that are
+    there, and the folder that each has among the run's artifacts."""
     report = [path for path in sorted(folder.report.rglob("*")) if path.is_file()]
     files: list[tuple[Path, str | None]] = [
         (path, path.parent.relative_to(folder.path).as_posix()) for path in report
     ]
+    files += [(path, "code") for path in sorted(folder.code.glob("*.diff"))]
     return files + [(one, None) for one in (folder.answer, folder.results) if one.is_file()]
 
 

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from moleflow.metrics.catalogue import HEADLINES
-from orchestration.records.events import Epoch, Event, Metrics, Number
+from orchestration.records.events import Epoch, Event, Load, Metrics, Number
 from orchestration.records.ledger import Record
 from orchestration.tracking.mlflow.naming import metric_name
 
 NAME = re.compile(r"(?P<summary>summary_)?(?P<of>selection_)?(?P<oracle>oracle_)?(?P<metric>[^/]+)")
 """How events call a metric, before `/` and the class, `mean` or a summary's definition."""
 SHOWN = frozenset(metric.name for metric in HEADLINES)
+MEGABYTE = 1e6
 ROUTING = "routing_accuracy"
 TRAINING = frozenset({"loss", "grad_norm"})
 """Of an epoch's numbers; the learning rate follows from the config."""
@@ -49,6 +50,34 @@ def tracked(events: Iterable[Event], misrouted: bool) -> tuple[list[Number], boo
             continue
         found += [Number(metric_name(n), event.step, event.time, value) for n, value in named]
     return found, misrouted
+
+
+def loads(events: Iterable[Event], started: float) -> list[Number]:
+    """What the trial's process used of its machine, by the names under which MLflow's view draws
+    it; steps are seconds since the trial's start.
+
+    Args:
+        started: in seconds since 1970.
+    """
+    return [
+        Number(f"system/{name}", max(0, round(event.time - started)), event.time, value)
+        for event in events
+        if event.load is not None
+        for name, value in _load(event.load).items()
+    ]
+
+
+def _load(load: Load) -> dict[str, float]:
+    found = {"cpu_cores": load.cores, "memory_usage_megabytes": load.memory / MEGABYTE}
+    if load.host_cores:
+        found["cpu_utilization_percentage"] = 100 * load.cores / load.host_cores
+    if load.host_memory:
+        found["memory_usage_percentage"] = 100 * load.memory / load.host_memory
+    if load.gpu_total:
+        found["gpu_0_memory_usage_megabytes"] = load.gpu_used / MEGABYTE
+        found["gpu_0_memory_usage_percentage"] = 100 * load.gpu_used / load.gpu_total
+        found["gpu_0_memory_reserved_megabytes"] = load.gpu_memory / MEGABYTE
+    return found
 
 
 def timings(record: Record) -> dict[str, float]:

@@ -86,12 +86,27 @@ def study_tags(plan: Plan, answer: str = "") -> dict[str, str]:
         "moleflow.role": "study",
         "moleflow.trials": str(len(plan.trials)),
         NOTE: describe(plan) + told,
+        **source_tags(plan),
     }
 
 
 def count_tags(records: Sequence[Record]) -> dict[str, str]:
     states = [record.status for record in records]
     return {f"moleflow.{status}": str(states.count(status)) for status in get_args(Status)}
+
+
+def source_tags(plan: Plan) -> dict[str, str]:
+    """Where MLflow's view shows that a run comes from."""
+    return {"mlflow.source.name": plan.source or plan.name, "mlflow.source.type": "LOCAL"}
+
+
+def code_tags(record: Record) -> dict[str, str]:
+    """Which code ran; where changes to it were not committed, the study's run keeps them."""
+    commit, _, changes = record.git.partition("+")
+    if record.git == "unknown":
+        return {}
+    dirty = str(bool(changes)).lower()
+    return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": dirty}
 
 
 def setting_tags(name: str) -> dict[str, str]:
@@ -117,6 +132,7 @@ def record_tags(record: Record) -> dict[str, str]:
     """What a record says of a run's end."""
     of = ", ".join(f"{kind} {number}" for kind, number in record.result_versions.items())
     tags = {"moleflow.status": record.status, "moleflow.git": record.git, "moleflow.versions": of}
+    tags |= code_tags(record)
     if record.stopped:
         at = record.stopped
         tags["moleflow.stopped"] = f"after {at.tasks} tasks, {at.place}. of {at.among}"

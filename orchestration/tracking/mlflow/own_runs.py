@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches, plain_text
-from orchestration.tracking.mlflow.connection import Metric, MlflowClient, Param, Run, RunTag
+from orchestration.tracking.mlflow.connection import (
+    DatasetInput,
+    Metric,
+    MlflowClient,
+    Param,
+    Run,
+    RunTag,
+)
 from orchestration.tracking.mlflow.owner import OWNER
 
 ENDS = {
@@ -37,6 +44,8 @@ class Known:
     ended: int | None
     params: frozenset[str]
     tags: dict[str, str]
+    data: frozenset[tuple[str, str]] = frozenset()
+    """Names and digests."""
 
 
 class OwnRuns:
@@ -103,6 +112,15 @@ class OwnRuns:
         params = {one.key for one in every if isinstance(one, Param)}
         self._known[value] = replace(known, params=known.params | params)
 
+    def read(self, value: str, data: DatasetInput | None) -> None:
+        """Data that the run is about. MLflow keeps the same data once."""
+        if data is None:
+            return
+        new = (data.dataset.name, data.dataset.digest)
+        if new not in self._known[value].data:
+            self._client.log_inputs(self._known[value].run_id, [data])
+            self._known[value] = replace(self._known[value], data=self._known[value].data | {new})
+
     def end(self, value: str, status: str, ended: float) -> None:
         """Nothing is sent where it has ended so, and then."""
         self.settle(value, {STATUS: status})
@@ -145,4 +163,7 @@ def _known(run: Run) -> Known:
     info = run.info
     params, tags = frozenset(run.data.params), dict(run.data.tags)
     started, ended = info.start_time, info.end_time
-    return Known(info.run_id, info.run_name or "", info.status, started, ended, params, tags)
+    inputs = run.inputs.dataset_inputs if run.inputs else ()
+    data = frozenset((one.dataset.name, one.dataset.digest) for one in inputs)
+    name = info.run_name or ""
+    return Known(info.run_id, name, info.status, started, ended, params, tags, data)

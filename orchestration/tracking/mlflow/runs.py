@@ -32,16 +32,19 @@ from orchestration.tracking.mlflow import places, saved_view
 from orchestration.tracking.mlflow.batches import PARAM_LENGTH, plain_text
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
+from orchestration.tracking.mlflow.datasets import dataset_of
 from orchestration.tracking.mlflow.kept_report import answer, content_of, report_files
-from orchestration.tracking.mlflow.metric_names import timings, tracked
+from orchestration.tracking.mlflow.metric_names import loads, timings, tracked
 from orchestration.tracking.mlflow.naming import (
     NOTE,
+    code_tags,
     count_tags,
     metric_name,
     record_tags,
     run_name,
     setting_tags,
     setting_title,
+    source_tags,
     study_tags,
     trial_params,
     trial_tags,
@@ -154,10 +157,11 @@ class MlflowTracker(Tracker):
         if not events:
             return
         numbers, misrouted = tracked(events, trial.key in self._misrouted)
-        metrics = [Metric(n, value, milliseconds(time), step) for n, step, time, value in numbers]
         with self._calls():
             self._make(trial, events[0].time)
             known = self._trials[trial.key]
+            numbers += loads(events, known.started / 1000)
+            metrics = [Metric(n, v, milliseconds(time), step) for n, step, time, v in numbers]
             lacking = [
                 Param(name, plain_text(value, PARAM_LENGTH))
                 for name, value in trial_params(trial).items()
@@ -183,6 +187,7 @@ class MlflowTracker(Tracker):
             if record.failure is None:
                 self._trials.drop(trial.key, "moleflow.failure")
             self._trials.add(trial.key, times)
+            self._trials.read(trial.key, dataset_of(record))
             self._trials.settle(trial.key, tags)
             self._trials.end(trial.key, record.status, record.ended)
 
@@ -200,7 +205,13 @@ class MlflowTracker(Tracker):
                     if self._settings.get(name) is not None:
                         own = [Metric(n, v, at, step) for n, v in numbers.items()]
                         self._settings.add(name, own)
-            self._studies.settle(plan.name, {ANSWERED: now})
+            for record in records:
+                self._studies.read(plan.name, dataset_of(record))
+                if record.key in self._setting_of and self._trials.get(record.key):
+                    self._settings.read(self._setting_of[record.key].name, dataset_of(record))
+            last = max(records, key=lambda record: record.ended, default=None)
+            code = code_tags(last) if last else {}
+            self._studies.settle(plan.name, code | {ANSWERED: now})
 
     def interrupt(self, trial: Trial, ended: float) -> None:
         with self._calls():
@@ -342,12 +353,14 @@ class MlflowTracker(Tracker):
         parent, setting = self._studies[self._plan.name], self._setting_of.get(key)
         if setting is not None:
             above = {PARENT: parent.run_id, STATUS: "running"} | self._mine.tags
+            above |= source_tags(self._plan)
             tags, name = setting_tags(setting.name) | above, setting_title(setting.axes)
             if self._settings.make(setting.name, tags, name, started):
                 self._bring_home(self._settings[setting.name].run_id)
             parent = self._settings[setting.name]
         planned = "yes" if key in self._planned else "no"
-        return {PARENT: parent.run_id, "moleflow.planned": planned} | self._mine.tags
+        own = self._mine.tags | source_tags(self._plan)
+        return {PARENT: parent.run_id, "moleflow.planned": planned} | own
 
     def _bring_home(self, run_id: str) -> None:
         """A new run of an experiment that another root folder began."""

@@ -122,6 +122,7 @@ def contents(uri: str, study: str = "small") -> dict[str, Any]:
             "tags": dict(run.data.tags),
             "params": dict(run.data.params),
             "history": sorted(history),
+            "data": [(d.dataset.name, d.dataset.profile) for d in run.inputs.dataset_inputs],
             "files": sorted(_files(client, run.info.run_id)),
         }
     return found

@@ -9,9 +9,9 @@ import pytest
 from moleflow.measurement import ChosenBy, Measurement
 from moleflow.metrics.catalogue import HEADLINES, METRICS
 from moleflow.metrics.continual import continual_summary
-from orchestration.records.events import Attempt, Epoch, Event, Metrics
+from orchestration.records.events import Attempt, Epoch, Event, Load, Metrics
 from orchestration.records.stages import StageRef
-from orchestration.tracking.mlflow.metric_names import tracked
+from orchestration.tracking.mlflow.metric_names import loads, tracked
 from orchestration.trial.recording import told_values
 
 CLASSES = tuple(f"class{number:02}" for number in range(15))
@@ -110,3 +110,15 @@ def test_the_document_names_what_a_run_has():
     }
     assert {one for one in said if not one.startswith("seconds/")} <= names
     assert {name.partition("/")[0] for name in names} <= {one.partition("/")[0] for one in said}
+
+
+def test_what_a_trial_uses_stands_where_mlflow_shows_the_system():
+    load = Load(host="h", cores=1.5, given=2, memory=10**9, host_cores=4, host_memory=4 * 10**9)
+    gpu = load.model_copy(update={"gpu": "g", "gpu_used": 10**9, "gpu_total": 2 * 10**9})
+    events = [Attempt(time=100.0), Attempt(time=112.4, load=load), Attempt(time=130.0, load=gpu)]
+    found = {(one.name, one.step): one.value for one in loads(events, 100.0)}
+    assert {name.partition("/")[0] for name, _ in found} == {"system"}
+    assert found["system/cpu_utilization_percentage", 12] == 37.5
+    assert found["system/memory_usage_percentage", 12] == 25
+    assert found["system/gpu_0_memory_usage_percentage", 30] == 50
+    assert ("system/gpu_0_memory_usage_percentage", 12) not in found

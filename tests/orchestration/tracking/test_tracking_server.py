@@ -1,6 +1,7 @@
 """The same laws on every store: a SQLite file, a tracking server, PostgreSQL behind and without
 one."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from moleflow.config import Config
 from moleflow.measurement import Measurement
 from orchestration.records.events import Attempt, Epoch, EventLog, numbers_of, read_events
 from orchestration.records.layout import Root
-from orchestration.records.ledger import Failure
+from orchestration.records.ledger import ClassSummary, Failure
 from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Grid
@@ -155,7 +156,8 @@ def settings_study(root: Root, uri: str | None) -> dict[str, Any]:
 
     def end(number: int, trial: Trial) -> None:
         value = Measurement(3, -1, "", "image_auroc", "final_mean", "routed", number / 8)
-        end_trial(root, trial, rows=(value,))
+        data = {"wood": ClassSummary(train=5, test_good=2, test_anomalous=3, masks=3)}
+        end_trial(root, trial, rows=(value,), data=data, git="c0ffee+changes-12345678")
 
     for number, trial in enumerate(plan.trials):
         begin_trial(root, trial)
@@ -318,3 +320,19 @@ def test_the_study_s_run_carries_the_answer_and_goes_on_with_it(story: Story):
 def test_what_reports_say_stands_in_the_description_of_the_study_s_run(story: Story):
     for act in ("first", "again", "fewer seeds"):
         assert "It runs, said the report" in story.held[act]["study"]["tags"]["mlflow.note.content"]
+
+
+def test_every_run_names_its_data_once_and_trials_that_read_none_name_none(story: Story):
+    held, _ = story.settings["late"]
+    assert {tuple(name for name, _ in run["data"]) for run in held.values()} == {("data",)}
+    counts = json.loads(held["study"]["data"][0][1])
+    assert (counts["num_rows"], counts["train"], counts["classes"]) == (10, 5, 1)
+    assert story.of("first", 0)["data"] == []
+
+
+def test_runs_say_which_code_they_come_from(story: Story):
+    held, _ = story.settings["late"]
+    for run in (run for name, run in held.items() if "training.lr" not in name):
+        tags = {name.removeprefix("mlflow.source."): text for name, text in run["tags"].items()}
+        assert (tags["name"], tags["type"]) == ("settings", "LOCAL")
+        assert (tags["git.commit"], tags["git.dirty"]) == ("c0ffee", "true")
