@@ -137,7 +137,7 @@ def _r_matrix(
         values[step - 1, classes.index(class_name)] = 100 * summary.mean
     texts = np.array([[f"{v:.1f}" if v == v else "" for v in row] for row in values])
     after = [f"after {task}" for task in tasks]
-    canvas = _heat_map(values, texts, after, classes, (low, 100.0))
+    canvas = heat_cells(values, texts, after, classes, (low, 100.0))
     title = f"{name}, task 0 {tasks[0]}: image AUROC of each class after each task, routed"
     n = f"{len(records)} seed{'' if len(records) == 1 else 's'}"
     source = computed(r_matrices, keys(records))
@@ -169,7 +169,7 @@ def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure
     texts = np.array([[str(n) if n else "" for n in row] for row in found.counts])
     tasks = [evidence.tasks[task] for task in found.tasks]
     shares[counts == 0] = np.nan
-    canvas = _heat_map(shares, texts, found.classes, tasks, (0.0, 1.0))
+    canvas = heat_cells(shares, texts, found.classes, tasks, (0.0, 1.0))
     source = computed(confusions, found.keys)
     caption = (
         "Rows are true classes, columns the tasks chosen; colour is the share of the class’s "
@@ -181,7 +181,7 @@ def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure
     return drawn(canvas, name, title, "images", f"{found.trials} trials", caption)
 
 
-def _heat_map(
+def heat_cells(
     values: np.ndarray,
     texts: np.ndarray,
     rows: Sequence[str],

@@ -39,9 +39,9 @@ def all_orders(line: Line) -> Expected:
         "maximum": float(values[-1]),
         "mean": float(statistics.mean(values)),
         "sd": float(statistics.pvariance(values)) ** 0.5,
-        "q05": _between(values, Fraction(5, 100)),
-        "q50": _between(values, Fraction(50, 100)),
-        "q95": _between(values, Fraction(95, 100)),
+        "q05": between(values, Fraction(5, 100)),
+        "q50": between(values, Fraction(50, 100)),
+        "q95": between(values, Fraction(95, 100)),
     }
     of = next(one for one in line.finished if one.key == trial)
     return Expected({**numbers, "seed": of.seed, "task0": of.task0})
@@ -101,7 +101,7 @@ QUANTITIES: Mapping[str, Callable[[Mapping[str, list[str]], Steps], Fraction | N
 }
 
 
-def _between(values: Sequence[Fraction], share: Fraction) -> float:
+def between(values: Sequence[Fraction], share: Fraction) -> float:
     """Quantile of rising values, linear between ranks."""
     rank = share * (len(values) - 1)
     low = int(rank)

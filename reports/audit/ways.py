@@ -10,6 +10,7 @@ from reports.audit import (
     first_tasks,
     orders,
     published,
+    routing,
     second_way,
     settings,
     words,
@@ -26,6 +27,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **crossings.WAYS,
     **published.WAYS,
     **orders.WAYS,
+    **routing.WAYS,
     **settings.WAYS,
 }
 RULES: Mapping[str, Rule] = {
@@ -33,6 +35,7 @@ RULES: Mapping[str, Rule] = {
     **first_tasks.RULES,
     **contrasts.RULES,
     **crossings.RULES,
+    **routing.RULES,
     **settings.RULES,
 }
 OF_UNFINISHED = "reports.made._failure"

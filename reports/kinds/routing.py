@@ -1,0 +1,64 @@
+"""Does the router find a picture's task, and what do its mistakes cost?"""
+
+from reports import confusions, figures, made, performance, routed_pictures, routing
+from reports.document import Block, Document, Fold, Gallery, Listed, Section, Text, Words
+from reports.evidence import Evidence, Setting
+
+SUBJECT = "Routing"
+
+
+def document(evidence: Evidence) -> Document:
+    """The report of what the router chose."""
+    shown = [setting for setting in evidence.settings if setting.finished]
+    answer: list[Block] = []
+    headline: list[Words] = []
+    sections: list[Section] = []
+    for setting in shown:
+        told = _answer(evidence, setting)
+        headline += told
+        listed = Listed(tuple(told))
+        answer.append(Section(setting.label, (listed,)) if setting.label else listed)
+        found = _sections(evidence, setting)
+        if setting.label:
+            sections.append(Section(f"Setting {setting.number}: {setting.label}", tuple(found)))
+        else:
+            sections += found
+    return made.report(evidence, SUBJECT, answer, sections, headline)
+
+
+def _answer(evidence: Evidence, setting: Setting) -> list[Words]:
+    chosen = confusions.sentence(confusions.confusions(setting.finished))
+    if performance.one_task_sentence(setting):
+        return [chosen]
+    return [chosen, *(routing.sentence(evidence, setting, m) for m in evidence.concluded)]
+
+
+def _sections(evidence: Evidence, setting: Setting) -> list[Section]:
+    if performance.one_task_sentence(setting):
+        return []
+    drawn = routing.accuracy_figure(evidence, setting)
+    accuracy: list[Block] = [routing.accuracy_table(evidence, setting), *([drawn] if drawn else [])]
+    chosen = confusions.confusions(setting.finished)
+    maps = figures.confusions(evidence, setting, chosen)
+    counts = tuple(confusions.confusion_table(one, setting) for one in chosen)
+    confused: list[Block] = [Gallery(tuple(maps))] if maps else []
+    confused += [Fold("Counts", counts)] if counts else [Text(confusions.sentence(chosen))]
+    lost = routing.cost_table(evidence, setting, evidence.concluded)
+    return [
+        Section("Accuracy by class and step", tuple(accuracy)),
+        Section("Which tasks are confused", tuple(confused)),
+        Section("What misrouting costs", (lost,)),
+        Section("Picture by picture", tuple(_pictures(evidence, setting))),
+    ]
+
+
+def _pictures(evidence: Evidence, setting: Setting) -> list[Block]:
+    found = routed_pictures.seen(evidence, setting)
+    if not found.records:
+        return [Text("No finished trial kept its scores where this report was made.", "note")]
+    blocks: list[Block] = [Text(routed_pictures.told(found))]
+    blocks += [routed_pictures.margins_table(setting, found)]
+    blocks += [routed_pictures.margins_figure(setting, found)]
+    wrong = routed_pictures.misrouted_table(setting, found)
+    nothing = Text("No test picture of these trials went to another task.")
+    return [*blocks, wrong if wrong.rows else nothing]
