@@ -80,7 +80,7 @@ def train(
     classes = tuple(map(composed, classes))
     config = named_profile(profile).updated(absolute_weights(read_settings(settings)))
     place = Root.at(root)
-    place.claim()
+    place.check_format()
     if out_folder is not None:
         _refuse_existing(out_folder)
         check_writable(out_folder)
@@ -88,6 +88,7 @@ def train(
         data.expanduser().resolve(), classes, lambda line: err.print(escape(line))
     )
     sequence = in_scenario(classes or tuple(catalog), scenario)
+    place.claim()
     training = SequenceTraining(
         config=config,
         sequence=sequence,

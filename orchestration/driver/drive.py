@@ -22,6 +22,7 @@ from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.searching import Searching
 from orchestration.driver.session import Session, check_runner, new_runner
+from orchestration.driver.traces import none_left_if_refused
 from orchestration.records.forecasts import keep_forecast
 from orchestration.records.revision import keep_changes
 from orchestration.runners.runner import left_to_run
@@ -79,21 +80,21 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
     check_runner(choices.runner)
     root, name = session.root, question.name
     terms = terms.model_copy(update={"search": question.study.search_axis})
-    root.claim()
-    with _environment(terms.resources):
+    with _environment(terms.resources), none_left_if_refused(root):
+        planning = Planning(
+            name,
+            question.study,
+            question.data,
+            root,
+            session.say,
+            source=question.source,
+            most=choices.most_trials,
+            store=terms.store,
+            warn=session.warn,
+        )
+        check_precision(planning.configs, terms.resources)
+        root.claim()
         with driving(name, root, session.command, session.warn):
-            planning = Planning(
-                name,
-                question.study,
-                question.data,
-                root,
-                session.say,
-                source=question.source,
-                most=choices.most_trials,
-                store=terms.store,
-                warn=session.warn,
-            )
-            check_precision(planning.configs, terms.resources)
             checking = checking_here if choices.runner == "inline" else checking_beside
             with checking(planning.configs, root) as check:
                 # Ray and MLflow are imported while another process looks at the backbones.

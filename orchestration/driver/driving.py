@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import signal
 import threading
 import time
@@ -53,6 +54,7 @@ def driving(
     folder = root.study(study)
     with Leases(root.leases, f"driver of {study}", warn=warn) as leases:
         _claim(study, root, leases)
+        new = not folder.path.exists()
         here = Driver(host=platform.node(), pid=os.getpid(), started=time.time(), command=command)
         # What was asked of an earlier driver is not asked of this one.
         remove(folder.stop)
@@ -66,6 +68,8 @@ def driving(
             remove(folder.stop)
             sweep(root.leases)
             clear_unfinished(root, folder, since)
+            if new and not folder.asked.exists():  # refused
+                shutil.rmtree(folder.proposals, ignore_errors=True)
             with suppress(OSError):  # not empty: something was planned
                 folder.path.rmdir()
 

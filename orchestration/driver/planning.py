@@ -70,7 +70,7 @@ class Planning:
         """
         from moleflow.data.catalog import open_catalog  # what only reads a plan needs no pictures
 
-        root.claim()
+        root.check_format()
         check_reports(study)
         check_source(root.study(name), source)
         if study.search_axis is not None:
@@ -101,6 +101,8 @@ class Planning:
         """
         from orchestration.records.dataset import checked
 
+        # Again: another driver of this name may have come and gone before this one's turn.
+        check_source(self._root.study(self._name), self._source)
         pictures = sum(len(data.train) + len(data.test) for data in self._catalog.values())
         self._say(
             f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
@@ -205,8 +207,9 @@ def _data_root(study: Study, data: str | None, root: Root, say: Say) -> Path:
     if study.data == "synthetic":
         from moleflow.data.synthetic import make_synthetic  # scipy takes longer than the rest
 
+        root.claim()
         say("making synthetic pictures")
-        return make_synthetic(root.path / "synthetic")
+        return make_synthetic(root.synthetic)
     raise StudyError(
         "this study needs pictures: name the folder that holds the classes with --data DIR"
     )

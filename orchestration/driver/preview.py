@@ -132,7 +132,7 @@ def _folder(study: Study, root: Root, look: Look) -> Path | None:
     if look.data is not None:
         return Path(look.data).expanduser().resolve()
     if study.data == "synthetic":
-        there = root.path / "synthetic"
+        there = root.synthetic
         return there if there.is_dir() else None
     raise StudyError(
         "this study needs pictures: name the folder that holds the classes with --data DIR, or a "

@@ -63,6 +63,16 @@ class Root:
         return self.path / "store"
 
     @property
+    def checked(self) -> Path:
+        """What checking pictures and backbones would find again (`orchestration.records.notes`)."""
+        return self.store / "checked"
+
+    @property
+    def synthetic(self) -> Path:
+        """Pictures that a study makes itself."""
+        return self.path / "synthetic"
+
+    @property
     def leases(self) -> Path:
         """Claims of trials on stages, and of drivers on studies (`orchestration.store.lease`)."""
         return self.path / "leases"

@@ -18,7 +18,7 @@ Kind = TypeVar("Kind", bound=Settings)
 
 def place_of_note(name: str, root: Root) -> Path:
     """Where the note of a name lies; the name says all that what it holds depends on."""
-    return root.store / "checked" / f"{name}.json"
+    return root.checked / f"{name}.json"
 
 
 def keep_note(path: Path, found: Settings) -> None:

@@ -175,6 +175,8 @@ def _in_table(folder: StudyFolder) -> Iterator[tuple[str, Rows]]:
     with pq.ParquetFile(folder.results, read_dictionary=["trial", *NAME]) as file:
         for group in range(file.num_row_groups):
             columns = file.read_row_group(group, columns=["trial", *NAME, "step", "value"])
+            if not len(columns):  # no trial has measured anything
+                continue
             trials = columns["trial"].combine_chunks()
             found = _rows(columns, known)
             changes = np.flatnonzero(np.diff(trials.indices.to_numpy())) + 1

@@ -128,7 +128,7 @@ def test_bad_input_is_refused(
     text = refuse(["run", "task_order", *defaults, *options, *root], monkeypatch, capsys)
     for part in said:
         assert part in text
-    assert not list((tmp_path / "root").glob("studies/*/trials/*"))
+    assert not (tmp_path / "root").exists()  # a refused first study leaves nothing
 
 
 def test_a_weights_file_that_lacks_a_stage_is_refused(

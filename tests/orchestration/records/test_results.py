@@ -156,6 +156,12 @@ def test_numbers_of_the_table_are_those_of_the_records(folder: StudyFolder):
     assert measured(folder) == {trial: rows for trial, rows in of_records.items() if rows}
 
 
+def test_where_nothing_was_measured_the_table_has_no_numbers(folder: StudyFolder):
+    Ledger(folder).write(record("k1", "failed", rows=0))
+    results.write(folder)
+    assert measured(folder) == {}
+
+
 def test_a_table_of_an_earlier_ledger_is_not_taken_for_the_present_one(folder: StudyFolder):
     Ledger(folder).write(record("k1"))
     results.write(folder)
