@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,15 +63,18 @@ def local_cluster(
     nodes: Sequence[dict[str, Any]],
     python: str = sys.executable,
     code: Path | None = TOP,
+    more: Mapping[str, str] | None = None,
 ) -> Generator[LocalCluster]:
     """Nodes with declared resources, the first being the head.
 
     Args:
         nodes: arguments of `ray.cluster_utils.Cluster.add_node`.
         code: folder from which workers import our packages; None: from nowhere.
+        more: variables of the environment of all its processes.
     """
     environment = {name: v for name, v in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYTHONPATH": str(code)} if code else {}
+    environment |= more or {}
     process = subprocess.Popen(
         [python, "-c", SCRIPT, json.dumps(list(nodes))],
         stdin=subprocess.PIPE,

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.nemesis.aftermath import Report
 from tests.nemesis.faults import SETTINGS, draw
 from tests.nemesis.nemesis import Nemesis
+from tests.nemesis.table import keep, kept, page, tries
 
 
 def main() -> int:
@@ -21,6 +22,8 @@ def main() -> int:
     parser.add_argument("--setting", choices=[*SETTINGS], action="append")
     parser.add_argument("--first", type=int, help="only so many faults of each schedule")
     parser.add_argument("--said", type=Path, help="folder for what failing schedules printed")
+    parser.add_argument("--kept", type=Path, help="file to which what was measured is added")
+    parser.add_argument("--write", type=Path, help="document to be made of that file, at the end")
     parser.add_argument("--once", action="store_true", help="do not look for the shortest one")
     asked = parser.parse_args()
     # A shell has SIGINT ignored by what it starts in the background, and so would all started here.
@@ -34,6 +37,8 @@ def main() -> int:
                 faults = draw(setting, seed)[: asked.first]
                 report = nemesis.run(setting, faults)
                 tell(setting, seed, report)
+                if asked.kept and asked.first is None:
+                    keep(asked.kept, tries(setting, seed, report))
                 if report.wrong:
                     failed += 1
                     if asked.said:
@@ -46,6 +51,8 @@ def main() -> int:
                         f"REPLAY: python -m tests.nemesis --setting {setting} --seeds {seed} "
                         f"--first {count}"
                     )
+    if asked.write:
+        asked.write.write_text(page(kept(asked.kept)), encoding="utf-8")
     return 1 if failed else 0
 
 

@@ -85,9 +85,15 @@ class Arena:
 
     folder: Path
     data: Path
-    zygote: Zygote | None
-    """None: commands are started anew, as a user does."""
     faults: Sequence[Fault] = ()
+    zygote: Zygote | None = None
+    """None: commands are started anew, as a user does."""
+    database: Path = Path()
+    """Where MLflow's runs are."""
+    uri: str = ""
+    """Of a tracking server."""
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of the environment of all commands."""
     studies: Sequence[str] = ("undying",)
     options: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
@@ -101,6 +107,8 @@ class Arena:
         default_factory=list[tuple[float, Callable[[], None]]]
     )
     met: set[int] = field(default_factory=set[int])
+    usurpers: list[str] = field(default_factory=list[str])
+    """Studies of which another driver is to be started now."""
 
     @property
     def root(self) -> Root:
@@ -135,11 +143,16 @@ class Arena:
         }
         (self.state / "schedule.json").write_text(json.dumps(told))
 
-    def start(self, study: str, *more: str) -> Process:
+    def start(self, study: str, *more: str, **variables: str) -> Process:
+        """Args:
+        more: further options of `run`; or `sync`, which is another command.
+        """
         command = ["run", str(self.folder / f"{study}.py"), "--data", str(self.data)]
         command += ["--root", str(self.root.path), *self.options, *more]
-        log = self.folder / "logs" / f"{len(self.codes)} {study}.txt"
-        added = {"TMPDIR": str(self.temporary)}
+        if more == ("sync",):
+            command = ["sync", study, "--root", str(self.root.path), "--mlflow-uri", self.uri]
+        log = self.folder / "logs" / f"{len(self.codes)} {study}{len(variables) or ''}.txt"
+        added = {"TMPDIR": str(self.temporary), **self.more, **variables}
         if self.zygote is not None:
             zygote = self.zygote
             pid = zygote.start(command, log, self.state, added)
@@ -181,6 +194,10 @@ class Arena:
                 self.look([process.pid for process in running.values()])
             self.meet([process.pid for process in running.values()])
             self.keep_time()
+            for study in self.usurpers:
+                key = f"{study} on another machine"
+                running[key] = self.start(study, NEMESIS_MACHINE=key)
+            self.usurpers.clear()
             if time.monotonic() > deadline:
                 self.end_all([process.pid for process in running.values()])
                 raise Hangs(f"a command has not ended after {LONGEST:g} s")
@@ -230,6 +247,9 @@ class Arena:
     def act(self, fault: Fault, fired: Fired) -> None:
         match fault.wanted.split():
             case ["continue"]:
+                self.later(fault.seconds, lambda: kill(fired.pid, signal.SIGCONT))
+            case ["take", "over"]:
+                self.usurpers = [*self.studies]
                 self.later(fault.seconds, lambda: kill(fired.pid, signal.SIGCONT))
             case ["room"]:
                 self.later(fault.seconds, lambda: self.filler.unlink(missing_ok=True))

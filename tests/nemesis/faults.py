@@ -44,6 +44,7 @@ FILES = {
     "lease": r"leases/[^/]+",
     "model": rf"{TRIAL}/model/[^/]+",
     "artifact": rf"{TRIAL}/artifacts/[^/]+",
+    "tracking": r"mlflow\.db",
     "small": rf"root\.json|owner|store/checked/.+|{TRIAL}/(trial|worker)\.json|{STUDY}driver\.json",
 }
 """Which files of a root folder may be damaged."""
@@ -128,6 +129,15 @@ WORKERS: dict[str, Kind] = {
         "clock", "worker", "", AT_WORK, {"ahead": (-86400, 86400)}, ends=False
     ),
 }
+USURPED: dict[str, Kind] = {
+    "driver paused, another takes over": Kind(
+        "signal",
+        wanted="take over",
+        settings={"signal": signal.SIGSTOP, "seconds": (7.0, 18.0)},
+        ends=False,
+    ),
+}
+"""The same command is given on another machine, while the first seems dead: both then go on."""
 NODES: dict[str, Kind] = {
     "node killed": Kind("others", "worker", "node killed", AT_WORK),
     "two nodes killed": Kind("others", "worker", "nodes killed", AT_WORK),
@@ -149,12 +159,13 @@ SETTINGS: dict[str, dict[str, Kind]] = {
     },
     "ray": WORKERS
     | {name: PROCESS[name] for name in ("driver killed", "all processes killed", "driver paused")},
+    "usurped": USURPED | {"driver killed": PROCESS["driver killed"]},
     "nodes": NODES,
     "tracker": TRACKER | {"driver killed": PROCESS["driver killed"]},
     "bucket": BUCKET | {"driver killed": PROCESS["driver killed"]},
 }
-"""By what is running: one process without Ray; two such that share stages; Ray on this machine; a
-cluster of three nodes; a tracking server; a store in a bucket."""
+"""By what is running: one process without Ray; two such that share stages; Ray on this machine; two
+of one study; a cluster of three nodes; a tracking server; a store in a bucket."""
 KINDS: dict[str, Kind] = {name: kind for kinds in SETTINGS.values() for name, kind in kinds.items()}
 
 

@@ -26,6 +26,8 @@ PATIENCE = 60.0
 """Seconds that a process waits for what others have to do."""
 TORN = re.compile(r"\.[0-9a-f]{32}")
 BEFORE, AFTER = 0, 1
+BOOT, MACHINE = "/proc/sys/kernel/random/boot_id", "NEMESIS_MACHINE"
+"""What tells machines apart, and what a process that plays another one is told it by."""
 real_open, real_time, real_time_ns = io.open, time.time, time.time_ns
 
 
@@ -37,6 +39,8 @@ def operations(call, path):
         path: below the root folder; of a rename, the new one.
     """
     parts = path.split("/")
+    if parts[0] == "cache":  # copies of a store that is no folder
+        parts = ["store", *parts[2:]]
     found = {"file operation"}
     if call != "read":
         found.add("write")
@@ -294,6 +298,8 @@ def install(state, role=""):
     opened, os_opened = io.open, os.open
 
     def shim_open(*arguments, **options):
+        if arguments and str(arguments[0]) == BOOT and MACHINE in os.environ:
+            return io.StringIO(os.environ[MACHINE])
         mode = options.get("mode", written_mode(arguments))
         kind = "append" if "a" in mode else "write" if set(mode) & set("wx+") else "read"
         given = (arguments[0], mode, *arguments[2:])
