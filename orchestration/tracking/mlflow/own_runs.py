@@ -46,6 +46,8 @@ class Known:
     tags: dict[str, str]
     data: frozenset[tuple[str, str]] = frozenset()
     """Names and digests."""
+    metrics: frozenset[str] = frozenset()
+    """Names of those that it had when it was looked up."""
 
 
 class OwnRuns:
@@ -55,6 +57,8 @@ class OwnRuns:
         self._client, self._experiment, self._tag = client, experiment, tag
         self._query = f"tags.`{tag}` != '' and tags.`{OWNER}` = '{owner}'"
         self._doubt = False
+        self._times: dict[tuple[str, str], dict[int, int]] = {}
+        """By run and metric: when each step of those was measured that an earlier process sent."""
         self._known = self._found()
 
     def __iter__(self) -> Iterator[str]:
@@ -121,6 +125,21 @@ class OwnRuns:
             self._client.log_inputs(self._known[value].run_id, [data])
             self._known[value] = replace(self._known[value], data=self._known[value].data | {new})
 
+    def not_yet(self, value: str, metrics: Iterable[Metric]) -> list[Metric]:
+        """Without measurements that an earlier process has sent with other times: the events that
+        it sent them from were lost since, or were replaced by those of another study."""
+        return [one for one in metrics if self._at(value, one) in (None, one.timestamp)]
+
+    def _at(self, value: str, metric: Metric) -> int | None:
+        """When the store says that a measurement was made; None: it has none."""
+        known = self._known[value]
+        if metric.key not in known.metrics:
+            return None
+        if (known.run_id, metric.key) not in self._times:
+            history = self._client.get_metric_history(known.run_id, metric.key)
+            self._times[known.run_id, metric.key] = {one.step: one.timestamp for one in history}
+        return self._times[known.run_id, metric.key].get(metric.step)
+
     def end(self, value: str, status: str, ended: float) -> None:
         """Nothing is sent where it has ended so, and then."""
         self.settle(value, {STATUS: status})
@@ -165,5 +184,5 @@ def _known(run: Run) -> Known:
     started, ended = info.start_time, info.end_time
     inputs = run.inputs.dataset_inputs if run.inputs else ()
     data = frozenset((one.dataset.name, one.dataset.digest) for one in inputs)
-    name = info.run_name or ""
-    return Known(info.run_id, name, info.status, started, ended, params, tags, data)
+    name, names = info.run_name or "", frozenset(run.data.metrics)
+    return Known(info.run_id, name, info.status, started, ended, params, tags, data, names)

@@ -167,7 +167,7 @@ class MlflowTracker(Tracker):
                 for name, value in trial_params(trial).items()
                 if name not in known.params
             ]
-            self._trials.add(trial.key, [*lacking, *metrics])
+            self._trials.add(trial.key, [*lacking, *self._trials.not_yet(trial.key, metrics)])
             self._trials.settle(trial.key, {STATUS: "running"}, status="RUNNING")
             if trial.key in self._setting_of:
                 above = self._setting_of[trial.key].name
