@@ -133,6 +133,12 @@ class SequenceEvaluation:
         """The router learns the next task of the sequence."""
         self._prototypes.append(prototype)
 
+    def _digests(self) -> dict[Task, str]:
+        """What scores of each task rest on, now: its base and its bank."""
+        bases = {t: self.digests.of(b) for t, b in self._model.bases.items()}
+        shared = bases[self._model.first]
+        return {t: bases.get(t, shared) + self.digests.of(b) for t, b in self._model.banks.items()}
+
     def measure(self) -> list[Measurement]:
         """Measure all classes of the tasks learned so far; returns the new measurements.
 
@@ -141,11 +147,7 @@ class SequenceEvaluation:
         """
         step = len(self._prototypes)
         self._begin(step)
-        bases = {t: self.digests.of(b) for t, b in self._model.bases.items()}
-        shared = bases[self._model.first]
-        self._bytes = {
-            t: bases.get(t, shared) + self.digests.of(b) for t, b in self._model.banks.items()
-        }
+        self._bytes = self._digests()
         new = [
             Measurement(step, j, name, metric, "step", routing, value)
             for j, seen in enumerate(self._sequence[:step])

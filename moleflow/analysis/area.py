@@ -253,14 +253,18 @@ def _figure(subject: Subject, pictures: pd.DataFrame, classes: pd.DataFrame) -> 
         line = np.geomspace(low, high, 50)
         axes[1].plot(line, line, color=INK, lw=0.8, ls="--")
         axes[1].set_title("Pixel AP of one picture\n(dashed: chance)")
-        guides(axes[2])
-        points = zip(classes["texture [share]"], classes["image_auroc"], strict=True)
-        for i, (x, y) in enumerate(points):
-            axes[2].plot(x, y, marker(i), color=colour(i), ms=6, mew=0)
-        axes[2].set_xlabel("texture [share of variance within 3 × 3 patches]")
-        axes[2].set_title("Image AUROC of a class\nagainst its texture")
+        _draw_textures(axes[2], classes)
         name_legend(figure, names)
     return figure
+
+
+def _draw_textures(ax: Axes, classes: pd.DataFrame) -> None:
+    guides(ax)
+    points = zip(classes["texture [share]"], classes["image_auroc"], strict=True)
+    for i, (x, y) in enumerate(points):
+        ax.plot(x, y, marker(i), color=colour(i), ms=6, mew=0)
+    ax.set_xlabel("texture [share of variance within 3 × 3 patches]")
+    ax.set_title("Image AUROC of a class\nagainst its texture")
 
 
 def _draw_pictures(ax: Axes, pictures: pd.DataFrame, names: list[str], column: str) -> None:

@@ -5,6 +5,7 @@ Source: Mechanistic Analysis, experiment 1; SVD Analysis, experiments 1 and 2.
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -193,12 +194,9 @@ def _pair_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:
     if not subject.model.config.separate:
         return
     lora = subject.model.config.lora
-    random: dict[tuple[int, int], float] = {}
     for block, slot in itertools.product(range(len(subject.model.base.blocks)), SLOTS):
         weights = [_effective_weight(subject, task, block, slot) for task in subject.sequence]
         rows, columns = weights[0].shape
-        if (rows, columns) not in random:
-            random[rows, columns] = _random_matrix_rank(rows, columns)
         for i, j in itertools.combinations(range(len(weights)), 2):
             values = np.linalg.svd(weights[i] - weights[j], compute_uv=False)
             sizes = np.linalg.norm(weights[i]), np.linalg.norm(weights[j])
@@ -206,7 +204,7 @@ def _pair_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:
             yield (
                 *(subject.tasks[i], subject.tasks[j], block, slot, rows, columns),
                 *(effective_rank(values, share) for share in SHARES),
-                *(random[rows, columns], _at(reached, SIXTY_FOUR)),
+                *(_random_matrix_rank(rows, columns), _at(reached, SIXTY_FOUR)),
                 np.nan if lora == "off" else _at(reached, lora.rank),
                 float(np.linalg.norm(values) / np.mean(sizes)),
             )
@@ -228,6 +226,7 @@ def _random_update_rank(rows: int, rank: int, columns: int) -> float:
     return effective_rank(thin_svd(up, down).values, 0.95)
 
 
+@cache
 def _random_matrix_rank(rows: int, columns: int) -> float:
     draws = numpy_stream("analysis", "spectrum", rows, columns)
     values = np.linalg.svd(draws.standard_normal((rows, columns)), compute_uv=False)

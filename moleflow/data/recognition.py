@@ -28,6 +28,14 @@ class Found:
     """Folders that may be classes, and why that cannot be told."""
 
 
+def _refuse_class(root: Path) -> None:
+    for sign in ("train", "Data/Images", "Train/Label", "Test/Label"):
+        if (root / sign).is_dir():
+            raise DataError(
+                f"{root}: is itself a class (it holds {sign}/); use its parent, {root.parent}"
+            )
+
+
 def recognise(root: Path) -> Layout:
     """The layout of a data set: MVTec AD (also MPDD, or converted from any other), MVTec LOCO,
     MVTec AD 2, BTAD, VisA, Real-IAD, DAGM 2007 or KolektorSDD2.
@@ -42,11 +50,7 @@ def recognise(root: Path) -> Layout:
     special = _special(root)
     if special is not None:
         return special
-    for sign in ("train", "Data/Images", "Train/Label", "Test/Label"):
-        if (root / sign).is_dir():
-            raise DataError(
-                f"{root}: is itself a class (it holds {sign}/); use its parent, {root.parent}"
-            )
+    _refuse_class(root)
     found = _look(root)
     layout = _layout(root, found)
     layout.unreadable = found.unreadable

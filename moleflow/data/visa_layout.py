@@ -8,6 +8,7 @@ numbers of kinds of defect, so that they look black: above 0 is anomalous.
 
 import csv
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,16 +96,20 @@ class VisaLayout(Layout):
         )
 
 
+def _check_columns(path: Path, there: Sequence[str]) -> None:
+    missing = [column for column in COLUMNS if column not in there]
+    if missing:
+        raise DataError(
+            f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+            f"its first line must be {','.join(COLUMNS)}"
+        )
+
+
 def _read_rows(path: Path) -> list[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, restval="", restkey="surplus")
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(
-                    f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-                    f"its first line must be {','.join(COLUMNS)}"
-                )
+            _check_columns(path, reader.fieldnames or ())
             rows = [_row(reader.line_num, fields) for fields in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(

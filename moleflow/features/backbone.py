@@ -132,7 +132,10 @@ def weights_identity(config: BackboneConfig) -> str:
         if known is None:
             raise WeightsError(_no_pretrained(config.name))
         return f"timm:{known.architecture}.{known.tag}"
-    path = Path(config.weights)
+    return _file_identity(Path(config.weights))
+
+
+def _file_identity(path: Path) -> str:
     try:
         if path.exists() and not path.is_file():  # a pipe or a device may have no end
             raise OSError(0, "is not a regular file")

@@ -71,9 +71,8 @@ def coupled(
         permutations: of the output's channels, and its inverse.
         context: kernels of the convolution that the net of s sees beside the given half.
     """
-    scale, shift = nets
-    what = Coupling(limit, start, precision, constants(scale), constants(shift))
-    flat = [*tensors(scale), *tensors(shift)]
+    what = Coupling(limit, start, precision, *map(constants, nets))
+    flat = [tensor for net in nets for tensor in tensors(net)]
     return _Coupled.apply(x.contiguous(), context, permutations, what, *flat)
 
 

@@ -78,12 +78,8 @@ def ranking(tags: Integer[Tensor, "..."], scores: Scores) -> Ranking:
         raise ValueError(
             f"labels have shape {tuple(tags.shape)} but scores have {tuple(scores.shape)}"
         )
-    finite = int(torch.isfinite(scores).sum())
-    if finite != scores.numel():
-        raise ValueError(
-            f"{scores.numel() - finite} of {scores.numel()} scores are not finite; "
-            "no metric is defined"
-        )
+    if wrong := scores.numel() - int(torch.isfinite(scores).sum()):
+        raise ValueError(f"{wrong} of {scores.numel()} scores are not finite; no metric is defined")
     tags = tags.to(scores.device)
     sort = _sorted_wide if scores.dtype == torch.float64 else _sorted_single
     sorted_tags, last_of_tie = sort(tags.flatten(), scores.flatten())

@@ -136,19 +136,33 @@ def saved(config: Config, patches: int, base_too: bool, channels: int = 0) -> in
     return patches * _saved_per_patch(config, base_too, channels) + _merged_weights(config)
 
 
+def _per_block(config: Config, base_too: bool) -> int:
+    """A block keeps its input, its nets' input, s, and two hidden layers of width D."""
+    dim, kept = config.patches.dim, _kept(config)
+    whole, seen = REAL * dim, _given(config, config.flow.context_kernel)
+    block = whole + seen + kept * (dim // 2) + 2 * kept * dim
+    return block + whole if config.flow.train_global_affine and base_too else block
+
+
+def _per_dia(config: Config) -> int:
+    """Its input, its nets' input, s, and two hidden layers of width h in each of two nets."""
+    half, kept = config.patches.dim // 2, _kept(config)
+    given = _given(config, config.dia.context_kernel)
+    return REAL * config.patches.dim + given + kept * half + 4 * kept * half
+
+
+def _given(config: Config, context_kernel: int) -> int:
+    """The given half and its context, or that half where it is not kept as it is."""
+    half, kept = config.patches.dim // 2, _kept(config)
+    if context_kernel:
+        return 2 * kept * half
+    return kept * half if kept != REAL else 0
+
+
 def _saved_per_patch(config: Config, base_too: bool, channels: int) -> int:
-    dim, half, kept = config.patches.dim, config.patches.dim // 2, _kept(config)
-    flow, whole = config.flow, REAL * config.patches.dim
-    rounded = kept * half if kept != REAL else 0  # the given half, where it is not kept as it is
-    seen = 2 * kept * half if flow.context_kernel else rounded
-    # A block keeps its input, its nets' input, s, and two hidden layers of width D.
-    block = whole + seen + kept * half + 2 * kept * dim
-    if flow.train_global_affine and base_too:
-        block += whole
-    # Its input, its nets' input, s, and two hidden layers of width h in each of two nets.
-    looked_at = 2 * kept * half if config.dia.context_kernel else rounded
-    dia = whole + looked_at + kept * half + 4 * kept * half
-    total = flow.blocks * block + config.dia.blocks * dia + whole  # and z itself
+    dim, whole = config.patches.dim, REAL * config.patches.dim
+    total = config.flow.blocks * _per_block(config, base_too) + whole  # and z itself
+    total += config.dia.blocks * _per_dia(config)
     if isinstance(config.adapter, FilmConfig):
         total += 4 * whole + 4 * REAL * _film_width(dim)
     elif config.adapter != "none":

@@ -43,6 +43,13 @@ def check(
     return UNSOUND if found.problems else SOUND
 
 
+def _print_problems(name: str, problems: Sequence[str]) -> None:
+    if problems:
+        out.print(Text(f"{name}: {_count(len(problems), 'problem')}", style="bold red"))
+        for problem in problems:
+            out.print(Text(f"  {problem}"))
+
+
 def _print(found: Inspection) -> None:
     known = [one.data for one in found.classes if one.data is not None]
     pictures = sum(len(data.train) + len(data.test) for data in known)
@@ -57,10 +64,7 @@ def _print(found: Inspection) -> None:
     if bare:
         out.print(Text(f"no masks, so no pixel metrics: {', '.join(bare)}"))
     for one in found.classes:
-        if one.problems:
-            out.print(Text(f"{one.name}: {_count(len(one.problems), 'problem')}", style="bold red"))
-            for problem in one.problems:
-                out.print(Text(f"  {problem}"))
+        _print_problems(one.name, one.problems)
     told = [f"{one.name}: {remark}" for one in found.classes for remark in one.remarks]
     for remark in (*found.remarks, *told):
         out.print(Text(remark))

@@ -63,6 +63,13 @@ def warn(text: str) -> None:
     err.print(f"[yellow]warning:[/] {escape(safe_text(text))}")
 
 
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """`FIELD=VALUE` with VALUE as JSON where it is that, and as text where not. Of two values of a
     field the last one counts, as scripts add to a common set, and that is said.
@@ -75,10 +82,7 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         field, separator, text = pair.partition("=")
         if not separator or not field:
             raise ConfigError(f"--set {pair}: write FIELD=VALUE, e.g. --set training.epochs=40")
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = text
+        value = _value(text)
         if field in settings and settings[field] != value:
             warn(
                 f"--set {field}: is given twice, as {settings[field]} and as {value}, which counts"

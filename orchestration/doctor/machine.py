@@ -129,6 +129,17 @@ def ask_torch() -> Torch:
     return Torch.model_validate_json(lines[-1])
 
 
+def _gpu(index: int) -> Gpu:
+    import torch
+
+    from orchestration.records.provenance import device_kind
+
+    device = torch.device("cuda", index)
+    _, memory = torch.cuda.mem_get_info(device)
+    name = torch.cuda.get_device_name(device)
+    return Gpu(name=name, memory=memory, kind=device_kind(device))
+
+
 def describe_torch() -> Torch:
     """Imports torch."""
     import torch
@@ -137,18 +148,12 @@ def describe_torch() -> Torch:
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        usable = torch.cuda.is_available()
-    gpus: list[Gpu] = []
-    for index in range(torch.cuda.device_count() if usable else 0):
-        device = torch.device("cuda", index)
-        _, memory = torch.cuda.mem_get_info(device)
-        name = torch.cuda.get_device_name(device)
-        gpus.append(Gpu(name=name, memory=memory, kind=device_kind(device)))
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return Torch(
         version=torch.__version__,
         cuda=torch.version.cuda or "",
         cpu=device_kind(torch.device("cpu")),
-        gpus=tuple(gpus),
+        gpus=tuple(map(_gpu, range(count))),
         driver=Path("/proc/driver/nvidia/version").exists(),
         complaint="; ".join(str(warning.message).splitlines()[0] for warning in said),
     )
@@ -180,6 +185,11 @@ def _faults(aside: Path) -> list[str]:
     (aside / "made").rename(aside / "kept")
     if not (aside / "kept" / "file").exists():
         found.append("a folder that is renamed loses what is in it")
+    return found + _link_faults(aside)
+
+
+def _link_faults(aside: Path) -> list[str]:
+    found: list[str] = []
     try:
         os.link(aside / "file", aside / "link")
         with suppress(FileExistsError):

@@ -66,19 +66,23 @@ def run(
     """
     question = _question(study, data, name)
     session = _session(Root.at(Path(root)), mlflow_uri, quiet, question.name)
-    terms = parse(
-        Terms,
-        {
-            "resources": (resources or Resources()).model_dump(mode="json"),
-            "verify": verify_sharing,
-            "store": absolute_store(store),
-            "revision": git_revision(),
-        },
-    )
+    terms = _terms(resources or Resources(), verify_sharing, store)
     choices = {"runner": runner, "sharing": sharing, "retry": tuple(retry)}
     counts = {"most_trials": most_trials, "first": first}
     drive(question, session, terms, parse(Choices, choices | counts))
     return Result(name=question.name, root=session.root.path)
+
+
+def _terms(resources: Resources, verify: float, store: str | None) -> Terms:
+    return parse(
+        Terms,
+        {
+            "resources": resources.model_dump(mode="json"),
+            "verify": verify,
+            "store": absolute_store(store),
+            "revision": git_revision(),
+        },
+    )
 
 
 def _question(study: Study | str, data: Path | str | None, name: str | None) -> Question:

@@ -125,14 +125,18 @@ def _features(
     found: dict[str, ClassFeatures] = {}
     for name, pictures in data.items():
         files = checked_fingerprint(pictures, root)
-        if files != record.fingerprints[name]:
-            raise DataError(
-                f"{record.data_root}: files of class {name} are not those that trial "
-                f"{record.key} was trained on; restore them, or run the study again"
-            )
+        _check_files(record, name, files)
         used = record.stages.get(StageRef("features", name))
         folder = store.find("features", used.key) if used else None
         if folder is None:
             folder, _ = store.get_or_make("features", keys[name], extraction.of(pictures, files))
         found[name] = open_features(folder).drawn(record.config.data, name)
     return found
+
+
+def _check_files(record: Record, name: str, files: str) -> None:
+    if files != record.fingerprints[name]:
+        raise DataError(
+            f"{record.data_root}: files of class {name} are not those that trial "
+            f"{record.key} was trained on; restore them, or run the study again"
+        )

@@ -291,16 +291,9 @@ class Ledger:
     def _content(self, key: str) -> bytes | None:
         """Of a record that is whole and the one of its name; costs a third of reading it."""
         path = self._folder.record(key)
-        try:
-            content = unsealed(read_regular(path))
-        except FileNotFoundError:
+        content = _whole(path)
+        if content is None:
             return None
-        except ValueError as error:
-            raise MisfitError(path, str(error)) from None
-        except OSError as error:
-            if path.is_file():
-                raise
-            raise MisfitError(path, str(error.strerror)) from None
         head = HEAD.match(content)
         if head is None:
             raise MisfitError(path, "is no record")
@@ -309,6 +302,20 @@ class Ledger:
             what = f"is the record of trial {trial} of study {study}, not of what its name says"
             raise MisfitError(path, what)
         return content
+
+
+def _whole(path: Path) -> bytes | None:
+    """What a sealed file holds; None where there is none."""
+    try:
+        return unsealed(read_regular(path))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise MisfitError(path, str(error)) from None
+    except OSError as error:
+        if path.is_file():
+            raise
+        raise MisfitError(path, str(error.strerror)) from None
 
 
 def without_rows(content: bytes) -> bytes:

@@ -93,26 +93,33 @@ def summary(study: StudyState, now: float) -> str:
 def headlines(study: StudyState) -> list[str]:
     """What has come of sharing, certificates, and what is waited for; nothing where there is
     nothing to tell."""
-    lines: list[str] = []
+    return [line for line in (_shared(study), _certified(study), _waiting(study)) if line]
+
+
+def _shared(study: StudyState) -> str:
     done = study.sharing()
-    if done.trained or done.shared or done.derived:
-        taken = [(done.shared, "taken from the store"), (done.derived, "derived")]
-        text = [f"{counted(done.trained, 'task')} trained"]
-        text += [f"{number} {what}" for number, what in taken if number]
-        saved = f": {duration(done.saved)} of computing saved" if done.saved else ""
-        lines.append(", ".join(text) + saved)
+    if not (done.trained or done.shared or done.derived):
+        return ""
+    taken = [(done.shared, "taken from the store"), (done.derived, "derived")]
+    text = [f"{counted(done.trained, 'task')} trained"]
+    text += [f"{number} {what}" for number, what in taken if number]
+    saved = f": {duration(done.saved)} of computing saved" if done.saved else ""
+    return ", ".join(text) + saved
+
+
+def _certified(study: StudyState) -> str:
     holds, failed, none = study.certified()
-    if holds or failed or none:
-        parts = [(holds, "holds" if holds == 1 else "hold"), (failed, "failed"), (none, "to come")]
-        text = [f"{number} {what}" for number, what in parts if number]
-        lines.append(f"order-invariance certificates: {', '.join(text)}")
+    parts = [(holds, "holds" if holds == 1 else "hold"), (failed, "failed"), (none, "to come")]
+    text = [f"{number} {what}" for number, what in parts if number]
+    return f"order-invariance certificates: {', '.join(text)}" if text else ""
+
+
+def _waiting(study: StudyState) -> str:
     waits = Counter(state.waits for state in study.waits())
-    if waits:
-        kinds = ", ".join(f"{what} ({count})" for what, count in waits.most_common())
-        lines.append(
-            f"{counted(waits.total(), 'trial')} waiting for what others are making: {kinds}"
-        )
-    return lines
+    if not waits:
+        return ""
+    kinds = ", ".join(f"{what} ({count})" for what, count in waits.most_common())
+    return f"{counted(waits.total(), 'trial')} waiting for what others are making: {kinds}"
 
 
 def failure_text(one: RecordBrief, trial: Trial, state: TrialState | None = None) -> str:
