@@ -6,6 +6,8 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 
 # Between two thoughts: what needs neither a cluster, a browser, real photographs nor much time.
 UNIT = not (soak or slow or cluster or browser or real)
+# Two tests at a time, whole files each: one waits for a server or a cluster while the other computes.
+SIDE_BY_SIDE = -n 2 --dist loadfile
 
 .PHONY: quickstart test unit soak check bench gpu clean
 .DELETE_ON_ERROR:
@@ -14,10 +16,10 @@ quickstart: .venv/.installed
 	$(BIN)/moleflow run quickstart
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 unit: .venv/.installed-dev
-	$(BIN)/python -m pytest -m '$(UNIT)' --durations-min=1
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m '$(UNIT)' --durations-min=1
 
 # SEED=n: faults drawn by that seed instead, in every setting (docs/faults.md).
 soak: .venv/.installed-dev

@@ -71,10 +71,10 @@ def tiny() -> Config:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def quiet_libraries() -> Iterator[None]:
     """What the CLI does before it imports Ray and MLflow; and a token for clusters that tests start
-    in processes of their own."""
+    in processes of their own. For all tests: which of them a process runs first is not known."""
     assert "ray" not in sys.modules, "a test file imports Ray before its environment is set"
     added = quiet_environment(Resources()) | tracking.quiet_environment()
     added |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}

@@ -217,11 +217,6 @@ def assert_tracked_once(arena: Arena) -> None:
         assert len(measured) == len(set(measured))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quiet(quiet_libraries: None) -> None:
-    """For all tests of this folder."""
-
-
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_synthetic(tmp_path_factory.mktemp("faults") / "pictures")

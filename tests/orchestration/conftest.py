@@ -1,4 +1,4 @@
-"""A small study without torch, and quiet libraries."""
+"""A small study without torch."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,6 @@ from orchestration.records.plans import write_plan
 from orchestration.studies.axes import Orders
 from orchestration.studies.expansion import Plan, expand
 from orchestration.studies.study import Study
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quiet(quiet_libraries: None) -> None:
-    """For all tests of this folder."""
 
 
 @pytest.fixture
