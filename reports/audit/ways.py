@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from reports.audit import (
     compute,
     contrasts,
+    costs,
     crossings,
     first_tasks,
     orders,
@@ -24,6 +25,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **first_tasks.WAYS,
     **compute.WAYS,
     **contrasts.WAYS,
+    **costs.WAYS,
     **crossings.WAYS,
     **published.WAYS,
     **orders.WAYS,
@@ -34,6 +36,7 @@ RULES: Mapping[str, Rule] = {
     **words.RULES,
     **first_tasks.RULES,
     **contrasts.RULES,
+    **costs.RULES,
     **crossings.RULES,
     **routing.RULES,
     **settings.RULES,

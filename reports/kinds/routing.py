@@ -1,7 +1,7 @@
 """Does the router find a picture's task, and what do its mistakes cost?"""
 
 from reports import confusions, figures, made, performance, routed_pictures, routing
-from reports.document import Block, Document, Fold, Gallery, Listed, Section, Text, Words
+from reports.document import Block, Document, Fold, Gallery, Listed, Section, Text, Words, plain
 from reports.evidence import Evidence, Setting
 
 SUBJECT = "Routing"
@@ -15,7 +15,7 @@ def document(evidence: Evidence) -> Document:
     sections: list[Section] = []
     for setting in shown:
         told = _answer(evidence, setting)
-        headline += told
+        headline += [(f"{setting.label}: ", plain(one)) for one in told] if setting.label else told
         listed = Listed(tuple(told))
         answer.append(Section(setting.label, (listed,)) if setting.label else listed)
         found = _sections(evidence, setting)

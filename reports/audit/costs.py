@@ -1,0 +1,146 @@
+"""The second way to what a study cost, from plain records."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from reports.audit.compute import HOUR, at_work
+from reports.audit.records import Records, Trial, finished
+from reports.audit.second_way import Expected, Line, Numbers
+from reports.audit.words import Allowed, Rule
+
+MEBIBYTES = 2.0**-18
+"""Of one parameter of four bytes."""
+
+
+def _sizes(trial: Trial) -> Mapping[str, int]:
+    return cast(Mapping[str, int], trial.recorded.get("parameters") or {})
+
+
+def _held(trial: Trial, tasks: int) -> int:
+    """Trained parameters after so many tasks, summed task by task."""
+    base, bank = _sizes(trial)["base"], _sizes(trial)["bank"]
+    bases = [base] * tasks if trial.config.get("separate") else [base]
+    return sum(bases) + sum([bank] * tasks)
+
+
+def _first(records: Records, label: str) -> tuple[Trial, int] | None:
+    """Of a setting a trial that says its parameters, and the most tasks of one that does."""
+    known = [t for t in finished(records.labelled[label]) if {"base", "bank"} <= set(_sizes(t))]
+    return (known[0], max(len(t.sequence) for t in known)) if known else None
+
+
+def parameters(line: Line) -> Expected:
+    """Of a setting: what a sequence holds after one task, two, and all."""
+    found = _first(line.records, line.cells["setting"])
+    if found is None:
+        return Expected({"base": "(no such trial)"})
+    trial, tasks = found
+    base, added = _sizes(trial)["base"], _held(trial, 2) - _held(trial, 1)
+    numbers: Numbers = {name: n for name, n in _sizes(trial).items() if name.startswith("bank/")}
+    numbers |= {"base": base, "added": added, "added_share": added / base if base else None}
+    numbers |= {"tasks": tasks, "total": _held(trial, tasks)}
+    return Expected(numbers, frozenset({trial.key}))
+
+
+def _made(trials: Iterable[Trial], kind: str) -> tuple[dict[str, tuple[float, int, str]], int]:
+    """Seconds, pictures and the trial that tells of it, of every computation by its key; and how
+    often one was taken from another trial."""
+    found: dict[str, tuple[float, int, str]] = {}
+    taken = 0
+    for trial in trials:
+        stages = cast(Mapping[str, Mapping[str, Any]], trial.recorded.get("stages") or {})
+        seconds = cast(Mapping[str, float], trial.recorded.get("seconds") or {})
+        for name in [*stages, *(one for one in seconds if one not in stages)]:
+            if not name.startswith(f"{kind} ") or name == f"{kind} summary":
+                continue
+            stage = stages.get(name, {"source": "", "trial": trial.key, "key": trial.key + name})
+            taken += stage["source"] == "shared"
+            if stage["trial"] and stage["key"] not in found:
+                took = stage["seconds"] if name in stages else seconds[name]
+                found[stage["key"]] = float(took), _pictures(trial, *name.split(" ", 1)), trial.key
+    return found, taken
+
+
+def _pictures(trial: Trial, kind: str, task: str) -> int:
+    parts = {"features": ("train", "test_good", "test_anomalous"), "base": ("train",)}
+    parts |= {"adapter": ("train",), "evaluation": ("test_good", "test_anomalous")}
+    names = [task] if kind == "features" else task.split("+")
+    return sum(trial.data[name][part] for name in names for part in parts[kind])
+
+
+def stages(line: Line) -> Expected:
+    """Of a kind of stage and a setting."""
+    trials = finished(line.records.labelled[line.cells["setting"]])
+    made, taken = _made(trials, line.cells["kind"])
+    seconds, pictures = [s for s, _, _ in made.values()], sum(n for _, n, _ in made.values())
+    total = math.fsum(seconds)
+    numbers: Numbers = {"computed": len(made), "seconds_mean": statistics.mean(seconds)}
+    numbers |= {"seconds_sd": statistics.stdev(seconds) if len(seconds) > 1 else None}
+    numbers |= {"hours": total / HOUR, "taken": taken, "pictures": pictures}
+    numbers |= {"ms_per_picture": total / pictures * 1000 if pictures else None}
+    return Expected(
+        {**numbers, "kind": line.cells["kind"]}, frozenset(k for _, _, k in made.values())
+    )
+
+
+def hardware(line: Line) -> Expected:
+    """Of the trials of one machine."""
+    said = [line.cells[name] for name in ("device", "threads", "host")]
+    trials = [
+        trial
+        for trial in line.records.trials
+        if trial.status
+        and [str(trial.recorded[name]) for name in ("device", "threads", "host")] == said
+    ]
+    lost = [trial for trial in trials if trial.status != "finished"]
+    numbers: Numbers = {"trials": len(trials), "not_finished": len(lost), "threads": int(said[1])}
+    numbers |= {"hours": math.fsum(map(at_work, trials)) / HOUR}
+    numbers |= {"hours_not_finished": math.fsum(map(at_work, lost)) / HOUR}
+    memory = max(int(trial.recorded.get("peak_memory") or 0) for trial in trials)
+    numbers |= {"peak_memory_gib": memory / 1024**3 if memory else None}
+    numbers |= {"device": said[0], "host": said[2]}
+    return Expected(numbers, frozenset(trial.key for trial in trials))
+
+
+def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Parameters, seconds of a task, hours of all."""
+    found = [one for label in records.labelled if (one := _first(records, label))]
+    spans = [
+        sorted(_held(trial, 2) - _held(trial, 1) for trial, _ in found),
+        sorted(_sizes(trial)["base"] for trial, _ in found),
+    ]
+    texts = {f"{low:,}" if low == high else f"{low:,} to {high:,}"
+             for low, *_, high in ([one[0], *one] for one in spans if one)}  # fmt: skip
+    for kind in ("base", "adapter"):
+        seconds = [s for s, _, _ in _made(finished(records.trials), kind)[0].values()]
+        if seconds:
+            sd = f"{statistics.stdev(seconds):.1f}" if len(seconds) > 1 else "–"
+            texts |= {f"{statistics.mean(seconds):.1f} ± {sd} s", f"n = {len(seconds)} trained"}
+    ran = [trial for trial in records.trials if trial.status]
+    lost = [trial for trial in ran if trial.status != "finished"]
+    hours, lost_hours = (math.fsum(map(at_work, of)) / HOUR for of in (ran, lost))
+    texts |= {f"{hours:.2f} hours", f"{lost_hours:.2f}", f"{len(lost)} of {len(ran)} trials"}
+    return Allowed(frozenset(texts))
+
+
+def memory(trials: Sequence[Trial], records: Records) -> Allowed:
+    """After all tasks of the first setting, with banks and with a base for each task."""
+    found = next((one for label in records.labelled if (one := _first(records, label))), None)
+    if found is None:
+        return Allowed()
+    trial, tasks = found
+    sizes = (_held(trial, tasks), tasks * _sizes(trial)["base"])
+    return Allowed(frozenset(f"{size * MEBIBYTES:.2f} MiB" for size in sizes))
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.costs.parameters_table": parameters,
+    "reports.costs.stages_table": stages,
+    "reports.costs.hardware_table": hardware,
+}
+RULES: Mapping[str, Rule] = {
+    "reports.costs.sentences": sentence,
+    "reports.costs.memory_figure": memory,
+}
