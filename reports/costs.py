@@ -44,7 +44,7 @@ TOLD: dict[StageKind, str] = {
     "adapter": "Learning a later task takes ",
 }
 PICTURES: dict[StageKind, str] = {
-    "features": "every picture",
+    "features": "picture",
     "base": "training picture, all epochs",
     "adapter": "training picture, all epochs",
     "evaluation": "test picture of that task",
@@ -123,8 +123,10 @@ def _parts(record: Record) -> list[tuple[str, int]]:
 
 
 def memory_figure(found: Sequence[Sizes]) -> Figure:
-    """Bytes of trained parameters against the number of tasks, and of a base for each of them."""
-    shown = list(found)[:MOST_LINES]
+    """Bytes of trained parameters against the number of tasks, and of a base for each of them; of
+    settings that are equal in this the first."""
+    different = {(one.base, one.added, one.tasks): one for one in reversed(found)}
+    shown = [one for one in found if one in different.values()][:MOST_LINES]
     with house_style():
         canvas = Canvas(figsize=(5.6, 3.2))
         ax = canvas.subplots()
@@ -155,6 +157,7 @@ def memory_figure(found: Sequence[Sizes]) -> Figure:
         ".",
     )
     n = f"{len(shown)} setting{'' if len(shown) == 1 else 's'}"
+    n += f" of {len(found)}, the others equal or left out" if len(found) > len(shown) else ""
     return drawn(canvas, "cost_memory", "Memory against the number of tasks", "MiB", n, caption)
 
 

@@ -1,7 +1,5 @@
 """A report in a browser: it loads without errors, fits the screen, is sorted, says its sources."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +9,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import heat_map, house_style
 from reports.document import Cell, Document, Section, Text, computed, drawn, table, write
+from tests.browser.chromium import SIZES, WIDTH, needs_chromium
 
-PROGRAMS = ("chromium", "chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        any(shutil.which(program) is None for program in PROGRAMS),
-        reason="chromium or chromedriver is not installed",
-    ),
-]
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-WIDTH = 1280
+pytestmark = needs_chromium
 VALUES = ("9.50 ± 0.10", "–", "10.25 ± 1.00", "−1.00 ± 0.20", "−10.00 ± 2.00")
 BY_NUMBER = ["−10.00 ± 2.00", "−1.00 ± 0.20", "9.50 ± 0.10", "10.25 ± 1.00"]
 NOTE = "90.00 to 99.99\n[88.88, 99.99]"
@@ -63,21 +50,6 @@ def source(i: int):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    profile = tmp_path_factory.mktemp("profile")
-    for flag in (*FLAGS, f"--window-size={WIDTH},900", f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(str(shutil.which("chromedriver")))
-    with webdriver.Chrome(options, service) as driver:
-        yield driver
-
-
-@pytest.fixture(scope="module")
 def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     browser.get(page_in(tmp_path_factory.mktemp("page")).as_uri())
     return browser
@@ -89,13 +61,9 @@ def test_a_report_loads_without_a_word_on_the_console(page: Any) -> None:
 
 
 def test_a_report_is_not_wider_than_the_screen(page: Any) -> None:
-    wide = "return [document.documentElement.scrollWidth, window.innerWidth]"
-    needed, there = page.execute_script(wide)
+    needed, there, wider = page.execute_script(SIZES)
     assert needed <= there == WIDTH
-    inner = (
-        "return [...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
-    )
-    assert max(page.execute_script(inner)) <= 0
+    assert wider == []
 
 
 def test_a_click_on_a_head_sorts_by_number_and_leaves_what_is_missing_last(page: Any) -> None:
