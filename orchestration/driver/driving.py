@@ -60,18 +60,52 @@ def driving(
         remove(folder.stop)
         write_atomically(folder.driver, here.model_dump_json())
         since = folder.driver.stat().st_mtime_ns
+        lost = _Lost(study, leases, warn)
         try:
-            with _stoppable(folder):
+            with _stoppable(folder, lost):
                 yield
         finally:
-            remove(folder.driver)
-            remove(folder.stop)
-            sweep(root.leases)
-            clear_unfinished(root, folder, since)
-            if new and not folder.asked.exists():  # refused
-                shutil.rmtree(folder.proposals, ignore_errors=True)
-            with suppress(OSError):  # not empty: something was planned
-                folder.path.rmdir()
+            if not lost():
+                remove(folder.driver)
+                remove(folder.stop)
+                sweep(root.leases)
+                clear_unfinished(root, folder, since)
+                if new and not folder.asked.exists():  # refused
+                    shutil.rmtree(folder.proposals, ignore_errors=True)
+                with suppress(OSError):  # not empty: something was planned
+                    folder.path.rmdir()
+
+
+class _Lost:
+    """Whether another process drives the study by now, or has: this one was paused, or cut off from
+    the file system, for so long that it seemed dead."""
+
+    def __init__(self, study: str, leases: Leases, warn: Callable[[str], None] | None):
+        self._study, self._leases, self._warn = study, leases, warn
+        self._looked = time.monotonic()
+        self._lost = False
+
+    def __call__(self) -> bool:
+        """Told once. A claim that somebody has deleted is taken again."""
+        slept, self._looked = time.monotonic() - self._looked, time.monotonic()
+        if self._lost:
+            return True
+        name, who = _name(self._study), "another process"
+        try:
+            holder = self._leases.holder(name)
+            if holder is None and slept < PATIENCE:
+                self._leases.acquire(name)
+            if holder is not None:
+                who = f"process {holder.pid} on {holder.host}"
+            self._lost = not self._leases.keeps(name) or (holder is None and slept >= PATIENCE)
+        except OSError:  # looked for again
+            return False
+        if self._lost and self._warn is not None:
+            self._warn(
+                f"study {self._study} was taken over by {who}, as this one gave no sign of life "
+                f"for {PATIENCE:g} s; this one ends"
+            )
+        return self._lost
 
 
 def driver_of(study: str, root: Root, patience: float = PATIENCE) -> Lease | None:
@@ -130,14 +164,15 @@ def _claim(study: str, root: Root, leases: Leases) -> None:
 
 
 @contextmanager
-def _stoppable(folder: StudyFolder) -> Generator[None]:
-    """A request interrupts the main thread once, even of a process that ignores SIGINT; SIGTERM
-    does so too, unless the program that drives has its own way with it."""
+def _stoppable(folder: StudyFolder, lost: Callable[[], bool]) -> Generator[None]:
+    """A request, or that the study is `lost` to another driver, interrupts the main thread once,
+    even of a process that ignores SIGINT; SIGTERM does so too, unless the program that drives has
+    its own way with it."""
     asked, leaving = threading.Event(), threading.Event()
 
     def listen() -> None:
         while not leaving.wait(PERIOD):
-            if _is_asked(folder):
+            if lost() or _is_asked(folder):
                 asked.set()
                 os.kill(os.getpid(), signal.SIGINT)
                 return

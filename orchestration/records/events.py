@@ -170,6 +170,23 @@ def numbers_of(events: Iterable[Event]) -> Iterator[Number]:
                 yield Number(event.tracked(name), event.step, event.time, value)
 
 
+def told_first(events: Iterable[Event], told: set[tuple[str, int]]) -> Iterator[Event]:
+    """Events without measurements that were told before: two processes may have been at one trial,
+    where one of them seemed dead and was not.
+
+    Args:
+        told: what was told so far, by name and step; what is new is added.
+    """
+    for event in events:
+        if not isinstance(event, Epoch | Metrics):
+            yield event
+            continue
+        names = {name: (event.tracked(name), event.step) for name in event.numbers}
+        new = {name: v for name, v in event.numbers.items() if names[name] not in told}
+        told.update(names.values())
+        yield event.model_copy(update={"numbers": new})
+
+
 class EventLog:
     """Appends events of one trial; opened by the worker that runs it."""
 

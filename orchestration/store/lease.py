@@ -152,6 +152,24 @@ class Leases:
         except OSError as error:
             self._say(error)
 
+    def holder(self, name: str) -> Lease | None:
+        """Who holds a lease by its file: another than this process, where it seemed dead.
+
+        Raises:
+            OSError: the file cannot be read just now.
+        """
+        seen = _look(_path(self._folder, name))
+        return None if seen is None or seen.claim is None else _lease(seen.claim)
+
+    def keeps(self, name: str) -> bool:
+        """Whether a lease that was taken is still this process's, or nobody's.
+
+        Raises:
+            OSError: the file cannot be read just now.
+        """
+        seen = _look(_path(self._folder, name))
+        return seen is None or seen.claim in (None, self._held.get(name))
+
     def held(self) -> tuple[str, ...]:
         """Names of the leases taken and not given back."""
         return tuple(self._held)
@@ -225,6 +243,10 @@ def sweep(folder: Path) -> None:
             seen = _look(path)
             if seen is not None and seen.claim is not None and _is_gone(seen.claim):
                 _take_away(path, seen.claim)
+    for path in folder.glob(".*"):  # killed while they took one
+        with suppress(OSError, ValueError):
+            if _is_gone(_Claim.model_validate_json(path.read_bytes())):
+                path.unlink()
 
 
 @final

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from moleflow.errors import StoreError
-from orchestration.records.events import read_events_from
+from orchestration.records.events import read_events_from, told_first
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.watch import News, Warn
@@ -28,6 +28,8 @@ class Sender:
         self._waiting: dict[str, Trial] = {}
         self._in_hand: dict[str, Trial] = {}
         self._offsets: dict[str, int] = {}
+        self._measured: dict[str, set[tuple[str, int]]] = {}
+        """Of trials in work, what was sent, by name and step."""
         self._records: dict[str, Record] = {}
         self._open: dict[str, tuple[Trial, float]] = {}
         self._first, self._last = float("inf"), 0.0
@@ -72,8 +74,8 @@ class Sender:
             started = min(self._first, time.time())
             self._begun = self._guarded(lambda: self._tracker.begin(self._plan, started))
             if self._begun:
-                if others := self._tracker.others():
-                    self._tell(others)
+                if news := self._tracker.news():
+                    self._tell(news)
                 self._keep_strays()
         for trial in list(self._waiting.values()):
             if self.away or not self._begun or leave():
@@ -131,10 +133,12 @@ class Sender:
             events, offset = read_events_from(path, start)
         except OSError as error:
             raise TrackerAway(f"{path}: {error.strerror}") from error
-        self._tracker.log(trial, events)
-        self._offsets[trial.key] = offset
+        told = set(self._measured.get(trial.key, ()))
+        self._tracker.log(trial, list(told_first(events, told)))
+        self._offsets[trial.key], self._measured[trial.key] = offset, told
         if record is not None:
             self._tracker.finish(trial, record, self._folder)
+            del self._measured[trial.key]
 
     def _send_end(self) -> None:
         for trial, last in list(self._open.values()):

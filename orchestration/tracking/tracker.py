@@ -47,9 +47,9 @@ class Tracker(ABC):
         """The plan has come to hold more trials; may be called from another thread."""
 
     @abstractmethod
-    def others(self) -> str:
-        """Whose experiment the study has joined, as a sentence; empty where it is its own. Known
-        after `begin`."""
+    def news(self) -> str:
+        """What whoever runs the study should know of the store, as a sentence: whose experiment it
+        has joined, that it was made anew. Known after `begin`; mostly empty."""
 
     @abstractmethod
     def holds(self, trial: Trial, record: Record) -> bool:

@@ -211,7 +211,10 @@ def wrong(arena: Arena, expected: Outcome) -> Iterator[str]:
         for name in sorted(expected.artifacts.keys() | found.artifacts.keys()):
             if expected.artifacts.get(name) != found.artifacts.get(name):
                 yield f"{name} differs, or is not there"
-    yield from _tracked(arena)
+    try:
+        yield from _tracked(arena)
+    except sqlite3.Error as error:
+        yield f"MLflow's database cannot be read: {error}"
     yield from _remade(arena, found)
     yield from _files(arena)
 

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +28,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestration.hiding import safe_uri, without
 from orchestration.records.layout import Root
 from orchestration.tracking.address import check_uri, is_server, sqlite_uri
-from orchestration.tracking.mlflow.database import ask, check_can_be_made, make_once, sqlite_file
+from orchestration.tracking.mlflow.database import (
+    ask,
+    check_can_be_made,
+    make_once,
+    set_damaged_aside,
+    sqlite_file,
+)
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused, TrackingError
 
 __all__ = [
@@ -85,13 +91,20 @@ def _look_at(uri: str) -> None:
         MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
 
 
-def connected(uri: str, root: Root) -> MlflowClient:
-    """The first connection makes a SQLite file and its tables."""
+def connected(uri: str, root: Root, tell: Callable[[str], None]) -> MlflowClient:
+    """The first connection makes a SQLite file and its tables.
+
+    Args:
+        tell: told where the root folder's own was damaged, and is made anew.
+    """
     if not is_server(uri):
         file = sqlite_file(uri)
         if file is None:
             ask(uri)
-        elif not file.exists():
+            return MlflowClient(tracking_uri=uri)
+        if file == root.mlflow_db and file.exists() and (said := set_damaged_aside(file)):
+            tell(said)
+        if not file.exists():
             make_once(file, lambda aside: _make_tables(aside, root))
     return MlflowClient(tracking_uri=uri)
 

@@ -2,13 +2,16 @@
 
 import errno
 import os
+import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from moleflow.files import set_aside
 from orchestration.tracking.address import scheme_of
 
 PATIENCE = 5
@@ -50,6 +53,29 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
                 aside.rename(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def set_damaged_aside(file: Path) -> str:
+    """Make a damaged SQLite file one that is not there; returns what to tell, or nothing.
+
+    For one that can be made again. A file that cannot be looked into just now is let be.
+    """
+    try:
+        with closing(sqlite3.connect(file, timeout=0)) as database:
+            found = [line for (line,) in database.execute("pragma quick_check(1)")]
+    except sqlite3.OperationalError:  # locked, or it may not be read
+        return ""
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    if found == ["ok"]:
+        return ""
+    aside = set_aside(file)
+    with suppress(FileNotFoundError):
+        file.with_name(f"{file.name}-journal").rename(f"{aside}-journal")
+    return (
+        f"{file}: damaged ({found[0].splitlines()[-1]}); set aside as {aside.name}, and made anew: "
+        "`moleflow sync` brings other studies of this root folder back into it"
+    )
 
 
 def ask(uri: str) -> None:

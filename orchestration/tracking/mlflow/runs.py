@@ -102,6 +102,8 @@ class MlflowTracker(Tracker):
         self._name = ""
         self._owner: Owner | None = None
         self._others = ""
+        self._news: list[str] = []
+        """What is to be told of the store."""
         self._planned: frozenset[str] = frozenset()
         self._orders: Mapping[str, str] = {}
         self._setting_of: Mapping[str, Setting] = {}
@@ -144,8 +146,8 @@ class MlflowTracker(Tracker):
         self._orders = order_numbers(plan)
         self._plan = plan
 
-    def others(self) -> str:
-        return self._others
+    def news(self) -> str:
+        return "; ".join(filter(None, (*self._news, self._others)))
 
     def holds(self, trial: Trial, record: Record) -> bool:
         known = self._trials.get(trial.key)
@@ -283,7 +285,7 @@ class MlflowTracker(Tracker):
         try:
             with translated(self._uri):
                 if self._client is None:
-                    self._client = connected(self._uri, self._root)
+                    self._client = connected(self._uri, self._root, self._news.append)
                 yield self._client
         finally:
             self._one_call.release()

@@ -1,5 +1,6 @@
 """One driver per study; another process can ask it to stop."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from orchestration.driver.driving import Driver, StopRequest, driver_of, driving
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
+from tests.processes import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -122,6 +124,26 @@ def test_a_driver_that_is_asked_to_end_by_its_system_ends_in_order(root: Root, s
     os.kill(driver.pid, signal.SIGTERM)
     assert driver.wait(timeout=20) == 130
     assert driver_of("small", root) is None and not root.study("small").driver.exists()
+
+
+def test_a_driver_whose_claim_was_taken_ends_and_leaves_what_is_another_s(root: Root, start: Start):
+    """It was paused for so long that another machine took it for dead."""
+    driver, folder = start(), root.study("small")
+    (claim,) = root.leases.iterdir()
+    other = json.loads(claim.read_text()) | {"nonce": "another", "host": "elsewhere"}
+    write_atomically(claim, json.dumps(other))
+    written = folder.trials / f".a.json.{'0' * 32}"  # by a worker of the other driver
+    written.parent.mkdir()
+    written.touch()
+    assert driver.wait(timeout=20) == 130
+    assert folder.driver.exists() and claim.exists() and written.exists()
+
+
+def test_a_claim_that_somebody_deleted_is_taken_again(root: Root, start: Start):
+    start()
+    (claim,) = root.leases.iterdir()
+    claim.unlink()
+    wait_for(claim.exists, 20.0)
 
 
 def test_a_driver_that_ignores_interrupts_still_ignores_those_of_a_terminal(start: Start):

@@ -12,10 +12,12 @@ from orchestration.driver.misfits import set_misfits_aside
 from orchestration.records.events import (
     Epoch,
     EventLog,
+    Metrics,
     Note,
     numbers_of,
     read_events,
     read_events_from,
+    told_first,
 )
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError
@@ -128,6 +130,21 @@ def test_a_restarted_trial_writes_a_measurement_once_with_its_first_time(tmp_pat
     told = [(one.name, one.step, one.value) for one in found]
     assert told == [("loss/a", 1, 2.0), ("lr/a", 1, 0.1), ("loss/a", 2, 1.0)]
     assert found[0].time == first
+
+
+def test_what_two_processes_at_one_trial_measured_is_told_once(tmp_path: Path) -> None:
+    """One was paused, seemed dead and was not: both append to the same file."""
+    path = tmp_path / "k" / "events.jsonl"
+    logs = [EventLog(path), EventLog(path)]
+    stage = StageRef("base", "wood")
+    for log in logs:
+        log.add(Epoch(stage=stage, numbers={"loss": 0.5}, epochs=2, epoch=1))
+        log.add(Metrics(numbers={"auroc": 0.9}, step=1))
+    logs[1].add(Epoch(stage=stage, numbers={"loss": 0.4}, epochs=2, epoch=2))
+    events, told = list(read_events(path)), set[tuple[str, int]]()
+    found = [*told_first(events[:3], told), *told_first(events[3:], told)]
+    assert [one.time for one in numbers_of(found)] == [events[i].time for i in (0, 1, 4)]
+    assert len(found) == len(events) == 5
 
 
 def test_half_a_line_is_not_read_and_does_not_swallow_the_next(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a killed process was writing is gone when the study that it belonged to has ended."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -63,8 +64,10 @@ def files(root: Root) -> list[str]:
 def test_a_study_that_ends_leaves_nothing_of_killed_processes(torn: Root):
     """Killed before it began, and while it ran."""
     later = torn.study("s").trials / f".b.json.{'0' * 32}"
+    (claim,) = torn.leases.iterdir()
     with driving("s", torn, "moleflow run s"):
         later.touch()
+        shutil.copy(claim, torn.leases / f".{'0' * 32}")  # its process is dead
     assert [*files(torn)] == []
 
 

@@ -32,7 +32,7 @@ class MemoryTracker(Tracker):
     def grow(self, plan: Plan) -> None:
         """Nothing is known of a plan but its name."""
 
-    def others(self) -> str:
+    def news(self) -> str:
         return ""
 
     def holds(self, trial: Trial, record: Record) -> bool:
