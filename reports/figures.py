@@ -99,6 +99,10 @@ def _dots(
             ax.plot([middle, middle], [y - 0.33, y + 0.33], "-", color=colour(i), lw=1.6)
         if y and firsts[order] != firsts[orders[y - 1]]:
             ax.axhline(y - 0.5, color=FAINT, lw=0.6)
+    _few_marks(ax)
+
+
+def _few_marks(ax: Axes) -> None:
     ax.grid(axis="x", color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
     ax.margins(x=0.09)

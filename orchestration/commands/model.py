@@ -84,9 +84,7 @@ def train(
     if out_folder is not None:
         _refuse_existing(out_folder)
         check_writable(out_folder)
-    catalog = open_training(
-        data.expanduser().resolve(), classes, lambda line: err.print(escape(line))
-    )
+    catalog = open_training(data.expanduser().resolve(), classes, _say)
     sequence = in_scenario(classes or tuple(catalog), scenario)
     place.claim()
     training = SequenceTraining(
@@ -178,9 +176,7 @@ def evaluate(
     if csv_file is not None:
         check_writable(csv_file)
     predictor = load(model, weights, device)
-    found = predictor.evaluate(
-        data.expanduser().resolve(), classes, lambda line: err.print(escape(line))
-    )
+    found = predictor.evaluate(data.expanduser().resolve(), classes, _say)
     out.print(_metrics_table(found))
     if csv_file is not None:
         with _lines(csv_file) as file:

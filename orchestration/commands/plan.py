@@ -47,10 +47,9 @@ def plan(
 
     Takes the options of `run`. Nothing runs, and nothing is written.
     """
-    if workers is not None and workers < 1:
-        raise StudyError(f"--workers {workers}: give a number from 1 on")
-    if changes.first is not None and changes.first < 1:
-        raise StudyError(f"--first {changes.first}: give a number from 1 on")
+    for option, number in (("--workers", workers), ("--first", changes.first)):
+        if number is not None and number < 1:
+            raise StudyError(f"{option} {number}: give a number from 1 on")
     if as_json and as_format is not None:
         raise StudyError("--json and --format both say what is printed; give one of them")
     wanted = asked(study, changes)
@@ -65,8 +64,5 @@ def plan(
     shown = plan_answer(told, terms.resources, tuple(without_effect(found.plan)))
     if not list_them:
         shown = shown.model_copy(update={"runs": None})
-    if as_json:
-        answer(shown)
-    else:
-        out.print(plan_page(shown))
+    answer(shown) if as_json else out.print(plan_page(shown))
     return DONE

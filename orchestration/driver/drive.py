@@ -81,17 +81,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
     root, name = session.root, question.name
     terms = terms.model_copy(update={"search": question.study.search_axis})
     with _environment(terms.resources), none_left_if_refused(root):
-        planning = Planning(
-            name,
-            question.study,
-            question.data,
-            root,
-            session.say,
-            source=question.source,
-            most=choices.most_trials,
-            store=terms.store,
-            warn=session.warn,
-        )
+        planning = _planning(question, session, terms, choices)
         check_precision(planning.configs, terms.resources)
         root.claim()
         with driving(name, root, session.command, session.warn):
@@ -120,6 +110,20 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             left = len(left_to_run(plan, root))
             session.say(f"{left} of {len(plan.trials)} trials are left: {_REST}")
     return finished
+
+
+def _planning(question: Question, session: Session, terms: Terms, choices: Choices) -> Planning:
+    return Planning(
+        question.name,
+        question.study,
+        question.data,
+        session.root,
+        session.say,
+        source=question.source,
+        most=choices.most_trials,
+        store=terms.store,
+        warn=session.warn,
+    )
 
 
 def _scheduled(

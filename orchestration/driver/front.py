@@ -41,8 +41,7 @@ def run(
 ) -> Result:
     """Plan a study, run every trial that has no record yet, track and report it.
 
-    The same call again resumes. Call it before Ray is imported, or name a cluster that runs:
-    `resources=Resources(address="auto")`.
+    The same call resumes. Call it before Ray is imported, or with `Resources(address="auto")`.
 
     Args:
         study: what is asked; or the name of a study of the package, or the path of a .py file.

@@ -1,6 +1,7 @@
 """Features of a trial's classes: from the store, or extracted and put there."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from moleflow.data.catalog import ClassData
@@ -34,20 +35,8 @@ def class_features(
             f"{trial.data_root}: files of class {name} are not those that the study was "
             "planned on; run the study again to plan it anew"
         )
-    stage = StageRef("features", name)
-    context.log.begin(stage)
-    key, made = context.keys.features(name), False
-
-    def make(folder: Path) -> None:
-        nonlocal made
-        start = time.perf_counter()
-        extraction.of(data, files)(folder)
-        took = time.perf_counter() - start
-        origin(trial, context.terms, context.device, took).write(folder)
-        made = True
-
-    folder = context.stage_store.get("features", key, make)
-    context.log.end(stage, source=source_of(trial, "features", key, folder, made))
+    stage, key = StageRef("features", name), context.keys.features(name)
+    folder = _got_or_made(context, stage, key, extraction.of(data, files))
     return open_features(folder)
 
 
@@ -60,18 +49,27 @@ def selection_pictures(
         features: of all its training pictures.
     """
     trial, name = context.trial, data.name
-    stage = StageRef("defects", name)
-    context.log.begin(stage)
-    key, made = context.keys.defects(name), False
+    stage, key = StageRef("defects", name), context.keys.defects(name)
+    extracting = extraction.of_defects(data, trial.fingerprints[name], features.bits)
+    folder = _got_or_made(context, stage, key, extracting)
+    return selection_features(name, features, trial.config, folder)
+
+
+def _got_or_made(
+    context: TrialContext, stage: StageRef, key: str, extracting: Callable[[Path], None]
+) -> Path:
+    """The stage's folder in the store, and a note of who made it and in what time."""
+    made = False
 
     def make(folder: Path) -> None:
         nonlocal made
         start = time.perf_counter()
-        extraction.of_defects(data, trial.fingerprints[name], features.bits)(folder)
+        extracting(folder)
         took = time.perf_counter() - start
-        origin(trial, context.terms, context.device, took).write(folder)
+        origin(context.trial, context.terms, context.device, took).write(folder)
         made = True
 
-    folder = context.stage_store.get("defects", key, make)
-    context.log.end(stage, source=source_of(trial, "defects", key, folder, made))
-    return selection_features(name, features, trial.config, folder)
+    context.log.begin(stage)
+    folder = context.stage_store.get(stage.kind, key, make)
+    context.log.end(stage, source=source_of(context.trial, stage.kind, key, folder, made))
+    return folder

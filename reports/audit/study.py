@@ -306,12 +306,13 @@ def _cells(path: Path, page: PageNumbers, shown: Mapping[str, Sequence[float]]) 
                 found.append(Finding(str(path), Verdict.UNCHECKABLE, why, text, "", function))
                 continue
             low = -math.inf if text.startswith("<") else number.rounded.low - CLOSE
-            fits = any(
-                low <= scale * value <= number.rounded.high + CLOSE
-                for value in shown[function]
-                for scale in (100.0, 1.0)
-            )
+            fits = _is_among(shown[function], low, number.rounded.high + CLOSE)
             verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
             why = f"the page shows {number.text}, which {function} has nowhere"
             found.append(Finding(str(path), verdict, "" if fits else why, text, "", function))
     return found
+
+
+def _is_among(values: Iterable[float], low: float, high: float) -> bool:
+    """Whether one of them, or its percents, lies there."""
+    return any(low <= scale * value <= high for value in values for scale in (100.0, 1.0))

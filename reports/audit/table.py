@@ -123,17 +123,18 @@ def audit_claims(path: Path) -> list[Audited]:
     return [audited(claim, path) for claim in read_claims(path)]
 
 
+def _unknown(test: str) -> str:
+    known = [check.name for check in CHECKS]
+    close = difflib.get_close_matches(test.lower().partition(",")[0], known, 1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown kind of check {test!r}{meant} Known are {', '.join(known)}"
+
+
 def audited(claim: Claim, path: Path) -> Audited:
     """One claim. What a check cannot read makes the claim not checkable, and says what it wants."""
     check = check_of(claim.test)
     if check is None:
-        known = [check.name for check in CHECKS]
-        close = difflib.get_close_matches(claim.test.lower().partition(",")[0], known, 1)
-        meant = f"; did you mean {close[0]!r}?" if close else ""
-        raise DataError(
-            f"{path}, line {claim.line}: unknown kind of check {claim.test!r}{meant} "
-            f"Known are {', '.join(known)}"
-        )
+        raise DataError(f"{path}, line {claim.line}: {_unknown(claim.test)}")
     try:
         finding = check.function(claim)
     except WantsMore as error:

@@ -84,13 +84,10 @@ def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float)
     roughly normal.
 
     Differences that all equal one number c ≠ 0 show no noise, which is no proof that there is none:
-    numbers of a coarse grid (AUROC of tens of images) agree by chance. The grid is at most the
-    smallest gap g between any two of the values; the t-tests then use the deviation of rounding
-    to it: g/√12 for "no difference" (exchangeable values differ by c with probability ¼ at most,
-    three times in a row in less than 4 % of cases), the largest possible, g/2, for equivalence.
-    Where every pair is the same bits, the interval is (0, 0), and from three seeds on the verdict
-    *equivalent* says that none showed a difference (`identical`); on a grid as coarse as the margin
-    that can be chance, too.
+    the t-tests then use what rounding to the values' grid can hide (`_of_rounding`). Where every
+    pair is the same bits, the interval is (0, 0), and from three seeds on the verdict *equivalent*
+    says that none showed a difference (`identical`); on a grid as coarse as the margin that can be
+    chance, too.
 
     Args:
         baseline: one value per seed.
@@ -108,19 +105,13 @@ def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float)
     mean = math.fsum(d) / n
     if n == 1:
         return Contrast(1, mean, None, None, None, None, margin, "undecided", False)
-    sd = math.sqrt(math.fsum((x - mean) * (x - mean) for x in d) / (n - 1))
-    if not math.isfinite(sd):
-        raise ValueError(
-            "the differences are too large for float64; are these values of one metric?"
-        )
-    sd_equivalence = sd
+    sd = sd_equivalence = _deviation(d, mean)
     values = [*map(float, baseline), *map(float, variant)]
     rounding = NOISE * max(map(abs, values))
     if sd <= rounding:
         if abs(mean) <= rounding:
             return _identical(n, mean, margin)
-        gap = smallest_gap(values, rounding)
-        sd, sd_equivalence = gap / math.sqrt(12), gap / 2
+        sd, sd_equivalence = _of_rounding(values, rounding)
     error = sd / math.sqrt(n)
     half = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) * error
     p = 2 * float(special.stdtr(n - 1, -abs(mean) / error))
@@ -129,6 +120,27 @@ def contrast(baseline: Sequence[float], variant: Sequence[float], margin: float)
     verdict = _verdict(mean, p, equivalence)
     interval = (mean - half, mean + half)
     return Contrast(n, mean, sd, interval, p, equivalence, margin, verdict, False)
+
+
+def _of_rounding(values: Sequence[float], rounding: float) -> tuple[float, float]:
+    """Deviations of values that agree, for "no difference" and for equivalence: numbers of a coarse
+    grid (AUROC of tens of images) agree by chance.
+
+    The grid is at most the smallest gap g between any two of the values. g/√12 is the deviation of
+    rounding to it (exchangeable values differ by c with probability ¼ at most, three times in a row
+    in less than 4 % of cases), g/2 the largest possible.
+    """
+    gap = smallest_gap(values, rounding)
+    return gap / math.sqrt(12), gap / 2
+
+
+def _deviation(d: Sequence[float], mean: float) -> float:
+    sd = math.sqrt(math.fsum((x - mean) * (x - mean) for x in d) / (len(d) - 1))
+    if not math.isfinite(sd):
+        raise ValueError(
+            "the differences are too large for float64; are these values of one metric?"
+        )
+    return sd
 
 
 def _identical(n: int, mean: float, margin: float) -> Contrast:
