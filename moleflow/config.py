@@ -102,7 +102,10 @@ class Config(Settings):
         if self.flow.context_start >= self.flow.context_max:
             raise ValueError("flow.context_start: must be smaller than flow.context_max")
         if self.training.warmup_epochs >= self.training.epochs:
-            raise ValueError("training.warmup_epochs: must be smaller than training.epochs")
+            raise ValueError(
+                f"training.warmup_epochs: {self.training.warmup_epochs} must be smaller than "
+                f"training.epochs, which is {self.training.epochs}; set it too, e.g. to 0"
+            )
         if self.separate and not self.freeze_base:
             raise ValueError(
                 "separate: true and freeze_base: false exclude each other (flows of one task each "
@@ -202,9 +205,15 @@ def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
             check_field(path)  # below: fields of another choice of the branch
             parent = ".".join(path.split(".")[:i])
             if isinstance(branch, str):
-                raise ConfigError(f"{path}: {parent} is {branch!r}, so it has no fields")
+                raise ConfigError(
+                    f"{path}: {parent} is {branch!r}, so it has no fields; leave this one alone "
+                    f"there, or set {parent} first"
+                )
             raise ConfigError(f"{path}: {parent} is {value_at(tree, parent)!r}, without that field")
         if i == len(parents):
+            if path in NAMED and not isinstance(value, str | dict | Settings):
+                words = [*NAMED[path], "none" if path == "adapter" else "off"]
+                raise ConfigError(f"{path}: {value!r} does not fit; write {' or '.join(words)}")
             named = NAMED.get(path, {}).get(value) if isinstance(value, str) else None
             branch[name] = value if named is None else named().model_dump(mode="json")
         else:

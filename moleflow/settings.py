@@ -102,6 +102,11 @@ def _explain(kind: type[Settings], item: Any) -> str:
         message = f"{item['input']!r} does not fit: {message[0].lower()}{message[1:]}"
     if item["type"] == "tuple_type":
         message += "; write a list, e.g. [0, 1]"
+    if item["type"] in ("model_type", "model_attributes_type"):
+        remedy = "call it" if callable(item["input"]) else "write it as e.g. Name(field=value)"
+        message = f"{item['input']!r} is not what belongs here; {remedy}"
+    if item["type"] == "too_short":
+        message = "is empty; give one or more"
     if item["type"] == "missing":
         message = "is needed"
     return f"{path}: {message}" if path else message

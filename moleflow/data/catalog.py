@@ -49,6 +49,15 @@ def open_catalog(
     return catalog
 
 
+def classes_in(root: Path) -> tuple[str, ...]:
+    """Names of the classes that lie below a folder.
+
+    Raises:
+        DataError: it is no such folder.
+    """
+    return tuple(recognise(root).class_names())
+
+
 def open_training(
     root: Path, classes: Sequence[str] = (), say: Say = silent
 ) -> dict[str, ClassData]:

@@ -13,11 +13,13 @@ from orchestration.commands.options import (
     ScenarioHelp,
     SettingsOption,
     read_settings,
+    warn,
 )
 from orchestration.driver.planning import MOST_TRIALS
 from orchestration.studies.catalog import known_studies, load_study
-from orchestration.studies.overrides import Request, customised
+from orchestration.studies.overrides import Request, customised, replaced
 from orchestration.studies.ranges import read_values
+from orchestration.studies.slips import named_by
 from orchestration.studies.study import Study, check_name
 
 
@@ -127,7 +129,12 @@ def asked(study: str, changes: Changes) -> StudyRequest:
                 f"--name {changes.name}: a study of the package has it; choose another"
             )
         name = check_name(changes.name)
-    return StudyRequest(name, customised(found, changes.request()), source)
+    request = changes.request()
+    with named_by(source):
+        changed = customised(found, request)
+    for line in replaced(found, request):
+        warn(line)
+    return StudyRequest(name, changed, source)
 
 
 def _values(pairs: tuple[str, ...], option: Literal["--vary", "--zip"]) -> dict[str, Any]:

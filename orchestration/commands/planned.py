@@ -44,6 +44,7 @@ def plan_answer(told: Expected, resources: Resources, warnings: tuple[str, ...])
         critical_path=round(estimate.critical_path, 1),
         disk=disk(left, estimate.prices, told.pictures),
         warnings=warnings,
+        left_out=told.left_out,
         runs=_runs(told),
     )
 

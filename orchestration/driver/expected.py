@@ -51,6 +51,8 @@ class Expected:
     stored: int
     """Distinct tasks of trials that are left that the store holds."""
     estimate: Estimate
+    left_out: tuple[str, ...] = ()
+    """As in `Preview`."""
 
 
 def expected(found: Preview, root: Root, terms: Terms, wanted: Wanted) -> Expected:
@@ -89,7 +91,7 @@ def expected(found: Preview, root: Root, terms: Terms, wanted: Wanted) -> Expect
     estimate = Estimate(left, Prices(rates, found.pictures), rates, workers)
     wanted_tasks = {key for trial in trials for key in keys.tasks[trial.key]}
     counts = (len(ended), len(elsewhere), len(stored & wanted_tasks))
-    return Expected(plan, found.pictures, found.known, *counts, estimate)
+    return Expected(plan, found.pictures, found.known, *counts, estimate, found.left_out)
 
 
 def foretold(

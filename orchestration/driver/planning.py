@@ -28,6 +28,7 @@ from orchestration.studies.orders import left_out, sequences
 from orchestration.studies.points import settings_from
 from orchestration.studies.proposing import Proposal
 from orchestration.studies.search import Search
+from orchestration.studies.slips import check_written, named_by
 from orchestration.studies.study import Study
 
 if TYPE_CHECKING:
@@ -68,11 +69,16 @@ class Planning:
         Raises:
             DataError, StudyError, StoreError, ConfigError: before anything was started.
         """
-        from moleflow.data.catalog import open_catalog  # what only reads a plan needs no pictures
+        from moleflow.data.catalog import (
+            classes_in,
+            open_catalog,
+        )  # what only reads a plan needs no pictures
 
         root.check_format()
-        check_reports(study)
         check_source(root.study(name), source)
+        with named_by(source):
+            check_reports(study)
+            check_written(study)
         if study.search_axis is not None:
             tpe.check_installed(study.search_axis)
         study = with_difficulty(study, root)
@@ -85,7 +91,9 @@ class Planning:
         self._data_root = _data_root(study, data, root, say)
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
-        check_asked(name, study, names, most, say)
+        told = check_asked(name, study, names, most, source)
+        for line in (*told, *unnamed(study, classes_in(self._data_root))):
+            say(line)
         self.configs = settings_from(study, source)
 
     @property
@@ -137,12 +145,22 @@ class Planning:
         return plan
 
 
-def check_asked(name: str, study: Study, names: tuple[str, ...], most: int, say: Say) -> None:
-    """Whether a study fits the classes that there are; says what of it does not and is left out.
+def check_asked(
+    name: str, study: Study, names: tuple[str, ...], most: int, source: str = ""
+) -> list[str]:
+    """Whether a study fits the classes that there are.
+
+    Returns:
+        What of it does not and is left out, a sentence each.
 
     Raises:
         StudyError: it does not, or asks for more than `most` trials.
     """
+    with named_by(source):
+        return _checked(name, study, names, most)
+
+
+def _checked(name: str, study: Study, names: tuple[str, ...], most: int) -> list[str]:
     asked = trials_asked(study, names)
     if asked > most:
         raise StudyError(
@@ -156,15 +174,26 @@ def check_asked(name: str, study: Study, names: tuple[str, ...], most: int, say:
         if part.search_axis is not None:
             _check_rungs(part.search_axis, min(map(len, found), default=0))
         told |= dict.fromkeys(left_out(own, part.named_classes or names))
-    for line in told:
-        say(line)
+    return list(told)
+
+
+def unnamed(study: Study, there: tuple[str, ...]) -> list[str]:
+    """Classes that are there and not learned, only as orders do not name them."""
+    found = dict[str, None]()
+    for part in study.leaves:
+        named = next(iter(part.orders_axis.named), ())
+        if named and not part.classes and not part.groups:
+            left = [one for one in there if one not in part.named_classes]
+            if left:
+                found[f"left out: {', '.join(left)}, which the orders do not name"] = None
+    return list(found)
 
 
 def _check_rungs(search: Search, tasks: int) -> None:
     if search.rungs and search.rungs[-1] >= tasks:
         raise StudyError(
-            f"rungs {search.rungs}: a trial has {tasks} tasks, and none is stopped after the last; "
-            "name smaller numbers"
+            f"Search.rungs: {search.rungs}; a trial has {tasks} tasks, and none is stopped after "
+            "the last; name smaller numbers"
         )
 
 

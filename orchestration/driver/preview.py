@@ -12,7 +12,7 @@ from orchestration.driver.measured import (
     with_difficulty,
     with_distances,
 )
-from orchestration.driver.planning import MOST_TRIALS, check_asked, check_source
+from orchestration.driver.planning import MOST_TRIALS, check_asked, check_source, unnamed
 from orchestration.driver.preflight import checking_beside
 from orchestration.driver.reporting import check_reports
 from orchestration.records.layout import Root, StudyFolder
@@ -22,6 +22,7 @@ from orchestration.studies.expansion import Plan, expand
 from orchestration.studies.known_classes import Pictures, classes_of
 from orchestration.studies.points import drawn_proposals, settings_from
 from orchestration.studies.proposing import Proposal, search_id
+from orchestration.studies.slips import check_written, named_by
 from orchestration.studies.study import Study
 
 
@@ -48,6 +49,8 @@ class Preview:
     known: bool
     """Whether trials have the keys that they will have when they run: content of pictures and of
     weights was looked at. Otherwise nothing can be known of what exists already."""
+    left_out: tuple[str, ...] = ()
+    """What of the study does not fit these classes and is left out or made to fit."""
 
 
 def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str], None]) -> Preview:
@@ -56,16 +59,25 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     Raises:
         DataError, StudyError, StoreError, ConfigError, WeightsError: it could not run like that.
     """
+    from moleflow.data.catalog import classes_in
+
     root.check_format()
-    check_reports(study)
     check_source(root.study(name), look.source)
+    with named_by(look.source):
+        check_reports(study)
+        check_written(study)
     study = with_difficulty(study, root)
     fingerprints: dict[str, str] | None = None
     if look.classes_of is not None:
         place, pictures = look.classes_of, _published(study, look)
+        there = tuple(classes_of(look.classes_of))
     else:
         place, pictures, fingerprints = _on_disk(study, root, look, say)
-    check_asked(name, study, study.named_classes or tuple(pictures), look.most, say)
+        there = classes_in(Path(place)) if Path(place).is_dir() else tuple(pictures)
+    unfit = check_asked(name, study, study.named_classes or tuple(pictures), look.most, look.source)
+    unfit += unnamed(study, there)
+    for line in unfit:
+        say(line)
     configs = settings_from(study, look.source)
     weights: Mapping[BackboneConfig, str] = {one.backbone: str(one.backbone) for one in configs}
     known = fingerprints is not None
@@ -82,7 +94,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
         study = with_distances(study, feature_distances(study, prints, identity, store))
     proposals = drawn_proposals(study, _made(study, root.study(name), say))
     plan = expand(name, study, place, prints, weights, look.source, proposals)
-    return Preview(plan, pictures, known)
+    return Preview(plan, pictures, known, tuple(unfit))
 
 
 def _made(study: Study, folder: StudyFolder, say: Callable[[str], None]) -> dict[int, Proposal]:

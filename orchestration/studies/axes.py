@@ -117,7 +117,7 @@ class Zip(Written):
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} has {count}" for name, count in lengths.items())
             raise StudyError(
-                f"zipped fields change together, so each needs as many values as the others: {told}"
+                f"Zip.fields: each needs as many values as the others, to change together: {told}"
             )
         return fields
 
@@ -136,7 +136,7 @@ class Variants(Written):
     def _baseline_is_a_variant(self) -> Self:
         if self.baseline not in self.variants:
             raise StudyError(
-                f"baseline {self.baseline!r} is none of the variants"
+                f"Variants.baseline: {self.baseline!r} is none of the variants"
                 f"{nearest(self.baseline, self.variants)}; they are {', '.join(self.variants)}"
             )
         if "" in self.variants:

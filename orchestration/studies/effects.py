@@ -7,7 +7,7 @@ from typing import Any
 from moleflow.config import Config
 from moleflow.inert import effective_settings, inert_fields
 from moleflow.profiles import PROFILES
-from orchestration.studies.expansion import Plan, Trial
+from orchestration.studies.expansion import Plan, Trial, unmatched
 from orchestration.studies.study import Study
 from orchestration.studies.trial_keys import digest
 
@@ -27,7 +27,13 @@ def without_effect(plan: Plan) -> list[str]:
     told = [_sentence(*what, values, plan) for what, values in varied.items()]
     each = [trials for values in varied.values() for trials in values.values()]
     explained = {trial.key for trials in each for trial in trials}
-    return [*told, *_set_in_vain(plan), *_same_settings(plan, explained), *merged(plan)]
+    return [
+        *told,
+        *_set_in_vain(plan),
+        *_same_settings(plan, explained),
+        *merged(plan),
+        *unmatched(plan),
+    ]
 
 
 def merged(plan: Plan) -> list[str]:

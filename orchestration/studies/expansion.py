@@ -1,6 +1,8 @@
 """A study resolved on a data set: its trials, each once."""
 
 import itertools
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -112,8 +114,8 @@ def expand(
             others.append(one.axes)
     if not trials and (made or study.search_axis is None):
         raise StudyError(
-            f"study {name}: no trial is left of what it asks for; look at its exclude, only, where "
-            "and without"
+            f"{source or f'study {name}'}: no trial is left of what it asks for; look at its "
+            "exclude, only, where and without"
         )
     found = tuple(
         trial.model_copy(update={"also": tuple(also[trial.key])}) if also[trial.key] else trial
@@ -155,6 +157,37 @@ def _of_parts(name: str, study: Study, *place: Any) -> Iterator[Trial]:
             inner = trial.axes.get("part")
             axes = trial.axes | {"part": f"{part}/{inner}" if inner else part}
             yield trial.model_copy(update={"axes": axes})
+
+
+def unmatched(plan: Plan) -> list[str]:
+    """Conditions of `exclude` and `only` that fit no combination, a sentence each; a search is not
+    asked, as its combinations are yet to come."""
+    if plan.study.search_axis is not None or not plan.trials:
+        return []
+    prints = {name: one for t in plan.trials for name, one in t.fingerprints.items()}
+    weights = defaultdict(str, {t.config.backbone: t.weights for t in plan.trials})
+    told = dict[str, None]()
+    for study in _with_parts(plan.study):
+        conditions = [("exclude", one) for one in study.exclude]
+        conditions += [("only", one) for one in study.only]
+        if not conditions:
+            continue
+        free = study.model_copy(update={"exclude": (), "only": (), "minus": ()})
+        trials = list(_asked(plan.name, free, plan.data_root, prints, weights))
+        trees = {id(trial.config): trial.config.model_dump(mode="json") for trial in trials}
+        asked = [({**trial.axes, "seed": trial.seed}, trees[id(trial.config)]) for trial in trials]
+        for field, one in conditions:
+            if not any(matches(one, axes, tree) for axes, tree in asked):
+                told[
+                    f"{field} {json.dumps(one)}: fits no combination; mend it, or leave it out"
+                ] = None
+    return list(told)
+
+
+def _with_parts(study: Study) -> Iterator[Study]:
+    yield study
+    for part in study.parts.values():
+        yield from _with_parts(part)
 
 
 def _of_axes(

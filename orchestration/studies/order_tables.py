@@ -159,9 +159,8 @@ def _each_once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _json_order(path: Path, text: str, name: str, order: Any) -> ListedOrder:
-    named = f'"{name}"' in text
-    line = text[: text.index(f'"{name}"')].count("\n") + 1 if named else 1
-    place = f"{path}, line {line}"
+    at = text.find(f'"{name}"')
+    place = f"{path}, line {text[:at].count(chr(10)) + 1}" if at >= 0 else f"{path}"
     classes = cast("list[Any]", order) if isinstance(order, list) else []
     if not classes or not all(isinstance(one, str) for one in classes):
         raise StudyError(f"{place}: order {name} must be a list of names of classes; {_HOW}")

@@ -93,7 +93,21 @@ def left_out(study: Study, classes: Iterable[str]) -> list[str]:
             for name, cut in cuts.items()
             if cut != name
         ]
-    return found
+    return [*found, *_fewer(study, names)]
+
+
+def _fewer(study: Study, names: tuple[str, ...]) -> list[str]:
+    """Of what is counted more than there is."""
+    axis, found = study.task0_axis, dict[str, None]()
+    for scenario in () if study.orders_axis.given else _scenarios(study, len(names)):
+        units, sizes = _units(study, scenario, names)
+        heads, asked = _lanes(study, units, sizes)
+        if axis and axis.count > len(units):
+            found[f"task 0: {axis.count} choices are asked for, and there are {len(units)}"] = None
+        possible = sequences_with(len(heads) or len(units), sizes)
+        if asked > possible:
+            found[f"orders: {asked} are asked for, and there are {possible}"] = None
+    return list(found)
 
 
 def _scenarios(study: Study, classes: int) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """What a person changes of a study at the command line."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import Field
 
-from moleflow.errors import StudyError
+from moleflow.errors import StudyError, nearest
 from moleflow.profiles import profile
 from moleflow.settings import Settings
 from orchestration.studies.axes import Axis, Grid, Orders, Scenarios, TaskZero, Variants, Zip
@@ -67,6 +67,15 @@ def customised(study: Study, request: Request) -> Study:
     return _changed(study, request)
 
 
+def replaced(study: Study, request: Request) -> list[str]:
+    """What of a study the command line takes the place of without naming it, a sentence each."""
+    how = "--groups" if request.groups else f"--scenario {request.scenario}"
+    asked = request.scenario is not None or request.groups
+    if asked and any(part.scenarios_axis for part in study.leaves):
+        return [f"{how}: takes the place of all scenarios of the study"]
+    return []
+
+
 def _changed(study: Study, request: Request) -> Study:
     base = profile(request.profile) if request.profile else study.base
     base = base.updated(absolute_weights(request.settings))
@@ -109,11 +118,13 @@ def _axes(study: Study, request: Request) -> tuple[Axis, ...]:
     if request.zipped:
         axes.append(Zip(fields={f: absolute_weights({f: v})[f] for f, v in request.zipped.items()}))
     everywhere = fields_of(axis for axis in axes if isinstance(axis, Grid | Zip | Variants))
+    for search in (axis for axis in axes if isinstance(axis, Search)):
+        everywhere |= set(search.space)
     unseen = sorted(set(request.settings) & everywhere)
     if unseen:
         raise StudyError(
-            f"--set {unseen[0]}: an axis of the study gives every trial its own value; "
-            f"write --vary {unseen[0]}=… to give it others"
+            f"--set {unseen[0]}: an axis of the study gives every trial its own value; leave "
+            f"--set out, or write --vary {unseen[0]}=… where the study has a Grid over it"
         )
     if request.search_trials is not None:
         axes = [_longer(a, request.search_trials) if isinstance(a, Search) else a for a in axes]
@@ -130,7 +141,7 @@ def _order_axes(study: Study, request: Request) -> list[Axis]:
     order, task0 = study.orders_axis, study.task0_axis
     seed = {} if request.order_seed is None else {"seed": request.order_seed}
     if request.order:
-        order, task0 = _stated(request, seed), None
+        order, task0 = _stated(request, seed, request.classes or study.named_classes), None
         if request.task0:
             raise StudyError("--order says which class is first, so --task0 cannot; give one")
     else:
@@ -148,7 +159,20 @@ def _order_axes(study: Study, request: Request) -> list[Axis]:
     return [*([task0] if task0 else []), *([order] if asked else []), *others]
 
 
-def _stated(request: Request, seed: dict[str, int]) -> Orders:
+def _named(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Raises:
+    StudyError: one word that is no class.
+    """
+    if not {",", "+"} & set(text) and text not in known:
+        close = nearest(text, [*RULES, *published_names(), *known])
+        raise StudyError(
+            f"--order {text}: neither a rule nor a published order{close}; write classes as a,b,c, "
+            f"the name of a .csv or .json file, or a rule: {', '.join(RULES)}"
+        )
+    return tuple(text.split(","))
+
+
+def _stated(request: Request, seed: dict[str, int], known: Collection[str]) -> Orders:
     """Orders as they are typed: class by class, by a rule, by a published name, or in a file."""
     found: dict[str, list[Any]] = {"named": [], "ways": [], "published": [], "listed": []}
     for text in request.order:
@@ -159,7 +183,7 @@ def _stated(request: Request, seed: dict[str, int]) -> Orders:
         elif Path(text).suffix in (".csv", ".json"):
             found["listed"] += orders_in(Path(text))
         else:
-            found["named"].append(tuple(text.split(",")))
+            found["named"].append(_named(text, known))
     if request.orders is not None and "random" not in found["ways"]:
         raise StudyError("--orders counts orders that are drawn, and --order states them; give one")
     tree: dict[str, Any] = {**found, **seed}

@@ -12,6 +12,7 @@ from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Grid, Variants, Varying
 from orchestration.studies.proposing import Proposal, completed
 from orchestration.studies.search import Choice, Distribution, Search
+from orchestration.studies.slips import named_by
 from orchestration.studies.study import Study
 from orchestration.studies.written import plain
 
@@ -94,10 +95,8 @@ def settings_from(study: Study, source: str) -> list[Config]:
     Raises:
         ConfigError, StudyError: as `points`.
     """
-    try:
+    with named_by(source):
         return settings_of(study)
-    except MoleflowError as error:
-        raise type(error)(f"{source}: {error}" if source else str(error)) from None
 
 
 def drawn_proposals(

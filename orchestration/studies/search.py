@@ -30,7 +30,8 @@ class _Between(Written):
     def _goes_somewhere(self) -> Self:
         if not self.low < self.high:
             raise StudyError(
-                f"{self.low} to {self.high} goes nowhere: give the lower end, then the higher one"
+                f"{type(self).__name__}: {self.low} to {self.high} goes nowhere; give the lower "
+                "end first"
             )
         return self
 
@@ -64,7 +65,8 @@ class Integer(Written):
     def _goes_somewhere(self) -> Self:
         if not self.low < self.high:
             raise StudyError(
-                f"{self.low} to {self.high} goes nowhere: give the lower end, then the higher one"
+                f"{type(self).__name__}: {self.low} to {self.high} goes nowhere; give the lower "
+                "end first"
             )
         return self
 
@@ -139,7 +141,7 @@ class Search(Written):
     @classmethod
     def _some(cls, trials: int) -> int:
         if trials < 1:
-            raise StudyError(f"{trials} trials: a search proposes one or more")
+            raise StudyError(f"Search.trials: {trials}; a search proposes one or more")
         return trials
 
     @field_validator("method")

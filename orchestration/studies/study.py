@@ -122,7 +122,8 @@ class Study(Written):
     def _margins_are_of_metrics(self) -> Self:
         for name, margin in self.margins.items():
             if name not in TITLES:
-                raise StudyError(f"margins: no metric {name}{nearest(name, list(TITLES))}")
+                known = f"there are {', '.join(TITLES)}"
+                raise StudyError(f"margins: no metric {name}{nearest(name, TITLES)}; {known}")
             if not 0 < margin < 1:
                 raise StudyError(
                     f"margins: {name} {margin}; give a fraction of 1 above 0, e.g. 0.005 for half "

@@ -44,7 +44,8 @@ def study_in(path: Path) -> Study:
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
         raise StudyError(
-            f"{path}: defines no STUDY; write STUDY = Study(...), from orchestration.studies.study"
+            f"{path}: defines no STUDY; write STUDY = Study(...), after "
+            "from orchestration import Study"
         )
     return study
 
@@ -93,4 +94,7 @@ def _said(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SyntaxError):
         return f"{error.msg}: {(error.text or '').strip()}"
-    return f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, ImportError) and "relative import" in said:
+        return f"{said}; write import NAME: modules beside the file are found by their names"
+    return said

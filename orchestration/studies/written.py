@@ -21,7 +21,11 @@ class Written(Settings):
 
     if not TYPE_CHECKING:
 
-        def __init__(self, **data: Any) -> None:
+        def __init__(self, *given: object, **data: Any) -> None:
+            if given:
+                own = type(self)
+                first = ", ".join(f"{name}=…" for name in list(own.model_fields)[:2])
+                raise StudyError(f"{own.__name__}: name its fields, {own.__name__}({first}, …)")
             super().__init__(**{name: plain(value) for name, value in data.items()})
 
         # JSON does not come by here.

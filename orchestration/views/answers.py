@@ -141,6 +141,8 @@ class PlanAnswer(Settings):
     """Bytes that are left, by what takes them: `features`, `trained`, `scores`, `records`."""
     warnings: tuple[str, ...]
     """What cannot have an effect."""
+    left_out: tuple[str, ...]
+    """What of the study does not fit these classes, and is left out or made to fit."""
     runs: tuple[Run, ...] | None = None
     """With `--list`: the trials that are left."""
 

@@ -139,7 +139,7 @@ def test_more_trials_go_on_in_the_same_search_and_another_space_is_another() -> 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Search(space=LR, trials=0), "0 trials"),
+        (lambda: Search(space=LR, trials=0), "Search.trials: 0"),
         (lambda: Search(space=LR, trials=2, method="tpr"), "did you mean tpe"),
         (lambda: Search(space=LR, trials=2, objective="test"), "objective test: "),
         (
