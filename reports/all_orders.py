@@ -30,6 +30,8 @@ COLUMNS = (
     *("metric", "quantity", "task0", "seed", "orders"),
     *("minimum", "maximum", "mean", "sd", "q05", "q50", "q95"),
 )
+MOST_NAMED = 5
+"""Trials that a sentence names."""
 QUANTITIES: dict[Quantity, str] = {
     "running_mean": "mean over the steps",
     "worst_step": "worst step",
@@ -227,7 +229,19 @@ def _pairs(
                 yield values[one.choice[place]], measured
 
 
-def sentence(evidence: Evidence, found: Orders) -> Words:
+def warning(compared: Checked) -> Words:
+    """Of trials whose numbers are not those derived for their order."""
+    keys_ = ", ".join(compared.differing[:MOST_NAMED])
+    more = len(compared.differing) - MOST_NAMED
+    return (
+        "Measured numbers are not those that were derived for their order in ",
+        Number(f"{len(compared.differing)} trials", computed(warning, compared.differing)),
+        f" ({keys_}{f' and {more} more' if more > 0 else ''}): what is said of all orders here is "
+        "not to be trusted before it is known why.",
+    )
+
+
+def sentence(found: Orders, compared: Checked) -> Words:
     """What was computed, and how it was checked."""
     if not found.groups:
         if found.by_design:
@@ -237,7 +251,6 @@ def sentence(evidence: Evidence, found: Orders) -> Words:
             )
         return "No finished trial kept what other orders would have given."
     orders = sum(math.factorial(len(group.others)) for group in found.groups)
-    compared = checked(evidence, found.groups)
     same = len(compared.trials) - len(compared.differing)
     source = computed(sentence, found.trials)
     words: Words = (

@@ -27,6 +27,7 @@ from reports.document import (
 from reports.evidence import Evidence, Setting
 from reports.order_spread import Running
 from reports.performance import file_name
+from reports.statistics import NOISE
 from reports.statistics.orders import running_means
 
 ARROW = " → "
@@ -55,6 +56,7 @@ def extremes_table(evidence: Evidence, setting: Setting, found: Sequence[Running
             line |= {"best_order": order_name(tuple((t,) for t in one.named(task0, best)))}
             line |= {"worst": float(values.min())}
             line |= {"worst_order": order_name(tuple((t,) for t in one.named(task0, worst)))}
+            line |= {"difference": float(np.ptp(values))}
             data.append(Line(line | {"moving_task": task, "moved_by": effect}, source))
     kind = "" if all(one.whole for one in found) else " of the drawn orders"
     caption = (
@@ -156,7 +158,7 @@ def regret_table(
             if value is None:
                 continue
             regret = float(pool.max()) - value
-            better = float((pool > value).mean())
+            better = share_better(pool, value)
             shown = ARROW.join(evidence.tasks[task] for task in order)
             cells = [Cell(percent(value), shown, source), Cell(percent(regret), source=source)]
             cells.append(Cell(f"{100 * better:.0f} %", source=source))
@@ -174,6 +176,11 @@ def regret_table(
     )
     header = ("Metric", "Order", "Value", "Regret", "Better orders")
     return table(file_name("order_regret", setting), caption, header, rows, data, every, 3)
+
+
+def share_better(pool: Float[np.ndarray, " n"], value: float) -> float:
+    """Beyond rounding: the mean of an order is not better than itself, summed in another way."""
+    return float((pool > value + NOISE).mean())
 
 
 def value_of(one: Running, order: Sequence[str]) -> float | None:

@@ -29,7 +29,10 @@ def all_of(evidence: Evidence, setting: Setting, compared: Invariance) -> AllOrd
     """What is derived where no order can matter to training, and measured where it may."""
     found = all_orders.orders_of(evidence, setting)
     runs = [one for m in evidence.concluded if (one := order_spread.running(m, found))]
-    whole: list[Block] = [Text(all_orders.sentence(evidence, found)), *map(note, found.silent)]
+    checked = all_orders.checked(evidence, found.groups)
+    whole: list[Block] = [Text(all_orders.sentence(found, checked)), *map(note, found.silent)]
+    if checked.differing:
+        whole.append(Text(all_orders.warning(checked), "bad"))
     if found.groups:
         whole.append(order_spread.spread_table(evidence, setting, found))
         whole += [order_spread.sample_figure(evidence, setting, one) for one in runs if one.several]

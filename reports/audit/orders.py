@@ -21,11 +21,7 @@ Steps = list[dict[str, Fraction]]
 def all_orders(line: Line) -> Expected:
     """A line of `all_orders.csv`."""
     cells, (trial,) = line.cells, line.named
-    known = line.records.known
-    name = f"all orders of {trial}, {cells['metric']}"
-    if name not in known:
-        known[name] = _orders(line, trial, cells["metric"])
-    every = known[name]
+    every = every_order_of(line, trial, cells["metric"])
     if every is None:
         return Expected({})
     quantity = QUANTITIES[cells["quantity"]]
@@ -47,15 +43,36 @@ def all_orders(line: Line) -> Expected:
     return Expected({**numbers, "seed": of.seed, "task0": of.task0})
 
 
-def _orders(line: Line, trial: str, metric: str) -> list[tuple[dict[str, list[str]], Steps]] | None:
-    """Tasks with their measured classes, in their order, and what is known after each."""
+Every = list[tuple[dict[str, list[str]], Steps]]
+"""Of each order: tasks with their measured classes, and what is known after each."""
+
+
+def every_order_of(line: Line, trial: str, metric: str) -> Every | None:
+    """From what a trial keeps; None where there are too many."""
+    known = line.records.known
+    name = f"all orders of {trial}, {metric}"
+    if name not in known:
+        known[name] = _orders(line, trial, metric)
+    return known[name]
+
+
+def kept_by(line: Line, trial: str) -> dict[str, Any]:
+    """The plain file.
+
+    Raises:
+        OSError, ValueError: there is none, or it is damaged.
+    """
     path = line.records.folder / "trials" / trial / "artifacts" / "all_orders.json"
-    kept: dict[str, Any] = json.loads(unsealed(path.read_bytes()))
+    return json.loads(unsealed(path.read_bytes()))
+
+
+def _orders(line: Line, trial: str, metric: str) -> Every | None:
+    kept = kept_by(line, trial)
     if len(kept["tasks"]) > MOST_TASKS:
         return None
     classes = [one for one in kept["classes"] if metric in one["values"]]
     first, *others = kept["tasks"]
-    found: list[tuple[dict[str, list[str]], Steps]] = []
+    found: Every = []
     for rest in itertools.permutations(others):
         order = {task: [c["name"] for c in classes if c["task"] == task] for task in (first, *rest)}
         steps = [_step(classes, list(order)[:n], metric) for n in range(1, len(order) + 1)]
@@ -74,26 +91,26 @@ def _step(
     return found
 
 
-def _mean(values: Sequence[Fraction]) -> Fraction:
+def mean_of(values: Sequence[Fraction]) -> Fraction:
     return sum(values, Fraction(0)) / len(values)
 
 
 def _means(steps: Steps) -> list[Fraction]:
-    return [_mean(list(step.values())) for step in steps if step]
+    return [mean_of(list(step.values())) for step in steps if step]
 
 
 def _last(order: Mapping[str, list[str]], steps: Steps) -> Fraction | None:
     names = list(order.values())[-1]
-    return _mean([steps[-1][name] for name in names]) if names else None
+    return mean_of([steps[-1][name] for name in names]) if names else None
 
 
 def _just_learned(order: Mapping[str, list[str]], steps: Steps) -> Fraction:
     pairs = zip(order.values(), steps, strict=True)
-    return _mean([step[name] for names, step in pairs for name in names])
+    return mean_of([step[name] for names, step in pairs for name in names])
 
 
 QUANTITIES: Mapping[str, Callable[[Mapping[str, list[str]], Steps], Fraction | None]] = {
-    "running_mean": lambda order, steps: _mean(_means(steps)),
+    "running_mean": lambda order, steps: mean_of(_means(steps)),
     "worst_step": lambda order, steps: min(_means(steps)),
     "final_mean": lambda order, steps: _means(steps)[-1],
     "on_task_mean": _just_learned,

@@ -9,6 +9,7 @@ from reports.audit import (
     costs,
     crossings,
     first_tasks,
+    order_effects,
     orders,
     published,
     routing,
@@ -29,6 +30,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **crossings.WAYS,
     **published.WAYS,
     **orders.WAYS,
+    **order_effects.WAYS,
     **routing.WAYS,
     **settings.WAYS,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
 from reports.all_orders import COLUMNS
 from reports.audit.study import audit_study
+from reports.order_choice import share_better
 from reports.writing import write_reports
 from tests.reports.conftest import METRICS, Lab
 
@@ -90,6 +92,45 @@ def test_best_and_worst_order_and_regret_of_the_alphabetical(study: StudyFolder)
     assert found["worst_order"].item() == "bottle > metal_nut > hazelnut > cable"
     regret = csv(study, "order_regret").query("metric == 'image_auroc'").set_index("rule")
     assert regret.loc["alphabetical", "regret"] == 0 == regret.loc["alphabetical", "better_orders"]
+
+
+def test_an_order_is_not_better_than_itself_by_rounding() -> None:
+    assert share_better(np.array([0.1 + 0.2, 0.3, 0.4, 0.2]), 0.3) == 0.25
+
+
+def test_the_audit_recomputes_what_is_said_of_orders_and_finds_what_was_changed(
+    study: StudyFolder,
+) -> None:
+    def verdicts() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for claim in audit_study(study.path)["claims"]:
+            name = claim["claim"].split("/")[-1].split(".")[0]
+            found.setdefault(name, set()).add(claim["verdict"])
+        return {name: of for name, of in found.items() if name.startswith("order_")}
+
+    names = ("order_spread", "order_extremes", "order_regret", "order_causes")
+    assert verdicts() == {name: {"holds"} for name in names}
+    for name, before, after in (
+        ("order_spread", "inside the margin", "beyond the margin"),
+        ("order_extremes", "metal_nut > hazelnut > cable", "hazelnut > metal_nut > cable"),
+        ("order_regret", "alphabetical,bottle > cable", "alphabetical,cable > bottle"),
+        ("order_causes", "averaging,0.0", "averaging,0.1"),
+    ):
+        path = study.report / "tables" / f"{name}.csv"
+        whole = path.read_text(encoding="utf-8")
+        changed = whole.replace(before, after)
+        path.write_text(changed if changed != whole else whole.replace("beyond", "inside"))
+        assert "cannot be true" in verdicts()[name], name
+        path.write_text(whole, encoding="utf-8")
+
+
+def test_a_trial_whose_numbers_are_not_those_derived_for_its_order_is_told_in_red(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0,))
+    lab.run(folder, plan.trials)  # all 0.9, and derived are others
+    keep(folder, plan.trials[0], by_class)
+    write_reports(folder)
+    page = (folder.report / "report.md").read_text("utf-8")
+    assert f"in 1 trials ({plan.trials[0].key}): what is said of all orders here is not" in page
 
 
 def test_a_damaged_file_is_told_and_another_trial_speaks_for_its_orders(
