@@ -45,6 +45,10 @@ COMMANDS = {
         "orchestration.commands.tracking:sync",
         "Bring the tracking store up to date with a study's ledger and report.",
     ),
+    "register": (
+        "orchestration.commands.register:register",
+        "Register a finished trial's model in MLflow, with its weights, to be loaded and served.",
+    ),
     "ui": (
         "orchestration.commands.tracking:ui",
         "Open MLflow's own view of the tracked runs, until Ctrl-C.",

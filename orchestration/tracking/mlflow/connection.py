@@ -2,8 +2,10 @@
 
 # MLflow's own annotations are incomplete.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportPrivateImportUsage=false
 
 import threading
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from mlflow.entities import (
     DatasetInput,
     Experiment,
     InputTag,
+    LoggedModel,
+    LoggedModelOutput,
     Metric,
     Param,
     Run,
@@ -37,18 +41,38 @@ from orchestration.tracking.mlflow.database import (
 )
 from orchestration.tracking.tracker import TrackerAway, TrackerRefused, TrackingError
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of MLflow's own type hints
+    from mlflow.models import Model, ModelSignature, set_model
+    from mlflow.pyfunc import PythonModel, add_to_model
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
+
 __all__ = [
+    "Array",
+    "ColSpec",
+    "DataType",
     "Dataset",
     "DatasetInput",
     "Experiment",
     "InputTag",
+    "LoggedModel",
+    "LoggedModelOutput",
     "Metric",
     "MlflowClient",
+    "Model",
+    "ModelSignature",
     "Param",
+    "ParamSchema",
+    "ParamSpec",
+    "PythonModel",
     "Run",
     "RunTag",
+    "Schema",
+    "add_to_model",
     "check_reachable",
     "connected",
+    "set_model",
     "translated",
 ]
 

@@ -23,6 +23,10 @@ TAGS = table("tags", column("run_uuid"), column("key"), column("value"))
 EXPERIMENTS = table(
     "experiments", column("experiment_id"), column("name"), column("artifact_location")
 )
+MODELS = table(
+    "logged_models", column("model_id"), column("experiment_id"), column("artifact_location")
+)
+MODEL_TAGS = table("logged_model_tags", column("model_id"), column("tag_key"), column("tag_value"))
 EXPERIMENT_TAGS = table("experiment_tags", column("experiment_id"), column("key"), column("value"))
 
 
@@ -36,6 +40,11 @@ def of_run(root: Root, experiment: str, run_id: str) -> str:
     return f"{location(root, experiment)}/{run_id}/artifacts"
 
 
+def of_model(root: Root, experiment: str, model_id: str) -> str:
+    """The same of a logged model."""
+    return f"{location(root, experiment)}/models/{model_id}/artifacts"
+
+
 def bring_home(uri: str, root: Root, owner: Owner) -> None:
     """Addresses of all that this owner has in a database.
 
@@ -47,6 +56,21 @@ def bring_home(uri: str, root: Root, owner: Owner) -> None:
         with engine.begin() as connection:
             _experiments(connection, root, owner)
             _runs(connection, root, owner)
+            _models(connection, root, owner)
+    finally:
+        engine.dispose()
+
+
+def bring_model_home(uri: str, root: Root, experiment: str, model_id: str) -> None:
+    """The address of one logged model that has no artifacts yet.
+
+    Raises:
+        SQLAlchemyError: as `bring_home`.
+    """
+    engine = create_engine(uri)
+    try:
+        with engine.begin() as connection:
+            _place_model(connection, model_id, of_model(root, experiment, model_id))
     finally:
         engine.dispose()
 
@@ -96,6 +120,23 @@ def _runs(connection: Connection, root: Root, owner: Owner) -> None:
     for key, name, there in connection.execute(owned).all():
         if there != of_run(root, name, key):
             _place(connection, key, of_run(root, name, key))
+
+
+def _models(connection: Connection, root: Root, owner: Owner) -> None:
+    owned = (
+        select(MODELS.c.model_id, EXPERIMENTS.c.name, MODELS.c.artifact_location)
+        .join_from(MODELS, MODEL_TAGS, MODEL_TAGS.c.model_id == MODELS.c.model_id)
+        .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == MODELS.c.experiment_id)
+        .where(MODEL_TAGS.c.tag_key == OWNER, MODEL_TAGS.c.tag_value == owner.id)
+    )
+    for key, name, there in connection.execute(owned).all():
+        if there != of_model(root, name, key):
+            _place_model(connection, key, of_model(root, name, key))
+
+
+def _place_model(connection: Connection, model_id: str, there: str) -> None:
+    change = update(MODELS).where(MODELS.c.model_id == model_id)
+    connection.execute(change.values(artifact_location=there))
 
 
 def _place(connection: Connection, run_id: str, there: str) -> None:

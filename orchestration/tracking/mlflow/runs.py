@@ -9,8 +9,9 @@ folders, which may have studies of the same name, are neither looked at nor touc
 
 import logging
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param
@@ -34,6 +35,7 @@ from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
 from orchestration.tracking.mlflow.datasets import dataset_of
 from orchestration.tracking.mlflow.kept_report import answer, content_of, report_files
+from orchestration.tracking.mlflow.logged_models import LoggedModels, no_model
 from orchestration.tracking.mlflow.metric_names import loads, timings, tracked
 from orchestration.tracking.mlflow.naming import (
     NOTE,
@@ -92,6 +94,7 @@ class MlflowTracker(Tracker):
     _studies: OwnRuns
     _settings: OwnRuns
     _trials: OwnRuns
+    _models: LoggedModels
 
     def __init__(self, root: Root, uri: str | None = None):
         self._uri = check_uri(uri) if uri else default_uri(root)
@@ -131,6 +134,12 @@ class MlflowTracker(Tracker):
                 self._studies.settle(plan.name, tags, plan.name, "RUNNING")
             if not is_server(self._uri):
                 places.bring_home(self._uri, self._root, self._mine)
+            self._models = LoggedModels(
+                client,
+                self._experiment,
+                self._mine,
+                partial(self._bring_home, places.bring_model_home),
+            )
             self._settings = self._own("moleflow.setting")
             self._trials = self._own("moleflow.trial")
             names = {trial.key: run_name(trial, self._orders) for trial in plan.trials}
@@ -190,6 +199,7 @@ class MlflowTracker(Tracker):
                 self._trials.drop(trial.key, "moleflow.failure")
             self._trials.add(trial.key, times)
             self._trials.read(trial.key, dataset_of(record))
+            self._models.log(record, self._trials[trial.key], folder)
             self._trials.settle(trial.key, tags)
             self._trials.end(trial.key, record.status, record.ended)
 
@@ -277,6 +287,19 @@ class MlflowTracker(Tracker):
             tags = self._study_tags(plan) | {"moleflow.report": content}
             self._studies.settle(plan.name, tags)
 
+    def register(self, record: Record, folder: StudyFolder, name: str, alias: str | None) -> str:
+        """Register the model of a finished trial; returns the version. Needs no `begin`.
+
+        Raises:
+            StudyError: the store has no model of that trial.
+        """
+        with self._calls() as client:
+            experiment = client.get_experiment_by_name(folder.name)
+            if experiment is None:
+                raise no_model(record)
+            models = LoggedModels(client, experiment.experiment_id, self._mine)
+            return models.register(record, folder, name, alias)
+
     @contextmanager
     def _calls(self) -> Generator[MlflowClient]:
         """One at a time: a call that was given up may still be waiting for its answer."""
@@ -348,7 +371,7 @@ class MlflowTracker(Tracker):
             own = self._own_tags(trial.key, started) | {STATUS: "running"}
             tags, name = trial_tags(trial) | own, run_name(trial, self._orders)
             if self._trials.make(trial.key, tags, name, started):
-                self._bring_home(self._trials[trial.key].run_id)
+                self._bring_home(places.bring_run_home, self._trials[trial.key].run_id)
 
     def _own_tags(self, key: str, started: float) -> dict[str, str]:
         """Whose a trial's run is, and the run that it stands below."""
@@ -358,16 +381,17 @@ class MlflowTracker(Tracker):
             above |= source_tags(self._plan)
             tags, name = setting_tags(setting.name) | above, setting_title(setting.axes)
             if self._settings.make(setting.name, tags, name, started):
-                self._bring_home(self._settings[setting.name].run_id)
+                self._bring_home(places.bring_run_home, self._settings[setting.name].run_id)
             parent = self._settings[setting.name]
         planned = "yes" if key in self._planned else "no"
         own = self._mine.tags | source_tags(self._plan)
         return {PARENT: parent.run_id, "moleflow.planned": planned} | own
 
-    def _bring_home(self, run_id: str) -> None:
-        """A new run of an experiment that another root folder began."""
+    def _bring_home(self, bring: Callable[[str, Root, str, str], None], made: str) -> None:
+        """What was made in an experiment that another root folder began, whose artifacts would go
+        there."""
         if self._others and not is_server(self._uri):
-            places.bring_run_home(self._uri, self._root, self._name, run_id)
+            bring(self._uri, self._root, self._name, made)
 
 
 def _stamp(record: Record) -> str:

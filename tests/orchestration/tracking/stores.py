@@ -87,6 +87,29 @@ def write_trial(root: Root, trial: Trial, status: str = "finished") -> None:
     end_trial(root, trial, status)
 
 
+def leave_model(root: Root, trial: Trial) -> None:
+    """As a finished trial does; no model that anyone could load."""
+    folder = root.study(trial.study).model(trial.key)
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text("{}")
+    (folder / "base.safetensors").write_bytes(bytes(100))
+
+
+def logged_models(uri: str, study: str) -> dict[str, Any]:
+    """Logged models of a study, by trial key."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(study)
+    assert experiment is not None
+    found: dict[str, Any] = {}
+    for model in client.search_logged_models([experiment.experiment_id]):
+        key = model.tags["moleflow.trial"]
+        assert key not in found, "a second model of one trial"
+        found[key] = {**model.to_dictionary(), "status": model.status.value}
+    return found
+
+
 def write_report(root: Root, name: str) -> None:
     folder = root.study(name)
     (folder.report / "tables").mkdir(parents=True)

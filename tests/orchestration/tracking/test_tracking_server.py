@@ -15,7 +15,7 @@ from moleflow.config import Config
 from moleflow.measurement import Measurement
 from orchestration.records.events import Attempt, Epoch, EventLog, numbers_of, read_events
 from orchestration.records.layout import Root
-from orchestration.records.ledger import ClassSummary, Failure
+from orchestration.records.ledger import ClassSummary, Failure, Ledger
 from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
 from orchestration.studies.axes import Grid
@@ -24,10 +24,13 @@ from orchestration.studies.study import Study
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.mlflow.naming import run_name
+from orchestration.tracking.mlflow.owner import owner_of
 from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,
     end_trial,
+    leave_model,
+    logged_models,
     make_database,
     no_warning,
     postgres,
@@ -153,6 +156,7 @@ def settings_study(root: Root, uri: str | None) -> dict[str, Any]:
 
     grid = Grid(field="training.lr", values=(0.001, 0.002))
     plan, held = small_plan(root, "settings", axes=(grid,)), dict[str, Any]()
+    models: list[dict[str, Any]] = []
 
     def end(number: int, trial: Trial) -> None:
         value = Measurement(3, -1, "", "image_auroc", "final_mean", "routed", number / 8)
@@ -161,6 +165,7 @@ def settings_study(root: Root, uri: str | None) -> dict[str, Any]:
 
     for number, trial in enumerate(plan.trials):
         begin_trial(root, trial)
+        leave_model(root, trial)
         if trial != plan.trials[-1]:
             end(number, trial)
     for act in ("early", "late"):
@@ -169,7 +174,30 @@ def settings_study(root: Root, uri: str | None) -> dict[str, Any]:
         for _ in range(2):
             assert sync(plan, root.study(plan.name), MlflowTracker(root, uri), no_warning)
             held.setdefault(act, []).append(contents(uri or default_uri(root), plan.name))
-    return {"plan": plan, **held}
+            models.append(logged_models(uri or default_uri(root), plan.name))
+    half_logged(root, uri, plan)
+    assert sync(plan, root.study(plan.name), MlflowTracker(root, uri), no_warning)
+    models.append(logged_models(uri or default_uri(root), plan.name))
+    record = Ledger(root.study(plan.name)).read(plan.trials[0].key)
+    assert record is not None
+    versions = [
+        MlflowTracker(root, uri).register(record, root.study(plan.name), "pcb", "champion")
+        for _ in range(2)
+    ]
+    return {"plan": plan, "models": models, "versions": versions, **held}
+
+
+def half_logged(root: Root, uri: str | None, plan: Plan) -> None:
+    """As if a driver had been killed between a model's making and its end."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri or default_uri(root))
+    key = plan.trials[1].key
+    first = logged_models(uri or default_uri(root), plan.name)[key]
+    client.delete_logged_model(first["model_id"])
+    tags = owner_of(root).tags | {"moleflow.trial": key}
+    client.create_logged_model(first["experiment_id"], "half", first["source_run_id"], tags)
+    client.delete_tag(first["source_run_id"], "moleflow.complete")
 
 
 def strange_plan(root: Root, fields: dict[str, Any]) -> Plan:
@@ -336,3 +364,17 @@ def test_runs_say_which_code_they_come_from(story: Story):
         tags = {name.removeprefix("mlflow.source."): text for name, text in run["tags"].items()}
         assert (tags["name"], tags["type"]) == ("settings", "LOCAL")
         assert (tags["git.commit"], tags["git.dirty"]) == ("c0ffee", "true")
+
+
+def test_every_finished_trial_has_one_model_whatever_was_sent_twice(story: Story):
+    plan, models = story.settings["plan"], story.settings["models"]
+    keys = [trial.key for trial in plan.trials]
+    assert [set(found) for found in models] == [set(keys[:3])] * 2 + [set(keys)] * 3
+    assert models[0] == models[1] and models[2] == models[3]
+    assert {model["status"] for found in models for model in found.values()} == {"READY"}
+    runs = {key: story.settings["late"][0][key]["id"] for key in keys}
+    assert {key: model["source_run_id"] for key, model in models[-1].items()} == runs
+
+
+def test_a_trial_that_is_registered_again_has_one_version(story: Story):
+    assert story.settings["versions"] == ["1", "1"]
