@@ -18,6 +18,7 @@ from orchestration.runners.runner import (
     describe_failure,
     hand_out,
     last_of,
+    pause_after,
     run_trial,
 )
 from orchestration.sharing.schedule import Schedule
@@ -53,6 +54,8 @@ class InlineRunner(Runner):
                         traceback=safe_text(traceback.format_exc()),
                     )
                     Ledger(folder).write(describe_failure(trial, failure, folder, started))
+                    return
+                pause_after(error, folder, trial.key)
 
 
 @contextmanager

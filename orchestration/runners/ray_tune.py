@@ -42,6 +42,7 @@ from orchestration.runners.runner import (
     describe_failure,
     hand_out,
     last_of,
+    pause_after,
     run_trial,
 )
 from orchestration.sharing.schedule import Schedule
@@ -306,7 +307,11 @@ def _work(
     announce(folder, key, ray.get_runtime_context().get_node_id())
     with output_kept(folder.log(key)):
         terms = terms.model_copy(update={"role": config["role"]})
-        return {"status": function(trial, root, terms)}
+        try:
+            return {"status": function(trial, root, terms)}
+        except Exception as error:
+            pause_after(error, folder, key)
+            raise
 
 
 def _key_of(trial: Any) -> str:

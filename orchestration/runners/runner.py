@@ -4,6 +4,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from moleflow.errors import StoreAwayError
+from moleflow.files import has_stumbled
 from orchestration.records.events import (
     Attempt,
     Epoch,
@@ -21,6 +23,9 @@ from orchestration.sharing.schedule import Schedule, Start
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources, Terms
 from orchestration.studies.versions import result_versions
+
+FIRST_PAUSE, LONGER, LONGEST_PAUSE = 3.0, 5, 60.0
+"""Seconds before another attempt, how much longer before the one after it, and at most."""
 
 TrialFunction = Callable[[Trial, Root, Terms], str]
 """Runs one trial in the present process, publishes its record and returns the record's status.
@@ -110,6 +115,14 @@ def describe_failure(trial: Trial, failure: Failure, folder: StudyFolder, starte
         spans=known.spans,
         seconds=known.seconds,
     )
+
+
+def pause_after(error: Exception, folder: StudyFolder, key: str) -> None:
+    """Wait before a trial's next attempt where a file system or a store was away: asked again at
+    once, it still is. Longer each time."""
+    if isinstance(error, StoreAwayError) or has_stumbled(error):
+        attempts = sum(isinstance(event, Attempt) for event in _events(folder, key))
+        time.sleep(min(FIRST_PAUSE * LONGER ** max(0, attempts - 1), LONGEST_PAUSE))
 
 
 def whereabouts(folder: StudyFolder, key: str) -> str:

@@ -267,7 +267,8 @@ class Arena:
                         kill(pid)
             case [("node" | "nodes") as what, "killed"]:
                 living = [raylet for raylet in self.raylets if state(raylet) not in ("", "Z")]
-                for raylet in living[: 1 if what == "node" else 2]:
+                # One is left: a study without nodes waits for some.
+                for raylet in living[: min(1 if what == "node" else 2, len(living) - 1)]:
                     for pid in [raylet, *below(raylet)]:
                         kill(pid)
             case [("tracker" | "bucket") as where, *words]:

@@ -91,7 +91,7 @@ def refused(trial: Trial, root: Root, terms: Terms) -> str:
 
 def never_reads(trial: Trial, root: Root, terms: Terms) -> str:
     EventLog(root.study(trial.study).events(trial.key)).add(Attempt())
-    raise OSError(5, "Input/output error", "features.safetensors")
+    raise OSError(24, "Too many open files", "features.safetensors")
 
 
 def endless(trial: Trial, root: Root, terms: Terms) -> str:

@@ -111,7 +111,7 @@ def raising(trial: Trial, root: Root, terms: Terms) -> str:
     log.add(StageStarted(stage=StageRef("base", "wood")))
     values = {"loss": 1.5}
     log.add(Epoch(stage=StageRef("base", "wood"), numbers=values, epoch=2, epochs=4))
-    raise OSError(5, "Input/output error")
+    raise OSError(24, "Too many open files")
 
 
 def run_inline(root: Root, plan: Plan, function) -> None:
