@@ -16,30 +16,25 @@ class _Sources(Settings):
     lines: tuple[tuple[int, int], ...]
 
 
-def to_csv(shown: Table) -> str:
-    """The table's lines; a missing number is an empty field, and no text is a formula."""
+def to_csv(shown: Table) -> tuple[str, str]:
+    """The table's lines; a missing number is an empty field, and no text is a formula. And, as
+    JSON, of each line what computed it and of which trials.
+
+    Both at once: lines may be made anew whenever they are gone through.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(cell, shown.fields))
+    functions: dict[str, int] = {}
+    trials: dict[tuple[str, ...], int] = {}
+    places: list[tuple[int, int]] = []
     for line in shown.lines:
         found = [line.values.get(key) for key in shown.fields]
         writer.writerow(["" if value is None else cell(value) for value in found])
-    return out.getvalue()
-
-
-def to_sources(shown: Table) -> str:
-    """For each line of the CSV file, in order, what computed it and of which trials, as JSON."""
-    functions: dict[str, int] = {}
-    trials: dict[tuple[str, ...], int] = {}
-    lines = tuple(
-        (
-            functions.setdefault(line.source.function, len(functions)),
-            trials.setdefault(line.source.trials, len(trials)),
-        )
-        for line in shown.lines
-    )
-    kept = _Sources(functions=tuple(functions), trials=tuple(trials), lines=lines)
-    return kept.model_dump_json() + "\n"
+        by = functions.setdefault(line.source.function, len(functions))
+        places.append((by, trials.setdefault(line.source.trials, len(trials))))
+    kept = _Sources(functions=tuple(functions), trials=tuple(trials), lines=tuple(places))
+    return out.getvalue(), kept.model_dump_json() + "\n"
 
 
 def sources_in(text: str) -> list[Source]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration.records.ledger import write_atomically
-from reports.document.csv import to_csv, to_sources
+from reports.document.csv import to_csv
 from reports.document.html import to_html
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
@@ -63,8 +63,9 @@ def _files(shown: Document, place: Callable[[Block], str]) -> dict[str, str | by
     found: list[tuple[str, str | bytes]] = []
     for block in shown.parts():
         if isinstance(block, Table):
-            found.append((f"{place(block)}.csv", to_csv(block)))
-            found.append((f"{place(block)}.sources.json", to_sources(block)))
+            lines, sources = to_csv(block)
+            found.append((f"{place(block)}.csv", lines))
+            found.append((f"{place(block)}.sources.json", sources))
             found += [(f"{place(block)}.tex", to_latex(block))] if block.header else []
         elif isinstance(block, Figure):
             found.append((f"{place(block)}.svg", block.svg))

@@ -58,7 +58,7 @@ def test_markdown_rows_have_one_cell_per_column():
 
 def test_csv_keeps_full_precision_and_leaves_missing_numbers_empty():
     shown = table("t", "", ("x",), [("0.33",)], [{"x": 1 / 3, "y": None}], computed(made))
-    (line,) = csv.DictReader(io.StringIO(to_csv(shown)))
+    (line,) = csv.DictReader(io.StringIO(to_csv(shown)[0]))
     assert float(line["x"]) == 1 / 3
     assert line["y"] == ""
 
