@@ -1,7 +1,8 @@
 """Which of a trial's numbers its run shows, and where: docs/tracking.md.
 
-A view draws a section of charts for what stands before the first `/`. All numbers are in the
-ledger; sent is what people look for, not what equals another number by law or follows from it.
+A view draws a section of charts for what stands before the last `/`: no name has two. All numbers
+are in the ledger; sent is what people look for, not what equals another number by law or follows
+from it.
 """
 
 import re
@@ -48,7 +49,7 @@ def tracked(events: Iterable[Event], misrouted: bool) -> tuple[list[Number], boo
             named = _trained(event)
         else:
             continue
-        found += [Number(metric_name(n), event.step, event.time, value) for n, value in named]
+        found += [Number(name, event.step, event.time, value) for name, value in named]
     return found, misrouted
 
 
@@ -92,7 +93,7 @@ def timings(record: Record) -> dict[str, float]:
 def _trained(event: Epoch) -> Iterator[tuple[str, float]]:
     for name, value in event.numbers.items():
         if name in TRAINING:
-            yield f"training/{event.tracked(name)}", value
+            yield f"training/{name} {_plain(event.stage.task)}", value
 
 
 def _measured(numbers: Mapping[str, float], misrouted: bool) -> Iterator[tuple[str, float]]:
@@ -110,12 +111,17 @@ def _shown(found: re.Match[str], what: str) -> str:
     metric, headline = found["metric"], found["metric"] in SHOWN
     if found["summary"]:
         sent = headline and what in TRANSFER and not (found["oracle"] or found["of"])
-        return f"transfer/{metric}/{TRANSFER[what]}" if sent else ""
+        return f"transfer/{metric} {TRANSFER[what]}" if sent else ""
     if what != "mean":
         plain = headline and not (found["oracle"] or found["of"])
-        return f"by_class/{metric}/{what}" if plain else ""
+        return f"by_class/{metric} {_plain(what)}" if plain else ""
     if found["of"]:
         return "" if found["oracle"] else f"training/selection_{metric}"
     if found["oracle"] or metric == ROUTING:
         return f"oracle/{metric}"
-    return f"{metric}/mean" if headline else f"by_class/{metric}/mean"
+    return f"{metric}/mean" if headline else f"by_class/{metric} mean"
+
+
+def _plain(name: str) -> str:
+    """Of a class or task, as MLflow takes it."""
+    return metric_name(name.replace("/", "_"))

@@ -176,7 +176,7 @@ def metric_name(name: str) -> str:
 
 
 def _plain_part(part: str) -> str:
-    """A part keeps its look under every metric: `training/loss/a_b-e23984aa`."""
+    """A part keeps its look under every metric: `training/loss a_b-e23984aa`."""
     plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
     if plain == part and not DIGESTED.search(part):
         return plain

@@ -21,9 +21,9 @@ MOST_POINTS = 20
 """That are sent of what ended since the last one: enough for a curve."""
 HOUR = 3600.0
 EVERY = tuple(
-    f"{of}{metric.name}/{number}"
-    for of in ("", "over_orders/")
+    f"{of}{number}"
     for metric in HEADLINES
+    for of in (f"{metric.name}/", f"over_orders/{metric.name} ")
     for number in ("mean", "n", "sd", "interval_low", "interval_high")
 )
 """Numbers that a setting may have."""
@@ -165,27 +165,27 @@ def _spread(records: Sequence[Record]) -> Numbers:
     numbers: Numbers = {}
     for metric in HEADLINES:
         found = _observations(records, metric.name)
-        numbers |= _named(metric.name, summarise(seed_means(found)))
+        numbers |= _named(f"{metric.name}/", summarise(seed_means(found)))
         if len({one.order for one in found}) > 1:
-            numbers |= _named(f"over_orders/{metric.name}", summarise(order_means(found)))
+            numbers |= _named(f"over_orders/{metric.name} ", summarise(order_means(found)))
     return numbers
 
 
 def _beside(setting: Setting, numbers: Numbers) -> Numbers:
     """A setting's means as the study's run shows them, each beside those of other settings."""
-    title = setting_title(setting.axes).replace("=", " ")
+    title = setting_title(setting.axes).replace("=", " ").replace("/", "_")
     means = {metric.name: numbers.get(f"{metric.name}/mean") for metric in HEADLINES}
     return {f"{name}/{title}": value for name, value in means.items() if value is not None}
 
 
-def _named(name: str, summary: Summary | None) -> Numbers:
+def _named(of: str, summary: Summary | None) -> Numbers:
     if summary is None:
         return {}
-    numbers = {f"{name}/mean": summary.mean, f"{name}/n": float(summary.n)}
+    numbers = {f"{of}mean": summary.mean, f"{of}n": float(summary.n)}
     if summary.sd is not None:
-        numbers[f"{name}/sd"] = summary.sd
+        numbers[f"{of}sd"] = summary.sd
     if summary.interval is not None:
-        numbers[f"{name}/interval_low"], numbers[f"{name}/interval_high"] = summary.interval
+        numbers[f"{of}interval_low"], numbers[f"{of}interval_high"] = summary.interval
     return numbers
 
 

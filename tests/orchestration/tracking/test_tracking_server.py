@@ -234,9 +234,9 @@ def test_runs_end_as_their_records_say(story: Story):
 def test_values_steps_and_times_are_those_of_the_events(story: Story):
     trial = story.plan.trials[0]
     names = {
-        "loss/bottle": "training/loss/bottle",
+        "loss/bottle": "training/loss bottle",
         "image_auroc/mean": "image_auroc/mean",
-        "image_auroc/a+b": "by_class/image_auroc/a_b",
+        "image_auroc/a+b": "by_class/image_auroc a_b",
     }
     expected = [
         (names[one.name], one.step, round(one.time * 1000), one.value)
@@ -258,7 +258,7 @@ def test_a_trial_that_a_later_process_resumed_goes_on_in_its_run(story: Story):
     assert before["id"] == after["id"]
     assert (before["status"], after["status"]) == ("KILLED", "FINISHED")
     new = {point[:2] for point in set(after["history"]) - set(before["history"])}
-    assert {point for point in new if "seconds" not in point[0]} == {("training/loss/bottle", 4)}
+    assert {point for point in new if "seconds" not in point[0]} == {("training/loss bottle", 4)}
     assert story.held["resumed"]["study"]["status"] == "FAILED"  # two trials did not finish
 
 
@@ -292,7 +292,7 @@ def test_runs_are_named_by_task_0_order_and_seed(story: Story):
 
 def test_more_metrics_than_a_batch_takes_all_arrive(story: Story):
     history = story.strange["run"]["history"]
-    losses = sorted((s, v) for n, s, _, v in history if n == f"training/loss/{FIRST}")
+    losses = sorted((s, v) for n, s, _, v in history if n == f"training/loss {FIRST}")
     assert losses == [(epoch, 1 / epoch) for epoch in range(1, EPOCHS + 1)]
 
 
