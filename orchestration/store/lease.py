@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Self, final
@@ -24,6 +23,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from moleflow.settings import Settings
+from orchestration.store.processes import born, is_alive, machine
 from orchestration.studies.trial_keys import digest
 
 PERIOD = 1.0
@@ -188,9 +188,9 @@ class Leases:
             name=name,
             owner=self._owner,
             host=platform.node(),
-            machine=_machine(),
+            machine=machine(),
             pid=os.getpid(),
-            born=_born(os.getpid()) or "",
+            born=born(os.getpid()) or "",
             taken=time.time(),
             nonce=uuid.uuid4().hex,
         )
@@ -227,7 +227,7 @@ def active(folder: Path, *, patience: float = 0.0) -> list[Lease]:
     first = {path: seen for path in _files(folder) if (seen := _look(path)) is not None}
     alive = {path: seen.claim for path, seen in first.items() if seen.claim is not None}
     alive = {path: claim for path, claim in alive.items() if not _is_gone(claim)}
-    unsure = {path for path, claim in alive.items() if patience and claim.machine != _machine()}
+    unsure = {path for path, claim in alive.items() if patience and claim.machine != machine()}
     ends = time.monotonic() + patience
     while unsure and time.monotonic() < ends:
         time.sleep(min(LOOK, patience))
@@ -351,36 +351,6 @@ def _lease(claim: _Claim) -> Lease:
 
 def _is_gone(claim: _Claim) -> bool:
     """Whether a claim's process is known not to run any more."""
-    if claim.machine != _machine():
+    if claim.machine != machine():
         return False
-    born = _born(claim.pid)
-    return born is None or (born != claim.born and "" not in (born, claim.born))
-
-
-@cache
-def _machine() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:  # no Linux
-        return platform.node()
-
-
-def _born(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks; empty if unknown, None: it does not run."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # no Linux, or processes of other users are hidden
-        return "" if _runs(pid) else None
-    state, *fields = status.rpartition(")")[2].split()
-    return None if state in "ZX" else fields[18]
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it does, as another user
-        return True
-    return True
+    return not is_alive(claim.pid, claim.born)

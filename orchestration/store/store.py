@@ -33,6 +33,7 @@ from orchestration.store.entry import (
     seal,
     write_manifest,
 )
+from orchestration.store.processes import mark
 
 if TYPE_CHECKING:
     from orchestration.store.remote import Remote
@@ -266,7 +267,7 @@ class Store:
     @contextmanager
     def _aside(self, folder: Path) -> Generator[Path]:
         """A folder to write in, gone at the end unless it was renamed."""
-        aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+        aside = folder.with_name(f".{folder.name}.{mark()}")
         try:
             with _writing(folder):
                 aside.mkdir(parents=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.store.lease import active
+from orchestration.store.processes import is_of_the_dead
 
 UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{32}(-journal)?")
 """Such a name; of a database that is being made, its journal too."""
@@ -22,8 +23,9 @@ def clear_unfinished(root: Root, folder: StudyFolder, since: int) -> None:
     """Delete what nobody writes any more, at the end of a study whose trials have all ended.
 
     What trials write is theirs alone. The rest is let be where it is younger than the study's
-    driver, for commands such as `moleflow report` write there too; and all that studies share,
-    where another one is at work.
+    driver, for commands such as `moleflow report` write there too; and what studies share, where
+    another one is at work. Of the store, which other commands and root folders may write to, what
+    processes wrote that are known to be dead; `moleflow store gc` deletes the rest after a day.
 
     Args:
         since: when the driver took the study on, by the clock of the root folder's file system,
@@ -33,14 +35,15 @@ def clear_unfinished(root: Root, folder: StudyFolder, since: int) -> None:
         _delete(path)
     for place, depth in ((folder.path, 2), (folder.report, 3)):
         _delete_older(place, depth, since)
+    for store in (root.store, root.cache):
+        for path in _unfinished(store, depth=4):
+            if is_of_the_dead(path.name[-32:]):
+                _delete(path)
     others = [one.name for one in active(root.leases) if one.name != f"driver/{folder.name}"]
     if others:
         return
     _delete_older(root.path, 1, since)
     _delete_older(root.leases, 1, since)
-    for store in (root.store, root.cache):
-        for path in _unfinished(store, depth=4):
-            _delete(path)
 
 
 def _delete_older(place: Path, depth: int, since: int) -> None:

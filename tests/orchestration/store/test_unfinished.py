@@ -12,6 +12,7 @@ import pytest
 from orchestration.driver.driving import driving
 from orchestration.records.layout import Root
 from orchestration.store.lease import Leases
+from orchestration.store.processes import mark
 from orchestration.store.unfinished import clear_unfinished
 
 pytestmark = pytest.mark.slow
@@ -72,15 +73,22 @@ def test_a_study_that_ends_leaves_nothing_of_killed_processes(torn: Root):
 
 
 def test_what_others_may_be_writing_is_let_be(torn: Root):
-    """While another study is driven, what is in folders that both use; and what is younger than
-    the driver, of the study's own files that other commands write, too."""
+    """While another study is driven, what is in folders that both use; what is younger than the
+    driver, of the study's own files that other commands write, too; and an entry of the store whose
+    process runs, or is not of this machine."""
     folder = torn.study("s")
     young = folder.path / f".results.parquet.{'0' * 32}"
     young.touch()
     os.utime(young, ns=(time.time_ns(), time.time_ns() + 10**9))
+    (entry,) = (path for path in torn.store.rglob(".*"))
+    elsewhere = entry.with_name(f".other.{'0' * 8}{entry.name[-24:]}")
+    mine = entry.with_name(f".mine.{mark()}")
+    elsewhere.mkdir()
+    mine.mkdir()
     with Leases(torn.leases, "another") as others:
         assert others.acquire("driver/other")
         clear_unfinished(torn, folder, time.time_ns())
         left = {name.split("/")[0] for name in files(torn)}
-        assert left == {"store", "leases", ".mlflow.db." + files(torn)[0][-32:], "studies"}
+        assert left == {"leases", ".mlflow.db." + files(torn)[0][-32:], "studies"}
     assert young.exists() and not list(folder.trials.glob(".*"))
+    assert mine.exists() and elsewhere.exists() and not entry.exists()
