@@ -7,7 +7,8 @@ features are in the store needs neither.
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -154,11 +155,24 @@ def _create(name: str, pretrained: bool) -> nn.Module:
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise WeightsError(f"backbone.name: timm has no model {name!r}{hint}")
     try:
-        return timm.create_model(name, pretrained=pretrained, **_any_size(name))
+        with _without_retries_told():
+            return timm.create_model(name, pretrained=pretrained, **_any_size(name))
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
         raise WeightsError(f"{_no_pretrained(name)} ({str(error).splitlines()[0][:200]})") from None
+
+
+@contextmanager
+def _without_retries_told() -> Generator[None]:
+    """Of a download only what came of it is said, not every attempt."""
+    hub = logging.getLogger("huggingface_hub")
+    before = hub.level
+    hub.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        hub.setLevel(before)
 
 
 def _any_size(name: str) -> dict[str, Any]:

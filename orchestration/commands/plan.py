@@ -14,6 +14,7 @@ from orchestration.commands.planned import plan_answer
 from orchestration.commands.run import USUAL_MACHINES, USUAL_STORAGE, Machines, Storage, terms_of
 from orchestration.driver.expected import Wanted, expected
 from orchestration.driver.preview import Look, preview
+from orchestration.driver.session import check_runner
 from orchestration.records.layout import Root
 from orchestration.studies.effects import without_effect
 
@@ -56,7 +57,8 @@ def plan(
     place, terms = Root.at(storage.root), terms_of(machines, storage)
     look = Look(changes.data, classes_of, wanted.source, changes.most_trials, terms.store)
     found = preview(wanted.name, wanted.study, place, look, warn)
-    asks = Wanted(workers, probe, changes.first, storage.sharing)
+    inline = check_runner(machines.runner) == "inline"
+    asks = Wanted(workers, probe, changes.first, storage.sharing, inline)
     told = expected(found, place, terms, asks)
     if as_format is not None:
         write_trials(told, as_format)

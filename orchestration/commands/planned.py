@@ -4,7 +4,7 @@ from collections import Counter
 from math import fsum
 
 from orchestration.driver.expected import Expected
-from orchestration.driver.pricing import BEGIN, disk
+from orchestration.driver.pricing import disk
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Resources
 from orchestration.views.answers import Named, Part, PlanAnswer, Run, Seconds, Tasks, Trials
@@ -92,6 +92,7 @@ def _part(plan: Plan, axes: dict[str, str]) -> str:
 
 def _stages(told: Expected) -> tuple[Seconds, ...]:
     left, outcome = told.estimate.left, told.estimate.outcome
+    begin = told.estimate.prices.begin
     bases = {
         left.keys.tasks[trial.key][index]
         for trial in left.trials
@@ -102,7 +103,7 @@ def _stages(told: Expected) -> tuple[Seconds, ...]:
         for kind, own in (("base", True), ("adapter", False))
     }
     by_kind = {
-        "starting": [BEGIN] * len(left.trials),
+        "starting": [begin] * len(left.trials) if begin else [],
         "features": list(outcome.features.values()),
         **by_kind,
         "besides": list(outcome.besides.values()),

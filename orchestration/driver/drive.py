@@ -178,8 +178,10 @@ def _foretell(
     name: str,
 ) -> None:
     """Keep what the trials that are left are expected to take, and say it where others tell."""
-    workers = 1 if choices.runner == "inline" else None
-    found = foretold(schedule, pictures, session.root, terms, workers, sharing=choices.sharing)
+    inline = choices.runner == "inline"
+    found = foretold(
+        schedule, pictures, session.root, terms, inline=inline, sharing=choices.sharing
+    )
     if found is None:
         return
     keep_forecast(found.forecast(), session.root.study(name))

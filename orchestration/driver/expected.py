@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from moleflow.errors import StudyError
 from orchestration.driver.holdings import holdings, holdings_anywhere
 from orchestration.driver.preview import Preview
-from orchestration.driver.pricing import Estimate, Left, Prices, usual_workers
+from orchestration.driver.pricing import BEGIN, Estimate, Left, Prices, usual_workers
 from orchestration.driver.probing import probed_rates
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, MisfitError
@@ -36,6 +36,8 @@ class Wanted:
     probe: bool = False
     first: int | None = None
     sharing: bool = True
+    inline: bool = False
+    """Whether trials run one after the other in the driver itself: no worker starts."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ def expected(found: Preview, root: Root, terms: Terms, wanted: Wanted) -> Expect
     )
     gpus = _gpus(terms.resources)
     rates = _rates(plan, root, terms.resources, wanted.probe, gpus)
-    workers = wanted.workers or usual_workers(terms.resources, len(gpus))
-    estimate = Estimate(left, Prices(rates, found.pictures), rates, workers)
+    workers = 1 if wanted.inline else usual_workers(terms.resources, len(gpus))
+    workers, begin = wanted.workers or workers, 0.0 if wanted.inline else BEGIN
+    estimate = Estimate(left, Prices(rates, found.pictures, begin), rates, workers)
     wanted_tasks = {key for trial in trials for key in keys.tasks[trial.key]}
     counts = (len(ended), len(elsewhere), len(stored & wanted_tasks))
     return Expected(plan, found.pictures, found.known, *counts, estimate, found.left_out)
@@ -99,15 +102,16 @@ def foretold(
     pictures: Mapping[str, Pictures],
     root: Root,
     terms: Terms,
-    workers: int | None,
     *,
+    inline: bool,
     sharing: bool,
 ) -> Estimate | None:
     """What the trials that a schedule holds are expected to take; None where there are none, or
     nothing tells how fast their machines are.
 
     Args:
-        workers: trials at a time; None: what this machine runs, where that is known.
+        inline: whether trials run one after the other in this process; else as many at a time as
+            this machine runs, where that is known.
     """
     if not schedule.left:
         return None
@@ -127,8 +131,9 @@ def foretold(
         made=made,
         sharing=sharing,
     )
-    if workers is None:
-        workers = 0 if resources.gpus_per_trial else usual_workers(resources)
+    if inline:
+        return Estimate(left, Prices(rates, pictures, 0.0), rates, 1)
+    workers = 0 if resources.gpus_per_trial else usual_workers(resources)
     return Estimate(left, Prices(rates, pictures), rates, workers)
 
 

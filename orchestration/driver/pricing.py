@@ -35,7 +35,11 @@ BEGIN = 6.0
 class Prices:
     """Seconds of the stages of a plan's trials."""
 
-    def __init__(self, rates: Rates, pictures: Mapping[str, Pictures]):
+    def __init__(self, rates: Rates, pictures: Mapping[str, Pictures], begin: float = BEGIN):
+        """Args:
+        begin: seconds until a worker has begun; 0 where trials run in the driver itself.
+        """
+        self.begin = begin
         self._rates = rates
         self._pictures = pictures
         self._training: dict[tuple[int, bool], float] = {}
@@ -47,7 +51,7 @@ class Prices:
 
     @property
     def costs(self) -> Costs:
-        return Costs(self.features, self.training, self.besides, BEGIN)
+        return Costs(self.features, self.training, self.besides, self.begin)
 
     def features(self, trial: Trial, name: str) -> tuple[str, float]:
         """Of a class: their key on no machine, and seconds."""
@@ -138,7 +142,7 @@ class Estimate:
     def _alone(self, trial: Trial) -> float:
         own = fsum(self.prices.training(trial, i) for i in range(len(trial.sequence)))
         own += fsum(self.prices.features(trial, name)[1] for name in trial.classes)
-        return own + self.prices.besides(trial, True) + BEGIN
+        return own + self.prices.besides(trial, True) + self.prices.begin
 
     @property
     def computing(self) -> float:

@@ -266,12 +266,12 @@ def _doing(state: TrialState) -> Text:
 
 
 def new_table(*columns: str) -> Table:
-    """Without lines; what is too long for the terminal is cut in the columns `doing` and `order`
-    alone."""
+    """Without lines; what is too long for the terminal is broken, in the columns `doing`, `order`
+    and `what` alone."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         number = name in NUMBERS
-        flexible = name in ("doing", "order")
+        flexible = name in ("doing", "order", "what")
         table.add_column(
             "" if name == "bar" else name,
             justify="right" if number else "left",

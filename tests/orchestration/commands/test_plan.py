@@ -18,6 +18,7 @@ from orchestration.driver.driving import driving
 from orchestration.driver.expected import Expected, Wanted, expected
 from orchestration.driver.preflight import checking_here
 from orchestration.driver.preview import Look, preview
+from orchestration.driver.pricing import BEGIN
 from orchestration.records.layout import Root
 from orchestration.sharing.keys import StageKeys
 from orchestration.store.store import Store, open_store
@@ -167,6 +168,19 @@ def test_only_the_first_trials_are_planned_where_so_many_are_asked(tmp_path: Pat
     found = preview("context_synergy", study, root, Look(classes_of="mpdd"), print)
     told = expected(found, root, Terms(), Wanted(first=4))
     assert [trial.seed for trial in told.estimate.left.trials] == [0] * 4
+
+
+def test_trials_in_the_driver_itself_are_one_at_a_time_and_start_no_workers(tmp_path: Path) -> None:
+    root = Root.at(tmp_path / "root")
+    _, study = load_study("grid")
+    found = preview("grid", study, root, Look(classes_of="mpdd"), print)
+    own, workers = (
+        plan_answer(expected(found, root, Terms(), Wanted(inline=inline)), Resources(), ())
+        for inline in (True, False)
+    )
+    assert own.workers == 1
+    assert [(one.stages, one.seconds) for one in own.stages if one.kind == "starting"] == [(0, 0.0)]
+    assert own.wall == pytest.approx(workers.wall - BEGIN) and own.alone < workers.alone
 
 
 @pytest.fixture(scope="module")
