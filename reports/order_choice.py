@@ -121,7 +121,7 @@ def places_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
         ".",
     )
     title = f"{found.metric.title}: the place of a task"
-    n = f"{len(found.pool):,} orders, {found.of_seeds}"
+    n = f"{found.counted.removeprefix('all ')}, {found.of_seeds}"
     name = file_name(f"places-{found.metric.name}", setting)
     return drawn(canvas, name, title, "points", n, caption)
 

@@ -69,6 +69,13 @@ class Running:
         return np.concatenate(list(self.values.values()))
 
     @property
+    def counted(self) -> str:
+        """For people: how many orders values are of, and whether these are all there are."""
+        return (
+            f"all {len(self.pool):,} orders" if self.whole else f"{len(self.pool):,} drawn orders"
+        )
+
+    @property
     def several(self) -> bool:
         """Whether there are more orders than a paper's sample has."""
         return len(self.pool) > SAMPLE
@@ -194,12 +201,12 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
         f"Left: {lines}; below, {SAMPLE} orders at random. Right: what "
         f"{DRAWS:,} such samples say. {SAMPLE} random orders say sd ",
         Number(f"{percent(said)} points", source),
-        " (dashed); the truth is ",
+        f" (dashed); {'the truth is' if found.whole else f'{found.counted} say'} ",
         Number(f"{percent(found.sd)} points", source),
         f" (line). Nine of ten such samples say between {percent(low)} and {percent(high)}.",
     )
     title = f"{found.metric.title}: all orders, and a paper's sample of {SAMPLE}"
-    n = f"{len(pool):,} orders, {found.of_seeds}"
+    n = f"{found.counted.removeprefix('all ')}, {found.of_seeds}"
     name = file_name(f"five_orders-{found.metric.name}", setting)
     return drawn(canvas, name, title, "%", n, caption)
 
@@ -240,9 +247,9 @@ def sentence(found: Sequence[Running]) -> Words:
         widest = max(float(np.ptp(values)) for values in one.values.values())
         words += [
             f"{one.metric.title}, mean over the steps: with one task 0 the order after it moves it "
-            "by up to ",
+            f"by up to {'' if one.whole else '(of those drawn) '}",
             Number(f"{percent(widest)} points", source),
-            f"; over all {len(one.pool):,} orders sd is ",
+            f"; over {one.counted} sd is ",
             Number(f"{percent(one.sd)} points", source),
             ". ",
         ]

@@ -7,11 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from moleflow.metrics.catalogue import CONCLUDED
 from moleflow.metrics.detection import binary_scores
 from moleflow.metrics.means import mean
 from moleflow.streams import numpy_stream
 from orchestration.trial.all_orders import TiedError, reach
-from reports.order_spread import MOST_SHOWN, shown_orders
+from reports.document import plain
+from reports.order_spread import MOST_SHOWN, Running, shown_orders
+from reports.order_spread import sentence as spread_sentence
 from reports.statistics.orders import (
     ClassTable,
     along_every_order,
@@ -174,6 +177,18 @@ def test_quantiles_of_drawn_orders_are_those_of_numpy_to_the_last_digit() -> Non
     ):
         found = of_values("worst_step", values, len(values), "drawn")
         assert found.quantiles == tuple(np.quantile(values, QUANTILES))
+
+
+def test_drawn_orders_are_not_told_to_be_all() -> None:
+    def told(others: int) -> str:
+        orders = np.array([range(others), range(others)[::-1]])
+        names = tuple(f"task {task}" for task in range(others))
+        values = {"first": np.array([0.5, 0.6])}
+        one = Running(CONCLUDED[0], (0,), {"first": names}, orders, values, ())
+        return plain(spread_sentence([one]))
+
+    assert "by up to 10.00 points; over all 2 orders sd is 5.00 points" in told(2)
+    assert "(of those drawn) 10.00 points; over 2 drawn orders sd is" in told(9)
 
 
 def test_an_order_that_ends_with_a_task_without_the_metric_has_no_last_task() -> None:
