@@ -35,6 +35,15 @@ def replace_file(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
+def flush(place: Path) -> None:
+    """Bring a file, or all files of a folder, to the disk: what is renamed before that may be cut
+    off by a loss of power, under its new name."""
+    for path in (place, *place.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
 def put_in_place(aside: Path, path: Path) -> None:
     """Rename a file to its name; a folder that has it is set aside."""
     try:

@@ -21,7 +21,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import ModelError, StoreError
 from moleflow.features.cache import ClassFeatures
-from moleflow.files import replace_file, set_aside
+from moleflow.files import flush, replace_file, set_aside
 from moleflow.manifest import (
     MANIFEST,
     FileSum,
@@ -82,6 +82,7 @@ def save_model(
         aside.mkdir(parents=True)
         manifest = _write_tasks(aside, model, prototypes, weights, data, bits)
         (aside / MANIFEST).write_bytes(manifest_content(manifest))
+        flush(aside)
         if folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
         elif folder.exists():

@@ -195,6 +195,11 @@ class StudyFolder:
         return self.path / "trials"
 
     @property
+    def waves(self) -> Path:
+        """What Ray Tune keeps while trials run; never read again."""
+        return self.path / "waves"
+
+    @property
     def certificates(self) -> Path:
         """What was compared to show that orders cannot matter (`sharing.certificate`)."""
         return self.path / "certificates"

@@ -64,7 +64,6 @@ class RayTuneRunner(Runner):
         if schedule.exhausted:
             return
         folder = self.root.study(plan.name)
-        waves = folder.path / "waves"
         try:
             # Twice, for connecting to a cluster sets Ray's own handlers.
             with _interruptible(), cluster(self.resources), _interruptible():
@@ -75,8 +74,7 @@ class RayTuneRunner(Runner):
                     queue = TrialQueue(schedule, folder, guard, capacity, self.warn)
                     self._run_wave(folder, queue, share, plan.most, function)
         finally:
-            # Also what a driver that was killed has left: no wave is ever used again.
-            shutil.rmtree(waves, ignore_errors=True)
+            shutil.rmtree(folder.waves, ignore_errors=True)
         queue.check_ended()
 
     def _check_nodes(self, data: Path) -> None:
@@ -98,7 +96,7 @@ class RayTuneRunner(Runner):
         tune.run(
             tune.with_resources(work, tune.PlacementGroupFactory([share])),
             name=f"wave-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}",
-            storage_path=str(folder.path / "waves"),
+            storage_path=str(folder.waves),
             search_alg=_Feed(queue),
             num_samples=-1,
             # How many trials Tune lets wait for a place; how many are out is the queue's to say.

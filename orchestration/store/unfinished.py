@@ -22,16 +22,17 @@ UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{32}(-journal)?")
 def clear_unfinished(root: Root, folder: StudyFolder, since: int) -> None:
     """Delete what nobody writes any more, at the end of a study whose trials have all ended.
 
-    What trials write is theirs alone. The rest is let be where it is younger than the study's
-    driver, for commands such as `moleflow report` write there too; and what studies share, where
-    another one is at work. Of the store, which other commands and root folders may write to, what
-    processes wrote that are known to be dead; `moleflow store gc` deletes the rest after a day.
+    What trials write is theirs alone, and no wave is ever used again. The rest is let be where it
+    is younger than the study's driver, for commands such as `moleflow report` write there too; and
+    what studies share, where another one is at work. Of the store, which other commands and root
+    folders may write to, what processes wrote that are known to be dead; `moleflow store gc`
+    deletes the rest after a day.
 
     Args:
         since: when the driver took the study on, by the clock of the root folder's file system,
             in nanoseconds.
     """
-    for path in _unfinished(folder.trials, depth=3):
+    for path in (folder.waves, *_unfinished(folder.trials, depth=3)):
         _delete(path)
     for place, depth in ((folder.path, 2), (folder.report, 3)):
         _delete_older(place, depth, since)

@@ -16,6 +16,7 @@ from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.images import open_square
 from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import SequenceEvaluation
+from moleflow.files import flush
 from moleflow.measurement import Measurement
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
@@ -54,6 +55,7 @@ def write_artifacts(
     map_sheet(trial, data, evaluation, bits, shown).save(folder / "anomaly_maps.png")
     write_shown(folder / "anomaly_maps.csv", shown, data)
     write_all_orders(folder, trial, data, evaluation)
+    flush(folder)  # a record will say that they are there
     return tuple(sorted(path.name for path in folder.iterdir()))
 
 

@@ -5,6 +5,7 @@ python -m tests.nemesis --setting inline --seeds 7 --first 1
 """
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -18,18 +19,20 @@ from tests.nemesis.table import keep, kept, page, tries
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", default="0", help="N, or FIRST:END", metavar="A:B")
+    parser.add_argument(
+        "--seeds", default="0", help="N, FIRST:END, or several of these, with commas"
+    )
     parser.add_argument("--setting", choices=[*SETTINGS], action="append")
     parser.add_argument("--first", type=int, help="only so many faults of each schedule")
     parser.add_argument("--said", type=Path, help="folder for what failing schedules printed")
     parser.add_argument("--kept", type=Path, help="file to which what was measured is added")
     parser.add_argument("--write", type=Path, help="document to be made of that file, at the end")
+    parser.add_argument("--machine", default=f"{os.cpu_count()} cores", help="as the document says")
     parser.add_argument("--once", action="store_true", help="do not look for the shortest one")
     asked = parser.parse_args()
     # A shell has SIGINT ignored by what it starts in the background, and so would all started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    begin, _, end = asked.seeds.partition(":")
-    seeds = range(int(begin), int(end) if end else int(begin) + 1)
+    seeds = [seed for part in asked.seeds.split(",") for seed in seeds_of(part)]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="nemesis-") as place, Nemesis(Path(place)) as nemesis:
         for seed in seeds:
@@ -52,8 +55,13 @@ def main() -> int:
                         f"--first {count}"
                     )
     if asked.write:
-        asked.write.write_text(page(kept(asked.kept)), encoding="utf-8")
+        asked.write.write_text(page(kept(asked.kept), asked.machine), encoding="utf-8")
     return 1 if failed else 0
+
+
+def seeds_of(text: str) -> range:
+    begin, _, end = text.partition(":")
+    return range(int(begin), int(end) if end else int(begin) + 1)
 
 
 def tell(setting: str, seed: int, report: Report) -> None:

@@ -157,14 +157,14 @@ class Report:
 
 
 def costs(arena: Arena, ended: float) -> list[Cost]:
-    """Of every fault that came to pass: a stage that was open is the loss of the first fault after
-    it began.
+    """Of every fault that came to pass: a stage that was not ended is the loss of the fault that
+    ended its process, or of the last one before it.
 
     Args:
         ended: when the last command did, by the machine's monotonic clock.
     """
     told = [one for one in trace(arena) if "event appended" in one[2]]
-    fired, lost, again = arena.fired(), Counter[int](), Counter[int]()
+    fired, lost = arena.fired(), Counter[int]()
     seconds = dict.fromkeys((one.number for one in fired), 0.0)
     for study in arena.studies:
         for record in records_of(arena.study(study)):
@@ -173,17 +173,22 @@ def costs(arena: Arena, ended: float) -> list[Cost]:
             for attempt in attempts(arena.study(study), record.key):
                 for place in attempt.open.values():
                     begun = said.get(place)
-                    blamed = next((f for f in fired if begun is not None and f.at > begun), None)
-                    if blamed is not None and begun is not None:
-                        lost[blamed.number] += 1
-                        seconds[blamed.number] += blamed.at - begun
-    again += lost
+                    if begun is None or not fired:
+                        continue
+                    after = [f for f in fired if f.at > begun]
+                    before = [f for f in fired if f.at <= begun]
+                    # What ends a process ends the stage that was open; a full disk, one that came.
+                    ends = after and arena.faults[after[0].number].act in ("signal", "others")
+                    blamed = after[0] if ends or not before else before[-1]
+                    lost[blamed.number] += 1
+                    until = max(blamed.at, said.get(attempt.last, begun))
+                    seconds[blamed.number] += (blamed.at if ends else until) - begun
     return [
         Cost(
             arena.faults[one.number],
             seconds[one.number],
             next((at for at, *_ in told if at > one.at), max(ended, one.at)) - one.at,
-            again[one.number],
+            lost[one.number],
         )
         for one in fired
     ]
@@ -216,7 +221,7 @@ def wrong(arena: Arena, expected: Outcome) -> Iterator[str]:
     except sqlite3.Error as error:
         yield f"MLflow's database cannot be read: {error}"
     yield from _remade(arena, found)
-    yield from _files(arena)
+    yield from left_behind(arena)
 
 
 def _processes(arena: Arena) -> Iterator[str]:
@@ -301,7 +306,7 @@ def _remade(arena: Arena, found: Outcome) -> Iterator[str]:
             yield f"{kind} {key} was computed {count} times"
 
 
-def _files(arena: Arena) -> Iterator[str]:
+def left_behind(arena: Arena) -> Iterator[str]:
     for path in sorted(arena.root.path.rglob("*")):
         name = str(path.relative_to(arena.root.path))
         if TORN.fullmatch(name):

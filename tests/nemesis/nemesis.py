@@ -51,14 +51,7 @@ class Nemesis:
 
     def shortest(self, setting: str, faults: Sequence[Fault]) -> int:
         """How many of the first faults fail already, of a schedule that fails."""
-        low, high = 0, len(faults)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self.run(setting, faults[:middle]).wrong:
-                high = middle
-            else:
-                low = middle
-        return high
+        return shortest(lambda count: bool(self.run(setting, faults[:count]).wrong), len(faults))
 
     def _undisturbed(self, setting: str) -> Outcome:
         """What a study gives does not depend on where it runs."""
@@ -80,6 +73,19 @@ class Nemesis:
             arena = Arena(place, self._data, faults)
             with furnished(setting, arena, self._servers):
                 yield arena
+
+
+def shortest(fails: Callable[[int], bool], count: int) -> int:
+    """Length of a beginning that fails, while one that is half as long does not: by halving.
+
+    Args:
+        count: of all, which fail.
+    """
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails(middle) else (middle, high)
+    return high
 
 
 def examined(arena: Arena, expected: Outcome) -> Report:

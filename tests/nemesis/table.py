@@ -80,7 +80,7 @@ TEXT = Path(__file__).with_name("page.md")
 """Of the document, with places for what was measured."""
 
 
-def page(found: Sequence[Try]) -> str:
+def page(found: Sequence[Try], machine: str) -> str:
     """The document."""
     sections: list[str] = []
     for setting, kinds in SETTINGS.items():
@@ -91,6 +91,7 @@ def page(found: Sequence[Try]) -> str:
         sections.append("\n".join(lines) + "\n")
     schedules = {(one.setting, one.seed): one.wrong for one in found}
     return TEXT.read_text(encoding="utf-8").format(
+        machine=machine,
         sections="\n".join(sections),
         tries=len(found),
         schedules=len(schedules),

@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.nemesis.aftermath import ASIDE, PASSING, TORN
+from tests.nemesis.aftermath import ASIDE, PASSING, TORN, left, left_behind
+from tests.nemesis.arena import Arena
 from tests.nemesis.faults import KINDS, SETTINGS, draw
+from tests.nemesis.nemesis import shortest
 from tests.nemesis.proxy import HALF, Proxy
-from tests.nemesis.zygote import SHIM
+from tests.nemesis.table import WHERE, kinds_in
+from tests.nemesis.zygote import SHIM, TOP
 
 WORK = """
 import os, sys, time
@@ -30,8 +33,8 @@ print(time.time())
 """
 
 
-def worked(folder: Path, *faults: dict[str, Any]) -> tuple[int, list[str], str]:
-    """Exit code, files and output of a process that renames four files, with these faults."""
+def worked(folder: Path, *faults: dict[str, Any], work: str = WORK) -> tuple[int, list[str], str]:
+    """Exit code, files and output of a process that works in a root folder, with these faults."""
     root = folder / "root"
     for path in (root, folder / "trace"):
         path.mkdir()
@@ -39,8 +42,8 @@ def worked(folder: Path, *faults: dict[str, Any]) -> tuple[int, list[str], str]:
     told = {"root": str(root), "filler": "", "faults": [{**common, **one} for one in faults]}
     (folder / "schedule.json").write_text(json.dumps(told))
     ran = subprocess.run(
-        [sys.executable, "-c", WORK, str(root)],
-        env={**os.environ, "NEMESIS": str(folder), "PYTHONPATH": str(SHIM)},
+        [sys.executable, "-c", work, str(root)],
+        env={**os.environ, "NEMESIS": str(folder), "PYTHONPATH": f"{SHIM}{os.pathsep}{TOP}"},
         capture_output=True,
         text=True,
     )
@@ -95,6 +98,37 @@ def test_a_seed_gives_the_same_schedule_and_the_kinds_take_turns():
         assert [schedule[0].name for schedule in schedules] == [*kinds]
     assert len({str(fault) for seed in range(30) for fault in draw("inline", seed)}) > 30
     assert all(kind.operations for kind in KINDS.values())
+
+
+def test_the_document_lists_the_kinds_that_there_are_and_each_was_tried():
+    text = (TOP / "docs" / "faults.md").read_text(encoding="utf-8")
+    titles = {setting: f"{said[0].upper()}{said[1:]}" for setting, said in WHERE.items()}
+    expected = {titles[setting]: [*kinds] for setting, kinds in SETTINGS.items()}
+    assert kinds_in(text) == expected
+    rows = [line.split("|")[2:] for line in text.splitlines() if line.startswith("| ")]
+    assert min(int(cells[0]) for cells in rows if cells[0].strip() != "tries") >= 1
+
+
+@pytest.mark.parametrize("needed", [1, 2, 5, 9])
+def test_the_shortest_beginning_that_fails_is_found(needed: int):
+    tried: list[int] = []
+
+    def fails(count: int) -> bool:
+        tried.append(count)
+        return count >= needed
+
+    assert shortest(fails, 9) == needed and len(tried) <= 4
+
+
+def test_what_is_left_behind_is_seen_and_weighed(tmp_path: Path):
+    arena = Arena(tmp_path, tmp_path / "pictures")
+    arena.make()
+    for name in (f"leases/.{'0' * 32}", "leases/base%2Fkey", "store/a/b/key/manifest.json"):
+        (arena.root.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (arena.root.path / name).write_text("12345")
+    (arena.temporary / "mf-abc").write_text("1")
+    assert len([*left_behind(arena)]) == 2
+    assert left(arena) == 11
 
 
 def test_names_of_what_is_left_behind_are_known():
@@ -152,3 +186,22 @@ def test_a_proxy_passes_on_or_does_as_it_is_told():
                 answer(proxy.port)
         proxy.behave("passes")
         assert answer(proxy.port) == whole
+
+
+NAMED = """
+import sys
+from pathlib import Path
+from moleflow.files import replace_file
+from orchestration.tracking.mlflow.database import make_once
+root = Path(sys.argv[1])
+make_once(root / "once", lambda path: path.write_text("made") and None)
+replace_file(root / "replaced", b"content")
+(root / "cut off").write_text("no fsync")
+(root / "last").mkdir()
+"""
+
+
+def test_what_is_made_once_or_replaced_survives_a_loss_of_power(tmp_path: Path):
+    """The shim knows which files no fsync has made safe."""
+    worked(tmp_path, {"operation": "folder made", "act": "clock", "ahead": 0}, work=NAMED)
+    assert json.loads((tmp_path / "fired-0").read_text())["unsafe"] == ["cut off"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from moleflow.files import set_aside
+from moleflow.files import flush, set_aside
 from orchestration.tracking.address import scheme_of
 
 PATIENCE = 5
@@ -44,6 +44,7 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         make(aside)
+        flush(aside)
         try:
             path.hardlink_to(aside)
         except FileExistsError:

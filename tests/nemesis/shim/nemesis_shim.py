@@ -44,8 +44,8 @@ def operations(call, path):
     found = {"file operation"}
     if call != "read":
         found.add("write")
-    if call == "rename":
-        found.add("rename")
+    if call in ("rename", "mkdir"):
+        found.add("rename" if call == "rename" else "folder made")
     if parts[0] == "leases":
         found |= {"link": {"lease taken"}, "utime": {"lease renewed"}}.get(call, set())
     if parts[0] == "store" and len(parts) == 4 and call == "rename" and parts[3][:1] != ".":

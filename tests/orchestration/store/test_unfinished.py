@@ -66,6 +66,9 @@ def test_a_study_that_ends_leaves_nothing_of_killed_processes(torn: Root):
     """Killed before it began, and while it ran."""
     later = torn.study("s").trials / f".b.json.{'0' * 32}"
     (claim,) = torn.leases.iterdir()
+    wave = torn.study("s").waves / "wave-1"
+    wave.mkdir(parents=True)
+    (wave / "state.json").touch()
     with driving("s", torn, "moleflow run s"):
         later.touch()
         shutil.copy(claim, torn.leases / f".{'0' * 32}")  # its process is dead
