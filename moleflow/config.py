@@ -197,19 +197,22 @@ def value_at(tree: Mapping[str, Any], path: str) -> Any:
     return branch
 
 
+def _without_field(tree: dict[str, Any], path: str, parent: str, branch: Any) -> ConfigError:
+    if isinstance(branch, str):
+        return ConfigError(
+            f"{path}: {parent} is {branch!r}, so it has no fields; leave this one alone there, or "
+            f"set {parent} first"
+        )
+    return ConfigError(f"{path}: {parent} is {value_at(tree, parent)!r}, without that field")
+
+
 def _assign(tree: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     branch: Any = tree
     for i, name in enumerate([*parents, leaf]):
         if not isinstance(branch, dict) or name not in branch:
             check_field(path)  # below: fields of another choice of the branch
-            parent = ".".join(path.split(".")[:i])
-            if isinstance(branch, str):
-                raise ConfigError(
-                    f"{path}: {parent} is {branch!r}, so it has no fields; leave this one alone "
-                    f"there, or set {parent} first"
-                )
-            raise ConfigError(f"{path}: {parent} is {value_at(tree, parent)!r}, without that field")
+            raise _without_field(tree, path, ".".join(path.split(".")[:i]), branch)
         if i == len(parents):
             if path in NAMED and not isinstance(value, str | dict | Settings):
                 words = [*NAMED[path], "none" if path == "adapter" else "off"]

@@ -90,14 +90,20 @@ def _part(plan: Plan, axes: dict[str, str]) -> str:
     return next((n for n in plan.study.parts if path == n or path.startswith(f"{n}/")), "")
 
 
-def _stages(told: Expected) -> tuple[Seconds, ...]:
-    left, outcome = told.estimate.left, told.estimate.outcome
-    begin = told.estimate.prices.begin
-    bases = {
+def _bases(told: Expected) -> set[str]:
+    """Keys of tasks that are trained as a base."""
+    left = told.estimate.left
+    return {
         left.keys.tasks[trial.key][index]
         for trial in left.trials
         for index in range(len(trial.sequence) if trial.config.separate else 1)
     }
+
+
+def _stages(told: Expected) -> tuple[Seconds, ...]:
+    left, outcome = told.estimate.left, told.estimate.outcome
+    begin = told.estimate.prices.begin
+    bases = _bases(told)
     by_kind = {
         kind: [s for key, each in outcome.trained.items() if (key in bases) is own for s in each]
         for kind, own in (("base", True), ("adapter", False))

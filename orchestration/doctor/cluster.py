@@ -98,12 +98,9 @@ def check_nodes(root: Path, data: Path) -> None:
         troubles = _strangers(place, answers)
     if troubles:
         raise StudyError(f"--root {root}: {_told(troubles, len(answers))}; {SHARED}")
-    others = {name: a.value for name, a in answers.items() if a.value is not None}
-    troubles = {
-        name: seen.no_data or _difference(mine, seen.data or {}) for name, seen in others.items()
-    }
-    troubles = {name: why for name, why in troubles.items() if why}
-    if troubles:
+    seen = {name: a.value for name, a in answers.items() if a.value is not None}
+    found = {n: one.no_data or _difference(mine, one.data or {}) for n, one in seen.items()}
+    if troubles := {name: why for name, why in found.items() if why}:
         raise StudyError(f"--data {data}: {_told(troubles, len(answers))}; {SAME_DATA}")
 
 

@@ -69,18 +69,10 @@ class Planning:
         Raises:
             DataError, StudyError, StoreError, ConfigError: before anything was started.
         """
-        from moleflow.data.catalog import (
-            classes_in,
-            open_catalog,
-        )  # what only reads a plan needs no pictures
+        # What only reads a plan needs no pictures.
+        from moleflow.data.catalog import classes_in, open_catalog
 
-        root.check_format()
-        check_source(root.study(name), source)
-        with named_by(source):
-            check_reports(study)
-            check_written(study)
-        if study.search_axis is not None:
-            tpe.check_installed(study.search_axis)
+        _refuse_slips(name, study, root, source)
         study = with_difficulty(study, root)
         self.searching: Searching | None = None
         """What proposes more trials, once the plan is finished."""
@@ -143,6 +135,16 @@ class Planning:
             plan = self.searching.plan
         write_plan(plan, self._root.study(self._name))
         return plan
+
+
+def _refuse_slips(name: str, study: Study, root: Root, source: str) -> None:
+    root.check_format()
+    check_source(root.study(name), source)
+    with named_by(source):
+        check_reports(study)
+        check_written(study)
+    if study.search_axis is not None:
+        tpe.check_installed(study.search_axis)
 
 
 def check_asked(

@@ -114,6 +114,11 @@ def _check_orders(axis: Orders, study: Study) -> None:
         if name not in published_names():
             hint = nearest(name, published_names()) or f"; there are {', '.join(published_names())}"
             raise StudyError(f"Orders.published: {name!r} is no published order{hint}")
+    _check_known(axis, study)
+
+
+def _check_known(axis: Orders, study: Study) -> None:
+    """Refuse groups that are not there, and ways that need what is not told."""
     grouped = [n for n in chain.from_iterable(axis.named) if CLASS_JOINT in n]
     if grouped and not study.groups:
         raise StudyError(

@@ -61,22 +61,27 @@ def set_damaged_aside(file: Path) -> str:
 
     For one that can be made again. A file that cannot be looked into just now is let be.
     """
-    try:
-        with closing(sqlite3.connect(file, timeout=0)) as database:
-            found = [line for (line,) in database.execute("pragma quick_check(1)")]
-    except sqlite3.OperationalError:  # locked, or it may not be read
-        return ""
-    except sqlite3.DatabaseError as error:
-        found = [str(error)]
-    if found == ["ok"]:
+    damage = _damage(file)
+    if not damage:
         return ""
     aside = set_aside(file)
     with suppress(FileNotFoundError):
         file.with_name(f"{file.name}-journal").rename(f"{aside}-journal")
     return (
-        f"{file}: damaged ({found[0].splitlines()[-1]}); set aside as {aside.name}, and made anew: "
+        f"{file}: damaged ({damage}); set aside as {aside.name}, and made anew: "
         "`moleflow sync` brings other studies of this root folder back into it"
     )
+
+
+def _damage(file: Path) -> str:
+    try:
+        with closing(sqlite3.connect(file, timeout=0)) as database:
+            found = "".join(line for (line,) in database.execute("pragma quick_check(1)"))
+    except sqlite3.OperationalError:  # locked, or it may not be read
+        return ""
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    return "" if found == "ok" else found.splitlines()[-1]
 
 
 def ask(uri: str) -> None:
