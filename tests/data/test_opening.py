@@ -14,6 +14,7 @@ from moleflow.data.catalog import open_catalog
 from moleflow.data.decoding import decode_mask, eight_bit
 from moleflow.data.opening import MOST_PIXELS, open_pixels
 from moleflow.errors import DataError
+from tests.data.others import let_others_in
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NOBODY = 65534
@@ -139,8 +140,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
     path = tmp_path_factory.mktemp("mine") / "x.png"
     Image.new("L", (8, 8)).save(path)
     path.chmod(0)
-    for folder in path.parents[:3]:
-        folder.chmod(folder.stat().st_mode | 0o055)
+    let_others_in(path.parent)
     request.getfixturevalue("nobody")
     with pytest.raises(DataError, match=r"x\.png: may not be read \(permission denied\)"):
         open_pixels(path)

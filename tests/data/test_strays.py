@@ -14,6 +14,7 @@ from moleflow.data.catalog import open_catalog, open_training
 from moleflow.data.inspection import inspect
 from moleflow.errors import DataError
 from orchestration.studies.overrides import Request
+from tests.data.others import let_others_in
 
 Make = Callable[..., Path]
 NOBODY = 65534
@@ -131,8 +132,7 @@ def test_normal_pictures_in_a_folder_of_other_case_are_not_called_a_defect(bottl
 def readable(tmp_path_factory: pytest.TempPathFactory, mvtec_class: Make) -> Path:
     """A data set that others may look into."""
     root = tmp_path_factory.mktemp("shared")
-    for folder in (root, *list(root.parents)[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
+    let_others_in(root)
     for name in ("bottle", "cable"):
         mvtec_class(root / name)
     return root
