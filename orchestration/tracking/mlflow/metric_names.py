@@ -53,19 +53,26 @@ def tracked(events: Iterable[Event], misrouted: bool) -> tuple[list[Number], boo
     return found, misrouted
 
 
-def loads(events: Iterable[Event], started: float) -> list[Number]:
+def loads(events: Iterable[Event], started: float, last: int) -> tuple[list[Number], int]:
     """What the trial's process used of its machine, by the names under which MLflow's view draws
-    it; steps are seconds since the trial's start.
+    it; steps are seconds since the trial's start. Where the clock was set back, what it tells
+    before it has come so far again is not taken: no step is there twice.
 
     Args:
         started: in seconds since 1970.
+        last: step of the last of the trial's loads that was taken; -1: none.
+
+    Returns:
+        Also the last step by now.
     """
-    return [
-        Number(f"system/{name}", max(0, round(event.time - started)), event.time, value)
-        for event in events
-        if event.load is not None
-        for name, value in _load(event.load).items()
-    ]
+    found: list[Number] = []
+    for event in events:
+        step = round(event.time - started)
+        if event.load is not None and step > last:
+            last = step
+            each = _load(event.load).items()
+            found += [Number(f"system/{name}", step, event.time, value) for name, value in each]
+    return found, last
 
 
 def _load(load: Load) -> dict[str, float]:

@@ -105,14 +105,14 @@ class MlflowTracker(Tracker):
         self._name = ""
         self._owner: Owner | None = None
         self._others = ""
-        self._news: list[str] = []
-        """What is to be told of the store."""
+        self._news: list[str] = []  # to be told of the store
         self._planned: frozenset[str] = frozenset()
         self._orders: Mapping[str, str] = {}
         self._setting_of: Mapping[str, Setting] = {}
         """Of trials whose settings have runs, the one whose run is above theirs."""
         self._misrouted: set[str] = set()
         """Trials of which a number was sent that tells of a picture sent to another's task."""
+        self._loaded: dict[str, int] = {}  # by trial, the last step of what it used
         self._one_call = threading.Lock()
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -171,8 +171,8 @@ class MlflowTracker(Tracker):
         with self._calls():
             self._make(trial, events[0].time)
             known = self._trials[trial.key]
-            numbers += loads(events, known.started / 1000)
-            metrics = [Metric(n, v, milliseconds(time), step) for n, step, time, v in numbers]
+            used, last = loads(events, known.started / 1000, self._loaded.get(trial.key, -1))
+            metrics = [Metric(n, v, milliseconds(t), step) for n, step, t, v in (*numbers, *used)]
             lacking = [
                 Param(name, plain_text(value, PARAM_LENGTH))
                 for name, value in trial_params(trial).items()
@@ -184,6 +184,7 @@ class MlflowTracker(Tracker):
                 above = self._setting_of[trial.key].name
                 self._settings.settle(above, {STATUS: "running"}, status="RUNNING")
         self._misrouted |= {trial.key} if misrouted else set()
+        self._loaded[trial.key] = last
 
     def finish(self, trial: Trial, record: Record, folder: StudyFolder) -> None:
         at, tags = milliseconds(record.ended), record_tags(record) | {COMPLETE: _stamp(record)}

@@ -117,9 +117,21 @@ def test_what_a_trial_uses_stands_where_mlflow_shows_the_system():
     load = Load(host="h", cores=1.5, given=2, memory=10**9, host_cores=4, host_memory=4 * 10**9)
     gpu = load.model_copy(update={"gpu": "g", "gpu_used": 10**9, "gpu_total": 2 * 10**9})
     events = [Attempt(time=100.0), Attempt(time=112.4, load=load), Attempt(time=130.0, load=gpu)]
-    found = {(one.name, one.step): one.value for one in loads(events, 100.0)}
+    numbers, last = loads(events, 100.0, -1)
+    found = {(one.name, one.step): one.value for one in numbers}
+    assert last == 30
     assert {name.partition("/")[0] for name, _ in found} == {"system"}
     assert found["system/cpu_utilization_percentage", 12] == 37.5
     assert found["system/memory_usage_percentage", 12] == 25
     assert found["system/gpu_0_memory_usage_percentage", 30] == 50
     assert ("system/gpu_0_memory_usage_percentage", 12) not in found
+
+
+def test_no_load_is_at_one_step_twice_when_the_clock_is_set_back() -> None:
+    load = Load(host="h", cores=1.0, given=2, memory=10**9, host_cores=4, host_memory=4 * 10**9)
+    times = (100.0, 105.0, 101.0, 20.0, 25.0, 105.3, 106.0)
+    events = [Attempt(time=time, load=load) for time in times]
+    first, last = loads(events[:3], 100.0, -1)
+    then, last = loads(events[3:], 100.0, last)
+    steps = [one.step for one in (*first, *then) if one.name == "system/cpu_cores"]
+    assert (steps, last) == ([0, 5, 6], 6)
