@@ -14,6 +14,8 @@ import pytest
 
 from tests.processes import state, wait_for
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).resolve().parent.parent
 COUNT = """
 import signal, sys, time

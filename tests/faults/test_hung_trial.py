@@ -23,6 +23,8 @@ from orchestration.studies.expansion import Trial, expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 
+pytestmark = pytest.mark.slow
+
 STALL, WALL = 5.0, 12.0
 KEY = "0123456789abcdef"
 
@@ -158,7 +160,6 @@ def test_silence_ends_an_attempt_once(guarded, ends: Ends):
     assert guard.ended(KEY).startswith("no word for")
 
 
-@pytest.mark.slow
 def test_a_word_now_and_then_keeps_an_attempt(guarded, ends: Ends):
     guard, log = guarded(stall_limit=2.0)
     guard.began(KEY, ends)

@@ -16,6 +16,8 @@ from moleflow.predictor import Prediction, Unreadable
 from orchestration import cli
 from orchestration.models.predictions import MapFolder, Scale, ScoreLines
 
+pytestmark = pytest.mark.slow
+
 Moleflow = Callable[..., int]
 
 
@@ -56,7 +58,6 @@ def model(normal_only: Path, settings: list[str], tmp_path_factory: pytest.TempP
     return root / "new" / "m"
 
 
-@pytest.mark.slow
 def test_train_and_learn_ask_for_normal_pictures_alone(model: Path, pictures: Path) -> None:
     assert moleflow.load(model).tasks == ("bottle", "cable")
     rows = moleflow.load(model).evaluate(pictures)

@@ -10,6 +10,8 @@ import moleflow
 from moleflow.predictor import Prediction, Predictor, Unreadable
 from orchestration import cli
 
+pytestmark = pytest.mark.slow
+
 
 def _save(pixels: np.ndarray, bits: int, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

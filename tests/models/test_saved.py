@@ -20,6 +20,8 @@ from moleflow.streams import torch_stream
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.train import train_task
 
+pytestmark = pytest.mark.slow
+
 GRID = (4, 4)
 A, B, C = ("bottle",), ("cable", "carpet"), ("a/b ü+",)
 DATA = {"bottle": "1", "cable": "2", "carpet": "3", "a/b ü+": "4"}
@@ -74,7 +76,6 @@ print([p.squared_distance(means).tolist() for p in saved.prototypes])
 
 
 @pytest.mark.soak
-@pytest.mark.slow
 def test_a_new_process_with_another_seed_and_thread_count_gives_the_same_bits(
     folder: Path, short: Config
 ) -> None:

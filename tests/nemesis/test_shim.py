@@ -22,6 +22,8 @@ from tests.nemesis.proxy import HALF, Proxy
 from tests.nemesis.table import WHERE, kinds_in
 from tests.nemesis.zygote import SHIM, TOP
 
+pytestmark = pytest.mark.slow
+
 WORK = """
 import os, sys, time
 from pathlib import Path

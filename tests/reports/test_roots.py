@@ -15,6 +15,8 @@ from orchestration.studies.expansion import Trial
 from reports.roots import write_against, write_index
 from reports.writing import write_reports
 
+pytestmark = pytest.mark.slow
+
 AXIS = (Grid(field="loss.tail_weight", values=(0.0, 0.7)),)
 
 

@@ -9,6 +9,8 @@ from orchestration.studies.expansion import Trial
 from reports.writing import write_reports
 from tests.reports.audited import wrong
 
+pytestmark = pytest.mark.slow
+
 AXES = (
     Grid(field="loss.tail_weight", values=(0.0, 0.5, 1.0)),
     Grid(field="lora.rank", values=(16, 64)),

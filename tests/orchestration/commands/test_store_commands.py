@@ -16,6 +16,8 @@ from orchestration.store.lease import Leases
 from orchestration.store.store import Store
 from tests.records import record as new_record
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., tuple[int, str]]
 DAY = 86400
 

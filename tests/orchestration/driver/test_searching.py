@@ -24,6 +24,8 @@ from orchestration.studies.search import Search, log_uniform, uniform
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Terms
 
+pytestmark = pytest.mark.slow
+
 SPACE = {"training.lr": log_uniform(1e-4, 1e-2), "loss.tail_weight": uniform(0.0, 1.0)}
 
 

@@ -17,6 +17,8 @@ from orchestration.sharing.schedule import Schedule
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms
 
+pytestmark = pytest.mark.slow
+
 BEGAN: dict[str, list[float]] = {}
 AWAY: list[Exception] = []
 

@@ -38,6 +38,8 @@ from tests.orchestration.tracking.stores import (
 )
 from tests.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 STATUSES = ("finished", "diverged", "failed")
 
 
@@ -379,7 +381,6 @@ def first(tmp_path_factory) -> First:
     return First(root, [worker.exitcode for worker in workers])
 
 
-@pytest.mark.slow
 def test_two_studies_may_be_the_first_of_a_root_folder_at_once(first: First):
     assert first.exits == [0, 0]
     for name in ("one", "two"):
@@ -387,7 +388,6 @@ def test_two_studies_may_be_the_first_of_a_root_folder_at_once(first: First):
     assert [path.name for path in first.root.path.glob(".*")] == []
 
 
-@pytest.mark.slow
 def test_any_name_of_a_root_folder_will_do_and_no_other_folder_is_made(first: First):
     assert first.root.mlflow_db.is_file()
     assert list(first.root.path.parent.iterdir()) == [first.root.path]
