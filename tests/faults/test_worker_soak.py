@@ -13,7 +13,7 @@ from orchestration.records.events import Event, StageStarted
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 STAGES = ("features", "base", "adapter", "evaluation")
 Kill = Callable[[Any, str], bool]
-KILLS = 20
+KILLS = 10
 MORE = ("--seeds", "6", "--set", "training.epochs=60")
 """Twelve trials that take a while."""
 
@@ -35,14 +35,14 @@ def test_a_worker_killed_in_a_stage_changes_no_bit(
     assert arena.records()[key].attempts == 2
 
 
-def test_twenty_workers_killed_at_any_moment_change_no_bit(
+def test_ten_workers_killed_at_any_moment_change_no_bit(
     new_arena: Callable[[Path], Any],
     check_against: Callable[[Any, Any], None],
     kill_worker: Kill,
     tmp_path: Path,
 ) -> None:
     """Each kind of stage at its start, then moments drawn from a seeded stream. A study that ends
-    before twenty were killed is followed by another, in a root folder of its own."""
+    before ten were killed is followed by another, in a root folder of its own."""
     draws, killed = numpy_stream("soak", 0), 0
     quiet = new_arena(tmp_path / "quiet")
     assert quiet.run("--runner", "inline", *MORE).code == 0
