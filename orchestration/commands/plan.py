@@ -1,5 +1,6 @@
 """`moleflow plan`: what a study would run and what it takes, before anything runs."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -48,9 +49,7 @@ def plan(
 
     Takes the options of `run`. Nothing runs, and nothing is written.
     """
-    for option, number in (("--workers", workers), ("--first", changes.first)):
-        if number is not None and number < 1:
-            raise StudyError(f"{option} {number}: give a number from 1 on")
+    _check_numbers({"--workers": workers, "--first": changes.first})
     if as_json and as_format is not None:
         raise StudyError("--json and --format both say what is printed; give one of them")
     wanted = asked(study, changes)
@@ -66,5 +65,14 @@ def plan(
     shown = plan_answer(told, terms.resources, tuple(without_effect(found.plan)))
     if not list_them:
         shown = shown.model_copy(update={"runs": None})
-    answer(shown) if as_json else out.print(plan_page(shown))
+    if as_json:
+        answer(shown)
+    else:
+        out.print(plan_page(shown))
     return DONE
+
+
+def _check_numbers(given: Mapping[str, int | None]) -> None:
+    for option, number in given.items():
+        if number is not None and number < 1:
+            raise StudyError(f"{option} {number}: give a number from 1 on")
