@@ -9,40 +9,90 @@ all runs there. A server decides by itself; in a database we mend what is ours. 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import Connection, Select, column, create_engine, select, table, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    TableClause,
+    column,
+    create_engine,
+    select,
+    table,
+    update,
+)
 
 from orchestration.records.layout import Root
 from orchestration.tracking.mlflow.owner import OWNER, Owner
 
-RUNS = table("runs", column("run_uuid"), column("experiment_id"), column("artifact_uri"))
-TAGS = table("tags", column("run_uuid"), column("key"), column("value"))
 EXPERIMENTS = table(
     "experiments", column("experiment_id"), column("name"), column("artifact_location")
 )
-MODELS = table(
-    "logged_models", column("model_id"), column("experiment_id"), column("artifact_location")
-)
-MODEL_TAGS = table("logged_model_tags", column("model_id"), column("tag_key"), column("tag_value"))
 EXPERIMENT_TAGS = table("experiment_tags", column("experiment_id"), column("key"), column("value"))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What has artifacts in an experiment's folder: a table of it, and one of its tags."""
+
+    table: TableClause
+    key: str
+    """The column by which one is known, in both tables."""
+    address: str
+    """The column that says where its artifacts are."""
+    tags: TableClause
+    tag: str
+    """The columns of a tag's name and of its value."""
+    value: str
+    below: str
+    """Where its artifacts belong, below the experiment's, as MLflow itself would have it."""
+
+    def home(self, root: Root, experiment: str, key: str) -> str:
+        return f"{location(root, experiment)}/{self.below.format(key)}"
+
+    def owned(self, owner: Owner) -> Select[Any, Any, Any]:
+        """Key, experiment's name and address of all that are this owner's."""
+        table, tags = self.table.c, self.tags.c
+        return (
+            select(table[self.key], EXPERIMENTS.c.name, table[self.address])
+            .join_from(self.table, self.tags, tags[self.key] == table[self.key])
+            .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == table.experiment_id)
+            .where(tags[self.tag] == OWNER, tags[self.value] == owner.id)
+        )
+
+    def place(self, connection: Connection, key: str, there: str) -> None:
+        one = self.table.c[self.key] == key
+        connection.execute(update(self.table).where(one).values({self.address: there}))
+
+
+RUN = Kind(
+    table=table("runs", column("run_uuid"), column("experiment_id"), column("artifact_uri")),
+    key="run_uuid",
+    address="artifact_uri",
+    tags=table("tags", column("run_uuid"), column("key"), column("value")),
+    tag="key",
+    value="value",
+    below="{}/artifacts",
+)
+MODEL = Kind(
+    table=table(
+        "logged_models", column("model_id"), column("experiment_id"), column("artifact_location")
+    ),
+    key="model_id",
+    address="artifact_location",
+    tags=table("logged_model_tags", column("model_id"), column("tag_key"), column("tag_value")),
+    tag="tag_key",
+    value="tag_value",
+    below="models/{}/artifacts",
+)
 
 
 def location(root: Root, experiment: str) -> str:
     """Where an experiment's artifacts belong."""
     return (root.mlflow_artifacts / experiment).as_uri()
-
-
-def of_run(root: Root, experiment: str, run_id: str) -> str:
-    """Where a run's artifacts belong, as MLflow itself would have it."""
-    return f"{location(root, experiment)}/{run_id}/artifacts"
-
-
-def of_model(root: Root, experiment: str, model_id: str) -> str:
-    """The same of a logged model."""
-    return f"{location(root, experiment)}/models/{model_id}/artifacts"
 
 
 def bring_home(uri: str, root: Root, owner: Owner) -> None:
@@ -55,14 +105,16 @@ def bring_home(uri: str, root: Root, owner: Owner) -> None:
     try:
         with engine.begin() as connection:
             _experiments(connection, root, owner)
-            _runs(connection, root, owner)
-            _models(connection, root, owner)
+            for kind in (RUN, MODEL):
+                for key, name, there in connection.execute(kind.owned(owner)).all():
+                    if there != kind.home(root, name, key):
+                        kind.place(connection, key, kind.home(root, name, key))
     finally:
         engine.dispose()
 
 
-def bring_model_home(uri: str, root: Root, experiment: str, model_id: str) -> None:
-    """The address of one logged model that has no artifacts yet.
+def bring_one_home(uri: str, root: Root, experiment: str, kind: Kind, key: str) -> None:
+    """The address of one run or model that has no artifacts yet.
 
     Raises:
         SQLAlchemyError: as `bring_home`.
@@ -70,21 +122,7 @@ def bring_model_home(uri: str, root: Root, experiment: str, model_id: str) -> No
     engine = create_engine(uri)
     try:
         with engine.begin() as connection:
-            _place_model(connection, model_id, of_model(root, experiment, model_id))
-    finally:
-        engine.dispose()
-
-
-def bring_run_home(uri: str, root: Root, experiment: str, run_id: str) -> None:
-    """The address of one run that has no artifacts yet.
-
-    Raises:
-        SQLAlchemyError: as `bring_home`.
-    """
-    engine = create_engine(uri)
-    try:
-        with engine.begin() as connection:
-            _place(connection, run_id, of_run(root, experiment, run_id))
+            kind.place(connection, key, kind.home(root, experiment, key))
     finally:
         engine.dispose()
 
@@ -108,39 +146,6 @@ def _experiments(connection: Connection, root: Root, owner: Owner) -> None:
         if there != location(root, name):
             change = update(EXPERIMENTS).where(EXPERIMENTS.c.experiment_id == key)
             connection.execute(change.values(artifact_location=location(root, name)))
-
-
-def _runs(connection: Connection, root: Root, owner: Owner) -> None:
-    owned = (
-        select(RUNS.c.run_uuid, EXPERIMENTS.c.name, RUNS.c.artifact_uri)
-        .join_from(RUNS, TAGS, TAGS.c.run_uuid == RUNS.c.run_uuid)
-        .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == RUNS.c.experiment_id)
-        .where(TAGS.c.key == OWNER, TAGS.c.value == owner.id)
-    )
-    for key, name, there in connection.execute(owned).all():
-        if there != of_run(root, name, key):
-            _place(connection, key, of_run(root, name, key))
-
-
-def _models(connection: Connection, root: Root, owner: Owner) -> None:
-    owned = (
-        select(MODELS.c.model_id, EXPERIMENTS.c.name, MODELS.c.artifact_location)
-        .join_from(MODELS, MODEL_TAGS, MODEL_TAGS.c.model_id == MODELS.c.model_id)
-        .join(EXPERIMENTS, EXPERIMENTS.c.experiment_id == MODELS.c.experiment_id)
-        .where(MODEL_TAGS.c.tag_key == OWNER, MODEL_TAGS.c.tag_value == owner.id)
-    )
-    for key, name, there in connection.execute(owned).all():
-        if there != of_model(root, name, key):
-            _place_model(connection, key, of_model(root, name, key))
-
-
-def _place_model(connection: Connection, model_id: str, there: str) -> None:
-    change = update(MODELS).where(MODELS.c.model_id == model_id)
-    connection.execute(change.values(artifact_location=there))
-
-
-def _place(connection: Connection, run_id: str, there: str) -> None:
-    connection.execute(update(RUNS).where(RUNS.c.run_uuid == run_id).values(artifact_uri=there))
 
 
 def _owned_experiments(owner: Owner) -> Select[Any, Any, Any]:

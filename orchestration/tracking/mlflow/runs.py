@@ -9,7 +9,7 @@ folders, which may have studies of the same name, are neither looked at nor touc
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -138,7 +138,7 @@ class MlflowTracker(Tracker):
                 client,
                 self._experiment,
                 self._mine,
-                partial(self._bring_home, places.bring_model_home),
+                partial(self._bring_home, places.MODEL),
             )
             self._settings = self._own("moleflow.setting")
             self._trials = self._own("moleflow.trial")
@@ -372,7 +372,7 @@ class MlflowTracker(Tracker):
             own = self._own_tags(trial.key, started) | {STATUS: "running"}
             tags, name = trial_tags(trial) | own, run_name(trial, self._orders)
             if self._trials.make(trial.key, tags, name, started):
-                self._bring_home(places.bring_run_home, self._trials[trial.key].run_id)
+                self._bring_home(places.RUN, self._trials[trial.key].run_id)
 
     def _own_tags(self, key: str, started: float) -> dict[str, str]:
         """Whose a trial's run is, and the run that it stands below."""
@@ -382,17 +382,17 @@ class MlflowTracker(Tracker):
             above |= source_tags(self._plan)
             tags, name = setting_tags(setting.name) | above, setting_title(setting.axes)
             if self._settings.make(setting.name, tags, name, started):
-                self._bring_home(places.bring_run_home, self._settings[setting.name].run_id)
+                self._bring_home(places.RUN, self._settings[setting.name].run_id)
             parent = self._settings[setting.name]
         planned = "yes" if key in self._planned else "no"
         own = self._mine.tags | source_tags(self._plan)
         return {PARENT: parent.run_id, "moleflow.planned": planned} | own
 
-    def _bring_home(self, bring: Callable[[str, Root, str, str], None], made: str) -> None:
+    def _bring_home(self, kind: places.Kind, made: str) -> None:
         """What was made in an experiment that another root folder began, whose artifacts would go
         there."""
         if self._others and not is_server(self._uri):
-            bring(self._uri, self._root, self._name, made)
+            places.bring_one_home(self._uri, self._root, self._name, kind, made)
 
 
 def _stamp(record: Record) -> str:
