@@ -11,6 +11,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -70,12 +71,14 @@ def measure(lab: Lab, count: int, recorded: int) -> None:
 
 def hand_out(schedule: Schedule) -> Iterator[Trial]:
     """What may start, while none of them leaves a record."""
-    running: list[str] = []
-    while (start := schedule.next()) is not None:
+    running: deque[str] = deque()
+    while not schedule.exhausted:
+        start = schedule.next() if len(running) < SLOTS else None
+        if start is None:  # all places are taken, or what is left waits for what is in work
+            schedule.ended(running.popleft())
+            continue
         yield start.trial
         running.append(start.trial.key)
-        if len(running) == SLOTS:
-            schedule.ended(running.pop(0))
 
 
 def timed(what: str, do: Callable[[], ResultT], times: float = 1.0) -> ResultT:
