@@ -72,7 +72,9 @@ class Planning:
         # What only reads a plan needs no pictures.
         from moleflow.data.catalog import classes_in, open_catalog
 
-        _refuse_slips(name, study, root, source)
+        refuse_slips(name, study, root, source)
+        if study.search_axis is not None:
+            tpe.check_installed(study.search_axis)
         study = with_difficulty(study, root)
         self.searching: Searching | None = None
         """What proposes more trials, once the plan is finished."""
@@ -84,7 +86,8 @@ class Planning:
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
         told = check_asked(name, study, names, most, source)
-        for line in (*told, *unnamed(study, classes_in(self._data_root))):
+        there = classes_in(self._data_root) if study.named_classes else names
+        for line in (*told, *unnamed(study, there)):
             say(line)
         self.configs = settings_from(study, source)
 
@@ -137,14 +140,17 @@ class Planning:
         return plan
 
 
-def _refuse_slips(name: str, study: Study, root: Root, source: str) -> None:
+def refuse_slips(name: str, study: Study, root: Root, source: str) -> None:
+    """Refuse what shows before the classes are known.
+
+    Raises:
+        StudyError, StoreError: of the root folder, of the study's name, or of what is asked.
+    """
     root.check_format()
     check_source(root.study(name), source)
     with named_by(source):
         check_reports(study)
         check_written(study)
-    if study.search_axis is not None:
-        tpe.check_installed(study.search_axis)
 
 
 def check_asked(

@@ -12,9 +12,8 @@ from orchestration.driver.measured import (
     with_difficulty,
     with_distances,
 )
-from orchestration.driver.planning import MOST_TRIALS, check_asked, check_source, unnamed
+from orchestration.driver.planning import MOST_TRIALS, check_asked, refuse_slips, unnamed
 from orchestration.driver.preflight import checking_beside
-from orchestration.driver.reporting import check_reports
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.proposals import Proposals
 from orchestration.store.store import folder_of
@@ -22,7 +21,6 @@ from orchestration.studies.expansion import Plan, expand
 from orchestration.studies.known_classes import Pictures, classes_of
 from orchestration.studies.points import drawn_proposals, settings_from
 from orchestration.studies.proposing import Proposal, search_id
-from orchestration.studies.slips import check_written, named_by
 from orchestration.studies.study import Study
 
 
@@ -61,11 +59,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     """
     from moleflow.data.catalog import classes_in
 
-    root.check_format()
-    check_source(root.study(name), look.source)
-    with named_by(look.source):
-        check_reports(study)
-        check_written(study)
+    refuse_slips(name, study, root, look.source)
     study = with_difficulty(study, root)
     fingerprints: dict[str, str] | None = None
     if look.classes_of is not None:
@@ -73,7 +67,8 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
         there = tuple(classes_of(look.classes_of))
     else:
         place, pictures, fingerprints = _on_disk(study, root, look, say)
-        there = classes_in(Path(place)) if Path(place).is_dir() else tuple(pictures)
+        again = study.named_classes and Path(place).is_dir()
+        there = classes_in(Path(place)) if again else tuple(pictures)
     unfit = check_asked(name, study, study.named_classes or tuple(pictures), look.most, look.source)
     unfit += unnamed(study, there)
     for line in unfit:
