@@ -168,20 +168,15 @@ def unmatched(plan: Plan) -> list[str]:
     weights = defaultdict(str, {t.config.backbone: t.weights for t in plan.trials})
     told = dict[str, None]()
     for study in _with_parts(plan.study):
-        conditions = [("exclude", one) for one in study.exclude]
-        conditions += [("only", one) for one in study.only]
-        if not conditions:
-            continue
+        left = [("exclude", one) for one in study.exclude]
+        left += [("only", one) for one in study.only]
         free = study.model_copy(update={"exclude": (), "only": (), "minus": ()})
-        trials = list(_asked(plan.name, free, plan.data_root, prints, weights))
-        trees = {id(trial.config): trial.config.model_dump(mode="json") for trial in trials}
-        asked = [({**trial.axes, "seed": trial.seed}, trees[id(trial.config)]) for trial in trials]
-        for field, one in conditions:
-            if not any(matches(one, axes, tree) for axes, tree in asked):
-                told[
-                    f"{field} {json.dumps(one)}: fits no combination; mend it, or leave it out"
-                ] = None
-    return list(told)
+        asked = _asked(plan.name, free, plan.data_root, prints, weights)
+        while left and (trial := next(asked, None)) is not None:
+            seen = _seen_by_conditions(trial)
+            left = [(field, one) for field, one in left if not matches(one, *seen)]
+        told |= {f"{field} {json.dumps(one)}": None for field, one in left}
+    return [f"{one}: fits no combination; mend it, or leave it out" for one in told]
 
 
 def _with_parts(study: Study) -> Iterator[Study]:
@@ -224,11 +219,15 @@ def _of_axes(
 def _kept(trial: Trial, study: Study) -> bool:
     if not study.exclude and not study.only:
         return True
-    axes = {**trial.axes, "seed": trial.seed}
-    tree = trial.config.model_dump(mode="json")
-    if any(matches(left_out, axes, tree) for left_out in study.exclude):
+    seen = _seen_by_conditions(trial)
+    if any(matches(left_out, *seen) for left_out in study.exclude):
         return False
-    return not study.only or any(matches(kept, axes, tree) for kept in study.only)
+    return not study.only or any(matches(kept, *seen) for kept in study.only)
+
+
+def _seen_by_conditions(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Axes and fields."""
+    return {**trial.axes, "seed": trial.seed}, trial.config.model_dump(mode="json")
 
 
 def trials_asked(study: Study, classes: Iterable[str]) -> int:
