@@ -27,7 +27,7 @@ from orchestration.records.forecasts import keep_forecast
 from orchestration.records.revision import keep_changes
 from orchestration.runners.runner import left_to_run
 from orchestration.sharing.groups import first_of
-from orchestration.sharing.no_effect import unexpected
+from orchestration.sharing.no_effect import outcomes_in, unexpected
 from orchestration.sharing.savings import savings
 from orchestration.sharing.schedule import Schedule
 from orchestration.studies.effects import without_effect
@@ -99,7 +99,8 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             schedule = _scheduled(plan, now, planning.searching, session, terms, choices)
             _foretell(planning.pictures, schedule, session, terms, choices, name)
             finished = session.run(plan, now, runner, schedule, tracker)
-            for found in unexpected(schedule.plan, root.study(name)):
+            keys = (trial.key for trial in schedule.plan.trials)
+            for found in unexpected(schedule.plan, outcomes_in(root.study(name), keys)):
                 session.warn(found.sentence)
         for written in write_reports(name, root):
             session.say(written.headline)

@@ -77,6 +77,11 @@ def no_effects(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[NoEffect]:
     return found
 
 
+def unexpected(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[NoEffect]:
+    """Those of which a person must be told."""
+    return [found for found in no_effects(plan, outcomes) if not found.expected]
+
+
 def cautions(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     """What whoever reads a study's numbers must know: that the test set chose, which settings are
     one, and which changed nothing.
@@ -86,8 +91,7 @@ def cautions(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     """
     search = plan.study.search_axis
     chosen = [search.caution] if search and search.caution else []
-    vain = [found.sentence for found in no_effects(plan, outcomes) if not found.expected]
-    return [*chosen, *merged(plan), *vain]
+    return [*chosen, *merged(plan), *(one.sentence for one in unexpected(plan, outcomes))]
 
 
 def baseline_config(study: Study) -> Config:
@@ -116,12 +120,6 @@ def outcomes_in(folder: StudyFolder, keys: Iterable[str]) -> dict[str, Outcome]:
         if record is not None and record.status == "finished":
             found[key] = outcome_of(record)
     return found
-
-
-def unexpected(plan: Plan, folder: StudyFolder) -> list[NoEffect]:
-    """What a person must be told of a study's ledger."""
-    outcomes = outcomes_in(folder, (trial.key for trial in plan.trials))
-    return [found for found in no_effects(plan, outcomes) if not found.expected]
 
 
 _Settings = dict[str, tuple[Mapping[str, str], list[Trial]]]

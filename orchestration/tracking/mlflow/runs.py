@@ -20,7 +20,7 @@ from moleflow.errors import StoreError
 from orchestration.records.events import Event
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
-from orchestration.sharing.no_effect import no_effects, outcome_of
+from orchestration.sharing.no_effect import outcome_of, unexpected
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.tracking.address import (
     check_uri,
@@ -259,7 +259,7 @@ class MlflowTracker(Tracker):
     def _tell_vain(self, plan: Plan, records: Sequence[Record]) -> None:
         """Tag the runs of settings that changed nothing, and no others."""
         done = {r.key: outcome_of(r) for r in records if r.status == "finished"}
-        vain = [one for one in no_effects(plan, done) if not one.expected]
+        vain = unexpected(plan, done)
         told = {key: one.sentence for one in vain for key in one.trials}
         for key in self._trials:
             if key in told:
