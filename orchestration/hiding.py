@@ -26,6 +26,12 @@ _NAMED = re.compile(
     r"(?i)\b([\w\-]*(?:password|passwd|pwd|token|secret|access_key|api_?key|credential|signature)"
     r"[\w\-]*)(\s*=\s*|%3D)('[^']*'|\"[^\"]*\"|[^\s&;,'\"]+)"
 )
+_MAPPED = re.compile(
+    r"(?i)([\"']?[\w\-]*(?:password|passwd|token|secret|api_?key|credential)[\w\-]*[\"']?\s*:\s*)"
+    r"(\"[^\"]*\"|'[^']*')"
+)
+"""As mappings have them."""
+_TOKENS = re.compile(r"\b(?:gh[a-z]_|github_pat_|glpat-|hf_|xox[a-z]-|sk-|AKIA)[\w\-]{12,}")
 
 
 def safe_uri(uri: str) -> str:
@@ -50,6 +56,12 @@ def safe_uri(uri: str) -> str:
 def safe_text(text: str) -> str:
     """A text of several words, in which URIs and `password=…` may stand."""
     return _named_hidden(_URI.sub(lambda found: safe_uri(found[0]), text))
+
+
+def safe_code(text: str) -> str:
+    """A program's text, in which mappings with secrets, and bare tokens, may stand too."""
+    mapped = _MAPPED.sub(lambda found: f"{found[1]}'{HIDDEN}'", safe_text(text))
+    return _TOKENS.sub(HIDDEN, mapped)
 
 
 def safe_command(words: Sequence[str]) -> str:

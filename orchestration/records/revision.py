@@ -1,11 +1,10 @@
 """Which code runs, also where it was never committed."""
 
 import hashlib
-import re
 import subprocess
 from pathlib import Path
 
-from orchestration.hiding import HIDDEN, safe_text
+from orchestration.hiding import safe_code
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
 
@@ -17,12 +16,6 @@ MOST = 1_000_000
 """Letters of changes that are kept of one kind."""
 LONGEST = 30.0
 """Seconds for one question to git."""
-SECRETS = re.compile(
-    r"(?i)([\"']?[\w\-]*(?:password|passwd|token|secret|api_?key|credential)[\w\-]*[\"']?\s*:\s*)"
-    r"(\"[^\"]*\"|'[^']*')"
-)
-"""As mappings have them; `hiding` knows those with `=`."""
-TOKENS = re.compile(r"\b(?:gh[a-z]_|github_pat_|glpat-|hf_|xox[a-z]-|sk-|AKIA)[\w\-]{12,}")
 
 
 def git_revision() -> str:
@@ -93,8 +86,7 @@ def _whole(file: Path, top: Path) -> str:
 
 def _shown(changes: str) -> str:
     cut = changes if len(changes) <= MOST else f"{changes[:MOST]}\n(cut: {len(changes)} letters)\n"
-    named = SECRETS.sub(lambda found: f"{found[1]}'{HIDDEN}'", safe_text(cut))
-    return TOKENS.sub(HIDDEN, named)
+    return safe_code(cut)
 
 
 def _digest(changes: str) -> str:
