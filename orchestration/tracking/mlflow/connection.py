@@ -6,9 +6,10 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -24,6 +25,7 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from requests.exceptions import ConnectionError as ConnectionLost
 from requests.exceptions import RequestException, RetryError, Timeout
@@ -72,9 +74,12 @@ __all__ = [
     "add_to_model",
     "check_reachable",
     "connected",
+    "every_page",
     "set_model",
     "translated",
 ]
+
+Kind = TypeVar("Kind")
 
 TRY_AGAIN = {408, 425, 429}
 """HTTP statuses below 500 after which the same call may succeed."""
@@ -113,6 +118,15 @@ def _look_at(uri: str) -> None:
         ask(uri)
     if is_server(uri) or file is not None:
         MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+
+
+def every_page(search: Callable[..., PagedList[Kind]], *asked: object) -> Iterator[Kind]:
+    """All that a search finds, however many pages of it there are."""
+    page = search(*asked)
+    yield from page
+    while page.token:
+        page = search(*asked, page_token=page.token)
+        yield from page
 
 
 def connected(uri: str, root: Root, tell: Callable[[str], None]) -> MlflowClient:

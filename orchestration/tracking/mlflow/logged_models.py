@@ -53,10 +53,6 @@ class LoggedModels:
         self._made = made
         self._known = self._found()
 
-    def get(self, key: str) -> mlflow.LoggedModel | None:
-        """The one of a trial."""
-        return self._known.get(key)
-
     def log(self, record: Record, run: Known, folder: StudyFolder) -> None:
         """The model of a finished trial, where it left one. What a call of before has begun is
         ended, and nothing made twice."""
@@ -114,11 +110,7 @@ class LoggedModels:
         """Where an answer was lost, a trial may have two: the one that is complete, or else was
         made first, stays."""
         where, query = [self._experiment], f"tags.`{OWNER}` = '{self._owner.id}'"
-        page = self._client.search_logged_models(where, query)
-        models = list(page)
-        while page.token:
-            page = self._client.search_logged_models(where, query, page_token=page.token)
-            models += page
+        models = mlflow.every_page(self._client.search_logged_models, where, query)
         found: dict[str, mlflow.LoggedModel] = {}
         for model in sorted(models, key=lambda m: (m.status != READY, m.creation_timestamp)):
             key = model.tags.get(TRIAL, "")

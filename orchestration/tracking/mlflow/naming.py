@@ -24,6 +24,8 @@ NOTE = "mlflow.note.content"
 """The tag that MLflow's view shows as a description, in Markdown."""
 OWN = ("task0", "order", "ordering", "seed")
 """Parameters that a trial has whatever its study varies."""
+BASE = "the base config"
+"""What the setting is called that changes nothing."""
 
 
 def run_name(trial: Trial, orders: Mapping[str, str]) -> str:
@@ -48,7 +50,7 @@ def setting_title(axes: Mapping[str, str]) -> str:
     short = short_axes(settings)
     values = {short.get(axis, axis): _short(value) for axis, value in settings.items()}
     named = [v if name in ("variant", "part") else f"{name}={v}" for name, v in values.items()]
-    return " ".join(named)[:LONGEST_NAME] or "the base config"
+    return " ".join(named)[:LONGEST_NAME] or BASE
 
 
 def _short(text: str) -> str:

@@ -18,6 +18,7 @@ from orchestration.tracking.mlflow.connection import (
     Param,
     Run,
     RunTag,
+    every_page,
 )
 from orchestration.tracking.mlflow.owner import OWNER
 
@@ -151,12 +152,7 @@ class OwnRuns:
     def _found(self) -> dict[str, Known]:
         """Where an answer was lost, a value may have two runs: the one that is complete, or else
         was made first, stays."""
-        where, query = [self._experiment], self._query
-        page = self._client.search_runs(where, query)
-        runs = [_known(run) for run in page]
-        while page.token:
-            page = self._client.search_runs(where, query, page_token=page.token)
-            runs += [_known(run) for run in page]
+        runs = map(_known, every_page(self._client.search_runs, [self._experiment], self._query))
         found: dict[str, Known] = {}
         for known in sorted(runs, key=lambda k: (COMPLETE not in k.tags, k.started, k.run_id)):
             if found.setdefault(known.tags[self._tag], known) is not known:

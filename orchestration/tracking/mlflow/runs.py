@@ -218,10 +218,10 @@ class MlflowTracker(Tracker):
                     if self._settings.get(name) is not None:
                         own = [Metric(n, v, at, step) for n, v in numbers.items()]
                         self._settings.add(name, own)
-            for record in records:
-                self._studies.read(plan.name, dataset_of(record))
+            for record, data in zip(records, map(dataset_of, records), strict=True):
+                self._studies.read(plan.name, data)
                 if record.key in self._setting_of and self._trials.get(record.key):
-                    self._settings.read(self._setting_of[record.key].name, dataset_of(record))
+                    self._settings.read(self._setting_of[record.key].name, data)
             last = max(records, key=lambda record: record.ended, default=None)
             code = code_tags(last) if last else {}
             self._studies.settle(plan.name, code | {ANSWERED: now})
@@ -375,7 +375,7 @@ class MlflowTracker(Tracker):
                 self._bring_home(places.RUN, self._trials[trial.key].run_id)
 
     def _own_tags(self, key: str, started: float) -> dict[str, str]:
-        """Whose a trial's run is, and the run that it stands below."""
+        """Whose a trial's run is, and the run that it stands below, which is made if need be."""
         parent, setting = self._studies[self._plan.name], self._setting_of.get(key)
         if setting is not None:
             above = {PARENT: parent.run_id, STATUS: "running"} | self._mine.tags

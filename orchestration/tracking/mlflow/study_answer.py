@@ -13,7 +13,7 @@ from orchestration.records.ledger import Record, Status
 from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan
 from orchestration.studies.trial_keys import digest
-from orchestration.tracking.mlflow.naming import setting_title
+from orchestration.tracking.mlflow.naming import BASE, setting_title
 
 MOST_SETTINGS = 30
 """Whose means the study's run shows side by side; of more, each setting's run has its own."""
@@ -27,7 +27,6 @@ EVERY = tuple(
     for number in ("mean", "n", "sd", "interval_low", "interval_high")
 )
 """Numbers that a setting may have."""
-BASE = "the base config"
 
 Numbers = dict[str, float]
 """By the names that runs have them by."""
