@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moleflow.errors import StoreError
-from moleflow.files import put_in_place
+from moleflow.files import flush, put_in_place
 from moleflow.sealed import LENGTH
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
@@ -82,8 +82,7 @@ def write(folder: StudyFolder) -> Path:
             while chunk := list(itertools.islice(records, CHUNK)):
                 table = tabulate(chunk, axes)
                 writer.write_table(pa.Table.from_pandas(table, schema, preserve_index=False))
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
+        flush(aside)
         put_in_place(aside, target)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from moleflow.config import Config
 from moleflow.data.sequences import Sequence
+from moleflow.inert import REMEMBERED
 from moleflow.neutral import deviations
 from orchestration.studies.versions import result_versions
 
@@ -49,7 +50,7 @@ def key_settings(config: Config) -> dict[str, Any]:
     return dict(_settings(config))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=REMEMBERED)
 def _settings(config: Config) -> dict[str, Any]:
     """Once for the trials of a setting; a plan is gone over several times."""
     found = deviations(config)
