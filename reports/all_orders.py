@@ -17,7 +17,7 @@ from orchestration.records.all_orders import AllOrders, ClassInOrders, read_kept
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
 from reports.document import Line, Number, Table, Value, Words, computed, table
-from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.evidence import Evidence, Setting, classes_of, keys, trained_alike
 from reports.performance import file_name
 from reports.statistics.orders import (
     ClassTable,
@@ -111,8 +111,7 @@ def orders_of(evidence: Evidence, setting: Setting) -> Orders:
     alike: dict[tuple[str, int, tuple[str, ...]], list[Record]] = {}
     free = [r for r in setting.finished if order_free(r.config) and len(r.sequence) > 1]
     for record in free:
-        tasks = tuple(sorted(map(task_name, record.sequence)))
-        alike.setdefault((record.task0, record.seed, tasks), []).append(record)
+        alike.setdefault(trained_alike(record), []).append(record)
     groups: list[Group] = []
     silent: list[str] = []
     nothing = 0
@@ -132,12 +131,16 @@ def orders_of(evidence: Evidence, setting: Setting) -> Orders:
 
 def _derived(groups: Sequence[Group]) -> tuple[Derived, ...]:
     """Side by side on as many CPUs as there are: numpy computes without the interpreter's lock."""
-    asked = [(metric, group) for group in groups for metric in TITLES if group.tables(metric)]
-    tables = [group.tables(metric) for metric, group in asked]
-    others = [len(group.others) for _, group in asked]
+    asked = [
+        (metric, group, tables)
+        for group in groups
+        for metric in TITLES
+        if (tables := group.tables(metric))
+    ]
     with ThreadPoolExecutor(allowed_cpus()) as workers:
-        found = list(workers.map(distributions, tables, others))
-    return tuple(Derived(*one, of) for one, of in zip(asked, found, strict=True))
+        others = (len(group.others) for _, group, _ in asked)
+        found = workers.map(distributions, (tables for *_, tables in asked), others)
+        return tuple(Derived(*one[:2], of) for one, of in zip(asked, found, strict=True))
 
 
 def _kept(

@@ -289,6 +289,12 @@ def short_names(tasks: Iterable[tuple[str, ...]]) -> dict[str, str]:
     }
 
 
+def trained_alike(record: Record) -> tuple[str, int, tuple[str, ...]]:
+    """Task 0, seed and tasks: trials of a setting that agree in these share all that they train,
+    where training does not depend on the order."""
+    return record.task0, record.seed, tuple(sorted(map(task_name, record.sequence)))
+
+
 def task_zeros(records: Iterable[Record]) -> list[str]:
     """Names of task 0 among the records, sorted."""
     return sorted({record.task0 for record in records})

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, marker, named_rows
 from moleflow.metrics.catalogue import Metric
-from moleflow.metrics.summaries import NOISE
 from moleflow.streams import numpy_stream
 from reports.all_orders import QUANTITIES, Group, Orders
 from reports.digits import percent
@@ -30,6 +29,7 @@ from reports.document import (
 )
 from reports.evidence import Evidence, Setting
 from reports.performance import file_name
+from reports.statistics import NOISE
 from reports.statistics.orders import MOST_ENUMERATED, MOST_EXACT, every_order, running_means
 from reports.statistics.orders.drawn import drawn_orders
 
