@@ -1,7 +1,6 @@
 """How near classes are to each other, as the router sees it: from distances that trials keep."""
 # pyright: reportUnknownMemberType=false
 
-import csv
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +28,9 @@ from reports.document import (
 )
 from reports.evidence import Evidence, Setting
 from reports.first_task import FirstTasks
+from reports.kept_scores import GOOD, kept_scores
 from reports.performance import file_name
 from reports.statistics import pearson
-
-COLUMN = "squared_distance "
-GOOD = "good"
 
 
 @dataclass(frozen=True)
@@ -65,17 +62,11 @@ def distances_of(evidence: Evidence, setting: Setting) -> Distances | None:
 
 def _read(evidence: Evidence, record: Record) -> Distances | None:
     tasks = tuple(sorted(map(task_name, record.sequence)))
-    of = {name: task_name(task) for task in record.sequence for name in task}
     values: dict[tuple[str, str], list[float]] = {}
-    try:
-        with (evidence.folder.artifacts(record.key) / "scores.csv").open(encoding="utf-8") as file:
-            for line in csv.DictReader(file):
-                if line["defect"] in ("", GOOD):
-                    for other in tasks:
-                        pair = of[line["class"]], other
-                        values.setdefault(pair, []).append(float(line[COLUMN + other]) ** 0.5)
-    except (OSError, KeyError, ValueError, csv.Error):  # it is beside the ledger, and may be gone
-        return None
+    for one in kept_scores(evidence, record):
+        if one.kind == GOOD:
+            for other, squared in one.far.items():
+                values.setdefault((one.task, other), []).append(squared**0.5)
     if set(values) != {(a, b) for a in tasks for b in tasks}:
         return None
     middle = {pair: statistics.median(found) for pair, found in values.items()}

@@ -1,19 +1,14 @@
 """Which test pictures the router sends elsewhere, and how near the others are to that: from the
-scores that trials keep of every picture after their last task (`artifacts/scores.csv`)."""
+scores that trials keep of every picture after their last task."""
 # pyright: reportUnknownMemberType=false
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.data.sequences import task_name
 from moleflow.drawing import FAINT, INK, colour, house_style, log_x, named_rows
-from moleflow.files import read_regular
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
 from reports.document import (
@@ -28,11 +23,10 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.evidence import Evidence, Setting, keys
+from reports.evidence import Evidence, Setting, keys, trained_alike
+from reports.kept_scores import Scored, kept_scores
 from reports.performance import file_name
 
-FILE = "scores.csv"
-DISTANCE = "squared_distance "
 SMALLEST = float(np.finfo(float).tiny)
 """Stands for a distance of nothing."""
 MOST_SHOWN = 40
@@ -59,16 +53,15 @@ class Routed:
 class Seen:
     """Pictures of trials that share no training: of those that do, the first that kept scores."""
 
-    pictures: dict[str, tuple[Routed, ...]]
-    """By trial."""
+    pictures: Mapping[str, Sequence[tuple[str, Routed]]]
+    """By class, each with its trial."""
     records: tuple[Record, ...]
     silent: int
     """Trials, or groups of those that share training, that kept none that can be read."""
 
-    def of(self, name: str) -> Iterator[tuple[str, Routed]]:
-        """Trial and picture of a class."""
-        for key, pictures in self.pictures.items():
-            yield from ((key, one) for one in pictures if one.class_name == name)
+    def of(self, name: str) -> Sequence[tuple[str, Routed]]:
+        """Of a class."""
+        return self.pictures.get(name, ())
 
 
 def seen(evidence: Evidence, setting: Setting) -> Seen:
@@ -77,38 +70,36 @@ def seen(evidence: Evidence, setting: Setting) -> Seen:
     alike: dict[object, list[Record]] = {}
     for record in setting.finished:
         if len(record.sequence) > 1:
-            tasks = tuple(sorted(map(task_name, record.sequence)))
-            same = (record.task0, record.seed, tasks) if order_free(record.config) else record.key
+            same = trained_alike(record) if order_free(record.config) else record.key
             alike.setdefault(same, []).append(record)
-    pictures: dict[str, tuple[Routed, ...]] = {}
+    pictures: dict[str, list[tuple[str, Routed]]] = {}
     used: list[Record] = []
     for records in alike.values():
-        for record in records:
-            found = _kept(evidence.folder.artifacts(record.key) / FILE, record)
-            if found:
-                pictures[record.key] = found
-                used.append(record)
-                break
+        kept = _first_kept(evidence, records)
+        if kept is None:
+            continue
+        record, found = kept
+        used.append(record)
+        for one in map(_routed, found):
+            pictures.setdefault(one.class_name, []).append((record.key, one))
     return Seen(pictures, tuple(used), len(alike) - len(used))
 
 
-def _kept(path: Path, record: Record) -> tuple[Routed, ...]:
-    """Nothing where there is no such file, or it is not what a trial of these tasks writes."""
-    tasks = {name: task_name(task) for task in record.sequence for name in task}
-    try:
-        rows = csv.DictReader(io.StringIO(read_regular(path).decode("utf-8"), newline=""))
-        return tuple(_routed(row, tasks) for row in rows)
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
+def _first_kept(
+    evidence: Evidence, records: Iterable[Record]
+) -> tuple[Record, list[Scored]] | None:
+    """Of these the first with scores."""
+    for record in records:
+        if found := kept_scores(evidence, record):
+            return record, found
+    return None
 
 
-def _routed(row: dict[str, str], tasks: dict[str, str]) -> Routed:
-    own = tasks[row["class"]]
-    far = {name: float(row[DISTANCE + name]) for name in tasks.values()}
-    nearest = min(value for name, value in far.items() if name != own)
-    kind, chosen = row["defect"] or "good", row["routed_to"]
-    ratio = nearest / max(far[own], SMALLEST)
-    return Routed(row["class"], row["picture"], kind, chosen, chosen == own, ratio)
+def _routed(one: Scored) -> Routed:
+    nearest = min(value for task, value in one.far.items() if task != one.task)
+    ratio = nearest / max(one.far[one.task], SMALLEST)
+    own = one.chosen == one.task
+    return Routed(one.class_name, one.picture, one.kind, one.chosen, own, ratio)
 
 
 def misrouted_table(setting: Setting, found: Seen) -> Table:
@@ -161,7 +152,7 @@ def margins_table(setting: Setting, found: Seen) -> Table:
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     for name in setting.classes:
-        of = list(found.of(name))
+        of = found.of(name)
         if not of:
             continue
         source = computed(margins_table, [key for key, _ in of])
@@ -189,7 +180,7 @@ def margins_figure(setting: Setting, found: Seen) -> Figure:
     made = {
         name: _quantiles(one.ratio for _, one in of)
         for name in setting.classes
-        if (of := list(found.of(name)))
+        if (of := found.of(name))
     }
     with house_style():
         canvas = Canvas(figsize=(6.4, 0.8 + 0.27 * len(made)))

@@ -12,6 +12,8 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, RoutingCounts
 from orchestration.studies.expansion import Trial
 from reports.audit.study import audit_study
+from reports.evidence import load
+from reports.kept_scores import FILE, kept_scores
 from reports.writing import write_reports
 from tests.reports.conftest import Lab
 
@@ -142,6 +144,27 @@ def test_pictures_are_told_to_be_missing_where_no_trial_kept_its_scores(lab: Lab
     write_reports(folder)
     assert "No finished trial kept its scores" in (folder.report / "report.md").read_text("utf-8")
     assert not (folder.report / "tables" / "misrouted.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[: whole.rindex(b"good/000.png,") + 20],
+        lambda whole: whole + b'"' + b"x" * 200_000,
+        lambda whole: whole.replace(b"400.0", b"400.0 m"),
+        lambda whole: whole.replace(b"bottle,", b"bottles,"),
+        lambda whole: whole.replace(b"bottle,", b"b\xf6ttle,"),
+    ],
+    ids=["cut off", "a line without end", "no number", "another class", "no text"],
+)
+def test_damaged_scores_are_as_none(lab: Lab, damage: Callable[[bytes], bytes]) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0,))
+    (trial,) = plan.trials
+    run(lab, folder, trial)
+    evidence, path = load(folder), folder.artifacts(trial.key) / FILE
+    assert len(kept_scores(evidence, *evidence.finished)) == 2 * len(trial.classes)
+    path.write_bytes(damage(path.read_bytes()))
+    assert kept_scores(evidence, *evidence.finished) == []
 
 
 def test_one_task_leaves_the_router_nothing_to_choose(lab: Lab) -> None:
