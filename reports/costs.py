@@ -11,6 +11,7 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import colour, guides, house_style, marker
 from orchestration.records.ledger import Record
 from orchestration.records.stages import SUMMARY, StageKind, StageRef
+from reports.digits import seconds, span
 from reports.document import (
     DASH,
     Cell,
@@ -183,9 +184,9 @@ def computations(records: Iterable[Record], kind: StageKind) -> tuple[list[Compu
             taken += told is not None and told.source == "shared"
             if told is not None and not told.trial:
                 continue
-            seconds = record.seconds[stage] if told is None else told.seconds
+            took = record.seconds[stage] if told is None else told.seconds
             place = told.key if told is not None else (record.key, stage)
-            found.setdefault(place, Computed(seconds, _pictures(record, stage), record.key))
+            found.setdefault(place, Computed(took, _pictures(record, stage), record.key))
     return list(found.values()), taken
 
 
@@ -211,8 +212,7 @@ def stages_table(settings: Sequence[Setting]) -> Table:
             source = computed(stages_table, [one.trial for one in made])
             total, pictures = sum(one.seconds for one in made), sum(one.pictures for one in made)
             per = 1000 * total / pictures if pictures else None
-            sd = DASH if each.sd is None else f"{each.sd:.1f}"
-            texts = (f"{each.mean:.1f} ± {sd}", str(each.n), f"{total / HOUR:.2f}", str(taken))
+            texts = (seconds(each), str(each.n), f"{total / HOUR:.2f}", str(taken))
             cells = [Cell(text, source=source) for text in texts]
             cells += [Cell(DASH if per is None else f"{per:.1f}", f"per {PICTURES[kind]}", source)]
             rows.append([called(setting), title, *cells])
@@ -263,9 +263,10 @@ def _hours(records: Iterable[Record]) -> float:
     return sum(record.working_seconds for record in records) / HOUR
 
 
-def sentences(evidence: Evidence, settings: Sequence[Setting]) -> Iterator[Words]:
+def sentences(
+    evidence: Evidence, settings: Sequence[Setting], found: Sequence[Sizes]
+) -> Iterator[Words]:
     """Parameters, seconds of a task, hours of all."""
-    found = sizes(settings)
     if found:
         yield _of_parameters(found)
     for kind, words in TOLD.items():
@@ -273,28 +274,21 @@ def sentences(evidence: Evidence, settings: Sequence[Setting]) -> Iterator[Words
         each = summarise(one.seconds for one in made)
         if each is not None:
             source = computed(sentences, [one.trial for one in made])
-            sd = DASH if each.sd is None else f"{each.sd:.1f}"
             of = f"n = {each.n} trained"
-            yield words, Number(f"{each.mean:.1f} ± {sd} s", source), " (", Number(of, source), ")."
+            yield words, Number(f"{seconds(each)} s", source), " (", Number(of, source), ")."
     if evidence.records:
         yield _of_hours(evidence)
 
 
 def _of_parameters(found: Sequence[Sizes]) -> Words:
     source = computed(sentences, [one.record.key for one in found])
-    added, bases = [one.added for one in found], [one.base for one in found]
     return (
         "Each task after the first adds ",
-        Number(_span(added), source),
+        Number(span((one.added for one in found), ","), source),
         " trained parameters to a base of ",
-        Number(_span(bases), source),
+        Number(span((one.base for one in found), ","), source),
         f" ({len(found)} setting{'' if len(found) == 1 else 's'}).",
     )
-
-
-def _span(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _of_hours(evidence: Evidence) -> Words:

@@ -26,10 +26,20 @@ def low_to_high(summary: Summary | None) -> str:
     return f"{percent(summary.low)} to {percent(summary.high)}" if summary else DASH
 
 
-def span(counts: Iterable[int]) -> str:
-    """Smallest to largest of whole numbers, or the one that all of them are."""
+def seconds(summary: Summary) -> str:
+    """Mean ± sample standard deviation; `± –` where n = 1."""
+    return f"{summary.mean:.1f} ± {DASH if summary.sd is None else f'{summary.sd:.1f}'}"
+
+
+def span(counts: Iterable[int], spec: str = "") -> str:
+    """Smallest to largest of whole numbers, or the one that all of them are.
+
+    Args:
+        spec: how each is written, as in `format`.
+    """
     found = sorted(counts)
-    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
+    low, high = (format(found[end], spec) for end in (0, -1))
+    return low if low == high else f"{low} to {high}"
 
 
 def bracketed(interval: tuple[float, float] | None) -> str:

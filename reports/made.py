@@ -11,6 +11,7 @@ from reports.document import (
     Document,
     Facts,
     Fold,
+    Listed,
     Number,
     Section,
     Text,
@@ -18,7 +19,7 @@ from reports.document import (
     computed,
     plain,
 )
-from reports.evidence import Evidence, keys
+from reports.evidence import Evidence, Setting, keys
 
 
 def report(
@@ -53,6 +54,19 @@ def report(
         headline="\n".join(terminal(evidence, headline)),
         end=end(evidence),
     )
+
+
+def answered(setting: Setting, told: Sequence[Words]) -> Block:
+    """What is said of a setting, below its name where there are several."""
+    listed = Listed(tuple(told))
+    return Section(setting.label, (listed,)) if setting.label else listed
+
+
+def of_setting(setting: Setting, found: Sequence[Section]) -> Sequence[Section]:
+    """Its part of a report, below a title of its own where there are several settings."""
+    if not setting.label:
+        return found
+    return [Section(f"Setting {setting.number}: {setting.label}", tuple(found))]
 
 
 def terminal(evidence: Evidence, sentences: Sequence[Words]) -> list[str]:

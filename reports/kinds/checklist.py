@@ -4,7 +4,7 @@ numbers. Written beside every study's reports."""
 from collections.abc import Iterable, Sequence
 
 from reports import made, papers, provenance
-from reports.digits import percent
+from reports.digits import percent, seconds
 from reports.document import (
     DASH,
     Block,
@@ -146,8 +146,7 @@ def compute_table(evidence: Evidence) -> Table:
         total = sum(record.working_seconds for record in records)
         stages = sum(sum(record.seconds.values()) for record in records)
         attempts = sum(record.attempts for record in records)
-        sd = DASH if each.sd is None else f"{each.sd:.1f}"
-        texts = (str(len(records)), str(attempts), f"{each.mean:.1f} ± {sd}", f"{total / 3600:.2f}")
+        texts = (str(len(records)), str(attempts), seconds(each), f"{total / 3600:.2f}")
         texts += (f"{stages / 3600:.2f}",)
         rows.append([status, *(Cell(text, source=source) for text in texts)])
         line: dict[str, Value] = {"status": status, "trials": len(records), "attempts": attempts}

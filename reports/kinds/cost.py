@@ -10,8 +10,8 @@ SUBJECT = "Cost"
 def document(evidence: Evidence) -> Document:
     """The report of what was paid."""
     shown = [setting for setting in evidence.settings if setting.finished]
-    told = list(costs.sentences(evidence, shown))
     found = costs.sizes(shown)
+    told = list(costs.sentences(evidence, shown, found))
     size: list[Block] = [Text("No finished trial recorded how many parameters it trained.")]
     if found:
         size = [costs.parameters_table(found), costs.memory_figure(found)]

@@ -1,7 +1,10 @@
 """Does the router find a picture's task, and what do its mistakes cost?"""
 
+from collections.abc import Sequence
+
 from reports import confusions, figures, made, performance, routed_pictures, routing
-from reports.document import Block, Document, Fold, Gallery, Listed, Section, Text, Words, plain
+from reports.confusions import Confusion
+from reports.document import Block, Document, Fold, Gallery, Section, Text, Words, plain
 from reports.evidence import Evidence, Setting
 
 SUBJECT = "Routing"
@@ -14,31 +17,26 @@ def document(evidence: Evidence) -> Document:
     headline: list[Words] = []
     sections: list[Section] = []
     for setting in shown:
-        told = _answer(evidence, setting)
+        chosen = confusions.confusions(setting.finished)
+        told = _answer(evidence, setting, chosen)
         headline += [(f"{setting.label}: ", plain(one)) for one in told] if setting.label else told
-        listed = Listed(tuple(told))
-        answer.append(Section(setting.label, (listed,)) if setting.label else listed)
-        found = _sections(evidence, setting)
-        if setting.label:
-            sections.append(Section(f"Setting {setting.number}: {setting.label}", tuple(found)))
-        else:
-            sections += found
+        answer.append(made.answered(setting, told))
+        sections += made.of_setting(setting, _sections(evidence, setting, chosen))
     return made.report(evidence, SUBJECT, answer, sections, headline)
 
 
-def _answer(evidence: Evidence, setting: Setting) -> list[Words]:
-    chosen = confusions.sentence(confusions.confusions(setting.finished))
+def _answer(evidence: Evidence, setting: Setting, chosen: Sequence[Confusion]) -> list[Words]:
+    told = confusions.sentence(chosen)
     if performance.one_task_sentence(setting):
-        return [chosen]
-    return [chosen, *(routing.sentence(evidence, setting, m) for m in evidence.concluded)]
+        return [told]
+    return [told, *(routing.sentence(evidence, setting, m) for m in evidence.concluded)]
 
 
-def _sections(evidence: Evidence, setting: Setting) -> list[Section]:
+def _sections(evidence: Evidence, setting: Setting, chosen: Sequence[Confusion]) -> list[Section]:
     if performance.one_task_sentence(setting):
         return []
     drawn = routing.accuracy_figure(evidence, setting)
     accuracy: list[Block] = [routing.accuracy_table(evidence, setting), *([drawn] if drawn else [])]
-    chosen = confusions.confusions(setting.finished)
     maps = figures.confusions(evidence, setting, chosen)
     counts = tuple(confusions.confusion_table(one, setting) for one in chosen)
     confused: list[Block] = [Gallery(tuple(maps))] if maps else []

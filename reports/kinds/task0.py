@@ -6,7 +6,6 @@ from reports.document import (
     Block,
     Document,
     Fold,
-    Listed,
     Number,
     Section,
     Text,
@@ -31,14 +30,9 @@ def document(evidence: Evidence) -> Document:
         if not told and setting.finished:
             told = ["Fewer than two tasks 0 with two seeds each have finished: nothing to compare."]
         headline += told
-        listed = Listed(tuple(told))
-        answer.append(Section(setting.label, (listed,)) if setting.label else listed)
+        answer.append(made.answered(setting, told))
         shown = _results(evidence, setting, found)
-        if setting.label and shown:
-            title = f"Setting {setting.number}: {setting.label}"
-            sections.append(Section(title, tuple(shown)))
-        else:
-            sections += shown
+        sections += made.of_setting(setting, shown) if shown else ()
     return made.report(evidence, SUBJECT, answer, sections, headline)
 
 

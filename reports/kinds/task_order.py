@@ -21,7 +21,6 @@ from reports.document import (
     Document,
     Fold,
     Gallery,
-    Listed,
     Number,
     Section,
     Table,
@@ -48,10 +47,7 @@ def document(evidence: Evidence) -> Document:
     for setting in shown:
         of = orders[setting.number]
         found = _results(evidence, setting, compared[setting.number], of)
-        if setting.label:
-            results.append(Section(f"Setting {setting.number}: {setting.label}", tuple(found)))
-        else:
-            results += found
+        results += made.of_setting(setting, found)
     answer = _answer(evidence, shown, compared, orders)
     made_ = made.report(evidence, SUBJECT, answer, results, ())
     return replace(made_, headline=_headline(evidence, shown))
@@ -69,9 +65,7 @@ def _answer(
         told: list[Words] = [*sentences(evidence, setting)]
         told.append(one_task or compared[setting.number].words)
         told += orders[setting.number].answer
-        found += [Section(setting.label, (Listed(tuple(told)),))] if setting.label else [
-            Listed(tuple(told))
-        ]  # fmt: skip
+        found.append(made.answered(setting, told))
         wrong = len(compared[setting.number].mismatches)
         if wrong:
             found.append(Text(f"{wrong} mismatches: see “Order invariance”.", "bad"))
