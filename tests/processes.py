@@ -40,12 +40,18 @@ def below(pid: int, name: str = "") -> list[int]:
     while waiting:
         found += (children := lines.get(waiting.pop(), []))
         waiting += children
-    return [one for one in found if name in _command(one)]
+    return [one for one in found if name in command(one)]
 
 
 def state(pid: int) -> str:
     """As in `ps`; empty where there is no such process."""
     return next(iter(_stat(pid)), "")
+
+
+def born(pid: int) -> str:
+    """Start of a process in the kernel's ticks, for ids are used again; empty where none runs."""
+    words = _stat(pid)
+    return "" if not words or words[0] in "ZX" else words[19]
 
 
 def _stat(pid: int) -> list[str]:
@@ -55,7 +61,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _command(pid: int) -> str:
+def command(pid: int) -> str:
+    """Its words, with blanks between them; empty where there is no such process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
     except OSError:

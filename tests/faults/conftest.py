@@ -19,32 +19,8 @@ from orchestration.records import results
 from orchestration.records.events import Event, read_events
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger, Record
+from tests.small_study import small_study
 
-STUDY = '''
-"""Four trials of three classes: two orders with one task 0, two seeds."""
-
-from moleflow import profiles
-from orchestration.studies.axes import Orders, TaskZero
-from orchestration.studies.study import Study
-
-STUDY = Study(
-    question="What is left when something dies?",
-    base=profiles.quick().updated(
-        {
-            "image.size": 64,
-            "backbone.weights": "random",
-            "patches.dim": 16,
-            "position": "none",
-            "flow.blocks": 2,
-            "lora.rank": 2,
-            "training.epochs": 20,
-        }
-    ),
-    classes=("capsule", "fabric", "wood"),
-    axes=(TaskZero(classes=("fabric",)), Orders(count=2)),
-    seeds=(0, 1),
-)
-'''
 LONGEST = 240.0
 """Seconds that one run of the study may take before the test fails."""
 
@@ -230,7 +206,7 @@ def new_arena(
 
     def make(folder: Path) -> Arena:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "undying.py").write_text(STUDY)
+        (folder / "undying.py").write_text(small_study(epochs=20, seeds=(0, 1)))
         (folder / "logs").mkdir()
         root = Root.at(folder / "root")
         elsewhere = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")

@@ -4,39 +4,20 @@ from typing import Any
 
 import pytest
 
+from tests.small_study import small_study
+
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 
-STUDY = """
-from moleflow import profiles
-from orchestration import Search, Study, log_uniform, uniform
-
-STUDY = Study(
-    question="Which learning rate and tail?",
-    base=profiles.quick().updated(
-        {
-            "image.size": 64,
-            "backbone.weights": "random",
-            "patches.dim": 16,
-            "position": "none",
-            "flow.blocks": 1,
-            "lora.rank": 2,
-            "training.epochs": 5,
-        }
-    ),
-    classes=("capsule", "fabric"),
-    axes=(
-        Search(
-            space={"training.lr": log_uniform(1e-4, 1e-2), "loss.tail_weight": uniform(0.0, 1.0)},
-            trials=8,
-            method="tpe",
-        ),
-    ),
-)
-"""
+SEARCH = """Search(
+    space={"training.lr": log_uniform(1e-4, 1e-2), "loss.tail_weight": uniform(0.0, 1.0)},
+    trials=8,
+    method="tpe",
+)"""
 
 
 def test_a_killed_search_goes_on_with_the_same_proposals_and_runs_none_twice(arena: Any) -> None:
-    arena.study_file.write_text(STUDY)
+    text = small_study(SEARCH, epochs=5, classes=("capsule", "fabric"), blocks=1)
+    arena.study_file.write_text(text)
     process = arena.start(*arena.command())
     arena.wait_for(lambda event: event.kind == "stage finished" and event.task == 1)
     process.kill()

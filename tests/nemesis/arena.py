@@ -18,33 +18,9 @@ from orchestration.records.layout import Root, StudyFolder
 from tests.nemesis.faults import Fault
 from tests.nemesis.proxy import Proxy
 from tests.nemesis.zygote import SHIM, TOP, Zygote
-from tests.processes import below, state
+from tests.processes import below, born, command, state
+from tests.small_study import small_study
 
-STUDY = '''
-"""Two trials of three classes: two orders with one task 0."""
-
-from moleflow import profiles
-from orchestration.studies.axes import Orders, TaskZero
-from orchestration.studies.study import Study
-
-STUDY = Study(
-    question="What is left when something breaks?",
-    base=profiles.quick().updated(
-        {
-            "image.size": 64,
-            "backbone.weights": "random",
-            "patches.dim": 16,
-            "position": "none",
-            "flow.blocks": 2,
-            "lora.rank": 2,
-            "training.epochs": 4,
-        }
-    ),
-    classes=("capsule", "fabric", "wood"),
-    axes=(TaskZero(classes=("fabric",)), Orders(count=2)),
-    seeds=SEEDS,
-)
-'''
 LONGEST = 300.0
 """Seconds that one command may take: then it hangs."""
 LOOK = 0.02
@@ -60,10 +36,7 @@ class Fired:
     number: int
     at: float
     """Of the machine's monotonic clock."""
-    time: float
     pid: int
-    path: str
-    """Of the operation."""
     target: str
     """The file that was damaged."""
     unsafe: tuple[str, ...]
@@ -96,7 +69,6 @@ class Arena:
     """Variables of the environment of all commands."""
     studies: Sequence[str] = ("undying",)
     options: Sequence[str] = ()
-    seeds: Sequence[int] = (0,)
     raylets: Sequence[int] = ()
     """Of a cluster's nodes, without its head."""
     proxies: Mapping[str, Proxy] = field(default_factory=dict[str, Proxy])
@@ -134,7 +106,7 @@ class Arena:
         for name in ("state/trace", "t", "logs", "disk"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for study in self.studies:
-            text = STUDY.replace("SEEDS", repr(tuple(self.seeds)))
+            text = small_study(epochs=4)
             (self.folder / f"{study}.py").write_text(text)
         told = {
             "root": str(self.root.path),
@@ -263,7 +235,7 @@ class Arena:
                     kill(pid)
             case [("raylet" | "GCS") as what, "killed"]:
                 for pid in self.alive():
-                    if command(pid).startswith(f"{'gcs_server' if what == 'GCS' else what} --"):
+                    if program(pid).startswith(f"{'gcs_server' if what == 'GCS' else what} --"):
                         kill(pid)
             case [("node" | "nodes") as what, "killed"]:
                 living = [raylet for raylet in self.raylets if state(raylet) not in ("", "Z")]
@@ -321,21 +293,10 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
-def born(pid: int) -> str:
-    """Start of a process in the kernel's ticks; empty where none runs."""
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if words[0] in "ZX" else words[19]
-
-
-def command(pid: int) -> str:
+def program(pid: int) -> str:
     """A process's command line, without the folder of the program."""
-    with contextlib.suppress(OSError):
-        told = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
-        return told.split(" ")[0].rpartition("/")[2] + " " + told.partition(" ")[2]
-    return ""
+    path, _, options = command(pid).partition(" ")
+    return f"{path.rpartition('/')[2]} {options}"
 
 
 @contextlib.contextmanager

@@ -8,11 +8,11 @@ from typing import final
 
 from tests.nemesis.aftermath import Outcome, Report, costs, doubles, left, outcome, wrong
 from tests.nemesis.arena import Arena, Hangs, folder
-from tests.nemesis.faults import Fault, draw
+from tests.nemesis.faults import Fault
 from tests.nemesis.settings import Servers, furnished
 from tests.orchestration.pictures import draw_pictures
+from tests.small_study import CLASSES
 
-CLASSES = ("capsule", "fabric", "wood")
 LATE = ("damage", "full", "error")
 """Acts that may meet a command in its last moments, after which the same command mends."""
 REFUSALS = (0, 1, 2, 75, 130, 143, -2, -9, -15)
@@ -38,10 +38,6 @@ class Nemesis:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
-
-    def seed(self, setting: str, seed: int, first: int | None = None) -> Report:
-        """The schedule of a seed, or its first faults."""
-        return self.run(setting, draw(setting, seed)[:first])
 
     def run(self, setting: str, faults: Sequence[Fault]) -> Report:
         """A study with these faults, resumed by the same command until it is done."""

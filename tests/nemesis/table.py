@@ -87,7 +87,7 @@ def page(found: Sequence[Try], machine: str) -> str:
         mine = [one for one in found if one.setting == setting]
         lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
         lines += [_line(kind, [one for one in mine if one.kind == kind]) for kind in kinds]
-        sections.append(f"## {WHERE[setting][0].upper()}{WHERE[setting][1:]}\n")
+        sections.append(f"## {title(setting)}\n")
         sections.append("\n".join(lines) + "\n")
     schedules = {(one.setting, one.seed): one.wrong for one in found}
     return TEXT.read_text(encoding="utf-8").format(
@@ -97,6 +97,11 @@ def page(found: Sequence[Try], machine: str) -> str:
         schedules=len(schedules),
         wrong=sum(schedules.values()) or "none",
     )
+
+
+def title(setting: str) -> str:
+    """Of the section on a setting."""
+    return f"{WHERE[setting][0].upper()}{WHERE[setting][1:]}"
 
 
 def _line(kind: str, found: Sequence[Try]) -> str:

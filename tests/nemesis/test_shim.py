@@ -19,7 +19,7 @@ from tests.nemesis.arena import Arena
 from tests.nemesis.faults import KINDS, SETTINGS, draw
 from tests.nemesis.nemesis import shortest
 from tests.nemesis.proxy import HALF, Proxy
-from tests.nemesis.table import WHERE, kinds_in
+from tests.nemesis.table import kinds_in, title
 from tests.nemesis.zygote import SHIM, TOP
 
 pytestmark = pytest.mark.slow
@@ -104,9 +104,7 @@ def test_a_seed_gives_the_same_schedule_and_the_kinds_take_turns():
 
 def test_the_document_lists_the_kinds_that_there_are_and_each_was_tried():
     text = (TOP / "docs" / "faults.md").read_text(encoding="utf-8")
-    titles = {setting: f"{said[0].upper()}{said[1:]}" for setting, said in WHERE.items()}
-    expected = {titles[setting]: [*kinds] for setting, kinds in SETTINGS.items()}
-    assert kinds_in(text) == expected
+    assert kinds_in(text) == {title(setting): [*kinds] for setting, kinds in SETTINGS.items()}
     rows = [line.split("|")[2:] for line in text.splitlines() if line.startswith("| ")]
     assert min(int(cells[0]) for cells in rows if cells[0].strip() != "tries") >= 1
 

@@ -18,7 +18,8 @@ def nemesis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nemesis]:
 
 @pytest.mark.parametrize(("setting", "seed"), [("inline", 2), ("inline", 6), ("inline", 12)])
 def test_a_study_is_as_if_nothing_had_broken(nemesis: Nemesis, setting: str, seed: int):
-    report = nemesis.seed(setting, seed)
+    faults = draw(setting, seed)
+    report = nemesis.run(setting, faults)
     again = f"python -m tests.nemesis --setting {setting} --seeds {seed}"
     assert not report.wrong, f"{report.wrong}\nreplay: {again}\n{report.said}"
-    assert len(report.fired) == len(draw(setting, seed)), "a fault did not come to pass"
+    assert len(report.fired) == len(faults), "a fault did not come to pass"

@@ -118,13 +118,13 @@ class Shim:
                 return run(*arguments, **options)
             self.hinder()
             due = self.met(operations(kind, path), path)
-            self.strike(due, BEFORE, path)
+            self.strike(due, BEFORE)
             if self.failures > 0:
                 self.failures -= 1
                 raise OSError(self.errno, os.strerror(self.errno), arguments[path_at])
             result = run(*arguments, **options)
             self.remember(call, path, arguments)
-            self.strike(due, AFTER, path)
+            self.strike(due, AFTER)
             return result
         finally:
             self.own.inside = False
@@ -160,7 +160,7 @@ class Shim:
         line = [time.monotonic(), self.role, sorted(found), path, size]
         os.write(self.trace, json.dumps(line).encode() + b"\n")
 
-    def strike(self, number, moment, path):
+    def strike(self, number, moment):
         if number is None or self.faults[number]["after"] != bool(moment):
             return
         fault = self.faults[number]
@@ -170,9 +170,7 @@ class Shim:
         told = {
             "target": target,
             "at": time.monotonic(),
-            "time": real_time(),
             "pid": os.getpid(),
-            "path": path,
             "unsafe": sorted(self.unsafe),
         }
         aside = f"{self.state}/.fired-{number}-{os.getpid()}-{threading.get_ident()}"
@@ -365,9 +363,9 @@ def tracked(shim, name, method):
         shim.own.tracking = True
         try:
             due = shim.met({"tracker call"}, name)
-            shim.strike(due, BEFORE, name)
+            shim.strike(due, BEFORE)
             result = method(*arguments, **options)
-            shim.strike(due, AFTER, name)
+            shim.strike(due, AFTER)
             return result
         finally:
             shim.own.tracking = False
