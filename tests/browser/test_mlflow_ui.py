@@ -26,27 +26,11 @@ from orchestration.studies.study import Study
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.mlflow.saved_view import study_pages
 from orchestration.tracking.tracker import quiet_environment
+from tests.browser.chromium import FLAGS, needs_chromium
 from tests.orchestration.tracking.stores import no_warning
 
-PROGRAMS = ("chromium", "chromedriver")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        any(shutil.which(program) is None for program in PROGRAMS),
-        reason="chromium or chromedriver is not installed",
-    ),
-]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1600,1000",
-)
+pytestmark = needs_chromium
+MORE_FLAGS = ("--disable-quic", "--window-size=1600,1000")
 PATIENCE = 60
 TOP = Path(__file__).parents[2]
 
@@ -138,7 +122,7 @@ def browser(tmp_path_factory):
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for flag in (*FLAGS, *MORE_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.binary_location = str(shutil.which("chromium"))
     service = webdriver.ChromeService(str(shutil.which("chromedriver")))
