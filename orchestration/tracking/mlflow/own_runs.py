@@ -8,7 +8,7 @@ on in the runs it has; therefore only one process, the driver, makes runs.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches, plain_text
 from orchestration.tracking.mlflow.connection import (
@@ -47,8 +47,8 @@ class Known:
     tags: dict[str, str]
     data: frozenset[tuple[str, str]] = frozenset()
     """Names and digests."""
-    metrics: frozenset[str] = frozenset()
-    """Names of those that it had when it was looked up."""
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What it showed when it was looked up."""
 
 
 class OwnRuns:
@@ -180,5 +180,5 @@ def _known(run: Run) -> Known:
     started, ended = info.start_time, info.end_time
     inputs = run.inputs.dataset_inputs if run.inputs else ()
     data = frozenset((one.dataset.name, one.dataset.digest) for one in inputs)
-    name, names = info.run_name or "", frozenset(run.data.metrics)
-    return Known(info.run_id, name, info.status, started, ended, params, tags, data, names)
+    name, shown = info.run_name or "", dict(run.data.metrics)
+    return Known(info.run_id, name, info.status, started, ended, params, tags, data, shown)

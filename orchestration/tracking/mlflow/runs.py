@@ -20,7 +20,6 @@ from moleflow.errors import StoreError
 from orchestration.records.events import Event
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
-from orchestration.sharing.no_effect import outcome_of, unexpected
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.tracking.address import (
     check_uri,
@@ -29,7 +28,7 @@ from orchestration.tracking.address import (
     safe_uri,
     store_options,
 )
-from orchestration.tracking.mlflow import places, saved_view
+from orchestration.tracking.mlflow import against_baseline, places, saved_view
 from orchestration.tracking.mlflow.batches import PARAM_LENGTH, plain_text
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
@@ -54,12 +53,14 @@ from orchestration.tracking.mlflow.naming import (
 from orchestration.tracking.mlflow.own_runs import COMPLETE, ENDS, STATUS, OwnRuns, milliseconds
 from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner_of
 from orchestration.tracking.mlflow.study_answer import (
+    ANSWERED,
     Setting,
     have_runs,
     points,
     setting_called,
     settings_of,
 )
+from orchestration.tracking.mlflow.vain_settings import tell_vain
 from orchestration.tracking.tracker import (
     Tracker,
     TrackerAway,
@@ -72,11 +73,7 @@ ANSWER = "moleflow.answer"
 """On the study's run: what its reports say at their head."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Which of its two faces MLflow's view shows."""
-NO_EFFECT = "moleflow.no_effect"
-"""On runs of a setting whose weights or scores equal its baseline's to the bit; on the study's run,
-all such settings."""
-PARENT, ANSWERED = "mlflow.parentRunId", "moleflow.answered"
-"""ANSWERED says of which trials the study's run has the answer."""
+PARENT = "mlflow.parentRunId"
 
 
 class MlflowTracker(Tracker):
@@ -240,7 +237,7 @@ class MlflowTracker(Tracker):
                     self._trials.end(key, "killed", ended)
             for name in self._settings:
                 self._end_setting(name, records, ended)
-            self._tell_vain(plan, records)
+            tell_vain(plan, records, self._studies, self._trials)
             self._studies.settle(plan.name, self._study_tags(plan) | count_tags(records))
             self._studies.end(plan.name, status, ended)
 
@@ -256,22 +253,9 @@ class MlflowTracker(Tracker):
         self._settings.settle(name, count_tags(own))
         self._settings.end(name, status_of(own) if whole else "killed", last)
 
-    def _tell_vain(self, plan: Plan, records: Sequence[Record]) -> None:
-        """Tag the runs of settings that changed nothing, and no others."""
-        done = {r.key: outcome_of(r) for r in records if r.status == "finished"}
-        vain = unexpected(plan, done)
-        told = {key: one.sentence for one in vain for key in one.trials}
-        for key in self._trials:
-            if key in told:
-                self._trials.settle(key, {NO_EFFECT: told[key]})
-            else:
-                self._trials.drop(key, NO_EFFECT)
-        every = "; ".join(one.sentence for one in vain)
-        if every:
-            self._studies.settle(plan.name, {NO_EFFECT: every})
-
     def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
         files = report_files(folder)
+        contrasts = against_baseline.contrasts_in(folder, plan.study.reports)
         with self._calls() as client:
             experiment = client.get_experiment_by_name(plan.name)
             if experiment is None or not files:
@@ -283,6 +267,8 @@ class MlflowTracker(Tracker):
                 return
             for path, place in files:
                 client.log_artifact(known.run_id, str(path), place)
+            settings = self._own("moleflow.setting")
+            against_baseline.tell(contrasts, plan, self._studies, settings)
             said = answer(folder)
             self._studies.settle(plan.name, {ANSWER: said} if said else {})
             tags = self._study_tags(plan) | {"moleflow.report": content}

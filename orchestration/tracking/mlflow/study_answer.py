@@ -15,6 +15,8 @@ from orchestration.studies.expansion import Plan
 from orchestration.studies.trial_keys import digest
 from orchestration.tracking.mlflow.naming import BASE, setting_title
 
+ANSWERED = "moleflow.answered"
+"""On the study's run: of which trials it has the answer."""
 MOST_SETTINGS = 30
 """Whose means the study's run shows side by side; of more, each setting's run has its own."""
 MOST_POINTS = 20
@@ -106,6 +108,11 @@ def points(plan: Plan, records: Sequence[Record], answered: str) -> tuple[list[P
     return found, f"{ahead + len(ended)} {len(ended)} {_digest(ended)}"
 
 
+def steps_so_far(tags: Mapping[str, str]) -> int:
+    """Of the answer that a study's run has, by its tags."""
+    return _parsed(tags.get(ANSWERED, ""))[0]
+
+
 def _parsed(answered: str) -> tuple[int, int, str]:
     if not answered:
         return 0, 0, _digest(())
@@ -170,9 +177,14 @@ def _spread(records: Sequence[Record]) -> Numbers:
     return numbers
 
 
+def title_beside(setting: Setting) -> str:
+    """What a setting is called in names of metrics, beside other settings."""
+    return setting_title(setting.axes).replace("=", " ").replace("/", "_")
+
+
 def _beside(setting: Setting, numbers: Numbers) -> Numbers:
     """A setting's means as the study's run shows them, each beside those of other settings."""
-    title = setting_title(setting.axes).replace("=", " ").replace("/", "_")
+    title = title_beside(setting)
     means = {metric.name: numbers.get(f"{metric.name}/mean") for metric in HEADLINES}
     return {f"{name}/{title}": value for name, value in means.items() if value is not None}
 
