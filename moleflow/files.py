@@ -2,8 +2,11 @@
 
 import errno
 import os
+import shutil
 import stat
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DAMAGED = ".damaged-"
@@ -24,7 +27,7 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: its folder is missing or cannot be written; the old file is left as it was.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    aside = _unnamed(path)
     try:
         with aside.open("wb") as file:
             file.write(content)
@@ -42,6 +45,52 @@ def flush(place: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write to that gets this name once all of it is on the disk; an old one goes then.
+    A reader sees the old one, none or the new one, never a part; of two processes that do this at
+    once, what the later one wrote is there.
+
+    Raises:
+        OSError: it cannot be written; the old one is left as it was.
+    """
+    aside = _unnamed(folder)
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        flush(aside)
+        while not _named(aside, folder):
+            _out_of_the_way(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unnamed(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+
+def _named(aside: Path, folder: Path) -> bool:
+    """Rename a folder to its name; False: something has it."""
+    try:
+        aside.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            return False
+        raise
+    return True
+
+
+def _out_of_the_way(folder: Path) -> None:
+    """Delete a folder, or what stands in its place is set aside."""
+    doomed = _unnamed(folder)
+    with suppress(FileNotFoundError):  # another process was faster
+        if folder.is_dir() and not folder.is_symlink():
+            folder.rename(doomed)
+        else:
+            set_aside(folder)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def put_in_place(aside: Path, path: Path) -> None:

@@ -5,8 +5,6 @@ What is read is taken for what it is only after it was found so (`moleflow.manif
 """
 
 import hashlib
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -21,7 +19,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import Task, task_name
 from moleflow.errors import ModelError, StoreError
 from moleflow.features.cache import ClassFeatures
-from moleflow.files import flush, replace_file, set_aside
+from moleflow.files import replace_file, replaced_folder
 from moleflow.manifest import (
     MANIFEST,
     FileSum,
@@ -77,21 +75,12 @@ def save_model(
     Raises:
         StoreError: the folder cannot be written (permission, disk full); an old one stays whole.
     """
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
-        aside.mkdir(parents=True)
-        manifest = _write_tasks(aside, model, prototypes, weights, data, bits)
-        (aside / MANIFEST).write_bytes(manifest_content(manifest))
-        flush(aside)
-        if folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-        elif folder.exists():
-            set_aside(folder)
-        aside.rename(folder)
+        with replaced_folder(folder) as new:
+            manifest = _write_tasks(new, model, prototypes, weights, data, bits)
+            (new / MANIFEST).write_bytes(manifest_content(manifest))
     except OSError as error:
         raise _unwritable(folder, error) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_tasks(

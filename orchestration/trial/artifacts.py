@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.images import open_square
 from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import SequenceEvaluation
-from moleflow.files import flush
+from moleflow.files import replaced_folder
 from moleflow.measurement import Measurement
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
@@ -37,26 +36,22 @@ def write_artifacts(
     evaluation: SequenceEvaluation,
     bits: Depths,
 ) -> tuple[str, ...]:
-    """Write all artifacts of a finished trial; returns their names.
+    """Write all artifacts of a finished trial, in place of those of an earlier attempt; returns
+    their names. Where a process was taken for dead, two attempts may come to this at once.
 
     Args:
         bits: that values of a class's 16-bit pictures use.
     """
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder)  # of an earlier attempt, or what a fault has left in their places
-    else:
-        folder.unlink(missing_ok=True)
-    folder.mkdir(parents=True)
-    config = json.dumps(trial.config.model_dump(mode="json"), indent=1)
-    (folder / "config.json").write_text(config, encoding="utf-8")
-    write_r_matrices(folder / "r_matrices.csv", evaluation.measurements, trial.sequence)
-    write_scores(folder / "scores.csv", trial.sequence, data, evaluation)
-    shown = shown_pictures(trial, data, evaluation)
-    map_sheet(trial, data, evaluation, bits, shown).save(folder / "anomaly_maps.png")
-    write_shown(folder / "anomaly_maps.csv", shown, data)
-    write_all_orders(folder, trial, data, evaluation)
-    flush(folder)  # a record will say that they are there
-    return tuple(sorted(path.name for path in folder.iterdir()))
+    with replaced_folder(folder) as new:
+        config = json.dumps(trial.config.model_dump(mode="json"), indent=1)
+        (new / "config.json").write_text(config, encoding="utf-8")
+        write_r_matrices(new / "r_matrices.csv", evaluation.measurements, trial.sequence)
+        write_scores(new / "scores.csv", trial.sequence, data, evaluation)
+        shown = shown_pictures(trial, data, evaluation)
+        map_sheet(trial, data, evaluation, bits, shown).save(new / "anomaly_maps.png")
+        write_shown(new / "anomaly_maps.csv", shown, data)
+        write_all_orders(new, trial, data, evaluation)
+        return tuple(sorted(path.name for path in new.iterdir()))
 
 
 def write_r_matrices(

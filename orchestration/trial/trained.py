@@ -116,7 +116,7 @@ def link_to_store(model: Path, entry: Path) -> None:
     """Let files of a saved model that are in an entry of the store too be one file on disk.
 
     Models of trials that share stages then cost next to nothing. Where links cannot be made (two
-    file systems), the model keeps its copy.
+    file systems), or another attempt replaces the model just now, the model keeps its copy.
     """
     manifest = manifest_in(entry, entry.parent.parent.name, entry.name)
     if isinstance(manifest, str):
@@ -129,6 +129,6 @@ def link_to_store(model: Path, entry: Path) -> None:
         aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             os.link(entry / path, aside)
+            aside.replace(target)
         except OSError:
             return
-        aside.replace(target)

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from moleflow.config import Config
 from moleflow.data.catalog import open_catalog
 from moleflow.data.synthetic import make_synthetic
 from moleflow.errors import DeviceError, StoreError
+from moleflow.evaluation import SequenceEvaluation
 from moleflow.model import MoLEFlow
 from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
@@ -34,6 +36,7 @@ from orchestration.studies.expansion import Plan, Trial, expand
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from orchestration.trial import sequence as trials
+from orchestration.trial.artifacts import write_artifacts
 from orchestration.trial.context import prepare_torch
 
 pytestmark = pytest.mark.slow
@@ -177,6 +180,25 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
         if r.metric == "routing_accuracy" and r.definition == "final_mean" and r.routing == "routed"
     ]
     assert accuracy == pytest.approx(hits / len(scores))
+
+
+def test_artifacts_of_an_attempt_are_not_touched_by_one_that_fails_over_its_own(
+    done: tuple[Root, list[Trial]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was taken for dead, say, and now cannot write."""
+    root, planned = done
+    folder = root.study("small").artifacts(planned[0].key)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("orchestration.trial.artifacts.write_scores", full)
+    evaluation = cast(SequenceEvaluation, SimpleNamespace(measurements=()))
+    with pytest.raises(OSError, match="No space"):
+        write_artifacts(folder, planned[0], {}, evaluation, {})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in folder.parent.glob(".*")] == []
 
 
 def test_the_sheet_of_maps_has_the_best_the_median_and_the_worst_picture_of_each_class(
