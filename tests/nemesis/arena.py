@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ LONGEST = 300.0
 LOOK = 0.02
 DISK = 96
 """Megabytes of a file system that can be filled."""
+MACHINE = "NEMESIS_MACHINE"
+"""The shim lets a process play another machine, which this names."""
 START = "from moleflow_start import main; main()"
 
 
@@ -123,7 +126,7 @@ class Arena:
         command += ["--root", str(self.root.path), *self.options, *more]
         if more == ("sync",):
             command = ["sync", study, "--root", str(self.root.path), "--mlflow-uri", self.uri]
-        log = self.folder / "logs" / f"{len(self.codes)} {study}{len(variables) or ''}.txt"
+        log = self.folder / "logs" / f"{len(self.codes)} {variables.get(MACHINE, study)}.txt"
         added = {"TMPDIR": str(self.temporary), **self.more, **variables}
         if self.zygote is not None:
             zygote = self.zygote
@@ -166,10 +169,11 @@ class Arena:
                 self.look([process.pid for process in running.values()])
             self.meet([process.pid for process in running.values()])
             self.keep_time()
-            for study in self.usurpers:
-                key = f"{study} on another machine"
-                running[key] = self.start(study, NEMESIS_MACHINE=key)
-            self.usurpers.clear()
+            while self.usurpers:
+                study = self.usurpers.pop()
+                # A machine of its own: what is paused runs on, for those on the same machine.
+                machine = f"{study} on machine {len(self.codes) + len(running)}"
+                running[machine] = self.start(study, **{MACHINE: machine})
             if time.monotonic() > deadline:
                 self.end_all([process.pid for process in running.values()])
                 raise Hangs(f"a command has not ended after {LONGEST:g} s")
@@ -233,22 +237,30 @@ class Arena:
             case ["workers", "killed"]:
                 for pid in self.workers():
                     kill(pid)
-            case [("raylet" | "GCS") as what, "killed"]:
-                for pid in self.alive():
-                    if program(pid).startswith(f"{'gcs_server' if what == 'GCS' else what} --"):
-                        kill(pid)
-            case [("node" | "nodes") as what, "killed"]:
+            case [("raylet" | "GCS") as what, "killed" | "paused"]:
+                name = "gcs_server" if what == "GCS" else what
+                struck = [pid for pid in self.alive() if program(pid).startswith(f"{name} --")]
+                self.strike(struck, fault.seconds)
+            case [("node" | "nodes") as what, "killed" | "paused"]:
                 living = [raylet for raylet in self.raylets if state(raylet) not in ("", "Z")]
                 # One is left: a study without nodes waits for some.
-                for raylet in living[: min(1 if what == "node" else 2, len(living) - 1)]:
-                    for pid in [raylet, *below(raylet)]:
-                        kill(pid)
+                struck = living[: min(1 if what == "node" else 2, len(living) - 1)]
+                self.strike(
+                    [p for raylet in struck for p in [raylet, *below(raylet)]], fault.seconds
+                )
             case [("tracker" | "bucket") as where, *words]:
                 proxy = self.proxies[where]
                 proxy.behave(" ".join(words))
                 self.later(fault.seconds, lambda: proxy.behave("passes"))
             case _:
                 raise AssertionError(fault.wanted)
+
+    def strike(self, pids: Sequence[int], seconds: float) -> None:
+        """Kill processes, or pause them for so many seconds where it is any."""
+        for pid in pids:
+            kill(pid, signal.SIGSTOP if seconds else signal.SIGKILL)
+            if seconds:
+                self.later(seconds, partial(kill, pid, signal.SIGCONT))
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
         self.timers.append((time.monotonic() + seconds, do))

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from tests.nemesis.aftermath import ASIDE, PASSING, TORN, left, left_behind
-from tests.nemesis.arena import Arena
+from tests.nemesis.arena import Arena, Process
 from tests.nemesis.faults import KINDS, SETTINGS, draw
 from tests.nemesis.nemesis import shortest
 from tests.nemesis.proxy import HALF, Proxy
 from tests.nemesis.table import kinds_in, title
 from tests.nemesis.zygote import SHIM, TOP
+from tests.processes import state, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +119,37 @@ def test_the_shortest_beginning_that_fails_is_found(needed: int):
         return count >= needed
 
     assert shortest(fails, 9) == needed and len(tried) <= 4
+
+
+def test_drivers_that_took_over_one_after_the_other_are_all_waited_for(tmp_path: Path):
+    arena = Arena(tmp_path, tmp_path / "pictures")
+    arena.make()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(study: str, *more: str, **variables: str) -> Process:
+        started.append(subprocess.Popen(["sleep", f"{0.4 / (1 + len(started)):.1f}"]))
+        if len(started) < 3:
+            arena.usurpers = [study]
+        return Process((), started[-1].pid, started[-1].poll)
+
+    arena.start = start
+    codes = arena.run({"undying": ()})
+    assert [one.returncode for one in started] == [0, 0, 0] and len(codes) == 3
+
+
+def test_a_pause_ends_by_itself_and_a_blow_does_not(tmp_path: Path):
+    arena = Arena(tmp_path, tmp_path / "pictures")
+    paused, struck = (subprocess.Popen(["sleep", "60"]) for _ in range(2))
+    arena.strike([paused.pid], 3600.0)
+    arena.strike([struck.pid], 0.0)
+    wait_for(lambda: state(paused.pid) == "T")
+    assert struck.wait(10) == -signal.SIGKILL
+    arena.keep_time()
+    assert state(paused.pid) == "T"
+    arena.keep_time(all_of_them=True)
+    wait_for(lambda: state(paused.pid) == "S")
+    paused.kill()
+    paused.wait()
 
 
 def test_what_is_left_behind_is_seen_and_weighed(tmp_path: Path):
