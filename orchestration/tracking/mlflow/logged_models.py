@@ -44,31 +44,36 @@ class LoggedModels:
         client: mlflow.MlflowClient,
         experiment: str,
         owner: Owner,
-        made: Callable[[str], None] = lambda model_id: None,
+        begun: Callable[[str], None] = lambda model_id: None,
     ):
         """Args:
-        made: told the id of a new one, before anything is put there.
+        begun: told the id of one before anything is put there.
         """
         self._client, self._experiment, self._owner = client, experiment, owner
-        self._made = made
+        self._begun = begun
+        self._doubt = False
         self._known = self._found()
 
     def log(self, record: Record, run: Known, folder: StudyFolder) -> None:
         """The model of a finished trial, where it left one. What a call of before has begun is
         ended, and nothing made twice."""
-        model = self._known.get(record.key)
         if record.status != "finished" or not (folder.model(record.key) / "model.json").is_file():
             return
+        if self._doubt and record.key not in self._known:
+            self._known, self._doubt = self._found(), False
+        model = self._known.get(record.key)
         if model is not None and model.status == READY:
             return
         if model is None:
             tags = {TRIAL: record.key, "moleflow.study": record.study} | self._owner.tags
             name = re.sub(r"[^\w\- ]", "_", run.name)[:LONGEST_NAME] or record.key
+            self._doubt = True  # until the answer is there: the model may be made without one
             model = self._client.create_logged_model(
                 self._experiment, name, run.run_id, tags, model_type="moleflow"
             )
+            self._doubt = False
             self._known[record.key] = model
-            self._made(model.model_id)
+        self._begun(model.model_id)
         known = self._client.get_run(run.run_id).outputs
         if model.model_id not in {one.model_id for one in (known.model_outputs if known else ())}:
             self._client.log_outputs(run.run_id, [mlflow.LoggedModelOutput(model.model_id, 0)])

@@ -143,6 +143,9 @@ class MlflowTracker(Tracker):
             for key in self._trials:
                 started = self._trials[key].started / 1000
                 self._trials.settle(key, self._own_tags(key, started), names.get(key, ""))
+            for trial in plan.trials:
+                if self._trials.get(trial.key) is not None:
+                    self._trials.add(trial.key, self._lacking(trial))
 
     def grow(self, plan: Plan) -> None:
         settings = settings_of(plan) if have_runs(plan) else {}
@@ -170,12 +173,8 @@ class MlflowTracker(Tracker):
             known = self._trials[trial.key]
             used, last = loads(events, known.started / 1000, self._loaded.get(trial.key, -1))
             metrics = [Metric(n, v, milliseconds(t), step) for n, step, t, v in (*numbers, *used)]
-            lacking = [
-                Param(name, plain_text(value, PARAM_LENGTH))
-                for name, value in trial_params(trial).items()
-                if name not in known.params
-            ]
-            self._trials.add(trial.key, [*lacking, *self._trials.not_yet(trial.key, metrics)])
+            new = self._trials.not_yet(trial.key, metrics)
+            self._trials.add(trial.key, [*self._lacking(trial), *new])
             self._trials.settle(trial.key, {STATUS: "running"}, status="RUNNING")
             if trial.key in self._setting_of:
                 above = self._setting_of[trial.key].name
@@ -357,8 +356,17 @@ class MlflowTracker(Tracker):
         if self._trials.get(trial.key) is None:
             own = self._own_tags(trial.key, started) | {STATUS: "running"}
             tags, name = trial_tags(trial) | own, run_name(trial, self._orders)
-            if self._trials.make(trial.key, tags, name, started):
-                self._bring_home(places.RUN, self._trials[trial.key].run_id)
+            self._trials.make(trial.key, tags, name, started)
+            self._bring_home(places.RUN, self._trials[trial.key].run_id)
+
+    def _lacking(self, trial: Trial) -> list[Param]:
+        """Parameters that the trial's run lacks, as where its study came to vary one more."""
+        there = self._trials[trial.key].params
+        return [
+            Param(name, plain_text(value, PARAM_LENGTH))
+            for name, value in trial_params(trial).items()
+            if name not in there
+        ]
 
     def _own_tags(self, key: str, started: float) -> dict[str, str]:
         """Whose a trial's run is, and the run that it stands below, which is made if need be."""
