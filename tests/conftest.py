@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
+
+# Several threads for a product of small matrices wait for each other, the more so the busier the
+# machine is. NumPy is here already (pytest's plugins need it); others ask the environment.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+threadpool_limits(1)
 
 install_import_hook("moleflow", "beartype.beartype")
 

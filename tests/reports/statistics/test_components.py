@@ -164,7 +164,7 @@ def test_ends_of_the_profile_are_where_the_best_deviance_is_384_above_the_least(
 @pytest.mark.soak
 def test_intervals_by_likelihood_cover_the_truth_nearly():
     """Profile likelihood with few levels is a little narrow, as is said."""
-    found = covered("reml", [0, 3, 11, 12, 30, 31], 300, (5, 5, 4))
+    found = covered("reml", [0, 3, 11, 12, 30, 31], 150, (5, 5, 4))
     assert all(0.89 <= share <= 0.985 for share in found.values()), found
 
 
