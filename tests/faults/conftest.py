@@ -84,7 +84,7 @@ class Arena:
         found = sorted(self.folder.trials.glob("*/events.jsonl"))
         return {path.parent.name: list(read_events(path)) for path in found}
 
-    def wait_for(self, found: Callable[[Event], bool], longest: float = 90.0) -> str:
+    def wait_for(self, found: Callable[[Event], bool], longest: float = LONGEST) -> str:
         """The key of the first trial with such an event."""
         deadline = time.monotonic() + longest
         while time.monotonic() < deadline:

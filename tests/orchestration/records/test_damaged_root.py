@@ -50,8 +50,8 @@ def names_it(said: str, file: Path) -> bool:
 
 def read_only(study: Study) -> list[tuple[int, str]]:
     root = ("--root", study.root.path)
-    logs = ("logs", study.key, *root)
-    return [call("status", STUDY, *root), call("report", STUDY, *root), call(*logs)]
+    report = ("report", STUDY, "--kind", "task_order", *root)
+    return [call("status", STUDY, *root), call(*report), call("logs", study.key, *root)]
 
 
 def ends_well(study: Study) -> str:

@@ -289,7 +289,7 @@ def test_an_interrupt_leaves_no_process_and_no_folder(root: Root, plan: Plan, wa
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_for(lambda: any(root.study("small").trials.glob("*/events.jsonl")), 60)
+            wait_for(lambda: any(root.study("small").trials.glob("*/events.jsonl")), 120)
             assert len(marked(mark)) > 2
             match way:
                 case "interrupt":  # a terminal's Ctrl-C goes to the whole group
