@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
-from reports import performance
+from reports import doubts, performance, picture_doubt
 from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
@@ -25,15 +25,19 @@ from reports.document import (
     table,
 )
 from reports.evidence import Evidence, Setting, keys
+from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
 from reports.variants import ClassDifference, Compared, called, compare, families
 
+PLACE = 5
+"""Of the interval over seeds and test pictures among the columns."""
 MOST_PANELS = 12
 """Variants that the figure by class has room for."""
 
 
 def against_baselines(evidence: Evidence) -> list[Table]:
     """A table per metric for every baseline of the study; none where it runs no baseline."""
+    kept = picture_doubt.kept(evidence)
     return [
         family.named(
             contrast_table(
@@ -41,6 +45,7 @@ def against_baselines(evidence: Evidence) -> list[Table]:
                 family.baseline,
                 metric,
                 compare(evidence, family.baseline, family.others, metric),
+                kept,
             )
         )
         for family in families(evidence)
@@ -49,14 +54,23 @@ def against_baselines(evidence: Evidence) -> list[Table]:
 
 
 def contrast_table(
-    evidence: Evidence, baseline: Setting, metric: Metric, found: Sequence[Compared]
+    evidence: Evidence, baseline: Setting, metric: Metric, found: Sequence[Compared], kept: Kept
 ) -> Table:
-    """Mean, difference to the baseline with its interval, and verdict of every variant."""
-    rows: list[list[Cell | str]] = [_row(evidence, metric, baseline, None)]
+    """Mean, difference to the baseline with its interval, and verdict of every variant; of a metric
+    that kept scores tell the doubt of, the interval over seeds and test pictures too."""
+    pictured = metric.name in picture_doubt.METRICS
+    head = _row(evidence, metric, baseline, None)
+    rows: list[list[Cell | str]] = [[*head[:PLACE], *[DASH] * pictured, *head[PLACE:]]]
     data: list[Line] = []
     for compared in found:
-        rows.append(_row(evidence, metric, compared.setting, compared))
         source = computed(contrast_table, compared.trials)
+        row = _row(evidence, metric, compared.setting, compared)
+        both: dict[str, Value] = {}
+        if pictured:
+            of_pictures = picture_doubt.of_difference(evidence, compared, kept, metric.name)
+            row.insert(PLACE, doubts.both_cell(of_pictures, source))
+            both = doubts.both_fields(of_pictures)
+        rows.append(row)
         result = compared.result
         line: dict[str, Value] = {"setting": compared.setting.label, "baseline": baseline.label}
         line |= {"metric": metric.name}
@@ -67,8 +81,9 @@ def contrast_table(
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
             line |= {f"{before}mean": every.mean if every else None}
             line |= {f"{before}sd": every.sd if every else None}
-        data.append(Line(line | counted(evidence, compared.setting), source))
-    header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval", "p (Holm)", "Seeds")
+        data.append(Line(line | counted(evidence, compared.setting) | both, source))
+    header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
+    header += (*(["with pictures"] if pictured else []), "p (Holm)", "Seeds")
     caption = f"{metric.title}, mean over classes at the end of the sequence, in percent"
     every = [r.key for setting in (baseline, *(c.setting for c in found)) for r in setting.finished]
     whole = computed(contrast_table, every)

@@ -1,9 +1,17 @@
 """What a trial keeps of every test picture after its last task (`artifacts/scores.csv`)."""
+# pyarrow has no annotations of its own.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow
+from jaxtyping import Bool, Float
 
 from moleflow.data.sequences import task_name
 from moleflow.files import read_regular
@@ -12,7 +20,11 @@ from reports.evidence import Evidence
 
 FILE = "scores.csv"
 DISTANCE = "squared_distance "
+SCORE = "score_routed"
 GOOD = "good"
+PICTURE = ("class", "picture", "defect")
+ONE_BLOCK = 1 << 30
+"""Bytes; a file is read at once."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +39,72 @@ class Scored:
     """That the picture is of."""
     chosen: str
     """Task that the router chose."""
-    far: Mapping[str, float]
+    far: dict[str, float]
     """Squared distance to each task."""
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Of the n test pictures of a class in one trial, when all tasks were known, each under the
+    task that it was sent to."""
+
+    pictures: tuple[tuple[str, str], ...]
+    """File, and defect or `good`."""
+    values: Float[np.ndarray, " n"]
+
+    @cached_property
+    def anomalous(self) -> Bool[np.ndarray, " n"]:
+        return np.array([kind != GOOD for _, kind in self.pictures])
 
 
 def kept_scores(evidence: Evidence, record: Record) -> list[Scored]:
     """Nothing where there is no such file (it is beside the ledger, and may be gone), or it is not
     what a trial of these tasks writes."""
     tasks = {name: task_name(task) for task in record.sequence for name in task}
-    try:
-        text = read_regular(evidence.folder.artifacts(record.key) / FILE).decode("utf-8")
-        return [_scored(row, tasks) for row in csv.DictReader(io.StringIO(text, newline=""))]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+    names = sorted(set(tasks.values()))
+    distances = {f"{DISTANCE}{task}": pa.float64() for task in names}
+    found = _columns(evidence, record, (*PICTURE, "routed_to"), distances)
+    if found is None or not set(found[0]) <= set(tasks) or not set(found[3]) <= set(names):
         return []
+    far = [dict(zip(names, row, strict=True)) for row in zip(*found[4:], strict=True)]
+    return [
+        Scored(name, picture, kind or GOOD, tasks[name], chosen, of)
+        for name, picture, kind, chosen, of in zip(*found[:4], far, strict=True)
+    ]
 
 
-def _scored(row: Mapping[str, str], tasks: Mapping[str, str]) -> Scored:
-    name, kind = row["class"], row["defect"] or GOOD
-    far = {task: float(row[DISTANCE + task]) for task in tasks.values()}
-    return Scored(name, row["picture"], kind, tasks[name], row["routed_to"], far)
+def class_scores(evidence: Evidence, record: Record) -> dict[str, ClassScores] | None:
+    """None where there is no such file, or not one of the trial's classes."""
+    found = _columns(evidence, record, PICTURE, {SCORE: pa.float64()})
+    if found is None or set(found[0]) != {name for task in record.sequence for name in task}:
+        return None
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(found[0]):
+        places.setdefault(name, []).append(i)
+    pictures = [(picture, kind or GOOD) for picture, kind in zip(found[1], found[2], strict=True)]
+    values = np.array(found[3])
+    if not np.isfinite(values).all():
+        return None
+    return {
+        name: ClassScores(tuple(pictures[i] for i in of), values[of]) for name, of in places.items()
+    }
+
+
+def _columns(
+    evidence: Evidence, record: Record, texts: Sequence[str], numbers: dict[str, Any]
+) -> list[list[Any]] | None:
+    """These columns of the file; None where it is gone or damaged."""
+    wanted = {**dict.fromkeys(texts, pa.string()), **numbers}
+    try:
+        content = read_regular(evidence.folder.artifacts(record.key) / FILE)
+        table = arrow.read_csv(
+            pa.BufferReader(content),
+            read_options=arrow.ReadOptions(use_threads=False, block_size=ONE_BLOCK),
+            parse_options=arrow.ParseOptions(newlines_in_values=True),
+            convert_options=arrow.ConvertOptions(
+                column_types=wanted, include_columns=list(wanted), null_values=[]
+            ),
+        )
+    except (OSError, ValueError, KeyError):  # damage is a ValueError of Arrow's
+        return None
+    return [table.column(name).to_pylist() for name in wanted]

@@ -1,7 +1,7 @@
 """What does each variant change against the baseline, and is that more than noise?"""
 
 from moleflow.metrics.catalogue import Metric
-from reports import contrasts, made, performance, tradeoffs
+from reports import contrasts, doubts, made, performance, picture_doubt, tradeoffs
 from reports.digits import percent, span
 from reports.document import (
     Block,
@@ -16,6 +16,7 @@ from reports.document import (
     note,
 )
 from reports.evidence import Evidence
+from reports.picture_doubt import Kept
 from reports.variants import (
     Compared,
     Family,
@@ -39,11 +40,12 @@ def document(evidence: Evidence) -> Document:
         (family, {m.name: _compared(evidence, family, m) for m in evidence.concluded})
         for family in families(evidence)
     ]
+    kept = picture_doubt.kept(evidence)
     answer: list[Block] = [] if compared else [Text(NO_BASELINE, "bad")]
     sections: list[Section] = []
     for family, found in compared:
-        said = Listed(tuple(_sentences(evidence, found)))
-        parts = (_contrasts(evidence, family, found), _classes(evidence, family, found))
+        said = Listed((*_sentences(evidence, found), *_on_other_pictures(evidence, found, kept)))
+        parts = (_contrasts(evidence, family, found, kept), _classes(evidence, family, found))
         if len(compared) > 1:
             title = family.part or "Parts of one setting"
             answer.append(Section(title, (said,)))
@@ -54,7 +56,10 @@ def document(evidence: Evidence) -> Document:
     answer += _effectless(evidence)
     sections.append(_tradeoffs(evidence))
     each = [
-        Section(setting.label or "all trials", (performance.main_table(evidence, setting),))
+        Section(
+            setting.label or "all trials",
+            (performance.main_table(evidence, setting), *doubts.short(evidence, setting, kept)),
+        )
         for setting in evidence.settings
         if setting.finished
     ]
@@ -112,7 +117,25 @@ def _effectless(evidence: Evidence) -> list[Block]:
     ]
 
 
-def _contrasts(evidence: Evidence, family: Family, found: dict[str, list[Compared]]) -> Section:
+def _on_other_pictures(
+    evidence: Evidence, found: dict[str, list[Compared]], kept: Kept
+) -> list[Words]:
+    """Which differences stay clear of zero when test pictures are taken for a sample, too."""
+    said: list[Words] = []
+    for metric in (m for m in evidence.concluded if m.name in picture_doubt.METRICS):
+        decided = [
+            (c, picture_doubt.of_difference(evidence, c, kept, metric.name))
+            for c in found[metric.name]
+            if c.result is not None and c.result.verdict in ("better", "worse")
+        ]
+        if decided:
+            said.append(doubts.held(metric, decided))
+    return said
+
+
+def _contrasts(
+    evidence: Evidence, family: Family, found: dict[str, list[Compared]], kept: Kept
+) -> Section:
     baseline = family.baseline
     blocks: list[Block] = [
         Text(f"Baseline: {called(baseline)}."),
@@ -121,12 +144,15 @@ def _contrasts(evidence: Evidence, family: Family, found: dict[str, list[Compare
             "orders within a seed: seeds are what repeats. Verdicts hold for all lines of a table "
             "together (Holm): better or worse where the difference is not zero, equivalent where "
             "it is smaller than the margin, undecided where these seeds do not tell. Intervals are "
-            "those of one contrast alone."
+            "those of one contrast alone, over seeds; “with pictures” takes the test pictures for "
+            "a sample as well."
         ),
+        *doubts.lacking(kept, evidence.finished),
     ]
     for metric in evidence.concluded:
-        made_of = contrasts.contrast_table(evidence, baseline, metric, found[metric.name])
+        made_of = contrasts.contrast_table(evidence, baseline, metric, found[metric.name], kept)
         blocks.append(family.named(made_of))
+    blocks += [note(doubts.HOW), note(doubts.NOT_KEPT)]
     figures = [contrasts.forest(metric, found[metric.name]) for metric in evidence.concluded]
     shown = tuple(family.named(figure) for figure in figures if figure is not None)
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))

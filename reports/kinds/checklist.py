@@ -75,6 +75,12 @@ def _bars(evidence: Evidence) -> Iterable[tuple[str, Words]]:
         + (", and orders, where a table says that it is over trials" if _orders(evidence) else "")
         + ". Test pictures are the same for all and are not in these error bars.",
     )
+    yield (
+        "Test pictures",
+        "What other test pictures would change is in intervals of their own, of image AUROC and AP "
+        "at the end of the sequence alone (reports task_order and ablation): good and anomalous "
+        "pictures of each class are a sample, and classes are fixed.",
+    )
     yield "Behind ±", "The sample standard deviation (n − 1), over what the table says, with its n."
     yield (
         "Intervals",

@@ -7,11 +7,13 @@ from dataclasses import replace
 from moleflow.metrics.catalogue import CONCLUDED, TITLES
 from reports import (
     confusions,
+    doubts,
     figures,
     invariance,
     made,
     order_section,
     performance,
+    picture_doubt,
     provenance,
     sensitivity,
 )
@@ -33,6 +35,7 @@ from reports.document.csv import to_text
 from reports.evidence import Evidence, Setting, keys
 from reports.invariance import Invariance
 from reports.order_section import AllOrders
+from reports.picture_doubt import Kept
 from reports.statistics import NOISE, Spread, summarise
 
 SUBJECT = "Task-order sensitivity"
@@ -43,12 +46,13 @@ def document(evidence: Evidence) -> Document:
     shown = [setting for setting in evidence.settings if setting.finished]
     compared = {setting.number: invariance.compare(setting.finished) for setting in shown}
     orders = {s.number: order_section.all_of(evidence, s, compared[s.number]) for s in shown}
+    kept = picture_doubt.kept(evidence)
     results: list[Section] = []
     for setting in shown:
         of = orders[setting.number]
-        found = _results(evidence, setting, compared[setting.number], of)
+        found = _results(evidence, setting, compared[setting.number], of, kept)
         results += made.of_setting(setting, found)
-    answer = _answer(evidence, shown, compared, orders)
+    answer = _answer(evidence, shown, compared, orders, kept)
     made_ = made.report(evidence, SUBJECT, answer, results, ())
     return replace(made_, headline=_headline(evidence, shown))
 
@@ -58,6 +62,7 @@ def _answer(
     shown: Sequence[Setting],
     compared: dict[int, Invariance],
     orders: dict[int, AllOrders],
+    kept: Kept,
 ) -> list[Block]:
     found: list[Block] = []
     for setting in shown:
@@ -65,6 +70,7 @@ def _answer(
         told: list[Words] = [*sentences(evidence, setting)]
         told.append(one_task or compared[setting.number].words)
         told += orders[setting.number].answer
+        told.append(doubts.sentence(evidence, setting, kept))
         found.append(made.answered(setting, told))
         wrong = len(compared[setting.number].mismatches)
         if wrong:
@@ -73,12 +79,13 @@ def _answer(
 
 
 def _results(
-    evidence: Evidence, setting: Setting, compared: Invariance, orders: AllOrders
+    evidence: Evidence, setting: Setting, compared: Invariance, orders: AllOrders, kept: Kept
 ) -> list[Section]:
     return [
         Section("Order invariance", tuple(_invariance(evidence, setting, compared))),
         *orders.sections,
         Section("Results", tuple(_performance(evidence, setting))),
+        doubts.section(evidence, setting, kept),
         Section("Sensitivity", tuple(_sensitivity(evidence, setting))),
         Section("Learning over time", tuple(_over_time(evidence, setting))),
         Section("Routing", tuple(_routing(evidence, setting))),

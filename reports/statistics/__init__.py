@@ -32,6 +32,7 @@ from reports.statistics.image_metrics import (
     Auroc,
     Resampled,
     auroc,
+    auroc_value,
     bootstrap_covariance,
     bootstrap_images,
     delong_covariance,
@@ -50,6 +51,13 @@ from reports.statistics.interactions import (
     interaction,
     two_way,
 )
+from reports.statistics.over_images import (
+    ESTIMATES,
+    ClassImages,
+    ImagesAlone,
+    OverImages,
+    images_alone,
+)
 from reports.statistics.pixels import (
     PixelCounts,
     pixel_counts,
@@ -66,6 +74,7 @@ from reports.statistics.spreads import Disparity, Spread, order_disparity, sprea
 
 __all__ = [
     "ALPHA",
+    "ESTIMATES",
     "IMAGES",
     "MARGINS",
     "NOISE",
@@ -76,6 +85,7 @@ __all__ = [
     "Auroc",
     "Best",
     "Blocks",
+    "ClassImages",
     "Component",
     "Contrast",
     "Correlation",
@@ -85,8 +95,10 @@ __all__ = [
     "Effect",
     "Equivalence",
     "GroupsVerdict",
+    "ImagesAlone",
     "Interaction",
     "Observation",
+    "OverImages",
     "PixelCounts",
     "Profile",
     "Ranks",
@@ -102,6 +114,7 @@ __all__ = [
     "adjusted",
     "against",
     "auroc",
+    "auroc_value",
     "best",
     "blocks",
     "bootstrap_covariance",
@@ -118,6 +131,7 @@ __all__ = [
     "holm",
     "holm_interactions",
     "image_counts",
+    "images_alone",
     "interaction",
     "interquartile_mean",
     "mean",

@@ -28,9 +28,8 @@ class Doubt:
     images_negative: bool
     """The estimate of `images` was negative, within its own doubt, and was taken for 0."""
     interval: tuple[float, float]
-    """95 %, for other seeds and other images of the same classes; for one seed, of that seed."""
-    df: float
-    """Of the interval's t-distribution (Satterthwaite)."""
+    """At least 95 %, for other seeds and other images of the same classes; for one seed, of that
+    seed. Never narrower than for one of the two sources alone."""
 
 
 def doubt(
@@ -45,7 +44,9 @@ def doubt(
         variance of the mean = variance of the seeds' means / S + Σ_c Var(e_c) / C²,
 
     the first with a, b and f in it. Var(e_c) is the mean covariance over images between seeds (off
-    the diagonal); with one seed it is that seed's variance, with f in it.
+    the diagonal); with one seed it is that seed's variance, with f in it. The interval's half width
+    is the root of the sum of squares of those of the two sources (Zou and Donner 2008), each from
+    Student's t; over classes with Satterthwaite's degrees of freedom.
 
     Args:
         values: [S, C].
@@ -67,15 +68,18 @@ def doubt(
     from_images = max(0.0, raw)
     means = table.mean(axis=1)
     from_seeds = float(means.var(ddof=1)) / s if s > 1 else None
-    parts = [(part, size - 1) for part, size in zip(shared, images, strict=True)]
-    if from_seeds is not None:
-        parts.append((from_seeds, s - 1))
-    total = from_images + (from_seeds or 0.0)
-    below = math.fsum(part * part / max(1, df) for part, df in parts)
-    df = max(1.0, total * total / below) if below > 0 else math.inf
-    half = float(special.stdtrit(min(df, 1e6), 0.975)) * math.sqrt(total)
+    below = math.fsum(
+        part * part / max(1, size - 1) for part, size in zip(shared, images, strict=True)
+    )
+    df = max(1.0, raw * raw / below) if below > 0 else math.inf
+    half = math.hypot(_half(from_images, df), _half(from_seeds or 0.0, s - 1))
     mean = float(table.mean())
-    return Doubt(mean, from_seeds, from_images, raw < 0, (mean - half, mean + half), df)
+    return Doubt(mean, from_seeds, from_images, raw < 0, (mean - half, mean + half))
+
+
+def _half(variance: float, df: float) -> float:
+    """Half the width of a 95 % interval."""
+    return float(special.stdtrit(min(df, 1e6), 0.975)) * math.sqrt(variance) if variance else 0.0
 
 
 def _shared(covariance: Float[np.ndarray, "s s"]) -> float:

@@ -1,0 +1,222 @@
+"""Doubt from the test pictures: other pictures of the same classes would have given other numbers.
+
+From the scores that trials keep of every picture after their last task, so for metrics of pictures
+at the end of the sequence: neither anomaly maps nor scores after earlier tasks are kept.
+S seeds, K scorings, C classes.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from moleflow.metrics.catalogue import TITLES
+from orchestration.records.ledger import Record
+from orchestration.sharing.roles import order_free
+from reports.evidence import Evidence, Setting, keys, trained_alike
+from reports.kept_scores import ClassScores, class_scores
+from reports.performance import in_whole_seeds, measured
+from reports.statistics import (
+    ESTIMATES,
+    ClassImages,
+    Doubt,
+    ImagesAlone,
+    OverImages,
+    auroc_value,
+    doubt,
+    images_alone,
+)
+from reports.variants import Compared
+
+TOLERANCE = 1e-9
+"""Of a metric of kept scores to the recorded one: sums may have been taken in other orders."""
+CHECKED = "image_auroc"
+"""The metric by which kept scores are known to be those of a record."""
+METRICS: Final[tuple[str, ...]] = tuple(name for name in TITLES if name in ESTIMATES)
+"""What kept scores tell the doubt of."""
+
+
+Scores: TypeAlias = Mapping[str, ClassScores]
+"""Of a trial, by class."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Scores of trials' test pictures, which are the same pictures in all of them."""
+
+    scores: Mapping[str, Scores]
+    """By trial; trials that share what they trained share them."""
+    silent: frozenset[str]
+    """Trials that kept none that can be read."""
+    other: frozenset[str]
+    """Trials that kept scores of other pictures than those before, or such as do not give the
+    recorded numbers."""
+
+
+def kept(evidence: Evidence) -> Kept:
+    """Of all finished trials. Where training does not depend on the order, trials that share theirs
+    share their scores at the end, and one file is read for all; each trial's recorded numbers must
+    follow from it."""
+    known: dict[object, Scores] = {}
+    found: dict[str, Scores] = {}
+    silent, other = set[str](), set[str]()
+    pictures: dict[str, object] = {}
+    for record in evidence.finished:
+        free = order_free(record.config)
+        place = (record.config.model_dump_json(), trained_alike(record)) if free else record.key
+        shared = known.get(place)
+        if shared is not None and _recorded(evidence, record, shared):
+            found[record.key] = shared
+            continue
+        own = class_scores(evidence, record)
+        if own is None:
+            silent.add(record.key)
+            continue
+        same = all(pictures.get(name, of.pictures) == of.pictures for name, of in own.items())
+        if not same or not _recorded(evidence, record, own):
+            other.add(record.key)
+            continue
+        pictures |= {name: of.pictures for name, of in own.items()}
+        known.setdefault(place, own)
+        found[record.key] = own
+    return Kept(found, frozenset(silent), frozenset(other))
+
+
+def _recorded(evidence: Evidence, record: Record, scores: Scores) -> bool:
+    """Whether the trial's image AUROC of every class is that of the scores."""
+    finals = evidence.measurements.finals(record, CHECKED)
+    return all(
+        bool(of.anomalous.any())
+        and not of.anomalous.all()
+        and abs(finals[name] - auroc_value(of.anomalous, of.values)) <= TOLERANCE
+        for name, of in scores.items()
+        if name in finals
+    )
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """A mean over classes at the end of the sequence, or a difference of two, with its doubt."""
+
+    metric: str
+    classes: tuple[str, ...]
+    values: Float[np.ndarray, "s c"]
+    """Each a mean over orders."""
+    images: tuple[ClassImages, ...]
+    over_images: tuple[OverImages, ...]
+    """By class."""
+    both: Doubt
+    alone: ImagesAlone
+    """From the pictures, were the seeds all there are."""
+    trials: tuple[str, ...]
+    left_out: int
+    """Trials of seeds of which a trial has no scores."""
+
+    @property
+    def pictures(self) -> tuple[int, int]:
+        """Good and anomalous, of all classes."""
+        anomalous = sum(int(one.anomalous.sum()) for one in self.images)
+        return sum(len(one.anomalous) for one in self.images) - anomalous, anomalous
+
+    @property
+    def separated(self) -> int:
+        """Classes whose scores separate perfectly in every trial: samples of these images tell
+        nothing of their doubt."""
+        return sum(bool((one.values == 1).all()) for one in self.over_images)
+
+    @property
+    def from_images(self) -> float:
+        """Standard deviation of the mean."""
+        return math.sqrt(self.both.images)
+
+    @property
+    def from_seeds(self) -> float | None:
+        return None if self.both.seeds is None else math.sqrt(self.both.seeds)
+
+
+def of_setting(evidence: Evidence, setting: Setting, found: Kept, metric: str) -> Doubted | str:
+    """Over seeds that have every order; in words why there is none."""
+    records = in_whole_seeds(measured(evidence, setting, metric))
+    return doubted(evidence, found, metric, [(record, 1) for record in records])
+
+
+def of_difference(
+    evidence: Evidence, compared: Compared, found: Kept, metric: str
+) -> Doubted | str:
+    """Variant minus baseline, over its pairs."""
+    terms = [
+        (record, sign)
+        for pair in compared.pairs
+        for record, sign in zip(pair, (-1, 1), strict=True)
+    ]
+    return doubted(evidence, found, metric, terms)
+
+
+def doubted(
+    evidence: Evidence, found: Kept, metric: str, terms: Sequence[tuple[Record, int]]
+) -> Doubted | str:
+    """Of a sum over trials, paired by seed: signs are 1, and -1 for those that are subtracted."""
+    lacking = {record.seed for record, _ in terms if record.key not in found.scores}
+    used = [(record, sign) for record, sign in terms if record.seed not in lacking]
+    if not used:
+        return _lacking(found, [record for record, _ in terms])
+    finals = [evidence.measurements.finals(record, metric) for record, _ in used]
+    classes = tuple(sorted(finals[0]))
+    if any(set(one) != set(classes) for one in finals):
+        return "not all trials have it of the same classes"
+    weights = _weights(used)
+    values = weights @ np.array([[one[name] for name in classes] for one in finals])
+    scores, weights = _different([found.scores[record.key] for record, _ in used], weights)
+    images = [_class(name, scores) for name in classes]
+    few = [one.name for one in images if one.smaller < 2]
+    if few:
+        return f"fewer than two test pictures of a kind: {', '.join(few)}"
+    over = tuple(ESTIMATES[metric](one, weights) for one in images)
+    both = doubt(values, [one.covariance for one in over], [one.smaller for one in images])
+    alone = images_alone(both.mean, over)
+    trials = tuple(keys(record for record, _ in used))
+    return Doubted(
+        *(metric, classes, values, tuple(images), over, both, alone, trials), len(terms) - len(used)
+    )
+
+
+def _lacking(found: Kept, records: Sequence[Record]) -> str:
+    if not records:
+        return "no seed has finished every order"
+    counts = [sum(record.key in of for record in records) for of in (found.silent, found.other)]
+    told = ("kept no scores that can be read", "kept scores that are not those of its record")
+    said = [
+        f"{n} of {len(records)} trials {what}" for n, what in zip(counts, told, strict=True) if n
+    ]
+    return "; ".join(said)
+
+
+def _weights(terms: Sequence[tuple[Record, int]]) -> Float[np.ndarray, "s k"]:
+    """Each seed's value is the mean over its orders, or the difference of two."""
+    seeds = sorted({record.seed for record, _ in terms})
+    table = np.zeros((len(seeds), len(terms)))
+    for i, (record, sign) in enumerate(terms):
+        table[seeds.index(record.seed), i] = sign
+    for sign in (1, -1):
+        of = table == sign
+        table[of] /= of.sum(axis=1, keepdims=True).repeat(len(terms), axis=1)[of]
+    return table
+
+
+def _different(
+    scores: Sequence[Scores], weights: Float[np.ndarray, "s k"]
+) -> tuple[list[Scores], Float[np.ndarray, "s d"]]:
+    """What trials share counts once, with the sum of their weights."""
+    places: dict[int, list[int]] = {}
+    for i, one in enumerate(scores):
+        places.setdefault(id(one), []).append(i)
+    each = [scores[of[0]] for of in places.values()]
+    return each, np.stack([weights[:, of].sum(axis=1) for of in places.values()], axis=1)
+
+
+def _class(name: str, scores: Sequence[Scores]) -> ClassImages:
+    values = np.stack([one[name].values for one in scores])
+    return ClassImages(name, scores[0][name].anomalous, values)

@@ -1,0 +1,147 @@
+"""Laws of what other test images would do to a mean over classes."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from moleflow.streams import numpy_stream
+from reports.statistics import (
+    ESTIMATES,
+    ClassImages,
+    auroc_value,
+    bootstrap_covariance,
+    bootstrap_images,
+    delong_covariance,
+    doubt,
+    images_alone,
+    weighted_ap,
+    weighted_auroc,
+)
+from reports.statistics.over_images import ap_over_images, auroc_over_images
+
+TIMES = 80
+TWO_SEEDS = np.kron(np.eye(2), [0.5, 0.5])
+"""Of four scorings, two orders a seed."""
+
+
+def scored(name: str, m: int = 14, n: int = 11, scorings: int = 4, digits: int = 1) -> ClassImages:
+    draw = numpy_stream("tests", "over images", name)
+    anomalous = np.arange(m + n) < m
+    common = draw.normal(size=m + n) + 1.1 * anomalous
+    scores = common + draw.normal(0, 0.6, (scorings, m + n))
+    return ClassImages(name, anomalous, np.round(scores, digits))
+
+
+@pytest.mark.parametrize(
+    ("metric", "oracle"),
+    [("image_auroc", roc_auc_score), ("image_ap", average_precision_score)],
+)
+def test_values_are_those_of_the_images_as_they_are(metric, oracle):
+    of = scored("values")
+    found = ESTIMATES[metric](of, TWO_SEEDS).values
+    assert found == pytest.approx([oracle(of.anomalous, scores) for scores in of.scores])
+
+
+def test_auroc_alone_is_that_of_all_pairs():
+    of = scored("alone")
+    assert auroc_value(of.anomalous, of.scores[0]) == pytest.approx(
+        roc_auc_score(of.anomalous, of.scores[0])
+    )
+
+
+def test_averaging_scorings_before_samples_are_drawn_is_the_bootstrap_of_each():
+    of = scored("bilinear")
+    drawn = auroc_over_images(of, TWO_SEEDS).drawn
+    each = [
+        bootstrap_images(weighted_auroc(of.anomalous, s), of.anomalous, of.name) for s in of.scores
+    ]
+    assert drawn is not None
+    alone = auroc_over_images(ClassImages(of.name, of.anomalous, of.scores[:1]), np.eye(1))
+    assert alone.drawn is not None
+    assert alone.drawn.std(ddof=1) == pytest.approx(each[0].sd)
+    assert np.quantile(alone.drawn, [0.025, 0.975]) == pytest.approx(each[0].interval)
+    covariance = bootstrap_covariance(
+        [weighted_auroc(of.anomalous, s) for s in of.scores], of.anomalous, of.name
+    )
+    assert drawn.var(ddof=1) == pytest.approx(covariance.mean())
+
+
+def test_the_bootstrap_of_auroc_finds_delongs_variance():
+    """But for the (n - 1)/n that a bootstrap does not see."""
+    of = scored("oracle", 40, 40)
+    found = auroc_over_images(of, TWO_SEEDS)
+    assert found.drawn is not None
+    expected = (TWO_SEEDS @ delong_covariance(of.anomalous, of.scores) @ TWO_SEEDS.T).mean()
+    assert found.covariance.mean() == pytest.approx(expected)
+    assert found.drawn.var(ddof=1) == pytest.approx(expected * 39 / 40, rel=0.1)
+
+
+def test_the_influence_of_images_on_ap_finds_what_the_bootstrap_does():
+    of = scored("ap", 60, 60)
+    found = ap_over_images(of, np.eye(4)).covariance
+    metrics = [weighted_ap(of.anomalous, one) for one in of.scores]
+    drawn = bootstrap_covariance(metrics, of.anomalous, of.name, draws=6000)
+    assert np.diag(found) == pytest.approx(np.diag(drawn), rel=0.15)
+    assert found[0, 1] == pytest.approx(drawn[0, 1], rel=0.25)
+
+
+@pytest.mark.parametrize("metric", ["image_auroc", "image_ap"])
+def test_a_variant_that_scores_alike_leaves_no_doubt_from_images(metric: str):
+    one = scored("alike", scorings=1)
+    same = ClassImages(one.name, one.anomalous, np.vstack([one.scores, one.scores]))
+    found = ESTIMATES[metric](same, np.array([[-1.0, 1.0]]))
+    assert found.covariance == pytest.approx(0, abs=1e-18)
+    assert found.drawn is None or found.drawn == pytest.approx(0)
+
+
+@pytest.mark.parametrize("metric", ["image_auroc", "image_ap"])
+def test_one_image_of_a_kind_has_no_variance(metric: str):
+    one = ClassImages("one", np.array([True, False, False]), np.array([[0.3, 0.1, 0.2]]))
+    with pytest.raises(ValueError, match="fewer than two"):
+        ESTIMATES[metric](one, np.eye(1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", ["image_auroc", "image_ap"])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_interval_covers_what_other_seeds_and_other_images_would_give(metric: str, seeds: int):
+    """Two classes; a seed moves the anomalous images of a class, and sees each image its own way.
+    The truth is the mean over very many seeds and images."""
+    draw = numpy_stream("tests", "seeds and images", metric, seeds)
+    shifts, of_seed, m = (1.0, 1.6), 0.2 if seeds > 1 else 0.0, 25
+    anomalous = np.arange(2 * m) < m
+    truth = np.mean([_truth(metric, shift, of_seed) for shift in shifts])
+    hits = alone = 0
+    for _ in range(TIMES):
+        over, values = [], []
+        for shift in shifts:
+            image = draw.normal(size=2 * m)
+            moved = shift + draw.normal(0, of_seed, (seeds, 1))
+            scores = image + 0.5 * draw.normal(size=(seeds, 2 * m)) + moved * anomalous
+            one = ESTIMATES[metric](ClassImages("c", anomalous, scores), np.eye(seeds))
+            over.append(one)
+            values.append(one.values)
+        both = doubt(np.array(values).T, [one.covariance for one in over], [m, m])
+        hits += both.interval[0] <= truth <= both.interval[1]
+        low, high = images_alone(both.mean, over).interval
+        alone += low <= truth <= high
+    assert hits / TIMES >= 0.92
+    if seeds == 1:
+        assert 0.88 <= alone / TIMES <= 0.99
+
+
+def _truth(metric: str, shift: float, of_seed: float) -> float:
+    if metric == "image_auroc":
+        return 0.5 * (1 + math.erf(shift / math.sqrt(2 * (2 * 1.25 + of_seed**2))))
+    draw = numpy_stream("tests", "truth of ap", str(shift), str(of_seed))
+    n = 200_000
+    normal, found = np.sort(draw.normal(0, math.sqrt(1.25), n)), []
+    nodes, weights = np.polynomial.hermite_e.hermegauss(7 if of_seed else 1)  # over seeds
+    for node in nodes:
+        high = np.sort(draw.normal(shift + of_seed * node, math.sqrt(1.25), n))
+        above = n - np.searchsorted(high, high)
+        false = n - np.searchsorted(normal, high)
+        found.append(float((above / (above + false)).mean()))
+    return float(np.average(found, weights=weights))

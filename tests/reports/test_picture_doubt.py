@@ -1,0 +1,233 @@
+"""Seeds and test pictures in reports: on studies that kept scores their numbers follow from."""
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moleflow.streams import numpy_stream
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Record
+from orchestration.studies.axes import Variants
+from orchestration.studies.expansion import Trial
+from reports.evidence import load
+from reports.kept_scores import FILE
+from reports.picture_doubt import Doubted, kept, of_setting
+from reports.statistics import auroc_value, delong_covariance, weighted_ap
+from reports.writing import write_reports
+from tests.reports.audited import wrong
+from tests.reports.conftest import Lab
+
+pytestmark = pytest.mark.slow
+GOOD, ANOMALOUS = 12, 18
+LABELS = np.arange(GOOD + ANOMALOUS) >= GOOD
+AXIS = Variants(
+    baseline="main",
+    variants={"main": {}, "worse": {"loss.tail_weight": 0.0}, "chance": {"mixer.kernel": 0}},
+)
+
+
+def scores(trial: Trial, class_name: str) -> np.ndarray:
+    """What pictures look like is the same for all; a seed sees each its own way, and `chance` gains
+    by two pictures of one class that few samples have."""
+    common = numpy_stream("tests", "pictures", class_name).normal(size=len(LABELS))
+    own = numpy_stream("tests", "own", class_name, trial.seed).normal(size=len(LABELS))
+    variant = trial.axes.get("variant", "main")
+    found = common + 0.1 * own + 1.5 * LABELS
+    if variant == "worse":
+        found = found - 1.2 * LABELS
+    if variant == "chance" and class_name == "bottle":
+        found[np.flatnonzero(LABELS)[:2]] += 4
+    return found
+
+
+def law(trial: Trial, metric: str, class_name: str, step: int) -> float:
+    found = scores(trial, class_name)
+    if metric == "image_auroc":
+        return auroc_value(LABELS, found)
+    if metric == "image_ap":
+        return float(weighted_ap(LABELS, found)(np.ones((1, len(LABELS))))[0])
+    return 0.9
+
+
+def keep(folder: StudyFolder, trial: Trial, of: Mapping[str, np.ndarray] | None = None) -> Path:
+    path = folder.artifacts(trial.key) / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        distances = [f"squared_distance {name}" for name in trial.classes]
+        head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
+        writer.writerow([*head, *distances])
+        for name in trial.classes:
+            for i, score in enumerate((of or {}).get(name, scores(trial, name))):
+                kind = "bent" if LABELS[i] else ""
+                far = [1.0 if other == name else 4.0 for other in trial.classes]
+                value = float(score)
+                row = [name, f"{kind or 'good'}/{i:03}.png", kind, value, value, name, *far]
+                writer.writerow(row)
+    return path
+
+
+def run(lab: Lab, folder: StudyFolder, trials: tuple[Trial, ...]) -> None:
+    lab.law = law
+    lab.run(folder, trials)
+    for trial in trials:
+        keep(folder, trial)
+
+
+@pytest.fixture(scope="module")
+def variants(make_lab: Callable[[Path], Lab], tmp_path_factory) -> StudyFolder:
+    lab = make_lab(tmp_path_factory.mktemp("variants"))
+    lab.reports = ("ablation",)
+    folder, plan = lab.plan(task_zeros=1, orders=2, seeds=(0, 1, 2), axes=(AXIS,))
+    run(lab, folder, plan.trials)
+    write_reports(folder)
+    return folder
+
+
+def page(folder: StudyFolder) -> str:
+    return (folder.report / "report.md").read_text("utf-8")
+
+
+def read(folder: StudyFolder, name: str, index: str = "metric") -> pd.DataFrame:
+    return pd.read_csv(folder.report / "tables" / f"{name}.csv").set_index(index)
+
+
+def test_one_seed_has_delongs_deviation_of_each_class_and_no_interval_over_seeds(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=2, seeds=(0,))
+    run(lab, folder, plan.trials)
+    write_reports(folder)
+    (trial, *_) = plan.trials
+    each = [delong_covariance(LABELS, scores(trial, c)[None])[0, 0] for c in trial.classes]
+    found = read(folder, "doubt").loc["image_auroc"]
+    assert found["sd_pictures"] == pytest.approx(np.sqrt(sum(each)) / len(each))
+    assert found["sd_pictures_bootstrap"] == pytest.approx(found["sd_pictures"], rel=0.1)
+    assert found["pictures_low"] < found["mean"] < found["pictures_high"]
+    assert np.isnan(found["both_low"]) and np.isnan(found["sd_seeds"])
+    by_class = read(folder, "doubt_by_class", "class").query("metric == 'image_auroc'")
+    assert by_class["sd_pictures_alone"].to_numpy() == pytest.approx(
+        [each[trial.classes.index(name)] ** 0.5 for name in by_class.index]
+    )
+    assert wrong(folder) == []
+
+
+def test_the_squares_of_both_sources_add_up_and_seeds_do_not_shrink_the_pictures(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=2, seeds=range(4))
+    run(lab, folder, plan.trials)
+    write_reports(folder)
+    found = read(folder, "doubt").loc["image_auroc"]
+    half, of_seeds = (
+        (found[f"{name}_high"] - found[f"{name}_low"]) / 2 for name in ("both", "seeds")
+    )
+    assert np.sqrt(half**2 - of_seeds**2) == pytest.approx(2 * found["sd_pictures"], rel=0.03)
+    assert found["seeds"] == 4
+    assert found["sd_pictures"] > 3 * found["sd_seeds"]
+    text = page(folder)
+    assert "Image AUROC on other seeds and other test pictures: test pictures leave open ±" in text
+    assert "Their doubt from test pictures cannot be told" in text
+
+
+def test_a_verdict_that_rests_on_two_pictures_does_not_stay_clear_of_zero(
+    variants: StudyFolder,
+) -> None:
+    table = read(variants, "contrasts-image_auroc", "setting")
+    assert table["verdict"].to_dict() == {"variant = worse": "worse", "variant = chance": "better"}
+    worse, chance = (table.loc[f"variant = {name}"] for name in ("worse", "chance"))
+    assert worse["both_high"] < 0 and worse["both_low"] < worse["interval_low"]
+    assert chance["interval_low"] > 0 > chance["both_low"]
+    said = "1 of 2 differences that are better or worse stay clear of zero; on other pictures there"
+    assert f"{said} may be none: chance." in page(variants)
+    assert "both_low" not in read(variants, "contrasts-pixel_ap", "setting").columns
+
+
+def test_a_difference_has_the_doubt_of_pictures_that_both_saw(variants: StudyFolder) -> None:
+    line = read(variants, "contrasts-image_auroc", "setting").loc["variant = worse"]
+    evidence = load(variants)
+    made = of_setting(evidence, evidence.settings[0], kept(evidence), "image_auroc")
+    assert isinstance(made, Doubted)
+    assert 0 < line["sd_pictures"] < 2**0.5 * made.from_images * 1.5
+    assert line["seeds_both"] == 3 and line["trials_left_out"] == 0
+
+
+DAMAGE: Mapping[str, Callable[[StudyFolder, tuple[Trial, ...], Record], None]] = {
+    "gone": lambda folder, _, record: (folder.artifacts(record.key) / FILE).unlink(),
+    "cut off": lambda folder, _, record: _cut(folder.artifacts(record.key) / FILE),
+    "of another trial": lambda folder, trials, record: _swap(folder, trials, record),
+    "of fewer pictures": lambda folder, _, record: _shorten(folder.artifacts(record.key) / FILE),
+}
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _shorten(path: Path) -> None:
+    """To the end of a line, so that all lines are whole."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-3]))
+
+
+def _swap(folder: StudyFolder, trials: tuple[Trial, ...], record: Record) -> None:
+    other = next(trial for trial in trials if trial.seed != record.seed)
+    (folder.artifacts(record.key) / FILE).write_bytes(
+        (folder.artifacts(other.key) / FILE).read_bytes()
+    )
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_scores_that_cannot_be_used_are_known_and_their_seed_is_left_out(
+    lab: Lab, damage: str
+) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
+    run(lab, folder, plan.trials)
+    evidence = load(folder)
+    (record,) = (r for r in evidence.finished if r.seed == 2)
+    DAMAGE[damage](folder, plan.trials, record)
+    found = kept(evidence)
+    unread = damage in ("gone", "cut off")
+    assert (found.silent, found.other) == (
+        ({record.key}, set()) if unread else (set(), {record.key})
+    )
+    made = of_setting(evidence, evidence.settings[0], found, "image_auroc")
+    assert isinstance(made, Doubted)
+    assert (len(made.values), made.left_out) == (3, 1) and record.key not in made.trials
+
+
+def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
+    run(lab, folder, plan.trials)
+    one, other, *_ = load(folder).finished
+    _swap(folder, plan.trials, other)
+    _cut(folder.artifacts(one.key) / FILE)
+    write_reports(folder)
+    found = read(folder, "doubt").loc["image_auroc"]
+    assert (found["seeds"], found["trials_left_out"]) == (2, 2)
+    text = page(folder)
+    assert f"Of 4 finished trials, 1 kept no scores that can be read ({one.key})" in text
+    assert "Of 4 finished trials, 1 kept scores that do not give the recorded image AUROC" in text
+
+
+def test_without_scores_the_page_says_why_there_is_no_doubt_from_pictures(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    assert read(folder, "doubt").loc["image_auroc", "seeds"] == 0
+    why = "3 of 3 trials kept no scores that can be read"
+    assert f"other test pictures: not known ({why})." in page(folder)
+    assert wrong(folder) == []
+
+
+def test_orders_that_share_their_training_need_one_file_and_others_each_their_own(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0,))
+    run(lab, folder, plan.trials)
+    for trial in plan.trials[1:]:
+        (folder.artifacts(trial.key) / FILE).unlink()
+    assert set(kept(load(folder)).scores) == {trial.key for trial in plan.trials}
+    lab.config = lab.config.updated({"freeze_base": False})
+    folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0,), name="unfrozen")
+    run(lab, folder, plan.trials)
+    (folder.artifacts(plan.trials[1].key) / FILE).unlink()
+    assert kept(load(folder)).silent == {plan.trials[1].key}
