@@ -8,10 +8,20 @@ from torch import nn
 
 def new_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """torch's usual linear layer, U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from a named stream."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    assert isinstance(layer, nn.Linear)
+    layer = _Unfilled(inputs, outputs)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
     return layer
+
+
+class _Unfilled(nn.Linear):
+    """As allocated: nothing is drawn from torch's own generator.
+
+    torch's `skip_init` does the same by way of symbolic shapes, and to import those takes every
+    process 2 seconds.
+    """
+
+    def reset_parameters(self) -> None:
+        """Left to `new_linear`."""

@@ -386,6 +386,6 @@ from orchestration.studies.terms import Resources
 prepare_torch(Resources())
 assert torch.are_deterministic_algorithms_enabled()
 assert not torch.is_deterministic_algorithms_warn_only_enabled()
-assert not {"timm", "torchvision", "sklearn", "torch._dynamo"} & set(sys.modules)
+assert not {"timm", "torchvision", "sklearn", "torch._dynamo", "sympy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
