@@ -11,12 +11,18 @@ import torch
 
 from moleflow.types import Float, Int, Patches, PerPatch, Tensor
 
+VERSION = 2
+"""Raised whenever these kernels round otherwise: part of a GPU's kind in stage keys."""
 LINES, COLUMNS, CHANNELS = 4, 16, 32
 """Rows and columns of patches, and channels, that one program convolves."""
 WARPS = 4
 """Groups of 32 threads that it does so with."""
 TURNS, ROWS, WIDE = 4, 64, 64
 """Patches, in turns of so many, and channels that one program sums."""
+WHOLE_LINE, FEW_CHANNELS = 32, 16
+"""Columns and channels over which one program sums a kernel's gradient."""
+PARTS, PARTS_WIDE = 64, 32
+"""Partial sums, at once, and channels of which one program makes a sum."""
 OPTIONS = {"enable_fp_fusion": True}
 """Of every kernel: products and sums may be one operation, whatever Triton's default is."""
 
@@ -50,7 +56,7 @@ def couple(
     block = _power_of_two(width)
     source.couple_forward[(x.numel() // width,)](
         x, s, u, permutation, z, logdet, s.stride(0), u.stride(0), limit, start, width // 2,
-        D=width, BLOCK=block, num_warps=_warps(block), **OPTIONS,
+        D=width, BLOCK=block, num_warps=_warps(block, 4), **OPTIONS,
     )  # fmt: skip
     return z, logdet
 
@@ -71,7 +77,7 @@ def couple_gradients(
     source.couple_backward[(x.numel() // width,)](
         g_z.contiguous(), g_logdet.contiguous(), x, s, inverse, g_x, g_s, g_u,
         s.stride(0), limit, start, width // 2,
-        D=width, BLOCK=block, num_warps=_warps(block), **OPTIONS,
+        D=width, BLOCK=block, num_warps=_warps(block, 8), **OPTIONS,
     )  # fmt: skip
     return g_x, g_s, g_u
 
@@ -133,12 +139,13 @@ def depthwise_kernel_gradient(
     """
     source, (images, height, width, channels) = _source(), x.shape
     parts = x.new_empty((images, channels, 1, side, side), dtype=torch.float32)
-    grid = (images, _ceiling(channels, CHANNELS), side * side)
+    grid = (images, _ceiling(channels, FEW_CHANNELS), side)
     source.depthwise_weight_gradient[grid](
         g, x, parts, g.stride(2), x.stride(2), channels, height, width,
-        SIDE=side, BW=COLUMNS, BC=CHANNELS, **OPTIONS,
+        SIDE=side, SHIFTS=_power_of_two(side), BW=WHOLE_LINE, BC=FEW_CHANNELS,
+        num_warps=WARPS, **OPTIONS,
     )  # fmt: skip
-    return parts.sum(dim=0)
+    return _sum_of(parts.view(images, -1)).view(channels, 1, side, side)
 
 
 def mask_and_sum(g: Float[Tensor, "n o"], h: Float[Tensor, "n o"] | None) -> Float[Tensor, " o"]:
@@ -150,9 +157,9 @@ def mask_and_sum(g: Float[Tensor, "n o"], h: Float[Tensor, "n o"] | None) -> Flo
     parts = g.new_empty((_ceiling(rows, TURNS * ROWS), columns), dtype=torch.float32)
     source.column_sums[(len(parts), _ceiling(columns, WIDE))](
         g, g if h is None else h, parts, rows, columns,
-        MASK=h is not None, TIMES=TURNS, BN=ROWS, BC=WIDE, **OPTIONS,
+        MASK=h is not None, TIMES=TURNS, BN=ROWS, BC=WIDE, num_warps=WARPS, **OPTIONS,
     )  # fmt: skip
-    return parts.sum(dim=0)
+    return _sum_of(parts)
 
 
 def add_both(
@@ -163,6 +170,16 @@ def add_both(
     source.add_two[(_ceiling(rows, ROWS), _ceiling(columns, WIDE))](
         out, one, other, rows, columns, out.stride(2), BN=ROWS, BC=WIDE, **OPTIONS
     )
+
+
+def _sum_of(parts: Float[Tensor, "p c"]) -> Float[Tensor, " c"]:
+    """Sum of the rows, in an order that their number fixes."""
+    out = torch.empty_like(parts[0])
+    _source().add_parts[(_ceiling(len(out), PARTS_WIDE),)](
+        parts, out, len(parts), len(out),
+        BP=PARTS, BC=PARTS_WIDE, num_warps=WARPS, **OPTIONS,
+    )  # fmt: skip
+    return out
 
 
 def _by_tap(kernels: Float[Tensor, "d 1 k k"]) -> Float[Tensor, "t d"]:
@@ -189,5 +206,6 @@ def _power_of_two(size: int) -> int:
     return 1 << (size - 1).bit_length()
 
 
-def _warps(block: int) -> int:
-    return min(8, max(1, block // 256))
+def _warps(block: int, each: int) -> int:
+    """Groups of 32 threads for so many numbers, `each` in a thread's hands."""
+    return min(8, max(1, block // (32 * each)))

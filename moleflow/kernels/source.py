@@ -23,11 +23,13 @@ def couple_forward(
     s_row, u_row, limit, start, half,
     D: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """z = (x where given, x exp(limit tanh s) + u where changed), permuted; and its log-det."""
+    """z = (x where given, x exp(limit tanh s) + u where changed), permuted; and its log-det.
+
+    Read and computed in the channels' own order: only the result is exchanged among threads.
+    """
     row = tl.program_id(0).to(tl.int64)
-    out = tl.arange(0, BLOCK)
-    there = out < D
-    channel = tl.load(permutation + out, mask=there, other=0)
+    channel = tl.arange(0, BLOCK)
+    there = channel < D
     value = tl.load(x + row * D + channel, mask=there, other=0.0)
     k = channel - start
     changed = there & (k >= 0) & (k < half)
@@ -35,7 +37,8 @@ def couple_forward(
     shift = tl.load(u + row * u_row + k, mask=changed, other=0.0).to(tl.float32)
     log_scale = limit * _tanh(raw)
     y = tl.where(changed, value * tl.exp(log_scale) + shift, value)
-    tl.store(z + row * D + out, y, mask=there)
+    source = tl.load(permutation + channel, mask=there, other=0).to(tl.int32)
+    tl.store(z + row * D + channel, tl.gather(y, source, axis=0), mask=there)
     tl.store(logdet + row, tl.sum(tl.where(changed, log_scale, 0.0), axis=0))
 
 
@@ -160,7 +163,7 @@ def column_sums(
     first = tl.program_id(0).to(tl.int64) * TIMES * BN
     columns = tl.program_id(1) * BC + tl.arange(0, BC)
     total = tl.zeros((BC,), dtype=tl.float32)
-    for turn in range(TIMES):
+    for turn in tl.static_range(TIMES):
         rows = first + turn * BN + tl.arange(0, BN)
         both = (rows < N)[:, None] & (columns < C)[None, :]
         at = (rows * C)[:, None] + columns[None, :]
@@ -170,6 +173,18 @@ def column_sums(
             tl.store(g + at, value, mask=both)
         total += tl.sum(value.to(tl.float32), axis=0)
     tl.store(parts + tl.program_id(0) * C + columns, total, mask=columns < C)
+
+
+@triton.jit
+def add_parts(parts, out, P, C, BP: tl.constexpr, BC: tl.constexpr):
+    """Sums of columns of P rows."""
+    columns = tl.program_id(0) * BC + tl.arange(0, BC)
+    total = tl.zeros((BP, BC), dtype=tl.float32)
+    for first in range(0, P, BP):
+        rows = first + tl.arange(0, BP)
+        both = (rows < P)[:, None] & (columns < C)[None, :]
+        total += tl.load(parts + (rows * C)[:, None] + columns[None, :], mask=both, other=0.0)
+    tl.store(out + columns, tl.sum(total, axis=0), mask=columns < C)
 
 
 @triton.jit
@@ -250,25 +265,34 @@ def _store_row(out, total, first, r, columns, channels, C, H, W):
 @triton.jit
 def depthwise_weight_gradient(
     g, x, out, g_row, x_row, C, H, W,
-    SIDE: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
+    SIDE: tl.constexpr, SHIFTS: tl.constexpr, BW: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
-    """Of one image and one tap: out[image, channel, tap] = sum of g times x shifted by the tap."""
+    """Of one image and one row of taps: sums of g times x shifted by each tap of the row.
+
+    They go to out[image, channel, tap]. A row of g serves all shifts, of which there are SIDE; and
+    nothing is summed across threads before the end.
+    """
     image = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
-    tap = tl.program_id(2)
-    mask = channels < C
-    dy, dx = tap // SIDE - SIDE // 2, tap % SIDE - SIDE // 2
-    total = tl.zeros((BC,), dtype=tl.float32)
-    for y in range(H):
-        for left in range(0, W, BW):
-            columns = left + tl.arange(0, BW)
-            yy, xx = y + dy, columns + dx
-            width = tl.where((yy >= 0) & (yy < H), W, 0)
-            inside = (columns < W) & (xx >= 0) & (xx < width)
-            both = inside[:, None] & mask[None, :]
-            at_g = ((image * H + y) * W + columns) * g_row
-            at_x = ((image * H + yy) * W + xx) * x_row
-            here = tl.load(g + at_g[:, None] + channels[None, :], mask=both, other=0.0)
-            there = tl.load(x + at_x[:, None] + channels[None, :], mask=both, other=0.0)
-            total += tl.sum(here.to(tl.float32) * there.to(tl.float32), axis=0)
-    tl.store(out + (image * C + channels) * SIDE * SIDE + tap, total, mask=mask)
+    dy = tl.program_id(2)
+    shift = tl.arange(0, SHIFTS)
+    total = tl.zeros((SHIFTS, BW, BC), dtype=tl.float32)
+    for left in range(0, W, BW):
+        columns = left + tl.arange(0, BW)
+        xx = columns[None, :] + shift[:, None] - SIDE // 2
+        inside = (xx >= 0) & (xx < W) & (columns < W)[None, :] & (shift < SIDE)[:, None]
+        seen = inside[:, :, None] & (channels < C)[None, None, :]
+        wide = (columns < W)[:, None] & (channels < C)[None, :]
+        for y in range(H):
+            yy = y + dy - SIDE // 2
+            if (yy >= 0) & (yy < H):
+                at_g = ((image * H + y) * W + columns) * g_row
+                here = tl.load(g + at_g[:, None] + channels[None, :], mask=wide, other=0.0)
+                at_x = ((image * H + yy) * W + xx) * x_row
+                at = at_x[:, :, None] + channels[None, None, :]
+                there = tl.load(x + at, mask=seen, other=0.0).to(tl.float32)
+                total += here.to(tl.float32)[None, :, :] * there
+    sums = tl.sum(total, axis=1)
+    place = (image * C + channels) * SIDE * SIDE + dy * SIDE
+    both = (shift < SIDE)[:, None] & (channels < C)[None, :]
+    tl.store(out + place[None, :] + shift[:, None], sums, mask=both)

@@ -20,7 +20,7 @@ from moleflow.training.steps import CapturedSteps, PlainSteps, Steps
 MANY, FEW, SMALL = 8, 4, 2**22
 """Lanes where a step's batch has at most so many numbers (patches times channels), and where it has
 more. On an H200, eight lanes train 4.1 times as fast as one at the size of `quick`, 3 x 10^5
-numbers; at that of `main`, 10^7, four lanes train 1.4 times as fast."""
+numbers; at that of `main`, 10^7, four lanes train 1.3 times as fast, and six or eight no faster."""
 SPARE = 2.0
 """Memory that must be free for one more lane, as a multiple of what one takes: its own, and that of
 the steps before a capture."""

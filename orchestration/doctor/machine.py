@@ -50,7 +50,7 @@ class Gpu(Settings):
     memory: int
     """Bytes."""
     kind: str
-    """`cuda:sm_90` and the like, as in stage keys."""
+    """`cuda:sm_90:kernels2` and the like, as in stage keys."""
 
 
 class Torch(Settings):

@@ -134,7 +134,7 @@ class Record(Trial):
     store: str = ""
     """Where results of its stages lay, without secrets; empty: below the root folder."""
     device: str
-    """`cpu:avx512`, `cuda:sm_90` and the like: kinds round differently."""
+    """`cpu:avx512`, `cuda:sm_90:kernels2` and the like: kinds round differently."""
     threads: int
     host: str
     started: float

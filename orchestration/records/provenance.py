@@ -7,6 +7,8 @@ from importlib.metadata import version
 
 import torch
 
+from moleflow.kernels import launch
+
 PACKAGES = (
     "moleflow",
     "torch",
@@ -27,11 +29,15 @@ def versions() -> dict[str, str]:
 
 
 def device_kind(device: torch.device) -> str:
-    """`cpu:avx512`, `cuda:sm_90` and the like: kinds round differently."""
+    """`cpu:avx512`, `cuda:sm_90:kernels2` and the like: kinds round differently.
+
+    On a GPU without Triton, PyTorch's own kernels do what ours do elsewhere.
+    """
     if device.type != "cuda":
         return f"{device.type}:{torch.backends.cpu.get_cpu_capability().lower()}"
     major, minor = torch.cuda.get_device_capability(device)
-    return f"cuda:sm_{major}{minor}"
+    ours = f":kernels{launch.VERSION}" if launch.has_triton() else ""
+    return f"cuda:sm_{major}{minor}{ours}"
 
 
 def peak_memory() -> int:

@@ -82,7 +82,7 @@ class StageKeys:
 
     trial: Trial
     device: str
-    """Kind of device, e.g. `cpu:avx512` or `cuda:sm_90`."""
+    """Kind of device, e.g. `cpu:avx512` or `cuda:sm_90:kernels2`."""
     threads: int
     """Threads that a trial on a CPU computes with: sums over patches split among them."""
     apart: str = ""
