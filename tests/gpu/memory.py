@@ -12,10 +12,10 @@ from moleflow.training.lanes import Bench
 from tests.gpu.findings import Check, Figure, Finding, Skipped, same
 from tests.gpu.place import A, B, C, Place, learn, new_model
 
-ONE_EPOCH = {"training.epochs": 1, "training.warmup_epochs": 0}
 MIB = 2**20
-APART = 0.25
-"""Most that the peak may differ from what is told, as a share of that."""
+ONE_EPOCH = {"training.epochs": 1, "training.warmup_epochs": 0}
+APART, SLIGHT = 0.25, 128 * MIB
+"""Most that the peak may differ from what is told, as a share of that; and what never matters."""
 CASES = (
     ("main", "bfloat16", 213),
     ("main", "tf32", 213),
@@ -39,9 +39,9 @@ def peaks(place: Place) -> Iterator[Finding]:
         taken, reserved = _taken(place, config, grid, channels, images)
         name = f"{profile} {precision}"
         yield Figure(f"memory {name}, MiB", _mebibytes(told, taken, reserved))
-        off = abs(taken / told.training - 1)
-        wanted = f"within {APART:.0%} of {told.training / MIB:.0f} MiB"
-        yield Check(f"peak of {name}", off <= APART, f"{taken / MIB:.0f} MiB", wanted)
+        off, most = abs(taken - told.training), max(APART * told.training, SLIGHT)
+        wanted = f"within {most / MIB:.0f} of {told.training / MIB:.0f} MiB"
+        yield Check(f"peak of {name}", off <= most, f"{taken / MIB:.0f} MiB", wanted)
     free, total = torch.cuda.mem_get_info()
     outside = total - free - torch.cuda.memory_reserved()
     yield Figure("memory beside torch's, MiB", {"context and others": outside / MIB})
