@@ -10,7 +10,8 @@ A trial's time is what it trains, and everything besides: features, evaluation, 
   witness, none by a trial that is derived, all by one that shares nothing. What other studies have
   put into the store is not known before it is found there.
 
-The seconds of all trials, divided by the trials in work now, and never less than the longest of
+The seconds of all trials, divided by the trials in work (now, or when the last one began: of those
+that end together, each leaves its place empty for a moment), and never less than the longest of
 them, is the time left.
 """
 
@@ -98,16 +99,20 @@ def pace(briefs: Sequence[RecordBrief], running: Sequence[TrialState], now: floa
 
 
 def time_left(
-    keys: Keys, left: Mapping[str, Part], running: Mapping[str, TrialState], pace: Pace
+    keys: Keys,
+    left: Mapping[str, Part],
+    running: Mapping[str, TrialState],
+    pace: Pace,
+    places: int,
 ) -> float:
-    """Seconds until the last trial ends."""
+    """Seconds until the last trial ends, with so many at once."""
     rests: list[float] = []
     for key, classes in to_train(keys, left, running).items():
         state = running.get(key)
         done = state.evaluated / state.tasks if state else 0.0
         trains = classes > 0 or (state is not None and _trained(state))
         rests.append(classes * pace.per_class + (1 - done) * pace.besides(trains))
-    return max([fsum(rests) / max(1, len(running)), *rests]) if rests else 0.0
+    return max([fsum(rests) / max(1, places), *rests]) if rests else 0.0
 
 
 def _learned(one: RecordBrief | TrialState) -> Sequence[Learned]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import chain
 from math import fsum
 
-from orchestration.records.events import Load
+from orchestration.records.events import Attempt, Load
 from orchestration.records.watch import News
 from orchestration.sharing.certificate import Certificate
 from orchestration.sharing.groups import Keys, keys_of
@@ -78,6 +78,9 @@ class StudyState:
         self.certificates: Mapping[str, Sequence[Certificate]] = {}
         """By group."""
         self._began = now
+        self._at_work = set[str]()
+        self._places = 0
+        """Trials in work when the last one began: places that may be free for a moment now."""
 
     def grow(self, plan: Plan) -> None:
         """The plan has come to hold more trials."""
@@ -91,12 +94,20 @@ class StudyState:
         for event in item.events:
             before = self.states.get(key, TrialState(item.trial, event.time))
             self.states[key] = before.after(event)
+            if isinstance(event, Attempt):
+                self._at_work.add(key)
+                self._places = len(self._at_work)
         if item.record is not None:
             self.briefs[key] = brief(item.record)
+        state = self.states.get(key)
+        if item.record is not None or (state is not None and state.over):
+            self._at_work.discard(key)
 
     def rest(self) -> None:
         """No trial is in work until it begins anew: nobody runs what was begun."""
         self.states = {key: replace(state, over=True) for key, state in self.states.items()}
+        self._at_work.clear()
+        self._places = 0
 
     @property
     def running(self) -> dict[str, TrialState]:
@@ -131,7 +142,8 @@ class StudyState:
         found = pace(list(self.briefs.values()), list(running.values()), now)
         if found is None or self.complete:
             return None
-        return time_left(self.keys, self.outlook(), running, found)
+        places = max(self._places, len(running))
+        return time_left(self.keys, self.outlook(), running, found, places)
 
     def sharing(self) -> Sharing:
         """Of this study's own trials, those in work among them."""

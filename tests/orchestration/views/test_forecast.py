@@ -136,6 +136,20 @@ def test_time_left_is_shared_by_the_trials_in_work_and_no_less_than_the_longest(
     assert study.time_left(now=1.0) == pytest.approx(400.0)
 
 
+def test_a_place_that_is_empty_for_a_moment_makes_no_forecast_longer(root: Root):
+    plan = orders_of(1, seeds=9)
+    done = brief(finished(plan.trials[0], root, "shared", "made", 400.0))
+    study = StudyState(plan, [done], now=0.0)
+    for trial in plan.trials[1:5]:
+        study.take(News(trial, (Attempt(time=0.0),)))
+    assert study.time_left(now=0.0) == pytest.approx(8 * 400.0 / 4)
+    for ended, trial in enumerate(plan.trials[1:5], start=1):
+        study.take(News(trial, record=finished(trial, root, "shared", "made", 400.0)))
+        assert study.time_left(now=0.0) == pytest.approx((8 - ended) * 400.0 / 4)
+    study.take(News(plan.trials[5], (Attempt(time=0.0),)))
+    assert study.time_left(now=0.0) == pytest.approx(4 * 400.0)
+
+
 def test_stages_taken_from_the_store_do_not_hurry_the_forecast(root: Root):
     plan = orders_of(1, seeds=3)
     done = brief(finished(plan.trials[0], root, "shared", "made", 400.0))
