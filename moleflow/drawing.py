@@ -165,7 +165,8 @@ def heat_map(
         red, green, blue, _ = scale((values[i, j] - low) / (high - low))
         light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.55
         ink = "#1b2430" if light else "#ffffff"
-        ax.text(j, i, text, ha="center", va="center", fontsize=fontsize, color=ink)
+        cell = ax.text(j, i, text, ha="center", va="center", fontsize=fontsize, color=ink)
+        cell.set_in_layout(False)  # inside of the axes: the figure's edges are elsewhere
     ax.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(rows)), rows)
     ax.tick_params(length=0)

@@ -1,5 +1,6 @@
 """Every order of the tasks, computed from what trials keep of the router's choices."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -217,19 +218,15 @@ def checked(evidence: Evidence, groups: Iterable[Group]) -> Checked:
     return Checked(tuple(trials), numbers, tuple(differing))
 
 
-def _pairs(
-    evidence: Evidence, group: Group, record: Record
-) -> Iterable[tuple[float, float | None]]:
-    """Derived and measured."""
+def _pairs(evidence: Evidence, group: Group, record: Record) -> Iterable[tuple[float, float]]:
+    """Derived and measured; what was not measured equals nothing."""
     names = [task_name(task) for task in record.sequence]
     for one in group.kept.classes:
-        own = names.index(one.task)
-        for step in range(own + 1, len(names) + 1):
-            known = set(names[:step])
-            place = sum(1 << bit for bit, task in enumerate(one.rivals) if task in known)
-            for metric, values in one.values.items():
-                measured = evidence.measurements.entry(record, step, one.name, metric)
-                yield values[one.choice[place]], measured
+        own, rivals = names.index(one.task), {task: 1 << i for i, task in enumerate(one.rivals)}
+        known = list(itertools.accumulate(rivals.get(task, 0) for task in names))[own:]
+        for metric, values in one.values.items():
+            measured = evidence.measurements.along(record, one.name, metric)[own:]
+            yield from zip((values[one.choice[place]] for place in known), measured, strict=True)
 
 
 def warning(compared: Checked) -> Words:

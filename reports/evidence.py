@@ -86,6 +86,17 @@ class Measurements:
             return None
         return _number(found[place, step - 1])
 
+    def along(
+        self, record: Record, class_name: str, metric: str, routing: str = "routed"
+    ) -> list[float]:
+        """`entry` of every step of the sequence; NaN where there is none."""
+        place = self._entry_names.get((class_name, metric, routing))
+        found, steps = self._entries.get(record.key), len(record.sequence)
+        if place is None or found is None or place >= len(found):
+            return [math.nan] * steps
+        known: list[float] = found[place, :steps].tolist()
+        return known + [math.nan] * (steps - len(known))
+
     def final(
         self, record: Record, class_name: str, metric: str, routing: str = "routed"
     ) -> float | None:

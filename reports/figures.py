@@ -12,23 +12,27 @@ from moleflow.drawing import FAINT, colour, heat_map, house_style, marker
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
+from reports import performance
 from reports.confusions import Confusion
 from reports.digits import percent
 from reports.document import Figure, Number, Words, computed, drawn
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, measured, observations, r_entries
-from reports.statistics import NOISE, Observation, Summary, summarise
+from reports.statistics import NOISE, Observation
 
 MOST_MATRICES = 6
 """Heat maps of one kind that are drawn."""
+MOST_ROWS = 60
+"""Orders up to which each has a line of its own in a figure."""
 SMALLEST_SPAN = 0.05
 """Of the upper limit of a heat map's colours: what differs by less looks alike."""
-Entries = list[tuple[int, str, Summary, tuple[str, ...]]]
-"""Of an R matrix, see `r_entries`."""
+Entries = list[performance.REntry]
+"""Of an R matrix."""
 
 
 def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
-    """A dot per trial for each order, coloured by task 0, with the order's mean as a bar."""
+    """A dot per trial for each order, coloured by task 0, with the order's mean as a bar; where
+    orders are too many for a line each, a line per task 0."""
     found = {metric: observations(evidence, setting, metric) for metric in COLUMNS}
     shown = [m for m in ("image_auroc", "pixel_ap", "aupro") if found[m]]
     if not shown:
@@ -36,35 +40,48 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
     present = {o.order for metric in shown for o in found[metric]}
     orders = [order for order in evidence.orders if order in present]
     firsts = {o.order: o.task0 for metric in shown for o in found[metric]}
+    many = len(orders) > MOST_ROWS
+    names = sorted(set(firsts.values()))
+    rows = len(names) if many else len(orders)
     with house_style():
-        canvas = Canvas(figsize=(2.75 * len(shown), 0.2 + 0.32 * len(orders)))
+        canvas = Canvas(figsize=(2.75 * len(shown), 0.2 + 0.32 * rows))
         grid = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.05}
         axes = canvas.subplots(1, len(shown), sharey=True, squeeze=False, gridspec_kw=grid)[0]
         for ax, metric in zip(axes, shown, strict=True):
-            _dots(ax, orders, firsts, found[metric])
+            if many:
+                _ranges(ax, names, firsts, found[metric])
+            else:
+                _dots(ax, orders, firsts, found[metric])
             ax.set_xlabel(f"{TITLES[metric]} [%]")
         labels = [f"{evidence.tasks[firsts[order]]}  {evidence.orders[order]}" for order in orders]
-        axes[0].set_yticks(range(len(orders)), labels)
-        axes[0].set_ylim(len(orders) - 0.4, -0.6)
+        axes[0].set_yticks(range(rows), [evidence.tasks[n] for n in names] if many else labels)
+        axes[0].set_ylim(rows - 0.4, -0.6)
     counts = {len(found[m]) for m in shown}
     n = f"{counts.pop()} trials" if len(counts) == 1 else ""
     title = "Mean over classes at the end of the sequence, by order"
     each = ", ".join(f"{len(found[m])} ({TITLES[m]})" for m in shown)
-    caption = _order_caption(evidence, setting, shown[0], found[shown[0]])
+    explained = "A dot per trial, coloured by task 0; the bar is the order’s mean over seeds."
+    if many:
+        explained = (
+            f"{len(orders)} orders are too many for a line each (they are in tables/by_order.csv), "
+            "so there is one for each task 0. Of its orders’ means over seeds: thin line from the "
+            "smallest to the largest, thick line the middle nine of ten, bar their mean."
+        )
+    caption = _order_caption(evidence, setting, explained, shown[0], found[shown[0]])
     name = file_name("by_order", setting)
     return drawn(canvas, name, title, "%", n or f"{each} trials", caption)
 
 
 def _order_caption(
-    evidence: Evidence, setting: Setting, metric: str, found: Sequence[Observation]
+    evidence: Evidence,
+    setting: Setting,
+    explained: str,
+    metric: str,
+    found: Sequence[Observation],
 ) -> Words:
     """How dots and bars are to be read, and which orders are the lowest and the highest."""
-    explained = "A dot per trial, coloured by task 0; the bar is the order’s mean over seeds."
-    summaries = {
-        name: summarise(o.value for o in found if o.order == order)
-        for order, name in evidence.orders.items()
-    }
-    means = {name: one.mean for name, one in summaries.items() if one is not None}
+    values = _values_of_orders(found)
+    means = {name: mean(values[o]) for o, name in evidence.orders.items() if o in values}
     if len(means) < 2:
         return explained
     low, high = min(means, key=lambda n: means[n]), max(means, key=lambda n: means[n])
@@ -88,9 +105,10 @@ def _dots(
     ax: Axes, orders: Sequence[str], firsts: Mapping[str, str], found: Sequence[Observation]
 ) -> None:
     names = sorted(set(firsts.values()))
+    of_orders = _values_of_orders(found)
     for y, order in enumerate(orders):
         i = names.index(firsts[order])
-        values = [100 * o.value for o in found if o.order == order]
+        values = [100 * value for value in of_orders.get(order, ())]
         # Equal numbers would hide each other, so dots are shifted a little, by rank.
         shifts = 0.26 * (np.arange(len(values)) - (len(values) - 1) / 2) / max(1, len(values) - 1)
         ax.plot(values, y + shifts, marker(i), color=colour(i), ms=4.2, mew=0, alpha=0.85)
@@ -100,6 +118,31 @@ def _dots(
         if y and firsts[order] != firsts[orders[y - 1]]:
             ax.axhline(y - 0.5, color=FAINT, lw=0.6)
     _few_marks(ax)
+
+
+def _ranges(
+    ax: Axes, names: Sequence[str], firsts: Mapping[str, str], found: Sequence[Observation]
+) -> None:
+    """Of each task 0, how far its orders' means lie apart."""
+    means: dict[str, list[float]] = {}
+    for order, values in _values_of_orders(found).items():
+        means.setdefault(firsts[order], []).append(100 * mean(values))
+    for y, name in enumerate(names):
+        if name not in means:
+            continue
+        low, inner, outer, high = np.quantile(means[name], (0, 0.05, 0.95, 1))
+        ax.plot([low, high], [y, y], "-", color=colour(0), lw=1.0)
+        ax.plot([inner, outer], [y, y], "-", color=colour(0), lw=4.0, alpha=0.6)
+        middle = mean(means[name])
+        ax.plot([middle, middle], [y - 0.33, y + 0.33], "-", color=colour(1), lw=1.6)
+    _few_marks(ax)
+
+
+def _values_of_orders(found: Sequence[Observation]) -> dict[str, list[float]]:
+    by: dict[str, list[float]] = {}
+    for one in found:
+        by.setdefault(one.order, []).append(one.value)
+    return by
 
 
 def _few_marks(ax: Axes) -> None:
@@ -114,11 +157,12 @@ def _few_marks(ax: Axes) -> None:
 def r_matrices(evidence: Evidence, setting: Setting) -> list[Figure]:
     """One heat map of R (image AUROC, routed, mean over seeds) per order, at most six of them."""
     matrices: dict[str, tuple[list[Record], Entries]] = {}
-    for order, name in evidence.orders.items():
-        records = [record for record in setting.finished if record.order == order]
-        entries = r_entries(evidence, records, "image_auroc") if records else []
-        if entries and len(matrices) < MOST_MATRICES:
-            matrices[name] = (records, entries)
+    for order, records in performance.by_order(setting.finished, evidence).items():
+        entries = r_entries(evidence, records, "image_auroc")
+        if entries:
+            matrices[evidence.orders[order]] = (records, entries)
+        if len(matrices) == MOST_MATRICES:
+            break
     low = min((s.mean for _, entries in matrices.values() for _, _, s, _ in entries), default=0.0)
     return [
         _r_matrix(evidence, setting, name, records, entries, 100 * low)

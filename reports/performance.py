@@ -103,12 +103,10 @@ def task0_table(evidence: Evidence, setting: Setting) -> Table:
 def order_table(evidence: Evidence, setting: Setting) -> Table:
     """Final means by order, over seeds."""
     groups: list[tuple[list[str], list[Record], dict[str, str]]] = []
-    for order, name in evidence.orders.items():
-        records = [r for r in setting.finished if r.order == order]
-        if records:
-            first = records[0].task0
-            columns = {"name": name, "task0": first, "order": order}
-            groups.append(([name, evidence.tasks[first]], records, columns))
+    for order, records in by_order(setting.finished, evidence).items():
+        name, first = evidence.orders[order], records[0].task0
+        columns = {"name": name, "task0": first, "order": order}
+        groups.append(([name, evidence.tasks[first]], records, columns))
     caption = (
         "By order, in percent: mean ± sd over seeds; below it smallest to largest seed, and from "
         "three seeds on the 95 % interval of the mean"
@@ -235,35 +233,52 @@ def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:
 
 
 def _r_lines(evidence: Evidence, setting: Setting) -> Iterator[Line]:
-    by_order: dict[str, list[Record]] = {}
-    for record in setting.finished:
-        by_order.setdefault(record.order, []).append(record)
-    for order, name in evidence.orders.items():
-        records = by_order.get(order)
-        for metric in COLUMNS if records else ():
+    sources: dict[tuple[str, ...], Source] = {}
+    for order, records in by_order(setting.finished, evidence).items():
+        name = evidence.orders[order]
+        for metric in COLUMNS:
             for routing in ("routed", "oracle"):
-                for step, class_name, summary, of in r_entries(
-                    evidence, records or (), metric, routing
-                ):
+                for step, class_name, summary, of in r_entries(evidence, records, metric, routing):
+                    if of not in sources:
+                        sources[of] = computed(r_matrix_table, of)
                     line: dict[str, Value] = {"name": name, "order": order, "metric": metric}
                     line |= {"routing": routing, "step": step, "class": class_name}
-                    yield Line(line | numbers(summary), computed(r_matrix_table, of))
+                    yield Line(line | numbers(summary), sources[of])
+
+
+def by_order(records: Iterable[Record], evidence: Evidence) -> dict[str, list[Record]]:
+    """Records of each order that has some, in the order of the plan."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.order, []).append(record)
+    return {order: found[order] for order in evidence.orders if order in found}
+
+
+REntry = tuple[int, str, Summary, tuple[str, ...]]
 
 
 def r_entries(
     evidence: Evidence, records: Sequence[Record], metric: str, routing: str = "routed"
-) -> list[tuple[int, str, Summary, tuple[str, ...]]]:
+) -> list[REntry]:
     """(step, class, summary over seeds, trials) of the R matrix of records that share one order."""
-    found: list[tuple[int, str, Summary, tuple[str, ...]]] = []
-    for step in range(1, len(records[0].sequence) + 1):
-        for name in classes_of(records[0]):
-            entries = {
-                r.key: evidence.measurements.entry(r, step, name, metric, routing) for r in records
-            }
-            known = {key: value for key, value in entries.items() if value is not None}
-            summary = summarise(known.values())
+    names = classes_of(records[0])
+    along = [
+        [evidence.measurements.along(record, name, metric, routing) for record in records]
+        for name in names
+    ]
+    found: list[REntry] = []
+    # Most entries are those of the step before, and so is what is said of them.
+    before: list[tuple[list[float], Summary | None, tuple[str, ...]]]
+    before = [([], None, ())] * len(names)
+    for step in range(len(records[0].sequence)):
+        for place, name in enumerate(names):
+            values = [of_record[step] for of_record in along[place]]
+            if values != before[place][0]:
+                known = {r.key: v for r, v in zip(records, values, strict=True) if v == v}
+                before[place] = values, summarise(known.values()), tuple(known)
+            _, summary, of = before[place]
             if summary is not None:
-                found.append((step, name, summary, tuple(known)))
+                found.append((step + 1, name, summary, of))
     return found
 
 

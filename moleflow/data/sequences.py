@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, cycle
 
 from moleflow.errors import StudyError
@@ -37,6 +38,7 @@ def task_name(task: Task) -> str:
     return CLASS_JOINT.join(task)
 
 
+@lru_cache(maxsize=1 << 14)
 def order_name(sequence: Sequence) -> str:
     """Names of its tasks, in order."""
     return TASK_JOINT.join(map(task_name, sequence))

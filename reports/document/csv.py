@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import lru_cache
 
 from moleflow.settings import Settings
 from orchestration.plain import cell, one_line
@@ -22,15 +23,15 @@ def to_csv(shown: Table) -> tuple[str, str]:
 
     Both at once: lines may be made anew whenever they are gone through.
     """
-    out = io.StringIO()
+    out, safe = io.StringIO(), lru_cache(1 << 12)(cell)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(cell, shown.fields))
     functions: dict[str, int] = {}
     trials: dict[tuple[str, ...], int] = {}
     places: list[tuple[int, int]] = []
     for line in shown.lines:
-        found = [line.values.get(key) for key in shown.fields]
-        writer.writerow(["" if value is None else cell(value) for value in found])
+        found = map(line.values.get, shown.fields)
+        writer.writerow([safe(v) if isinstance(v, str) else "" if v is None else v for v in found])
         by = functions.setdefault(line.source.function, len(functions))
         places.append((by, trials.setdefault(line.source.trials, len(trials))))
     kept = _Sources(functions=tuple(functions), trials=tuple(trials), lines=tuple(places))

@@ -130,21 +130,25 @@ def _drawn(quantity: Quantity, values: Float[np.ndarray, " n"], orders: int) -> 
 
 
 def _quantiles(values: Float[np.ndarray, " n"]) -> tuple[float, float, float]:
-    low, half, high = (_quantile(values, q) for q in QUANTILES)
+    sample = np.sort(values[::SAMPLED])
+    low, half, high = (_quantile(values, sample, q) for q in QUANTILES)
     return low, half, high
 
 
-def _quantile(values: Float[np.ndarray, " n"], share: float) -> float:
+def _quantile(
+    values: Float[np.ndarray, " n"], sample: Float[np.ndarray, " s"], share: float
+) -> float:
     """As numpy's, to the last digit; of many values those near it alone are sorted."""
     at = share * (len(values) - 1)
     rank, part = int(at), at % 1
-    sample = np.sort(values[::SAMPLED])
-    guess = sample[int(share * len(sample))]
-    if (values < guess).sum() <= rank < (values <= guess).sum() - 1:
-        return float(guess)
     near, below = _near(values, sample, share)
     if not below <= rank < below + len(near) - 1:
         near, below = values, 0
+    guess = sample[int(share * len(sample))]
+    if len(near) * 5 > len(values):  # many equal ones may be among them
+        same = np.count_nonzero(values < guess), np.count_nonzero(values <= guess)
+        if same[0] <= rank < same[1] - 1:
+            return float(guess)
     place = rank - below
     above = min(place + 1, len(near) - 1)
     sorted_ = np.partition(near, (place, above))
@@ -160,7 +164,8 @@ def _near(
     middle, width = share * len(sample), 4 * math.sqrt(len(sample) * share * (1 - share)) + 2
     low = sample[max(0, int(middle - width))]
     high = sample[min(len(sample) - 1, int(middle + width))]
-    return values[(values >= low) & (values <= high)], int((values < low).sum())
+    reached = values >= low
+    return values[reached & (values <= high)], len(values) - int(np.count_nonzero(reached))
 
 
 def _same(quantity: Quantity, value: float, others: int) -> Distribution:

@@ -30,7 +30,7 @@ class Moments:
 
 def running_mean(found: Sets) -> Moments:
     """Of the mean over steps. Every step must have a number."""
-    return _added(found.step, np.zeros((found.others, 1)), found.steps)
+    return _added(found.step, None, found.steps)
 
 
 def on_task_mean(found: Sets) -> Moments:
@@ -69,12 +69,13 @@ def _order_of(found: Sets, sign: float) -> tuple[int, ...]:
     return tuple(reversed(order))
 
 
-def _added(node: Float[np.ndarray, " k"], edge: Float[np.ndarray, "m k"], parts: int) -> Moments:
+def _added(
+    node: Float[np.ndarray, " k"], edge: Float[np.ndarray, "m k"] | None, parts: int
+) -> Moments:
     """Of the sum of what lies at a path's sets and, by the task just learned, at its steps."""
-    every = np.broadcast_to(edge, (len(edge), len(node)))
     mean, low, high, variance = (a.astype(np.float64) for a in (node, node, node, 0 * node))
-    for sets, before, tasks in _levels(len(edge)):
-        step = every[tasks, sets[:, None]]
+    for sets, before, tasks in _levels(len(node).bit_length() - 1):
+        step = 0.0 if edge is None else edge[tasks, sets[:, None]]
         means = mean[before] + step
         variance[sets] = variance[before].mean(axis=1) + means.var(axis=1)
         mean[sets] = node[sets] + means.mean(axis=1)
