@@ -81,7 +81,7 @@ class Beside:
 def printed() -> tuple[Printed, ...]:
     """All values of published tables that are shares of 1."""
     found: list[Printed] = []
-    for row in _rows("tables.csv"):
+    for row in rows_of("tables.csv"):
         if row["metric"] != "base_loss":
             spread = float(row["spread"]) / 100 if row["spread"] else None
             what = (row["source"], row["table"], row["config"], row["overrides"], row["metric"])
@@ -93,11 +93,11 @@ def printed() -> tuple[Printed, ...]:
 @cache
 def classes_of_paper() -> frozenset[str]:
     """Names of the classes that the published tables are of."""
-    rows = _rows(f"{DATA}_1x1_per_class.csv")
+    rows = rows_of(f"{DATA}_1x1_per_class.csv")
     return frozenset(row["class"] for row in rows) - {"mean"}
 
 
-def _rows(name: str) -> Iterator[dict[str, str]]:
+def rows_of(name: str) -> Iterator[dict[str, str]]:
     with (FOLDER / name).open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
 
@@ -252,7 +252,7 @@ def interactions(evidence: Evidence) -> list[Block]:
         return []
     rows: list[tuple[str, str, str, str]] = []
     data: list[dict[str, Value]] = []
-    for row in _rows("claims.csv"):
+    for row in rows_of("claims.csv"):
         without = INTERACTIONS.get(row["claim"])
         if without and _changed(evidence.plan.study.base, without) in configs:
             rows.append((without, row["inputs"], row["printed"], row["recomputed"]))
@@ -266,6 +266,15 @@ def interactions(evidence: Evidence) -> list[Block]:
     header = ("Taken out", "F", "p as printed", "p recomputed")
     whole = computed(interactions)
     return [table("published-interactions", caption, header, rows, data, whole, 4)] if rows else []
+
+
+def settings_apart(evidence: Evidence, theirs: Config) -> Iterator[str]:
+    """Fields that a paper has otherwise than the study's base, a line each."""
+    differ = list(differences(theirs, evidence.plan.study.base))
+    for name, there, here in differ:
+        yield f"{name}: {there} there, {here} here."
+    if not differ:
+        yield "Settings: as far as the paper tells them, the same."
 
 
 def protocol(evidence: Evidence, lines: Sequence[Beside]) -> Iterator[str]:
@@ -283,11 +292,7 @@ def protocol(evidence: Evidence, lines: Sequence[Beside]) -> Iterator[str]:
     yield f"Orders: one, alphabetical, where nothing else is said there; {orders} here."
     made = MADE_WITH.get(papers[0].source)
     if made:
-        differ = list(differences(made(), plan.study.base))
-        for name, there, here in differ:
-            yield f"{name}: {there} there, {here} here."
-        if not differ:
-            yield "Settings: as far as the paper tells them, the same."
+        yield from settings_apart(evidence, made())
     if any(one.spread is not None for one in papers):
         yield (
             "Spread: here the sample standard deviation over trials; there what stands behind ±, "

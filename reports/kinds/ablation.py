@@ -1,7 +1,7 @@
 """What does each variant change against the baseline, and is that more than noise?"""
 
 from moleflow.metrics.catalogue import Metric
-from reports import contrasts, doubts, made, performance, picture_doubt, tradeoffs
+from reports import contrasts, doubts, made, papers_by_class, performance, picture_doubt, tradeoffs
 from reports.digits import percent, span
 from reports.document import (
     Block,
@@ -64,6 +64,7 @@ def document(evidence: Evidence) -> Document:
         if setting.finished
     ]
     sections.append(Section("Each setting", tuple(each)))
+    sections += papers_by_class.sections(evidence)
     shown = compared[0][0].baseline.finished if compared else ()
     headline = [line for _, found in compared for line in _headline(evidence, found)]
     return made.report(evidence, SUBJECT, answer, sections, headline, shown)

@@ -1,6 +1,6 @@
 """Does it matter which task is learned first, and which should be?"""
 
-from reports import first_task, made, performance
+from reports import first_task, made, papers_by_class, performance
 from reports.digits import percent
 from reports.document import (
     Block,
@@ -33,6 +33,7 @@ def document(evidence: Evidence) -> Document:
         answer.append(made.answered(setting, told))
         shown = _results(evidence, setting, found)
         sections += made.of_setting(setting, shown) if shown else ()
+    sections += papers_by_class.sections(evidence)
     return made.report(evidence, SUBJECT, answer, sections, headline)
 
 

@@ -12,6 +12,7 @@ from reports import (
     invariance,
     made,
     order_section,
+    papers_by_class,
     performance,
     picture_doubt,
     provenance,
@@ -52,6 +53,7 @@ def document(evidence: Evidence) -> Document:
         of = orders[setting.number]
         found = _results(evidence, setting, compared[setting.number], of, kept)
         results += made.of_setting(setting, found)
+    results += papers_by_class.sections(evidence)
     answer = _answer(evidence, shown, compared, orders, kept)
     made_ = made.report(evidence, SUBJECT, answer, results, ())
     return replace(made_, headline=_headline(evidence, shown))
