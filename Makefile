@@ -23,7 +23,7 @@ unit: .venv/.installed-dev
 
 # SEED=n: faults drawn by that seed instead, in every setting (docs/faults.md).
 soak: .venv/.installed-dev
-	$(if $(SEED),$(BIN)/python -m tests.nemesis --seeds $(SEED),$(BIN)/python -m pytest -m soak)
+	$(if $(SEED),$(BIN)/python -m tests.nemesis --seeds $(SEED),$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m soak)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
