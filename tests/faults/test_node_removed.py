@@ -134,7 +134,7 @@ def test_a_node_that_dies_in_training_changes_no_number(
     node = {"num_cpus": 1}
     with local_cluster([{"num_cpus": 0}, node, node]) as here:
         process = arena.start(*arena.command("--address", here.address))
-        wait_for(lambda: len(at_work(arena)) == 2)
+        wait_for(lambda: len(at_work(arena)) == 2, 240)
         os.kill(here.raylets[1], signal.SIGKILL)
         ran = arena.ended(process)
         assert ran.code == 0, ran.text
