@@ -78,6 +78,8 @@ def _damaged(how: str) -> Kind:
 
 BEYOND = (PATIENCE + 1.0, PATIENCE + 3.0)
 """Seconds of a pause: others take its leases for dead."""
+LONG = (10.0, 80.0)
+"""Seconds of a pause of Ray's own processes, of which others think for a minute that they live."""
 AT_WORK = ("event appended", "store publish", "lease taken", "store read", "file operation")
 """Operations of processes that run trials."""
 DRIVING = ("file operation", "rename", "lease renewed", "plan written", "tracker call")
@@ -114,6 +116,9 @@ WORKERS: dict[str, Kind] = {
     "all workers killed": Kind("others", "worker", "workers killed", AT_WORK),
     "raylet killed": Kind("others", "worker", "raylet killed", AT_WORK),
     "GCS killed": Kind("others", "worker", "GCS killed", AT_WORK),
+    "raylet paused": Kind("others", "worker", "raylet paused", AT_WORK, {"seconds": LONG}),
+    "GCS paused": Kind("others", "worker", "GCS paused", AT_WORK, {"seconds": LONG}),
+    "disk full": replace(DISK["disk full"], role="worker", operations=AT_WORK),
     "clock of a worker": Kind("clock", "worker", "", AT_WORK, {"ahead": (-86400, 86400)}),
 }
 USURPED: dict[str, Kind] = {
@@ -125,6 +130,7 @@ USURPED: dict[str, Kind] = {
 NODES: dict[str, Kind] = {
     "node killed": Kind("others", "worker", "node killed", AT_WORK),
     "two nodes killed": Kind("others", "worker", "nodes killed", AT_WORK),
+    "node paused": Kind("others", "worker", "node paused", AT_WORK, {"seconds": LONG}),
 }
 TRACKER: dict[str, Kind] = {
     f"tracker {what}": _net(f"tracker {what}")

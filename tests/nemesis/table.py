@@ -89,6 +89,7 @@ def page(found: Sequence[Try], machine: str) -> str:
         lines += [_line(kind, [one for one in mine if one.kind == kind]) for kind in kinds]
         sections.append(f"## {title(setting)}\n")
         sections.append("\n".join(lines) + "\n")
+        sections.append(f"Seeds: {_listed({one.seed for one in mine}) or 'none'}.\n")
     schedules = {(one.setting, one.seed): one.wrong for one in found}
     return TEXT.read_text(encoding="utf-8").format(
         machine=machine,
@@ -102,6 +103,17 @@ def page(found: Sequence[Try], machine: str) -> str:
 def title(setting: str) -> str:
     """Of the section on a setting."""
     return f"{WHERE[setting][0].upper()}{WHERE[setting][1:]}"
+
+
+def _listed(seeds: Iterable[int]) -> str:
+    """In their order, those that follow each other as `first to last`."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{r[0]} to {r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)
 
 
 def _line(kind: str, found: Sequence[Try]) -> str:

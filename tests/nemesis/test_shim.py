@@ -19,7 +19,7 @@ from tests.nemesis.arena import Arena, Process
 from tests.nemesis.faults import KINDS, SETTINGS, draw
 from tests.nemesis.nemesis import shortest
 from tests.nemesis.proxy import HALF, Proxy
-from tests.nemesis.table import kinds_in, title
+from tests.nemesis.table import Try, kinds_in, page, title
 from tests.nemesis.zygote import SHIM, TOP
 from tests.processes import state, wait_for
 
@@ -107,7 +107,16 @@ def test_the_document_lists_the_kinds_that_there_are_and_each_was_tried():
     text = (TOP / "docs" / "faults.md").read_text(encoding="utf-8")
     assert kinds_in(text) == {title(setting): [*kinds] for setting, kinds in SETTINGS.items()}
     rows = [line.split("|")[2:] for line in text.splitlines() if line.startswith("| ")]
-    assert min(int(cells[0]) for cells in rows if cells[0].strip() != "tries") >= 1
+    assert min(int(cells[0]) for cells in rows if cells[0].strip() != "tries") >= 3
+
+
+def test_the_document_says_which_seeds_it_was_made_of():
+    found = [
+        Try("nodes", seed, "node killed", 0.0, 1.0, 0, 0, 0, seed == 7) for seed in (7, 3, 2, 1)
+    ]
+    sections = page(found, "a machine").split("## ")
+    assert [one.count("Seeds: 1 to 3, 7.") for one in sections if one.startswith("A Ray ")] == [1]
+    assert "4 faults in 4 schedules; of these, 1 came out otherwise" in sections[-1]
 
 
 @pytest.mark.parametrize("needed", [1, 2, 5, 9])
