@@ -18,15 +18,14 @@ from moleflow.evaluation import SequenceEvaluation
 from moleflow.files import replaced_folder
 from moleflow.measurement import Measurement
 from moleflow.saved import Depths
+from orchestration.records.map_sheets import PLACES, SHEET, TILES
 from orchestration.studies.expansion import Trial
 from orchestration.trial.all_orders import write_all_orders
 from orchestration.trial.heat_maps import heat
 
 TILE, GAP, HEADER = 128, 4, 22
 PICTURES_PER_CLASS = 6
-TILES = 3
-"""Of a picture: photograph, map, mask."""
-ROW_HEIGHT = HEADER + TILES * (TILE + GAP)
+ROW_HEIGHT = HEADER + len(TILES) * (TILE + GAP)
 
 
 def write_artifacts(
@@ -48,8 +47,8 @@ def write_artifacts(
         write_r_matrices(new / "r_matrices.csv", evaluation.measurements, trial.sequence)
         write_scores(new / "scores.csv", trial.sequence, data, evaluation)
         shown = shown_pictures(trial, data, evaluation)
-        map_sheet(trial, data, evaluation, bits, shown).save(new / "anomaly_maps.png")
-        write_shown(new / "anomaly_maps.csv", shown, data)
+        map_sheet(trial, data, evaluation, bits, shown).save(new / SHEET)
+        write_shown(new / PLACES, shown, data)
         write_all_orders(new, trial, data, evaluation)
         return tuple(sorted(path.name for path in new.iterdir()))
 
@@ -148,14 +147,14 @@ def write_shown(
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         head = ["class", "why", "picture", "defect", "score", "above_good", "size", "left"]
-        writer.writerow([*head, "photograph", "map", "mask"])
+        writer.writerow([*head, *TILES])
         for line, (name, pictures) in enumerate(shown.items()):
             top = line * ROW_HEIGHT + HEADER
             for column, one in enumerate(pictures):
                 picture = data[name].test[one.index]
                 where = f"{picture.path.parent.name}/{picture.path.name}"
                 row = [name, one.why, where, picture.defect, one.score, one.above, TILE]
-                tops = [top + k * (TILE + GAP) for k in range(TILES)]
+                tops = [top + k * (TILE + GAP) for k in range(len(TILES))]
                 writer.writerow([*row, GAP + column * (TILE + GAP), *tops])
 
 

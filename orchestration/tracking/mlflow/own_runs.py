@@ -65,6 +65,9 @@ class OwnRuns:
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._known))
 
+    def __contains__(self, value: str) -> bool:
+        return value in self._known
+
     def __getitem__(self, value: str) -> Known:
         return self._known[value]
 

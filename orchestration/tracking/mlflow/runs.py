@@ -33,6 +33,7 @@ from orchestration.tracking.mlflow.batches import PARAM_LENGTH, plain_text
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
 from orchestration.tracking.mlflow.datasets import dataset_of
+from orchestration.tracking.mlflow.images import LOGGED, log_images
 from orchestration.tracking.mlflow.kept_report import answer, content_of, report_files
 from orchestration.tracking.mlflow.logged_models import LoggedModels, no_model
 from orchestration.tracking.mlflow.metric_names import loads, timings, tracked
@@ -109,6 +110,7 @@ class MlflowTracker(Tracker):
         """Of trials whose settings have runs, the one whose run is above theirs."""
         self._misrouted: set[str] = set()
         """Trials of which a number was sent that tells of a picture sent to another's task."""
+        self._read: dict[str, float] = {}  # by trial, the end of those whose data were noted
         self._loaded: dict[str, int] = {}  # by trial, the last step of what it used
         self._one_call = threading.Lock()
         for name in ("alembic", "mlflow.store.db.utils"):
@@ -151,7 +153,7 @@ class MlflowTracker(Tracker):
         settings = settings_of(plan) if have_runs(plan) else {}
         own = {trial.key: setting_called(trial.axes) for trial in plan.trials}
         self._setting_of = {key: settings[name] for key, name in own.items() if settings}
-        self._planned = frozenset(own)
+        self._planned, self._read = frozenset(own), {}
         self._orders = order_numbers(plan)
         self._plan = plan
 
@@ -192,6 +194,8 @@ class MlflowTracker(Tracker):
                 client.log_artifact(known.run_id, str(folder.record(trial.key)))
                 if folder.artifacts(trial.key).is_dir():
                     client.log_artifacts(known.run_id, str(folder.artifacts(trial.key)))
+                if log_images(client, known, record, folder):
+                    tags |= LOGGED
             if record.failure is None:
                 self._trials.drop(trial.key, "moleflow.failure")
             self._trials.add(trial.key, times)
@@ -214,12 +218,14 @@ class MlflowTracker(Tracker):
                     if self._settings.get(name) is not None:
                         own = [Metric(n, v, at, step) for n, v in numbers.items()]
                         self._settings.add(name, own)
-            for record, data in zip(records, map(dataset_of, records), strict=True):
-                self._studies.read(plan.name, data)
-                if record.key in self._setting_of and self._trials.get(record.key):
-                    self._settings.read(self._setting_of[record.key].name, data)
-            last = max(records, key=lambda record: record.ended, default=None)
-            code = code_tags(last) if last else {}
+            for record in records:
+                if self._read.get(record.key) != record.ended and record.key in self._trials:
+                    data, above = dataset_of(record), self._setting_of.get(record.key)
+                    self._studies.read(plan.name, data)
+                    if above is not None:
+                        self._settings.read(above.name, data)
+                    self._read[record.key] = record.ended
+            code = code_tags(max(records, key=lambda record: record.ended)) if records else {}
             self._studies.settle(plan.name, code | {ANSWERED: now})
 
     def interrupt(self, trial: Trial, ended: float) -> None:

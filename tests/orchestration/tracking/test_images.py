@@ -1,0 +1,122 @@
+"""A trial's anomaly maps as MLflow's view shows images."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestration.records.layout import Root
+from orchestration.records.ledger import Ledger
+from orchestration.records.map_sheets import PLACES, SHEET, SHOWN, TILES
+from orchestration.studies.expansion import Trial
+from orchestration.tracking.mlflow.images import log_images
+from orchestration.tracking.mlflow.own_runs import Known
+from tests.orchestration.tracking.stores import end_trial, small_plan
+
+SIDE = 8
+CLASSES = ("bottle", "瓶 a~b", "wood")
+KNOWN = Known("run", "name", "RUNNING", 5000, None, frozenset(), {})
+
+
+class Files:
+    """Stands for a client: artifacts as a store keeps them, a file of one name once."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def log_artifacts(self, run_id: str, place: str, below: str) -> None:
+        assert run_id == KNOWN.run_id
+        self.kept |= {f"{below}/{path.name}": path.read_bytes() for path in Path(place).iterdir()}
+
+
+def leave_sheet(root: Root, trial: Trial, shade: int = 0) -> None:
+    """As a trial does: of each class four pictures, each of three tiles of one colour."""
+    folder = root.study(trial.study).artifacts(trial.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    height, width = len(CLASSES) * len(TILES) * SIDE, len(SHOWN) * SIDE
+    sheet = Image.new("RGB", (width, height))
+    with (folder / PLACES).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["class", "why", "picture", "above_good", "size", "left", *TILES])
+        for i, name in enumerate(CLASSES):
+            for j, why in enumerate(SHOWN):
+                tops = [(i * len(TILES) + k) * SIDE for k in range(len(TILES))]
+                for k, top in enumerate(tops):
+                    colour = (50 * k + shade, 50 * j, 50 * i)
+                    sheet.paste(colour, (j * SIDE, top, (j + 1) * SIDE, top + SIDE))
+                writer.writerow([name, why, f"{why}.png", 0.5, SIDE, j * SIDE, *tops])
+    sheet.save(folder / SHEET)
+
+
+@pytest.fixture
+def trial(root: Root) -> Trial:
+    one = small_plan(root, classes=CLASSES, axes=(), seeds=(0,)).trials[0]
+    end_trial(root, one)
+    return one
+
+
+def logged(root: Root, trial: Trial, files: Files) -> bool:
+    folder = root.study(trial.study)
+    record = Ledger(folder).read(trial.key)
+    assert record is not None
+    return log_images(files, KNOWN, record, folder)  # pyright: ignore[reportArgumentType]
+
+
+def test_every_class_has_one_image_at_the_last_step_in_the_layout_of_log_image(
+    root: Root, trial: Trial
+) -> None:
+    leave_sheet(root, trial)
+    files = Files()
+    assert logged(root, trial, files)
+    assert len(files.kept) == 2 * len(CLASSES)
+    for path in files.kept:
+        key, step, number, timestamp, at, name, *small = Path(path).stem.split("+")
+        assert path.startswith("images/by_class~maps ") and key.isascii()
+        assert (step, number, timestamp, at) == ("step", "3", "timestamp", "5000")
+        assert len(name) == 36
+        assert (small, Path(path).suffix) in ((["compressed"], ".webp"), ([], ".png"))
+    keys = {Path(path).name.partition("+")[0] for path in files.kept}
+    assert len(keys) == len(CLASSES)
+
+
+def test_an_image_shows_photograph_map_and_mask_of_the_pictures_that_reports_show(
+    root: Root, trial: Trial, tmp_path: Path
+) -> None:
+    leave_sheet(root, trial)
+    files = Files()
+    logged(root, trial, files)
+    (path,) = [p for p in files.kept if p.startswith("images/by_class~maps wood") and "png" in p]
+    place = tmp_path / "wood.png"
+    place.write_bytes(files.kept[path])
+    shown = np.asarray(Image.open(place).convert("RGB"), dtype=int)
+    assert shown.shape == (len(SHOWN) * SIDE, len(TILES) * SIDE, 3)
+    for j in range(len(SHOWN)):
+        for k in range(len(TILES)):
+            tile = shown[j * SIDE : (j + 1) * SIDE, k * SIDE : (k + 1) * SIDE]
+            assert np.abs(tile - (50 * k, 50 * j, 50 * CLASSES.index("wood"))).max() <= 4
+
+
+def test_a_later_attempt_s_images_take_the_place_of_those_before(root: Root, trial: Trial) -> None:
+    files = Files()
+    for shade in (0, 0, 90):
+        leave_sheet(root, trial, shade)
+        logged(root, trial, files)
+    other = Files()
+    logged(root, trial, other)
+    assert files.kept == other.kept
+
+
+@pytest.mark.parametrize("damage", ["none", "sheet", "places"])
+def test_a_trial_whose_maps_are_lost_or_damaged_has_no_images(
+    root: Root, trial: Trial, damage: str
+) -> None:
+    folder = root.study(trial.study).artifacts(trial.key)
+    if damage != "none":
+        leave_sheet(root, trial)
+        place = folder / (SHEET if damage == "sheet" else PLACES)
+        place.write_bytes(place.read_bytes()[:60])
+    files = Files()
+    assert not logged(root, trial, files)
+    assert files.kept == {}
