@@ -8,6 +8,7 @@ S seeds, K scorings, C classes.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ from reports.evidence import Evidence, Setting, keys, trained_alike
 from reports.kept_scores import ClassScores, class_scores
 from reports.performance import in_whole_seeds, measured
 from reports.statistics import (
+    DRAWN,
     ESTIMATES,
     ClassImages,
     Doubt,
@@ -108,12 +110,19 @@ class Doubted:
     images: tuple[ClassImages, ...]
     over_images: tuple[OverImages, ...]
     """By class."""
+    weights: Float[np.ndarray, "s k"]
+    """Of scorings in the seeds' values."""
     both: Doubt
-    alone: ImagesAlone
-    """From the pictures, were the seeds all there are."""
     trials: tuple[str, ...]
     left_out: int
     """Trials of seeds of which a trial has no scores."""
+
+    @cached_property
+    def alone(self) -> ImagesAlone:
+        """From the pictures, were the seeds all there are."""
+        draw = DRAWN.get(self.metric)
+        drawn = [draw(one, self.weights) for one in self.images] if draw else []
+        return images_alone(self.both.mean, self.over_images, drawn)
 
     @property
     def pictures(self) -> tuple[int, int]:
@@ -176,10 +185,10 @@ def doubted(
         return f"fewer than two test pictures of a kind: {', '.join(few)}"
     over = tuple(ESTIMATES[metric](one, weights) for one in images)
     both = doubt(values, [one.covariance for one in over], [one.smaller for one in images])
-    alone = images_alone(both.mean, over)
     trials = tuple(keys(record for record, _ in used))
     return Doubted(
-        *(metric, classes, values, tuple(images), over, both, alone, trials), len(terms) - len(used)
+        *(metric, classes, values, tuple(images), over, weights, both, trials),
+        len(terms) - len(used),
     )
 
 

@@ -52,6 +52,7 @@ from reports.statistics.interactions import (
     two_way,
 )
 from reports.statistics.over_images import (
+    DRAWN,
     ESTIMATES,
     ClassImages,
     ImagesAlone,
@@ -74,6 +75,7 @@ from reports.statistics.spreads import Disparity, Spread, order_disparity, sprea
 
 __all__ = [
     "ALPHA",
+    "DRAWN",
     "ESTIMATES",
     "IMAGES",
     "MARGINS",

@@ -12,7 +12,13 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float
 
-from reports.statistics.image_metrics import DRAWS, Z, delong_covariance, image_counts
+from reports.statistics.image_metrics import (
+    DRAWS,
+    Z,
+    auroc_value,
+    delong_covariance,
+    image_counts,
+)
 
 AT_ONCE = 1 << 22
 """Comparisons of two scores that are held in memory."""
@@ -42,8 +48,6 @@ class OverImages:
     """Of each scoring, on the images as they are."""
     covariance: Float[np.ndarray, "s s"]
     """Of the seeds' values."""
-    drawn: Float[np.ndarray, " b"] | None
-    """Mean over seeds in each bootstrap sample; None where that would take too long."""
 
 
 Estimate = Callable[[ClassImages, Float[np.ndarray, "s k"]], OverImages]
@@ -56,26 +60,31 @@ Raises:
 
 
 def auroc_over_images(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> OverImages:
-    """DeLong's covariance, and a stratified bootstrap.
+    """With DeLong's covariance."""
+    covariance = weights @ delong_covariance(of.anomalous, of.scores) @ weights.T
+    values = np.array([auroc_value(of.anomalous, scores) for scores in of.scores])
+    return OverImages(values, covariance)
+
+
+def auroc_drawn(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> Float[np.ndarray, " b"]:
+    """Mean over seeds in each sample of a stratified bootstrap.
 
     AUROC is linear in which pairs of images are in order, and the bootstrap draws as many of each
     kind as there are: so scorings are averaged before samples are drawn.
     """
-    covariance = weights @ delong_covariance(of.anomalous, of.scores) @ weights.T
     positive, negative = of.scores[:, of.anomalous], of.scores[:, ~of.anomalous]
     (k, m), n = positive.shape, negative.shape[1]
-    mean, values = weights.mean(axis=0), np.empty(k)
+    mean = weights.mean(axis=0)
     ordered = np.zeros((m, n))
     step = max(1, AT_ONCE // (m * n))
     for first in range(0, k, step):
         part = slice(first, first + step)
         x, y = positive[part, :, None], negative[part, None]
         pairs = ((x > y) + 0.5 * (x == y)).reshape(-1, m * n)
-        values[part] = pairs.mean(axis=1)
         ordered += (mean[part] @ pairs).reshape(m, n)
     counts = image_counts(of.anomalous, of.name)
     drawn = ((counts[:, of.anomalous] @ ordered) * counts[:, ~of.anomalous]).sum(axis=1)
-    return OverImages(values, covariance, drawn / (m * n))
+    return drawn / (m * n)
 
 
 def ap_over_images(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> OverImages:
@@ -89,7 +98,7 @@ def ap_over_images(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> OverIm
         kind.sum() * np.atleast_2d(np.cov(influence[:, kind]))
         for kind in (of.anomalous, ~of.anomalous)
     )
-    return OverImages(np.array([value for value, _ in found]), np.asarray(covariance), None)
+    return OverImages(np.array([value for value, _ in found]), np.asarray(covariance))
 
 
 def _precision(
@@ -118,6 +127,8 @@ ESTIMATES: Final[Mapping[str, Estimate]] = {
     "image_auroc": auroc_over_images,
     "image_ap": ap_over_images,
 }
+DRAWN: Final[Mapping[str, Callable[..., Float[np.ndarray, " b"]]]] = {"image_auroc": auroc_drawn}
+"""Metrics whose bootstrap takes no time to speak of."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +144,17 @@ class ImagesAlone:
     draws: int
 
 
-def images_alone(mean: float, classes: Sequence[OverImages]) -> ImagesAlone:
+def images_alone(
+    mean: float, classes: Sequence[OverImages], drawn: Sequence[Float[np.ndarray, " b"]]
+) -> ImagesAlone:
     """Percentiles of the bootstrap, each class's images drawn apart from the others'; without one
-    the mean ± 1.96 standard deviations."""
+    the mean ± 1.96 standard deviations.
+
+    Args:
+        drawn: by class; none without a bootstrap.
+    """
     sd = math.sqrt(max(0.0, sum(float(one.covariance.mean()) for one in classes))) / len(classes)
-    drawn = [one.drawn for one in classes if one.drawn is not None]
-    if len(drawn) == len(classes):
+    if drawn:
         means = np.mean(drawn, axis=0)
         low, high = np.quantile(means, [0.025, 0.975])
         return ImagesAlone((float(low), float(high)), sd, float(means.std(ddof=1)), DRAWS)

@@ -13,6 +13,8 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.axes import Variants
 from orchestration.studies.expansion import Trial
+from reports import doubts
+from reports.document import Table, Text, plain
 from reports.evidence import load
 from reports.kept_scores import FILE
 from reports.picture_doubt import Doubted, kept, of_setting
@@ -213,11 +215,16 @@ def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
 def test_without_scores_the_page_says_why_there_is_no_doubt_from_pictures(lab: Lab) -> None:
     folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2))
     lab.run(folder, plan.trials)
-    write_reports(folder)
-    assert read(folder, "doubt").loc["image_auroc", "seeds"] == 0
+    evidence = load(folder)
+    (setting,) = evidence.settings
+    said = plain(doubts.sentence(evidence, setting, kept(evidence)))
     why = "3 of 3 trials kept no scores that can be read"
-    assert f"other test pictures: not known ({why})." in page(folder)
-    assert wrong(folder) == []
+    assert said.endswith(f"other test pictures: not known ({why}).")
+    found = doubts.section(evidence, setting, kept(evidence)).blocks
+    (table,) = (block for block in found if isinstance(block, Table))
+    assert {line.values["seeds"] for line in table.lines} == {0} and table.rows[0][1].note == why
+    told = [plain(block.words) for block in found if isinstance(block, Text)]
+    assert any("3 kept no scores that can be read" in one for one in told)
 
 
 def test_orders_that_share_their_training_need_one_file_and_others_each_their_own(lab: Lab) -> None:
