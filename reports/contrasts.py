@@ -68,7 +68,7 @@ def contrast_table(
         both: dict[str, Value] = {}
         if pictured:
             of_pictures = picture_doubt.of_difference(evidence, compared, kept, metric.name)
-            row.insert(PLACE, doubts.both_cell(of_pictures, source))
+            row.insert(PLACE, doubts.both_cell(of_pictures))
             both = doubts.both_fields(of_pictures)
         rows.append(row)
         result = compared.result

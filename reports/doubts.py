@@ -183,10 +183,11 @@ def _ends(name: str, interval: Interval) -> dict[str, Value]:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def both_cell(one: Doubted | str, source: Source) -> Cell:
+def both_cell(one: Doubted | str) -> Cell:
     """The interval of a difference over seeds and test pictures."""
     if isinstance(one, str):
-        return Cell(DASH, one, source)
+        return Cell(DASH, one, computed(both_cell))
+    source = computed(both_cell, one.trials)
     left_out = f"{one.left_out} trials left out" if one.left_out else ""
     return Cell(bracketed(intervals(one)[1]), left_out, source)
 

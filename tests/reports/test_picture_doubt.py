@@ -143,6 +143,7 @@ def test_a_verdict_that_rests_on_two_pictures_does_not_stay_clear_of_zero(
     said = "1 of 2 differences that are better or worse stay clear of zero; on other pictures there"
     assert f"{said} may be none: chance." in page(variants)
     assert "both_low" not in read(variants, "contrasts-pixel_ap", "setting").columns
+    assert wrong(variants) == []
 
 
 def test_a_difference_has_the_doubt_of_pictures_that_both_saw(variants: StudyFolder) -> None:
