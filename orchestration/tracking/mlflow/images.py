@@ -19,8 +19,7 @@ from orchestration.studies.trial_keys import digest
 from orchestration.tracking.mlflow.connection import MlflowClient
 from orchestration.tracking.mlflow.own_runs import Known
 
-SECTION = "by_class"
-"""Where the metrics of a class stand, too."""
+SECTION = "anomaly_maps"
 LOGGED = {"mlflow.loggedImages": "True"}
 """By which MLflow's view knows that a run has images."""
 LONGEST_NAME = 100
@@ -51,7 +50,7 @@ def _below_each_other(pictures: Sequence[ShownPicture]) -> Image.Image:
 
 def _write(place: Path, name: str, image: Image.Image, step: int, run: Known) -> None:
     """In full, with as many colours as a map of colours has, and small."""
-    key = f"{SECTION}~maps {_plain(name)}"  # MLflow's sign for `/`
+    key = f"{SECTION}~{_plain(name)}"  # MLflow's sign for `/`
     one = uuid.uuid5(uuid.NAMESPACE_OID, f"{run.run_id} {name}")
     stem = f"{key}+step+{step}+timestamp+{run.started}+{one}"
     image.quantize(256, Image.Quantize.FASTOCTREE).save(place / f"{stem}.png")

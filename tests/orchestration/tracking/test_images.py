@@ -73,7 +73,7 @@ def test_every_class_has_one_image_at_the_last_step_in_the_layout_of_log_image(
     assert len(files.kept) == 2 * len(CLASSES)
     for path in files.kept:
         key, step, number, timestamp, at, name, *small = Path(path).stem.split("+")
-        assert path.startswith("images/by_class~maps ") and key.isascii()
+        assert path.startswith("images/anomaly_maps~") and key.isascii()
         assert (step, number, timestamp, at) == ("step", "3", "timestamp", "5000")
         assert len(name) == 36
         assert (small, Path(path).suffix) in ((["compressed"], ".webp"), ([], ".png"))
@@ -87,7 +87,7 @@ def test_an_image_shows_photograph_map_and_mask_of_the_pictures_that_reports_sho
     leave_sheet(root, trial)
     files = Files()
     logged(root, trial, files)
-    (path,) = [p for p in files.kept if p.startswith("images/by_class~maps wood") and "png" in p]
+    (path,) = [p for p in files.kept if p.startswith("images/anomaly_maps~wood") and "png" in p]
     place = tmp_path / "wood.png"
     place.write_bytes(files.kept[path])
     shown = np.asarray(Image.open(place).convert("RGB"), dtype=int)
