@@ -9,7 +9,7 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
-from reports.audit.study import audit_study
+from reports.audit.study import audit_study, has_numbers
 from tests.reports.audited import impossible
 from tests.reports.conftest import Lab
 
@@ -121,3 +121,7 @@ def test_without_a_report_it_says_how_to_write_one(
 ) -> None:
     with pytest.raises(StudyError, match="moleflow report"):
         audit_study(study[0].path)
+
+
+def test_a_hash_that_reads_as_a_number_beyond_all_is_none() -> None:
+    assert not has_numbers("09505e793505") and has_numbers("95.05 e")
