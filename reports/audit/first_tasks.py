@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from reports.audit.best import NEARLY, chances, near, settles
 from reports.audit.distributions import chi2_quantile, f_tail, t_quantile, t_tail
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
@@ -69,6 +70,8 @@ def effects(line: Line) -> Expected:
     numbers: Numbers = {**described(found.values[i]), "effect": difference}
     numbers |= {"effect_low": difference - half, "effect_high": difference + half}
     numbers |= {"p_adjusted": 1 - (1 - p) ** g}
+    chance = chances(found, found.seeds)[i]
+    numbers |= {"probability_best": near(line.cells["probability_best"], chance)}
     return Expected(numbers, frozenset(trial.key for trial in used))
 
 
@@ -92,13 +95,27 @@ def pairs(line: Line) -> Expected:
 def verdicts(line: Line) -> Expected:
     """Of all tasks 0 together."""
     found, used = _of(line)
-    numbers = _verdict(found, line.records.margins[line.cells["metric"]])
+    numbers = verdict_of(found, line.records.margins[line.cells["metric"]])
     values = line.measured(line.finished)
-    numbers |= {"left_out": len(values) - len(used)}
+    numbers |= {"left_out": len(values) - len(used)} | _best(found, line.cells)
     return Expected(numbers, frozenset(trial.key for trial in used))
 
 
-def _verdict(found: Layout, margin: float) -> Numbers:
+def _best(found: Layout, cells: Mapping[str, str]) -> Numbers:
+    """The likeliest, its probability, and the seeds that would settle it."""
+    chance = dict(zip(found.names, chances(found, found.seeds), strict=True))
+    leader, said = max(chance, key=lambda name: chance[name]), cells["leader"]
+    if chance.get(said, -1.0) > chance[leader] - NEARLY:
+        leader = said
+    numbers: Numbers = {"leader": leader}
+    numbers |= {"probability_best": near(cells["probability_best"], chance[leader])}
+    more = cells["seeds_to_settle"]
+    fits = settles(found, more)
+    return numbers | {"seeds_to_settle": (more or None) if fits else "(another number)"}
+
+
+def verdict_of(found: Layout, margin: float) -> Numbers:
+    """Whether groups are the same within a margin."""
     g, s, spread = len(found.names), found.seeds, max(found.means) - min(found.means)
     numbers: Numbers = {"task_zeros": g, "seeds": s, "margin": margin}
     if found.identical:
@@ -188,7 +205,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         line = Line({"metric": metric}, "", (), tuple(trials), records)
         found = layout(trials, line.measured(trials))
         if found is not None:
-            numbers = _verdict(found[0], margin)
+            numbers = verdict_of(found[0], margin)
             values += [float(numbers[name] or 0.0) for name in ("range", "upper")]
             texts.add(f"n = {found[0].seeds} seeds")
     return Allowed(frozenset(texts), tuple(values))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from moleflow.errors import StoreError
+from reports.audit.first_tasks import verdict_of
 from reports.audit.orders import QUANTITIES, Steps, every_order_of, kept_by, mean_of
 from reports.audit.records import Trial
 from reports.audit.second_way import Expected, Line, Numbers
+from reports.audit.tests import Layout
 
 NOISE = 1e-12
 Order = tuple[str, ...]
@@ -54,7 +56,7 @@ def _groups(line: Line, metric: str) -> list[Group] | None:
         alike.setdefault((trial.task0, trial.seed, tasks), []).append(trial)
     found: list[Group] = []
     for (task0, seed, _), trials in alike.items():
-        kept = next((one for one in trials if _whole(line, one)), None)
+        kept = next((one for one in trials if whole(line, one)), None)
         if kept is None:
             continue
         lost = [one["without"] for one in kept_by(line, kept.key)["classes"]]
@@ -67,7 +69,7 @@ def _groups(line: Line, metric: str) -> list[Group] | None:
     return found
 
 
-def _whole(line: Line, trial: Trial) -> bool:
+def whole(line: Line, trial: Trial) -> bool:
     try:
         return kept_by(line, trial.key)["trial"] == trial.key
     except (OSError, ValueError, StoreError):
@@ -105,7 +107,7 @@ def _seeds(found: Sequence[Group]) -> int:
     return len({group.seed for group in _of_all_firsts(found)})
 
 
-def _averaged(found: Sequence[Group]) -> dict[str, dict[Order, Fraction]]:
+def averaged(found: Sequence[Group]) -> dict[str, dict[Order, Fraction]]:
     """Mean over the steps of every order, by task 0: means over seeds."""
     used = _of_all_firsts(found)
     made: dict[str, dict[Order, Fraction]] = {}
@@ -120,7 +122,7 @@ def extremes(line: Line) -> Expected:
     found = groups(line)
     if not found:
         return Expected({})
-    values = _averaged(found)[line.cells["task0"]]
+    values = averaged(found)[line.cells["task0"]]
     numbers: Numbers = {"seeds": _seeds(found)}
     for name, end in (("best", max(values.values())), ("worst", min(values.values()))):
         said = tuple(line.cells[f"{name}_order"].split(" > "))
@@ -151,7 +153,7 @@ def regret(line: Line) -> Expected:
     found = groups(line)
     if not found:
         return Expected({})
-    every = {order: v for of in _averaged(found).values() for order, v in of.items()}
+    every = {order: v for of in averaged(found).values() for order, v in of.items()}
     own = every[tuple(line.cells["order"].split(" > "))]
     better = sum(float(value - own) > NOISE for value in every.values())
     numbers: Numbers = {"value": float(own), "regret": float(max(every.values()) - own)}
@@ -204,7 +206,7 @@ def _oracle(line: Line, group: Group) -> dict[Order, Fraction]:
 
 def measured(line: Line) -> Expected:
     """Orders that were trained with one task 0, where they matter by design: the range of their
-    means over seeds."""
+    means over seeds, and what may be said of it."""
     cells = line.cells
     trials = [t for t in line.finished if len(t.sequence) > 1 and not free(t)]
     values: dict[tuple[str, int], Fraction] = {}
@@ -215,15 +217,13 @@ def measured(line: Line) -> Expected:
     orders = {order for order, _ in values}
     seeds = {seed for _, seed in values}
     seeds = {seed for seed in seeds if all((order, seed) in values for order in orders)}
-    means = [mean_of([values[order, seed] for seed in seeds]) for order in orders]
+    rows = [tuple(float(values[order, seed]) for seed in sorted(seeds)) for order in sorted(orders)]
     margin = line.records.margins.get(cells["metric"], 0.0)
+    # The same test as of tasks 0, of groups that are orders; only its groups have another name.
+    found = verdict_of(Layout(tuple(sorted(orders)), tuple(rows)), margin)
+    numbers = {name: value for name, value in found.items() if name != "task_zeros"}
     return Expected(
-        {
-            "orders": len(orders),
-            "seeds": len(seeds),
-            "range": float(max(means) - min(means)),
-            "margin": margin,
-        },
+        {**numbers, "orders": len(orders)},
         frozenset(t.key for t in trials if t.task0 == cells["task0"] and t.seed in seeds),
     )
 

@@ -7,8 +7,9 @@ t, sums of exact fractions, and noncentral t.
 import itertools
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -154,17 +155,24 @@ class Layout:
         """By totals: Σx² − Σ group² / S − Σ seed² / G + (Σx)² / GS."""
         if self.identical:
             return 0.0
-        middle = statistics.mean(self.flat)
-        x = [[value - middle for value in row] for row in self.values]
+        # Exactly: the root of a rounding error would pass for noise where there is none.
+        x = [[Fraction(value) for value in row] for row in self.values]
         g, s = len(x), len(x[0])
-        rest = math.fsum(v * v for row in x for v in row)
-        rest -= math.fsum(math.fsum(row) ** 2 for row in x) / s
-        rest -= math.fsum(math.fsum(column) ** 2 for column in zip(*x, strict=True)) / g
-        rest += math.fsum(v for row in x for v in row) ** 2 / (g * s)
-        sd = math.sqrt(max(0.0, rest) / self.df)
+        rest = _squares(v for row in x for v in row) - _squares(map(_sum, x)) / s
+        rest += _sum(v for row in x for v in row) ** 2 / (g * s)
+        rest -= _squares(map(_sum, zip(*x, strict=True))) / g
+        sd = math.sqrt(rest / self.df)
         if sd <= ROUNDING * max(map(abs, self.flat)):
             return gap(self.flat) / math.sqrt(12)
         return sd
+
+
+def _sum(values: Iterable[Fraction]) -> Fraction:
+    return sum(values, Fraction(0))
+
+
+def _squares(values: Iterable[Fraction]) -> Fraction:
+    return _sum(v * v for v in values)
 
 
 def range_of(distance: float, groups: int, df: int) -> float:

@@ -10,11 +10,13 @@ from reports.audit import (
     crossings,
     first_tasks,
     order_effects,
+    order_words,
     orders,
     published,
     routing,
     second_way,
     settings,
+    similarity,
     words,
 )
 from reports.audit.records import Records, finished
@@ -33,6 +35,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **order_effects.WAYS,
     **routing.WAYS,
     **settings.WAYS,
+    **similarity.WAYS,
 }
 RULES: Mapping[str, Rule] = {
     **words.RULES,
@@ -42,6 +45,8 @@ RULES: Mapping[str, Rule] = {
     **crossings.RULES,
     **routing.RULES,
     **settings.RULES,
+    **order_words.RULES,
+    **similarity.RULES,
 }
 OF_UNFINISHED = "reports.made._failure"
 

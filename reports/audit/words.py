@@ -178,7 +178,8 @@ def last_numbers(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(", ".join(f"{k} = {v}" for k, v in one.items()) for one in told))
 
 
-Rule = Callable[[Sequence[Trial], Records], Allowed]
+Rule = Callable[[Sequence[Trial], Records], Allowed | None]
+"""None: orders are too many to be gone through."""
 RULES: Mapping[str, Rule] = {
     "reports.kinds.task_order.sentences": answer,
     "reports.figures.by_order": lowest_and_highest_order,

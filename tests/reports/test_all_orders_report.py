@@ -14,6 +14,7 @@ from reports.all_orders import COLUMNS
 from reports.audit.study import audit_study
 from reports.order_choice import share_better
 from reports.writing import write_reports
+from tests.reports.audited import changed, wrong
 from tests.reports.conftest import METRICS, Lab
 
 pytestmark = pytest.mark.slow
@@ -153,6 +154,15 @@ def test_where_the_order_matters_by_design_orders_are_measured_and_none_is_deriv
     found = csv(folder, "order_measured")
     assert set(found["verdict"]) == {"different"}
     assert found["range"].iloc[0] == pytest.approx(0.1)
+    path = folder.report / "tables" / "order_measured.csv"
+    assert wrong(folder) == []
+    with (
+        changed(path, 2, "upper", lambda value: value + 1e-6) as upper,
+        changed(path, 2, "p", lambda value: value + 1e-6) as p,
+        changed(path, 3, "p_equivalence", lambda value: value - 1e-6) as p_equivalence,
+    ):
+        told = "\n".join(wrong(folder))
+        assert all(place in told for place in (upper, p, p_equivalence))
 
 
 def test_the_audit_goes_through_every_order_and_finds_what_was_changed(study: StudyFolder) -> None:
