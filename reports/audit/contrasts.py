@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from reports.audit.crossings import judged
+from reports.audit.pictures import difference
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
@@ -21,9 +22,14 @@ class Paired:
 
     before: list[float]
     after: list[float]
-    keys: frozenset[str]
+    trials: list[tuple[Trial, int]]
+    """Those of the one side, subtracted, and those of the other."""
     pairs: int
     left_out: int
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(trial.key for trial, _ in self.trials)
 
 
 def paired(line: Line, baseline: str, setting: str) -> Paired | None:
@@ -40,14 +46,16 @@ def paired(line: Line, baseline: str, setting: str) -> Paired | None:
         [statistics.mean(side[place][1] for place in used if place[1] == s) for s in seeds]
         for side in sides
     )
-    keys = frozenset(side[place][0] for side in sides for place in used)
-    return Paired(before, after, keys, len(used), len(both) - len(used))
+    signed = [
+        (side[place][0], sign) for side, sign in zip(sides, (-1, 1), strict=True) for place in used
+    ]
+    return Paired(before, after, signed, len(used), len(both) - len(used))
 
 
-def _known(line: Line, trials: Sequence[Trial]) -> dict[tuple[str, int], tuple[str, float]]:
+def _known(line: Line, trials: Sequence[Trial]) -> dict[tuple[str, int], tuple[Trial, float]]:
     done = finished(trials)
     values = line.measured(done)
-    return {(t.order, t.seed): (t.key, values[t.key]) for t in done if t.key in values}
+    return {(t.order, t.seed): (t, values[t.key]) for t in done if t.key in values}
 
 
 def contrasts(line: Line) -> Expected:
@@ -61,7 +69,9 @@ def contrasts(line: Line) -> Expected:
         of = described(list(values.values()))
         numbers |= {f"{before}mean": of["mean"], f"{before}sd": of["sd"]}
     if found is None:
+        numbers |= difference(line, ())
         return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
+    numbers |= difference(line, found.trials)
     numbers |= judged(results, cells["setting"], margin, cells.get("seeds_to_decide", ""))
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
     return Expected(numbers, found.keys)
@@ -234,5 +244,6 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.ablation._sentences": sentence,
     "reports.contrasts.class_forest": class_sentence,
     "reports.contrasts.forest": decided,
+    "reports.doubts.held": decided,
     "reports.tradeoffs.pareto_figure": unbeaten,
 }

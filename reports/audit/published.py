@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from reports.audit.records import finished
 from reports.audit.second_way import Expected, Line, Numbers
 
+BY_CLASS = ("mvtec_1x1_per_class.csv", "visa_1x1_per_class.csv")
 FOLDER = Path(__file__).resolve().parent.parent / "published"
 
 
@@ -44,6 +46,26 @@ def beside(line: Line) -> Expected:
     return Expected(numbers, frozenset(values))
 
 
+def by_class(line: Line) -> Expected:
+    """A published value of a class, or of all, and what the setting's trials have of it."""
+    cells = line.cells
+    same = {k: cells[k] for k in ("method", "class", "metric", "source", "note")}
+    (file, row), *_ = [(f, row) for f in BY_CLASS for row in _rows(f, **same)]
+    whole = cells["class"] == "mean"
+    trials = finished(line.records.labelled[cells["setting"]])
+    of = Line({**cells, "class": ""}, "", (), (), line.records) if whole else line
+    values = of.measured(trials)
+    published = float(row["value_percent"]) / 100
+    there = {r["class"] for r in _rows(file)} - {"mean"}
+    here = {name for trial in line.records.labelled[cells["setting"]] for name in trial.classes}
+    mean = statistics.mean(values.values()) if values else None
+    numbers: Numbers = {"n": len(values), "mean": mean, "published": published}
+    numbers |= {"sd": statistics.stdev(values.values()) if len(values) > 1 else None}
+    apart = mean - published if mean is not None and there == here else None
+    numbers |= {"difference": apart, "method": row["method"], "note": row["note"]}
+    return Expected(numbers, frozenset(values))
+
+
 def claims(line: Line) -> Expected:
     """Of one claim, letter by letter."""
     row = _rows("claims.csv", claim=line.cells["claim"])[0]
@@ -52,5 +74,6 @@ def claims(line: Line) -> Expected:
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.papers.beside_table": beside,
+    "reports.papers_by_class.beside_table": by_class,
     "reports.papers.interactions": claims,
 }

@@ -12,6 +12,7 @@ from reports.audit import (
     order_effects,
     order_words,
     orders,
+    pictures,
     published,
     routing,
     second_way,
@@ -32,6 +33,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **crossings.WAYS,
     **published.WAYS,
     **orders.WAYS,
+    **pictures.WAYS,
     **order_effects.WAYS,
     **routing.WAYS,
     **settings.WAYS,
@@ -46,6 +48,7 @@ RULES: Mapping[str, Rule] = {
     **routing.RULES,
     **settings.RULES,
     **order_words.RULES,
+    **pictures.RULES,
     **similarity.RULES,
 }
 OF_UNFINISHED = "reports.made._failure"

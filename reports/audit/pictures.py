@@ -1,0 +1,470 @@
+"""The second way to what other test pictures would change: from the plain lists of scores, by
+counting pairs and by loops, sample by sample."""
+
+import bisect
+import csv
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from moleflow.streams import numpy_stream
+from reports.audit.distributions import f_quantile, normal_quantile, root
+from reports.audit.records import Records, Trial, finished
+from reports.audit.second_way import Expected, Line, Numbers, by_seed, described
+from reports.audit.second_way import interval as over_seeds
+from reports.audit.words import Allowed
+
+METRICS = ("image_auroc", "image_ap")
+FIRST = METRICS[0]
+DRAWS = 2000
+SAME = 1e-9
+"""How far a recorded AUROC may be from that of kept scores."""
+MOST_DF = 1e6
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of a class's pictures in one trial."""
+
+    pictures: tuple[tuple[str, bool], ...]
+    """File, and whether it is anomalous."""
+    values: tuple[float, ...]
+
+    def of(self, anomalous: bool) -> list[float]:
+        """Of one kind, in the file's order."""
+        return [
+            v
+            for (_, is_so), v in zip(self.pictures, self.values, strict=True)
+            if is_so is anomalous
+        ]
+
+
+Signed = Sequence[tuple[Trial, int]]
+"""Trials that are added, and such as are subtracted."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A mean over classes, or a difference of two, with its doubt."""
+
+    classes: tuple[str, ...]
+    values: list[list[float]]
+    """By seed, of each class."""
+    covariances: list[list[list[float]]]
+    """By class, between seeds, over samples of pictures."""
+    sizes: list[tuple[int, int]]
+    """By class, good and anomalous pictures."""
+    used: tuple[Trial, ...]
+    left_out: int
+
+    @property
+    def means(self) -> list[float]:
+        return [statistics.mean(of) for of in self.values]
+
+    @property
+    def from_seeds(self) -> float | None:
+        """Variance of the mean."""
+        return statistics.variance(self.means) / len(self.means) if len(self.means) > 1 else None
+
+    @property
+    def shared(self) -> list[float]:
+        """By class, what pictures do to all seeds alike: variance of the mean over classes."""
+        return [_between(of) / len(self.classes) ** 2 for of in self.covariances]
+
+    @property
+    def from_pictures(self) -> float:
+        return max(0.0, math.fsum(self.shared))
+
+    @property
+    def alone(self) -> float:
+        """Variance from pictures, were the seeds all there are."""
+        parts = [statistics.mean(v for row in of for v in row) for of in self.covariances]
+        return max(0.0, math.fsum(parts)) / len(self.classes) ** 2
+
+    def both(self) -> tuple[float | None, float | None]:
+        """95 % interval, from three seeds on."""
+        if len(self.values) < 3:
+            return None, None
+        raw = math.fsum(self.shared)
+        below = math.fsum(
+            part**2 / max(1, min(sizes) - 1)
+            for part, sizes in zip(self.shared, self.sizes, strict=True)
+        )
+        df = max(1.0, raw**2 / below) if below else MOST_DF
+        squares = _square(self.from_pictures, df)
+        squares += _square(self.from_seeds or 0.0, len(self.values) - 1)
+        middle = statistics.mean(self.means)
+        return middle - math.sqrt(squares), middle + math.sqrt(squares)
+
+
+def _square(variance: float, df: float) -> float:
+    """Of half an interval, from F(1, df) = t²."""
+    return f_quantile(0.95, 1, min(df, MOST_DF)) * variance if variance else 0.0
+
+
+def _between(of: Sequence[Sequence[float]]) -> float:
+    """Mean covariance of two seeds; of one seed its variance."""
+    apart = [v for s, row in enumerate(of) for t, v in enumerate(row) if s != t]
+    return statistics.fmean(apart) if apart else of[0][0]
+
+
+def kept(records: Records) -> dict[str, dict[str, Scores]]:
+    """By trial and class, of finished trials whose scores, or those of a trial that trained the
+    same, give what is recorded."""
+    known = records.known.get("scores of pictures")
+    if known is not None:
+        return known
+    trials = finished(records.trials)
+    files = {trial.key: _read(records, trial) for trial in trials}
+    pictures: dict[str, object] = {}
+    found: dict[str, dict[str, Scores]] = {}
+    for trial in trials:
+        alike = [files[t.key] for t in trials if t is not trial and _trained_alike(t, trial)]
+        for own in (files[trial.key], *alike):
+            if own is None or not _recorded(trial, own):
+                continue
+            if all(pictures.setdefault(n, of.pictures) == of.pictures for n, of in own.items()):
+                found[trial.key] = own
+                break
+    records.known["scores of pictures"] = found
+    return found
+
+
+def _trained_alike(one: Trial, other: Trial) -> bool:
+    alike = (one.config, one.task0, one.seed) == (other.config, other.task0, other.seed)
+    return alike and set(one.sequence) == set(other.sequence)
+
+
+def _read(records: Records, trial: Trial) -> dict[str, Scores] | None:
+    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
+    rows: dict[str, list[tuple[str, bool, float]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                anomalous = row["defect"] not in ("", "good")
+                one = (row["picture"], anomalous, float(row["score_routed"]))
+                rows.setdefault(row["class"], []).append(one)
+    except (OSError, KeyError, ValueError, TypeError, csv.Error):
+        return None
+    values = [value for of in rows.values() for _, _, value in of]
+    if set(rows) != set(trial.classes) or not all(map(math.isfinite, values)):
+        return None
+    return {
+        name: Scores(tuple((p, a) for p, a, _ in of), tuple(v for _, _, v in of))
+        for name, of in rows.items()
+    }
+
+
+def _recorded(trial: Trial, scores: Mapping[str, Scores]) -> bool:
+    for name, of in scores.items():
+        value = trial.value(FIRST, "step", "routed", name, len(trial.sequence))
+        good, bad = of.of(False), of.of(True)
+        if not good or not bad:
+            return False
+        if value is not None and abs(value - statistics.fmean(_above(bad, good))) > SAME:
+            return False
+    return True
+
+
+def _above(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Of each one the share of the others that lie below it, equal ones half."""
+    ordered = sorted(others)
+    twice = [bisect.bisect_left(ordered, v) + bisect.bisect_right(ordered, v) for v in ones]
+    return [count / (2 * len(ordered)) for count in twice]
+
+
+def of_terms(records: Records, terms: Signed, metric: str) -> Found | str:
+    """Of a sum over trials: each seed's value is the mean of those added less that of those
+    subtracted. In words why there is none."""
+    have = kept(records)
+    lacking = {trial.seed for trial, _ in terms if trial.key not in have}
+    used = [(trial, sign) for trial, sign in terms if trial.seed not in lacking]
+    if not used:
+        return _why(records, [trial for trial, _ in terms])
+    classes = tuple(sorted(used[0][0].classes))
+    if any(set(trial.classes) != set(classes) for trial, _ in used):
+        return "not all trials have it of the same classes"
+    few = [name for name in classes if min(_sizes(have[used[0][0].key][name])) < 2]
+    if few:
+        return f"fewer than two test pictures of a kind: {', '.join(few)}"
+    seeds = sorted({trial.seed for trial, _ in used})
+    values = [[_value(_of(used, s), metric, name) for name in classes] for s in seeds]
+    covariances = [_covariance(have, used, seeds, metric, name) for name in classes]
+    sizes = [_sizes(have[used[0][0].key][name]) for name in classes]
+    trials = tuple(trial for trial, _ in used)
+    return Found(classes, values, covariances, sizes, trials, len(terms) - len(used))
+
+
+def _why(records: Records, trials: Sequence[Trial]) -> str:
+    if not trials:
+        return "no seed has finished every order"
+    lacking = [_read(records, trial) for trial in trials if trial.key not in kept(records)]
+    told = {
+        "kept no scores that can be read": sum(own is None for own in lacking),
+        "kept scores that are not those of its record": sum(own is not None for own in lacking),
+    }
+    return "; ".join(f"{n} of {len(trials)} trials {what}" for what, n in told.items() if n)
+
+
+def _of(terms: Signed, seed: int) -> list[tuple[Trial, float]]:
+    """A seed's trials, each with its weight."""
+    own = [(trial, sign) for trial, sign in terms if trial.seed == seed]
+    return [(trial, sign / sum(s == sign for _, s in own)) for trial, sign in own]
+
+
+def _value(terms: Iterable[tuple[Trial, float]], metric: str, name: str) -> float:
+    found = [(w, t.value(metric, "step", "routed", name, len(t.sequence))) for t, w in terms]
+    return math.fsum(w * value for w, value in found if value is not None)
+
+
+def _sizes(of: Scores) -> tuple[int, int]:
+    return len(of.of(False)), len(of.of(True))
+
+
+def _covariance(
+    have: Mapping[str, Mapping[str, Scores]],
+    terms: Signed,
+    seeds: Sequence[int],
+    metric: str,
+    name: str,
+) -> list[list[float]]:
+    """Between the seeds' values, from what each picture contributes."""
+    known: dict[int, tuple[list[float], list[float]]] = {}
+    by_seed: list[tuple[list[float], list[float]]] = []
+    for seed in seeds:
+        each: list[tuple[float, tuple[list[float], list[float]]]] = []
+        for trial, weight in _of(terms, seed):
+            of = have[trial.key][name]
+            if id(of) not in known:
+                known[id(of)] = (_of_ranks if metric == FIRST else _of_precision)(of)
+            each.append((weight, known[id(of)]))
+        by_seed.append((_sum(each, 0), _sum(each, 1)))
+    return [
+        [
+            sum(len(a) * statistics.covariance(a, b) for a, b in zip(one, other, strict=True))
+            for other in by_seed
+        ]
+        for one in by_seed
+    ]
+
+
+def _sum(each: Sequence[tuple[float, tuple[list[float], list[float]]]], kind: int) -> list[float]:
+    weights = [weight for weight, _ in each]
+    columns = zip(*(of[kind] for _, of in each), strict=True)
+    return [math.fsum(w * v for w, v in zip(weights, column, strict=True)) for column in columns]
+
+
+def _of_ranks(of: Scores) -> tuple[list[float], list[float]]:
+    """What good and anomalous pictures contribute to the AUROC: their shares (DeLong 1988)."""
+    good, bad = of.of(False), of.of(True)
+    return (
+        [(1 - share) / len(good) for share in _above(good, bad)],
+        [share / len(bad) for share in _above(bad, good)],
+    )
+
+
+def _of_precision(of: Scores) -> tuple[list[float], list[float]]:
+    """What one more picture of its score would do to average precision, good or anomalous."""
+    good, bad = sorted(of.of(False)), sorted(of.of(True))
+    n, p = len(good), len(bad)
+
+    def above(score: float) -> tuple[int, int]:
+        """Anomalous pictures, and all, that score no less."""
+        hits = p - bisect.bisect_left(bad, score)
+        return hits, hits + n - bisect.bisect_left(good, score)
+
+    precisions = [hits / every for hits, every in map(above, bad)]
+    value = statistics.fmean(precisions)
+
+    def loss(score: float, hit: bool) -> float:
+        """Of all thresholds that this score passes."""
+        passed = [above(b) for b in bad if b <= score]
+        return math.fsum((every * hit - hits) / every**2 for hits, every in passed) / p
+
+    def gain(score: float) -> float:
+        hits, every = above(score)
+        return (hits / every - value) / p
+
+    return (
+        [loss(score, False) for score in of.of(False)],
+        [gain(score) + loss(score, True) for score in of.of(True)],
+    )
+
+
+def _of_setting(line: Line) -> Found | str:
+    values = line.measured(line.finished)
+    _, used = by_seed(line.finished, values)
+    terms = [(trial, 1) for trial in line.finished if trial.key in used]
+    return of_terms(line.records, terms, line.cells["metric"])
+
+
+def doubts(line: Line) -> Expected:
+    """A metric's mean at the end: what seeds and what pictures leave open."""
+    found = _of_setting(line)
+    if isinstance(found, str):
+        names = ("mean", "good", "anomalous", "sd_seeds", "sd_pictures", "sd_pictures_alone")
+        names += ("sd_pictures_bootstrap", "classes", "draws", "classes_separated")
+        names += ("trials_left_out", *_named(("seeds", "pictures", "both")))
+        return Expected({**dict.fromkeys(names), "seeds": 0, "why_not": found}, frozenset())
+    means, metric = found.means, line.cells["metric"]
+    of_seeds = over_seeds(means)
+    drawn = _drawn(line.records, found) if metric == FIRST else None
+    middle, alone = statistics.mean(means), math.sqrt(found.alone)
+    half = normal_quantile(0.975) * alone
+    ends = _quantiles(drawn) if drawn else (middle - half, middle + half)
+    numbers: Numbers = {
+        "mean": middle,
+        "seeds": len(means),
+        "classes": len(found.classes),
+        "good": sum(good for good, _ in found.sizes),
+        "anomalous": sum(bad for _, bad in found.sizes),
+        "sd_pictures_alone": alone,
+        "sd_pictures_bootstrap": statistics.stdev(drawn) if drawn else None,
+        "draws": len(drawn) if drawn else 0,
+        "seeds_low": of_seeds["interval_low"],
+        "seeds_high": of_seeds["interval_high"],
+        **dict(zip(_named(("pictures",)), ends, strict=True)),
+        "classes_separated": sum(_separated(found, metric, name) for name in found.classes),
+    }
+    return Expected(numbers | _two_sources(found), frozenset(t.key for t in found.used))
+
+
+def _two_sources(found: Found) -> Numbers:
+    of_seeds = found.from_seeds
+    return {
+        "sd_seeds": None if of_seeds is None else math.sqrt(of_seeds),
+        "sd_pictures": math.sqrt(found.from_pictures),
+        **dict(zip(_named(("both",)), found.both(), strict=True)),
+        "trials_left_out": found.left_out,
+        "why_not": "",
+    }
+
+
+def _named(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{name}_{end}" for name in names for end in ("low", "high"))
+
+
+def _separated(found: Found, metric: str, name: str) -> bool:
+    ends = (t.value(metric, "step", "routed", name, len(t.sequence)) for t in found.used)
+    return all(value is not None and abs(value - 1) <= SAME for value in ends)
+
+
+def _drawn(records: Records, found: Found) -> list[float]:
+    """AUROC over classes and seeds in each sample of the report's stream, counted pair by pair."""
+    have, total = kept(records), np.zeros(DRAWS)
+    weights = dict.fromkeys((trial.key for trial in found.used), 0.0)
+    for seed in {trial.seed for trial in found.used}:
+        for trial, weight in _of([(t, 1) for t in found.used], seed):
+            weights[trial.key] += weight / len(found.values)
+    for name in found.classes:
+        pairs = None
+        for key, weight in weights.items():
+            bad, good = (np.array(have[key][name].of(kind)) for kind in (True, False))
+            won = np.sign(bad[:, None] - good[None, :]) / 2 + 0.5
+            pairs = weight * won if pairs is None else pairs + weight * won
+        assert pairs is not None
+        draw = numpy_stream("reports", "bootstrap over images", name)
+        rows, columns = (draw.integers(size, size=(DRAWS, size)) for size in pairs.shape)
+        each = [pairs[np.ix_(i, j)].mean() for i, j in zip(rows, columns, strict=True)]
+        total += np.array(each) / len(found.classes)
+    return total.tolist()
+
+
+def _quantiles(drawn: Sequence[float]) -> tuple[float, float]:
+    cuts = statistics.quantiles(drawn, n=40, method="inclusive")
+    return cuts[0], cuts[-1]
+
+
+def classes(line: Line) -> Expected:
+    """One class of that."""
+    found = _of_setting(line)
+    if isinstance(found, str):
+        raise ValueError(found)
+    c = found.classes.index(line.cells["class"])
+    values, (good, bad) = [of[c] for of in found.values], found.sizes[c]
+    own, of_seeds = described(values), over_seeds(values)
+    sd = own["sd"]
+    alone = statistics.mean(v for row in found.covariances[c] for v in row)
+    middle = statistics.mean(values)
+    ends = _newcombe(middle, bad, good) if line.cells["metric"] == FIRST else (None, None)
+    numbers: Numbers = {"good": good, "anomalous": bad, "seeds": len(values), "mean": middle}
+    numbers |= {"sd_seeds": sd / math.sqrt(len(values)) if isinstance(sd, float) else None}
+    numbers |= {"sd_pictures_alone": math.sqrt(max(0.0, alone))}
+    numbers |= {"seeds_low": of_seeds["interval_low"], "seeds_high": of_seeds["interval_high"]}
+    numbers |= dict(zip(_named(("pictures",)), ends, strict=True))
+    return Expected(numbers, frozenset(trial.key for trial in found.used))
+
+
+def _newcombe(value: float, bad: int, good: int) -> tuple[float, float]:
+    """Ends of the A that lie z standard deviations from the value (Newcombe 2006, method 5)."""
+    z, most = normal_quantile(0.975), (bad + good) / 2 - 1
+
+    def away(a: float) -> float:
+        spread = 1 + most * ((1 - a) / (2 - a) + a / (1 + a))
+        return abs(value - a) - z * math.sqrt(max(0.0, a * (1 - a) * spread / (bad * good)))
+
+    low = 0.0 if value <= 0 else root(away, 0.0, min(value, 1 - 1e-12))
+    high = 1.0 if value >= 1 else root(away, max(value, 1e-12), 1.0)
+    return low, high
+
+
+def difference(line: Line, terms: Signed) -> Numbers:
+    """Columns of a contrast: variant minus baseline over seeds and pictures."""
+    if line.cells["metric"] not in METRICS:
+        return {}
+    found = of_terms(line.records, terms, line.cells["metric"])
+    if isinstance(found, str):
+        names = ("sd_seeds", "sd_pictures", "trials_left_out", *_named(("both",)))
+        return {**dict.fromkeys(names), "seeds_both": 0, "why_not": found}
+    return {**_two_sources(found), "seeds_both": len(found.values)}
+
+
+def lacking(trials: Sequence[Trial], records: Records) -> Allowed:
+    """So many trials: all that there are, or those without scores that can be used."""
+    have, every = kept(records), {t.key for t in finished(records.trials)}
+    keys = {trial.key for trial in trials}
+    whole = [{t.key for t in finished(of)} for of in (records.trials, *records.settings)]
+    fits = keys in whole or not keys & (have.keys() & every)
+    return Allowed(frozenset({str(len(keys))} if fits else ()))
+
+
+def _first_metric(trials: Sequence[Trial], records: Records) -> list[Numbers]:
+    keys = tuple(trial.key for trial in trials)
+    line = Line({"metric": FIRST, "definition": "final_mean"}, "", keys, tuple(trials), records)
+    found = _of_setting(line)
+    if isinstance(found, str):
+        return []
+    of_classes = [
+        classes(Line({**line.cells, "class": name}, "", keys, tuple(trials), records)).numbers
+        for name in found.classes
+    ]
+    return [doubts(line).numbers, *of_classes]
+
+
+def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Of the mean over classes, of the metric that a page speaks of."""
+    found = _first_metric(trials, records)[:1]
+    values = [v for of in found for v in of.values() if isinstance(v, (int, float))]
+    seeds = frozenset(f"n = {of['seeds']} seeds" for of in found)
+    return Allowed(seeds, tuple(map(float, values)))
+
+
+def largest(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Of the class for which pictures leave most open."""
+    spreads = [of["sd_pictures_alone"] for of in _first_metric(trials, records)[1:]]
+    known = [float(v) for v in spreads if isinstance(v, (int, float))]
+    return Allowed(values=(max(known),) if known else ())
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.doubts.doubt_table": doubts,
+    "reports.doubts.class_table": classes,
+}
+RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
+    "reports.doubts.lacking": lacking,
+    "reports.doubts.sentence": sentence,
+    "reports.doubts.class_figure": largest,
+}
