@@ -1,8 +1,6 @@
 """The second way to what other test pictures would change: from the plain lists of scores, by
 counting pairs and by loops, sample by sample."""
 
-import bisect
-import csv
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +10,15 @@ import numpy as np
 
 from moleflow.streams import numpy_stream
 from reports.audit.distributions import f_quantile, normal_quantile, root
+from reports.audit.kept_scores import (
+    SAME,
+    Contributions,
+    Scores,
+    kept,
+    of_precision,
+    of_ranks,
+    read,
+)
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, by_seed, described
 from reports.audit.second_way import interval as over_seeds
@@ -20,26 +27,7 @@ from reports.audit.words import Allowed
 METRICS = ("image_auroc", "image_ap")
 FIRST = METRICS[0]
 DRAWS = 2000
-SAME = 1e-9
-"""How far a recorded AUROC may be from that of kept scores."""
 MOST_DF = 1e6
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Of a class's pictures in one trial."""
-
-    pictures: tuple[tuple[str, bool], ...]
-    """File, and whether it is anomalous."""
-    values: tuple[float, ...]
-
-    def of(self, anomalous: bool) -> list[float]:
-        """Of one kind, in the file's order."""
-        return [
-            v
-            for (_, is_so), v in zip(self.pictures, self.values, strict=True)
-            if is_so is anomalous
-        ]
 
 
 Signed = Sequence[tuple[Trial, int]]
@@ -111,71 +99,6 @@ def _between(of: Sequence[Sequence[float]]) -> float:
     return statistics.fmean(apart) if apart else of[0][0]
 
 
-def kept(records: Records) -> dict[str, dict[str, Scores]]:
-    """By trial and class, of finished trials whose scores, or those of a trial that trained the
-    same, give what is recorded."""
-    known = records.known.get("scores of pictures")
-    if known is not None:
-        return known
-    trials = finished(records.trials)
-    files = {trial.key: _read(records, trial) for trial in trials}
-    pictures: dict[str, object] = {}
-    found: dict[str, dict[str, Scores]] = {}
-    for trial in trials:
-        alike = [files[t.key] for t in trials if t is not trial and _trained_alike(t, trial)]
-        for own in (files[trial.key], *alike):
-            if own is None or not _recorded(trial, own):
-                continue
-            if all(pictures.setdefault(n, of.pictures) == of.pictures for n, of in own.items()):
-                found[trial.key] = own
-                break
-    records.known["scores of pictures"] = found
-    return found
-
-
-def _trained_alike(one: Trial, other: Trial) -> bool:
-    alike = (one.config, one.task0, one.seed) == (other.config, other.task0, other.seed)
-    return alike and set(one.sequence) == set(other.sequence)
-
-
-def _read(records: Records, trial: Trial) -> dict[str, Scores] | None:
-    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
-    rows: dict[str, list[tuple[str, bool, float]]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                anomalous = row["defect"] not in ("", "good")
-                one = (row["picture"], anomalous, float(row["score_routed"]))
-                rows.setdefault(row["class"], []).append(one)
-    except (OSError, KeyError, ValueError, TypeError, csv.Error):
-        return None
-    values = [value for of in rows.values() for _, _, value in of]
-    if set(rows) != set(trial.classes) or not all(map(math.isfinite, values)):
-        return None
-    return {
-        name: Scores(tuple((p, a) for p, a, _ in of), tuple(v for _, _, v in of))
-        for name, of in rows.items()
-    }
-
-
-def _recorded(trial: Trial, scores: Mapping[str, Scores]) -> bool:
-    for name, of in scores.items():
-        value = trial.value(FIRST, "step", "routed", name, len(trial.sequence))
-        good, bad = of.of(False), of.of(True)
-        if not good or not bad:
-            return False
-        if value is not None and abs(value - statistics.fmean(_above(bad, good))) > SAME:
-            return False
-    return True
-
-
-def _above(ones: Sequence[float], others: Sequence[float]) -> list[float]:
-    """Of each one the share of the others that lie below it, equal ones half."""
-    ordered = sorted(others)
-    twice = [bisect.bisect_left(ordered, v) + bisect.bisect_right(ordered, v) for v in ones]
-    return [count / (2 * len(ordered)) for count in twice]
-
-
 def of_terms(records: Records, terms: Signed, metric: str) -> Found | str:
     """Of a sum over trials: each seed's value is the mean of those added less that of those
     subtracted. In words why there is none."""
@@ -201,7 +124,7 @@ def of_terms(records: Records, terms: Signed, metric: str) -> Found | str:
 def _why(records: Records, trials: Sequence[Trial]) -> str:
     if not trials:
         return "no seed has finished every order"
-    lacking = [_read(records, trial) for trial in trials if trial.key not in kept(records)]
+    lacking = [read(records, trial) for trial in trials if trial.key not in kept(records)]
     told = {
         "kept no scores that can be read": sum(own is None for own in lacking),
         "kept scores that are not those of its record": sum(own is not None for own in lacking),
@@ -232,14 +155,14 @@ def _covariance(
     name: str,
 ) -> list[list[float]]:
     """Between the seeds' values, from what each picture contributes."""
-    known: dict[int, tuple[list[float], list[float]]] = {}
-    by_seed: list[tuple[list[float], list[float]]] = []
+    known: dict[int, Contributions] = {}
+    by_seed: list[Contributions] = []
     for seed in seeds:
-        each: list[tuple[float, tuple[list[float], list[float]]]] = []
+        each: list[tuple[float, Contributions]] = []
         for trial, weight in _of(terms, seed):
             of = have[trial.key][name]
             if id(of) not in known:
-                known[id(of)] = (_of_ranks if metric == FIRST else _of_precision)(of)
+                known[id(of)] = (of_ranks if metric == FIRST else of_precision)(of)
             each.append((weight, known[id(of)]))
         by_seed.append((_sum(each, 0), _sum(each, 1)))
     return [
@@ -251,47 +174,10 @@ def _covariance(
     ]
 
 
-def _sum(each: Sequence[tuple[float, tuple[list[float], list[float]]]], kind: int) -> list[float]:
+def _sum(each: Sequence[tuple[float, Contributions]], kind: int) -> list[float]:
     weights = [weight for weight, _ in each]
     columns = zip(*(of[kind] for _, of in each), strict=True)
     return [math.fsum(w * v for w, v in zip(weights, column, strict=True)) for column in columns]
-
-
-def _of_ranks(of: Scores) -> tuple[list[float], list[float]]:
-    """What good and anomalous pictures contribute to the AUROC: their shares (DeLong 1988)."""
-    good, bad = of.of(False), of.of(True)
-    return (
-        [(1 - share) / len(good) for share in _above(good, bad)],
-        [share / len(bad) for share in _above(bad, good)],
-    )
-
-
-def _of_precision(of: Scores) -> tuple[list[float], list[float]]:
-    """What one more picture of its score would do to average precision, good or anomalous."""
-    good, bad = sorted(of.of(False)), sorted(of.of(True))
-    n, p = len(good), len(bad)
-
-    def above(score: float) -> tuple[int, int]:
-        """Anomalous pictures, and all, that score no less."""
-        hits = p - bisect.bisect_left(bad, score)
-        return hits, hits + n - bisect.bisect_left(good, score)
-
-    precisions = [hits / every for hits, every in map(above, bad)]
-    value = statistics.fmean(precisions)
-
-    def loss(score: float, hit: bool) -> float:
-        """Of all thresholds that this score passes."""
-        passed = [above(b) for b in bad if b <= score]
-        return math.fsum((every * hit - hits) / every**2 for hits, every in passed) / p
-
-    def gain(score: float) -> float:
-        hits, every = above(score)
-        return (hits / every - value) / p
-
-    return (
-        [loss(score, False) for score in of.of(False)],
-        [gain(score) + loss(score, True) for score in of.of(True)],
-    )
 
 
 def _of_setting(line: Line) -> Found | str:

@@ -1,0 +1,138 @@
+"""Plain lists of scores that trials keep of test pictures, and what each picture contributes to a
+metric of its class: a second time, without the code of the reports."""
+
+import bisect
+import csv
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from reports.audit.records import Records, Trial, finished
+
+CHECKED = "image_auroc"
+"""The metric by which scores are known to be those of a record."""
+SAME = 1e-9
+"""How far a recorded one may be from that of kept scores."""
+Contributions = tuple[list[float], list[float]]
+"""Of good and of anomalous pictures."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of a class's pictures in one trial."""
+
+    pictures: tuple[tuple[str, bool], ...]
+    """File, and whether it is anomalous."""
+    values: tuple[float, ...]
+
+    def of(self, anomalous: bool) -> list[float]:
+        """Of one kind, in the file's order."""
+        return [
+            v
+            for (_, is_so), v in zip(self.pictures, self.values, strict=True)
+            if is_so is anomalous
+        ]
+
+
+def kept(records: Records) -> dict[str, dict[str, Scores]]:
+    """By trial and class, of finished trials whose scores, or those of a trial that trained the
+    same, give what is recorded."""
+    known = records.known.get("scores of pictures")
+    if known is not None:
+        return known
+    trials = finished(records.trials)
+    files = {trial.key: read(records, trial) for trial in trials}
+    pictures: dict[str, object] = {}
+    found: dict[str, dict[str, Scores]] = {}
+    for trial in trials:
+        alike = (files[t.key] for t in trials if t is not trial and _trained_alike(t, trial))
+        for own in chain([files[trial.key]], alike):
+            if own is None or not _recorded(trial, own):
+                continue
+            if all(pictures.setdefault(n, of.pictures) == of.pictures for n, of in own.items()):
+                found[trial.key] = own
+                break
+    records.known["scores of pictures"] = found
+    return found
+
+
+def _trained_alike(one: Trial, other: Trial) -> bool:
+    alike = (one.config, one.task0, one.seed) == (other.config, other.task0, other.seed)
+    return alike and set(one.sequence) == set(other.sequence)
+
+
+def read(records: Records, trial: Trial) -> dict[str, Scores] | None:
+    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
+    rows: dict[str, list[tuple[str, bool, float]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                anomalous = row["defect"] not in ("", "good")
+                one = (row["picture"], anomalous, float(row["score_routed"]))
+                rows.setdefault(row["class"], []).append(one)
+    except (OSError, KeyError, ValueError, TypeError, csv.Error):
+        return None
+    values = [value for of in rows.values() for _, _, value in of]
+    if set(rows) != set(trial.classes) or not all(map(math.isfinite, values)):
+        return None
+    return {
+        name: Scores(tuple((p, a) for p, a, _ in of), tuple(v for _, _, v in of))
+        for name, of in rows.items()
+    }
+
+
+def _recorded(trial: Trial, scores: Mapping[str, Scores]) -> bool:
+    for name, of in scores.items():
+        value = trial.value(CHECKED, "step", "routed", name, len(trial.sequence))
+        good, bad = of.of(False), of.of(True)
+        if not good or not bad:
+            return False
+        if value is not None and abs(value - statistics.fmean(_above(bad, good))) > SAME:
+            return False
+    return True
+
+
+def _above(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Of each one the share of the others that lie below it, equal ones half."""
+    ordered = sorted(others)
+    twice = [bisect.bisect_left(ordered, v) + bisect.bisect_right(ordered, v) for v in ones]
+    return [count / (2 * len(ordered)) for count in twice]
+
+
+def of_ranks(of: Scores) -> Contributions:
+    """What good and anomalous pictures contribute to the AUROC: their shares (DeLong 1988)."""
+    good, bad = of.of(False), of.of(True)
+    return (
+        [(1 - share) / len(good) for share in _above(good, bad)],
+        [share / len(bad) for share in _above(bad, good)],
+    )
+
+
+def of_precision(of: Scores) -> Contributions:
+    """What one more picture of its score would do to average precision, good or anomalous."""
+    good, bad = sorted(of.of(False)), sorted(of.of(True))
+    n, p = len(good), len(bad)
+
+    def above(score: float) -> tuple[int, int]:
+        """Anomalous pictures, and all, that score no less."""
+        hits = p - bisect.bisect_left(bad, score)
+        return hits, hits + n - bisect.bisect_left(good, score)
+
+    precisions = [hits / every for hits, every in map(above, bad)]
+    value = statistics.fmean(precisions)
+
+    def loss(score: float, hit: bool) -> float:
+        """Of all thresholds that this score passes."""
+        passed = [above(b) for b in bad if b <= score]
+        return math.fsum((every * hit - hits) / every**2 for hits, every in passed) / p
+
+    def gain(score: float) -> float:
+        hits, every = above(score)
+        return (hits / every - value) / p
+
+    return (
+        [loss(score, False) for score in of.of(False)],
+        [gain(score) + loss(score, True) for score in of.of(True)],
+    )
