@@ -6,7 +6,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 DAMAGED = ".damaged-"
@@ -83,14 +83,19 @@ def _named(aside: Path, folder: Path) -> bool:
 
 
 def _out_of_the_way(folder: Path) -> None:
-    """Delete a folder, or what stands in its place is set aside."""
-    doomed = _unnamed(folder)
-    with suppress(FileNotFoundError):  # another process was faster
-        if folder.is_dir() and not folder.is_symlink():
-            folder.rename(doomed)
-        else:
-            set_aside(folder)
-    shutil.rmtree(doomed, ignore_errors=True)
+    """Delete a folder, or what stands in its place is set aside.
+
+    It is taken first and looked at then: what is looked at before may be another's by then.
+    """
+    taken = _unnamed(folder)
+    try:
+        folder.rename(taken)
+    except FileNotFoundError:  # another process was faster
+        return
+    if taken.is_dir() and not taken.is_symlink():
+        shutil.rmtree(taken, ignore_errors=True)
+    else:
+        taken.rename(_damaged(folder))
 
 
 def put_in_place(aside: Path, path: Path) -> None:
@@ -104,9 +109,13 @@ def put_in_place(aside: Path, path: Path) -> None:
 
 def set_aside(path: Path) -> Path:
     """Rename what stands where something else belongs; returns its new name."""
-    aside = path.with_name(f"{path.name}{DAMAGED}{uuid.uuid4().hex[:8]}")
+    aside = _damaged(path)
     path.rename(aside)
     return aside
+
+
+def _damaged(path: Path) -> Path:
+    return path.with_name(f"{path.name}{DAMAGED}{uuid.uuid4().hex[:8]}")
 
 
 def room_for_file(path: Path) -> None:
