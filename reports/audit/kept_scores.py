@@ -13,6 +13,8 @@ from reports.audit.records import Records, Trial, finished
 
 CHECKED = "image_auroc"
 """The metric by which scores are known to be those of a record."""
+DISTANCE = "squared_distance "
+"""Begins the names of columns of distances to tasks."""
 SAME = 1e-9
 """How far a recorded one may be from that of kept scores."""
 Contributions = tuple[list[float], list[float]]
@@ -34,6 +36,22 @@ class Scores:
             for (_, is_so), v in zip(self.pictures, self.values, strict=True)
             if is_so is anomalous
         ]
+
+
+def rows_of(records: Records, trial: Trial) -> list[dict[str, str]]:
+    """What a trial keeps of each test picture, by column.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is damaged.
+    """
+    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            head, *rows = csv.reader(file)
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def kept(records: Records) -> dict[str, dict[str, Scores]]:
@@ -64,15 +82,13 @@ def _trained_alike(one: Trial, other: Trial) -> bool:
 
 
 def read(records: Records, trial: Trial) -> dict[str, Scores] | None:
-    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
     rows: dict[str, list[tuple[str, bool, float]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                anomalous = row["defect"] not in ("", "good")
-                one = (row["picture"], anomalous, float(row["score_routed"]))
-                rows.setdefault(row["class"], []).append(one)
-    except (OSError, KeyError, ValueError, TypeError, csv.Error):
+        for row in rows_of(records, trial):
+            anomalous = row["defect"] not in ("", "good")
+            one = (row["picture"], anomalous, float(row["score_routed"]))
+            rows.setdefault(row["class"], []).append(one)
+    except (OSError, KeyError, ValueError):
         return None
     values = [value for of in rows.values() for _, _, value in of]
     if set(rows) != set(trial.classes) or not all(map(math.isfinite, values)):

@@ -1,11 +1,11 @@
 """The second way to what is said of the router: from plain records, and picture by picture from the
 plain lists that trials keep."""
 
-import csv
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
+from reports.audit.kept_scores import DISTANCE, rows_of
 from reports.audit.orders import between
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, described, over_trials
@@ -53,17 +53,17 @@ def cost(line: Line) -> Expected:
 
 
 def _pictures(records: Records, trial: Trial, name: str) -> Iterator[Distances]:
-    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
     own = next("+".join(task) for task in trial.sequence if name in task)
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = csv.reader(file)
-    start = head.index("routed_to") + 1
-    tasks = [text.split(" ", 1)[1] for text in head[start:]]
-    for row in rows:
-        if row[0] == name:
-            far = dict(zip(tasks, map(Fraction, row[start:]), strict=True))
+    for row in rows_of(records, trial):
+        if row["class"] == name:
+            far = {
+                column.removeprefix(DISTANCE): Fraction(text)
+                for column, text in row.items()
+                if column.startswith(DISTANCE)
+            }
             mine = far.pop(own)
-            yield row[1], row[2] or "good", row[start - 1], mine, min(far.values())
+            kind = row["defect"] or "good"
+            yield row["picture"], kind, row["routed_to"], mine, min(far.values())
 
 
 def _named(line: Line) -> list[Trial]:

@@ -1,7 +1,6 @@
 """The second way to how near tasks are to each other, and whether a near task 0 is a better one:
 from the plain lists of scores, by logarithms, exact fractions and every permutation."""
 
-import csv
 import itertools
 import math
 import statistics
@@ -11,6 +10,7 @@ from fractions import Fraction
 from moleflow.streams import numpy_stream
 from reports.audit.distributions import normal_quantile
 from reports.audit.first_tasks import layout
+from reports.audit.kept_scores import DISTANCE, rows_of
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.words import Allowed
@@ -37,14 +37,12 @@ def ratios(records: Records, trials: Sequence[Trial]) -> Pairs:
 
 
 def _medians(records: Records, trial: Trial) -> Pairs:
-    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
     task = {name: "+".join(of) for of in trial.sequence for name in of}
     far: dict[tuple[str, str], list[float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for other in set(task.values()) if row["defect"] in ("", "good") else ():
-                squared = float(row[f"squared_distance {other}"])
-                far.setdefault((task[row["class"]], other), []).append(squared)
+    for row in rows_of(records, trial):
+        for other in set(task.values()) if row["defect"] in ("", "good") else ():
+            squared = float(row[DISTANCE + other])
+            far.setdefault((task[row["class"]], other), []).append(squared)
     return {pair: _middle(sorted(squares)) for pair, squares in far.items()}
 
 
