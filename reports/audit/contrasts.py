@@ -68,10 +68,9 @@ def contrasts(line: Line) -> Expected:
         values = line.measured(finished(line.records.labelled[label]))
         of = described(list(values.values()))
         numbers |= {f"{before}mean": of["mean"], f"{before}sd": of["sd"]}
+    numbers |= difference(line, found.trials if found else ())
     if found is None:
-        numbers |= difference(line, ())
         return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
-    numbers |= difference(line, found.trials)
     numbers |= judged(results, cells["setting"], margin, cells.get("seeds_to_decide", ""))
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
     return Expected(numbers, found.keys)

@@ -69,8 +69,7 @@ class Found:
     @property
     def alone(self) -> float:
         """Variance from pictures, were the seeds all there are."""
-        parts = [statistics.mean(v for row in of for v in row) for of in self.covariances]
-        return max(0.0, math.fsum(parts)) / len(self.classes) ** 2
+        return math.fsum(map(_whole, self.covariances)) / len(self.classes) ** 2
 
     def both(self) -> tuple[float | None, float | None]:
         """95 % interval, from three seeds on."""
@@ -97,6 +96,11 @@ def _between(of: Sequence[Sequence[float]]) -> float:
     """Mean covariance of two seeds; of one seed its variance."""
     apart = [v for s, row in enumerate(of) for t, v in enumerate(row) if s != t]
     return statistics.fmean(apart) if apart else of[0][0]
+
+
+def _whole(of: Sequence[Sequence[float]]) -> float:
+    """Variance of the mean over seeds, were these all there are."""
+    return max(0.0, statistics.fmean(v for row in of for v in row))
 
 
 def of_terms(records: Records, terms: Signed, metric: str) -> Found | str:
@@ -181,10 +185,15 @@ def _sum(each: Sequence[tuple[float, Contributions]], kind: int) -> list[float]:
 
 
 def _of_setting(line: Line) -> Found | str:
-    values = line.measured(line.finished)
-    _, used = by_seed(line.finished, values)
-    terms = [(trial, 1) for trial in line.finished if trial.key in used]
-    return of_terms(line.records, terms, line.cells["metric"])
+    """Computed once for all lines and sentences that rest on it."""
+    metric, trials = line.cells["metric"], line.finished
+    name = f"pictures {metric} {' '.join(trial.key for trial in trials)}"
+    if name not in line.records.known:
+        of_all = Line({"metric": metric}, "", (), line.setting, line.records)
+        _, used = by_seed(trials, of_all.measured(trials))
+        terms = [(trial, 1) for trial in trials if trial.key in used]
+        line.records.known[name] = of_terms(line.records, terms, metric)
+    return line.records.known[name]
 
 
 def doubts(line: Line) -> Expected:
@@ -273,12 +282,11 @@ def classes(line: Line) -> Expected:
     values, (good, bad) = [of[c] for of in found.values], found.sizes[c]
     own, of_seeds = described(values), over_seeds(values)
     sd = own["sd"]
-    alone = statistics.mean(v for row in found.covariances[c] for v in row)
     middle = statistics.mean(values)
     ends = _newcombe(middle, bad, good) if line.cells["metric"] == FIRST else (None, None)
     numbers: Numbers = {"good": good, "anomalous": bad, "seeds": len(values), "mean": middle}
     numbers |= {"sd_seeds": sd / math.sqrt(len(values)) if isinstance(sd, float) else None}
-    numbers |= {"sd_pictures_alone": math.sqrt(max(0.0, alone))}
+    numbers |= {"sd_pictures_alone": math.sqrt(_whole(found.covariances[c]))}
     numbers |= {"seeds_low": of_seeds["interval_low"], "seeds_high": of_seeds["interval_high"]}
     numbers |= dict(zip(_named(("pictures",)), ends, strict=True))
     return Expected(numbers, frozenset(trial.key for trial in found.used))
@@ -317,32 +325,26 @@ def lacking(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset({str(len(keys))} if fits else ()))
 
 
-def _first_metric(trials: Sequence[Trial], records: Records) -> list[Numbers]:
-    keys = tuple(trial.key for trial in trials)
-    line = Line({"metric": FIRST, "definition": "final_mean"}, "", keys, tuple(trials), records)
-    found = _of_setting(line)
-    if isinstance(found, str):
-        return []
-    of_classes = [
-        classes(Line({**line.cells, "class": name}, "", keys, tuple(trials), records)).numbers
-        for name in found.classes
-    ]
-    return [doubts(line).numbers, *of_classes]
+def _of_first_metric(trials: Sequence[Trial], records: Records) -> Line:
+    """The line of the metric that a page speaks of."""
+    return Line({"metric": FIRST}, "", (), tuple(trials), records)
 
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Of the mean over classes, of the metric that a page speaks of."""
-    found = _first_metric(trials, records)[:1]
-    values = [v for of in found for v in of.values() if isinstance(v, (int, float))]
-    seeds = frozenset(f"n = {of['seeds']} seeds" for of in found)
-    return Allowed(seeds, tuple(map(float, values)))
+    """Of the mean over classes."""
+    numbers = doubts(_of_first_metric(trials, records)).numbers
+    if numbers["why_not"]:
+        return Allowed()
+    values = [float(v) for v in numbers.values() if isinstance(v, (int, float))]
+    return Allowed(frozenset({f"n = {numbers['seeds']} seeds"}), tuple(values))
 
 
 def largest(trials: Sequence[Trial], records: Records) -> Allowed:
     """Of the class for which pictures leave most open."""
-    spreads = [of["sd_pictures_alone"] for of in _first_metric(trials, records)[1:]]
-    known = [float(v) for v in spreads if isinstance(v, (int, float))]
-    return Allowed(values=(max(known),) if known else ())
+    found = _of_setting(_of_first_metric(trials, records))
+    if isinstance(found, str):
+        return Allowed()
+    return Allowed(values=(math.sqrt(max(map(_whole, found.covariances))),))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
