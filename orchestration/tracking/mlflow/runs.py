@@ -28,7 +28,7 @@ from orchestration.tracking.address import (
     safe_uri,
     store_options,
 )
-from orchestration.tracking.mlflow import against_baseline, places, saved_view
+from orchestration.tracking.mlflow import places, saved_view, told_by_reports
 from orchestration.tracking.mlflow.batches import PARAM_LENGTH, plain_text
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
@@ -260,7 +260,7 @@ class MlflowTracker(Tracker):
 
     def keep_report(self, plan: Plan, folder: StudyFolder) -> None:
         files = report_files(folder)
-        contrasts = against_baseline.contrasts_in(folder, plan.study.reports)
+        findings = told_by_reports.findings(plan, folder)
         with self._calls() as client:
             experiment = client.get_experiment_by_name(plan.name)
             if experiment is None or not files:
@@ -273,7 +273,7 @@ class MlflowTracker(Tracker):
             for path, place in files:
                 client.log_artifact(known.run_id, str(path), place)
             settings = self._own("moleflow.setting")
-            against_baseline.tell(contrasts, plan, self._studies, settings)
+            told_by_reports.tell(findings, plan, self._studies, settings)
             said = answer(folder)
             self._studies.settle(plan.name, {ANSWER: said} if said else {})
             tags = self._study_tags(plan) | {"moleflow.report": content}

@@ -2,7 +2,7 @@
 its headline metrics over seeds and over orders, by the functions that reports use."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, fsum, nan
 from typing import get_args
@@ -29,6 +29,9 @@ EVERY = tuple(
     for number in ("mean", "n", "sd", "interval_low", "interval_high")
 )
 """Numbers that a setting may have."""
+
+COUNTS = len(get_args(Status)) + 3
+"""Of trials: by their ends, planned, derived, and hours."""
 
 Numbers = dict[str, float]
 """By the names that runs have them by."""
@@ -157,6 +160,16 @@ def _counts(ended: Sequence[Record], planned: int) -> Numbers:
     hours = fsum(record.working_seconds for record in ended) / HOUR
     every = {f"trials/{status}": float(states[status]) for status in get_args(Status)}
     return {**every, "trials/planned": planned, "trials/derived": derived, "trials/hours": hours}
+
+
+def names_of_one() -> int:
+    """Most names that a run has which answers for one setting."""
+    return COUNTS + len(EVERY)
+
+
+def names_beside(settings: Collection[str]) -> int:
+    """Names that the run of a study has which shows settings beside each other."""
+    return COUNTS + (len(settings) * len(HEADLINES) if len(settings) <= MOST_SETTINGS else 0)
 
 
 def _spread_after(records: Sequence[Record], said: Sequence[Record] | None) -> Numbers:
