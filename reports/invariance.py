@@ -188,14 +188,18 @@ def _shared(record: Record) -> tuple[object, ...]:
     return base, settings, record.device, record.threads
 
 
+def _place(record: Record) -> tuple[str, int]:
+    return record.task0, record.seed
+
+
 def certificate_table(evidence: Evidence, setting: Setting) -> Table:
     """The comparisons that derived orders rest on, as they were kept when they were made."""
     finished = {record.key: record for record in setting.finished}
     rows: list[list[str]] = []
     data: list[Line] = []
-    for one in (c for found in certificate.read(evidence.folder).values() for c in found):
-        if not set(one.trials) <= set(finished):
-            continue
+    every = (one for of in certificate.read(evidence.folder).values() for one in of)
+    found = [one for one in every if set(one.trials) <= set(finished)]
+    for one in sorted(found, key=lambda one: _place(finished[one.trials[0]])):
         first = finished[one.trials[0]]
         equal = len(one.hashes) - len(one.mismatches)
         rows.append(
