@@ -10,7 +10,6 @@ from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from orchestration.sharing.roles import order_free
 from reports.digits import bracketed, numbers, percent, plus_minus
 from reports.document import (
     DASH,
@@ -26,19 +25,17 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, whole_seeds
 from reports.statistics import (
     Best,
     Equivalence,
-    VarianceComponents,
     best,
     effects,
     equivalence,
     pairwise,
     seeds_to_settle,
     summarise,
-    variance_components,
 )
 
 
@@ -189,68 +186,6 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
     header = ("Metric", "Verdict", "Range", "Up to", "Margin", "Seeds", "Best", "Seeds to settle")
     every = computed(verdicts_table, [r.key for one in found for r in one.records])
     return table(file_name("task0_verdicts", setting), caption, header, rows, data, every, 2)
-
-
-def components(evidence: Evidence, found: FirstTasks) -> VarianceComponents | None:
-    """Of the classes' final numbers: task 0, seed, class; None where the design is too small."""
-    values, sources = _by_class(evidence, found)
-    several = {name: levels for name, levels in sources.items() if len(set(levels)) > 1}
-    try:
-        return variance_components(values, several)
-    except ValueError:  # too few values, or sources that change together
-        return None
-
-
-def _by_class(evidence: Evidence, found: FirstTasks) -> tuple[list[float], dict[str, list[str]]]:
-    """Trials that differ in an order that training does not know are one run, and give one value:
-    the mean over their orders."""
-    free = all(order_free(record.config) for record in found.records)
-    values: dict[tuple[str, str, str, str], list[float]] = {}
-    for record in found.records:
-        for name in classes_of(record):
-            value = evidence.measurements.final(record, name, found.metric.name)
-            if value is not None:
-                order = "" if free else record.order
-                levels = record.task0, order, str(record.seed), name
-                values.setdefault(levels, []).append(value)
-    names = ("task 0", "order", "seed", "class")
-    sources: dict[str, list[str]] = {
-        name: [levels[i] for levels in values] for i, name in enumerate(names)
-    }
-    if free or len(set(sources["order"])) == len(found.names):
-        del sources["order"]
-    return [mean(alike) for alike in values.values()], sources
-
-
-def components_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Table:
-    """Where the classes' final numbers vary from."""
-    rows: list[list[Cell | str]] = []
-    data: list[Line] = []
-    for one in found:
-        parts = components(evidence, one)
-        source = one.source_of(components_table)
-        for part in parts.components if parts else ():
-            low, high = part.interval or (None, None)
-            sd = max(0.0, part.estimate) ** 0.5
-            share = DASH if part.share is None else f"{100 * part.share:.1f} %"
-            told = "estimate below 0: no sign of it" if part.negative else ""
-            span = DASH
-            if low is not None and high is not None:
-                span = f"{percent(low**0.5)} to {percent(high**0.5)}"
-            cells = [Cell(percent(sd), told, source), Cell(span, source=source)]
-            rows.append([one.metric.title, part.name, *cells, Cell(share, source=source)])
-            line: dict[str, Value] = {"metric": one.metric.name, "source": part.name}
-            line |= {"levels": part.levels, "variance": part.estimate, "sd": sd}
-            line |= {"sd_low": None if low is None else low**0.5}
-            line |= {"sd_high": None if high is None else high**0.5, "share": part.share}
-            data.append(Line(line | {"method": parts.method if parts else ""}, source))
-    caption = (
-        "Where final numbers of classes differ from: standard deviations in points with 95 % "
-        "intervals, and shares of the variance; the residual holds all interactions"
-    )
-    header = ("Metric", "Source", "sd", "95 % interval", "Share")
-    every = computed(components_table, [r.key for one in found for r in one.records])
-    return table(file_name("task0_components", setting), caption, header, rows, data, every, 2)
 
 
 def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:

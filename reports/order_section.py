@@ -9,12 +9,14 @@ from reports import (
     order_causes,
     order_choice,
     order_spread,
+    variance,
 )
 from reports.all_orders import Orders
 from reports.class_distances import Distances
 from reports.document import Block, Gallery, Section, Text, Words, note
 from reports.evidence import Evidence, Setting
 from reports.invariance import Invariance
+from reports.picture_doubt import Kept
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class AllOrders:
     sections: tuple[Section, ...]
 
 
-def all_of(evidence: Evidence, setting: Setting, compared: Invariance) -> AllOrders:
+def all_of(evidence: Evidence, setting: Setting, compared: Invariance, kept: Kept) -> AllOrders:
     """What is derived where no order can matter to training, and measured where it may."""
     found = all_orders.orders_of(evidence, setting)
     runs = [one for m in evidence.concluded if (one := order_spread.running(m, found))]
@@ -47,7 +49,7 @@ def all_of(evidence: Evidence, setting: Setting, compared: Invariance) -> AllOrd
         whole.append(measured)
     near = class_distances.distances_of(evidence, setting)
     sections = [Section("All orders", tuple(whole))]
-    first = _which_first(evidence, setting, near)
+    first = _which_first(evidence, setting, near, kept)
     if not runs:
         return AllOrders((), (*sections, *first))
     causes = order_causes.causes_table(evidence, setting, runs, compared)
@@ -67,7 +69,7 @@ def all_of(evidence: Evidence, setting: Setting, compared: Invariance) -> AllOrd
 
 
 def _which_first(
-    evidence: Evidence, setting: Setting, near: Distances | None
+    evidence: Evidence, setting: Setting, near: Distances | None, kept: Kept
 ) -> tuple[Section, ...]:
     """Effects of task 0, where several were run with several seeds."""
     every = [first_task.first_tasks(evidence, setting, metric) for metric in evidence.concluded]
@@ -78,7 +80,7 @@ def _which_first(
         first_task.verdicts_table(evidence, setting, found),
         first_task.dots(evidence, setting, found),
         *(first_task.effects_table(evidence, setting, one) for one in found),
-        first_task.components_table(evidence, setting, found),
+        variance.components_table(evidence, setting, found, kept),
     ]
     if near:
         blocks.append(class_distances.effect_table(evidence, setting, found, near))

@@ -192,6 +192,33 @@ def doubted(
     )
 
 
+def shared(
+    evidence: Evidence, found: Kept, metric: str, runs: Sequence[Sequence[Record]]
+) -> float | None:
+    """Variance of a class's value that other test pictures would give all runs alike, as a mean
+    over classes; None where the scores of a trial are not known.
+
+    Args:
+        runs: trials that share their training, whose mean is a value.
+    """
+    records = [record for run in runs for record in run]
+    if metric not in METRICS or any(record.key not in found.scores for record in records):
+        return None
+    weights = np.zeros((len(runs), len(records)))
+    for i, first in enumerate(np.cumsum([0, *map(len, runs[:-1])])):
+        weights[i, first : first + len(runs[i])] = 1 / len(runs[i])
+    classes = sorted({name for r in records for name in evidence.measurements.finals(r, metric)})
+    scores, weights = _different([found.scores[record.key] for record in records], weights)
+    if any(name not in one for name in classes for one in scores):
+        return None
+    images = [_class(name, scores) for name in classes]
+    if len(runs) < 2 or any(one.smaller < 2 for one in images):
+        return None
+    each = [ESTIMATES[metric](one, weights).covariance for one in images]
+    apart = ~np.eye(len(runs), dtype=bool)
+    return max(0.0, float(np.mean([of[apart].mean() for of in each])))
+
+
 def _lacking(found: Kept, records: Sequence[Record]) -> str:
     if not records:
         return "no seed has finished every order"

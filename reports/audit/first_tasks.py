@@ -3,18 +3,16 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from reports.audit.best import NEARLY, chances, near, settles
-from reports.audit.distributions import chi2_quantile, f_tail, t_quantile, t_tail
+from reports.audit.distributions import f_tail, t_quantile, t_tail
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import (
     LEVEL,
     SEEDS_FOR_PROOF,
     Layout,
-    difference_interval,
     range_of,
     range_point,
 )
@@ -131,72 +129,6 @@ def verdict_of(found: Layout, margin: float) -> Numbers:
     return numbers | {"verdict": "equivalent" if same else "different" if other else "undecided"}
 
 
-def components(line: Line) -> Expected:
-    """Of a balanced design by totals, in exact fractions; of others no second way is known."""
-    _, used = _of(line)
-    final = [
-        (t, c, t.value(line.cells["metric"], "step", "routed", c, len(t.sequence)))
-        for t in used
-        for c in t.classes
-    ]
-    free = all(t.config["freeze_base"] and t.config["seeding"] == "by_class" for t in used)
-    if not free and len({t.order for t in used}) > len({t.task0 for t in used}):
-        return Expected({})
-    alike: dict[tuple[str, str, str], list[Fraction]] = {}
-    for t, c, value in final:
-        if value is not None:
-            alike.setdefault((t.task0, str(t.seed), c), []).append(Fraction(value))
-    known = [sum(values, Fraction(0)) / len(values) for values in alike.values()]
-    levels: dict[str, list[str]] = {
-        name: [key[i] for key in alike] for i, name in enumerate(("task 0", "seed", "class"))
-    }
-    levels = {name: of for name, of in levels.items() if len(set(of)) > 1}
-    n = math.prod(len(set(of)) for of in levels.values())
-    if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
-        return Expected({})
-    found = _estimates(known, levels)
-    total = sum(max(0.0, one.estimate) for one in found.values())
-    own = found[line.cells["source"]]
-    share = max(0.0, own.estimate) / total if total > 0 else None
-    numbers: Numbers = {"levels": own.levels, "variance": own.estimate, "share": share}
-    numbers |= {"sd": math.sqrt(max(0.0, own.estimate)), "sd_low": math.sqrt(own.low)}
-    numbers |= {"sd_high": math.sqrt(own.high)}
-    return Expected(numbers, frozenset(t.key for t in used))
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Of a variance component."""
-
-    levels: int
-    estimate: float
-    low: float
-    high: float
-
-
-def _estimates(y: Sequence[Fraction], levels: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
-    n, whole = len(y), sum(y, Fraction(0)) ** 2 / len(y)
-    mean_squares: dict[str, Fraction] = {}
-    rest, df = sum((v * v for v in y), Fraction(0)) - whole, n - 1
-    for name, of in levels.items():
-        totals: dict[str, Fraction] = {}
-        for level, value in zip(of, y, strict=True):
-            totals[level] = totals.get(level, Fraction(0)) + value
-        each = Fraction(n, len(totals))
-        part = sum((t * t for t in totals.values()), Fraction(0)) / each - whole
-        mean_squares[name] = part / (len(totals) - 1)
-        rest, df = rest - part, df - (len(totals) - 1)
-    noise = rest / df
-    low, high = (float(df * noise) / chi2_quantile(p, df) for p in (0.975, 0.025))
-    found = {"residual": Estimate(df, float(noise), low, high)}
-    for name, square in mean_squares.items():
-        count = len(set(levels[name]))
-        ends = difference_interval(float(square), count - 1, float(noise), df)
-        low, high = (max(0.0, end * count / n) for end in ends)
-        found[name] = Estimate(count, float((square - noise) * count / n), low, high)
-    return found
-
-
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """Numbers of seeds, ranges and their bounds, for any metric with a margin."""
     values: list[float] = []
@@ -215,7 +147,6 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.first_task.effects_table": effects,
     "reports.first_task.pairs_table": pairs,
     "reports.first_task.verdicts_table": verdicts,
-    "reports.first_task.components_table": components,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.task0.sentence": sentence,

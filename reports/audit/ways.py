@@ -18,6 +18,7 @@ from reports.audit import (
     second_way,
     settings,
     similarity,
+    variance,
     words,
 )
 from reports.audit.records import Records, finished
@@ -38,6 +39,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **routing.WAYS,
     **settings.WAYS,
     **similarity.WAYS,
+    **variance.WAYS,
 }
 RULES: Mapping[str, Rule] = {
     **words.RULES,

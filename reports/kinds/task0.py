@@ -1,6 +1,6 @@
 """Does it matter which task is learned first, and which should be?"""
 
-from reports import first_task, made, papers_by_class, performance
+from reports import first_task, made, papers_by_class, performance, picture_doubt, variance
 from reports.digits import percent
 from reports.document import (
     Block,
@@ -14,6 +14,7 @@ from reports.document import (
 )
 from reports.evidence import Evidence, Setting
 from reports.first_task import FirstTasks
+from reports.picture_doubt import Kept
 
 SUBJECT = "Which task first"
 
@@ -23,6 +24,7 @@ def document(evidence: Evidence) -> Document:
     answer: list[Block] = []
     sections: list[Section] = []
     headline: list[Words] = []
+    kept = picture_doubt.kept(evidence)
     for setting in evidence.settings:
         every = [first_task.first_tasks(evidence, setting, m) for m in evidence.concluded]
         found = [one for one in every if one is not None]
@@ -31,7 +33,7 @@ def document(evidence: Evidence) -> Document:
             told = ["Fewer than two tasks 0 with two seeds each have finished: nothing to compare."]
         headline += told
         answer.append(made.answered(setting, told))
-        shown = _results(evidence, setting, found)
+        shown = _results(evidence, setting, found, kept)
         sections += made.of_setting(setting, shown) if shown else ()
     sections += papers_by_class.sections(evidence)
     return made.report(evidence, SUBJECT, answer, sections, headline)
@@ -63,7 +65,9 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
     return (*words, f"Most likely best: {leader}, with a probability of {likely}.")
 
 
-def _results(evidence: Evidence, setting: Setting, found: list[FirstTasks]) -> list[Section]:
+def _results(
+    evidence: Evidence, setting: Setting, found: list[FirstTasks], kept: Kept
+) -> list[Section]:
     if not found:
         return []
     tables = [first_task.effects_table(evidence, setting, one) for one in found]
@@ -89,7 +93,7 @@ def _results(evidence: Evidence, setting: Setting, found: list[FirstTasks]) -> l
         Section(
             "Where differences come from",
             (
-                first_task.components_table(evidence, setting, found),
+                variance.components_table(evidence, setting, found, kept),
                 performance.class_table(evidence, setting),
                 performance.task0_table(evidence, setting),
             ),

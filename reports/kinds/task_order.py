@@ -46,8 +46,8 @@ def document(evidence: Evidence) -> Document:
     """The report of a study that varies task 0 and the order."""
     shown = [setting for setting in evidence.settings if setting.finished]
     compared = {setting.number: invariance.compare(setting.finished) for setting in shown}
-    orders = {s.number: order_section.all_of(evidence, s, compared[s.number]) for s in shown}
     kept = picture_doubt.kept(evidence)
+    orders = {s.number: order_section.all_of(evidence, s, compared[s.number], kept) for s in shown}
     results: list[Section] = []
     for setting in shown:
         of = orders[setting.number]

@@ -19,7 +19,7 @@ from reports.statistics.inputs import Numbers, numbers
 from reports.statistics.likelihood import Crossed, reml
 
 RESIDUAL = "residual"
-IMAGES = "test images"
+IMAGES = "test pictures"
 
 
 @dataclass(frozen=True)

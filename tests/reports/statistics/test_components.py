@@ -197,7 +197,7 @@ def test_test_images_are_taken_from_the_class():
     found = variance_components(*design("images"))
     split = with_images(found, 0.0004, "class")
     assert estimates(split)["class"] == pytest.approx(estimates(found)["class"] - 0.0004)
-    assert estimates(split)["test images"] == 0.0004
+    assert estimates(split)["test pictures"] == 0.0004
     assert sum(part.share or 0 for part in split.components) == pytest.approx(1.0)
     assert with_images(found, 1.0, "class").components[1].negative
 

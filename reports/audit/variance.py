@@ -1,0 +1,148 @@
+"""The second way to variance components: totals of a balanced design in exact fractions, and what
+test pictures do by the variance of a sum over trials."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from reports.audit.distributions import chi2_quantile
+from reports.audit.first_tasks import layout
+from reports.audit.kept_scores import Contributions, Scores, kept, of_ranks
+from reports.audit.records import Records, Trial
+from reports.audit.second_way import Expected, Line, Numbers
+from reports.audit.tests import difference_interval
+
+CLASS, PICTURES = "class", "test pictures"
+PICTURED = "image_auroc"
+"""The metric that has a margin and of which kept scores tell the doubt."""
+Run = tuple[str, str]
+"""Task 0 and seed of trials that share their training."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of a variance component."""
+
+    levels: int
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+def components(line: Line) -> Expected:
+    """Of a balanced design; of others no second way is known."""
+    found = layout(line.finished, line.measured(line.finished))
+    if found is None:
+        raise ValueError("fewer than two tasks 0 or two seeds")
+    used, metric = found[1], line.cells["metric"]
+    free = all(t.config["freeze_base"] and t.config["seeding"] == "by_class" for t in used)
+    if not free and len({t.order for t in used}) > len({t.task0 for t in used}):
+        return Expected({})
+    alike: dict[tuple[str, str, str], list[Fraction]] = {}
+    for t in used:
+        for c in t.classes:
+            value = t.value(metric, "step", "routed", c, len(t.sequence))
+            if value is not None:
+                alike.setdefault((t.task0, str(t.seed), c), []).append(Fraction(value))
+    known = [sum(values, Fraction(0)) / len(values) for values in alike.values()]
+    levels: dict[str, list[str]] = {
+        name: [key[i] for key in alike] for i, name in enumerate(("task 0", "seed", CLASS))
+    }
+    levels = {name: of for name, of in levels.items() if len(set(of)) > 1}
+    n = math.prod(len(set(of)) for of in levels.values())
+    if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
+        return Expected({})
+    parts = _estimates(known, levels)
+    if metric == PICTURED and CLASS in parts:
+        parts = _with_pictures(parts, _from_pictures(line.records, used))
+    return Expected(_numbers(parts, line.cells["source"]), frozenset(t.key for t in used))
+
+
+def _numbers(parts: Mapping[str, Estimate], source: str) -> Numbers:
+    if source not in parts:
+        raise ValueError(f"no part of the variance is known of {source}")
+    own, total = parts[source], sum(max(0.0, one.estimate) for one in parts.values())
+    numbers: Numbers = {"levels": own.levels, "variance": own.estimate}
+    numbers |= {"share": max(0.0, own.estimate) / total if total > 0 else None}
+    numbers |= {"sd": math.sqrt(max(0.0, own.estimate))}
+    ends = {"sd_low": own.low, "sd_high": own.high}
+    return numbers | {at: None if end is None else math.sqrt(end) for at, end in ends.items()}
+
+
+def _estimates(y: Sequence[Fraction], levels: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
+    n, whole = len(y), sum(y, Fraction(0)) ** 2 / len(y)
+    mean_squares: dict[str, Fraction] = {}
+    rest, df = sum((v * v for v in y), Fraction(0)) - whole, n - 1
+    for name, of in levels.items():
+        totals: dict[str, Fraction] = {}
+        for level, value in zip(of, y, strict=True):
+            totals[level] = totals.get(level, Fraction(0)) + value
+        each = Fraction(n, len(totals))
+        part = sum((t * t for t in totals.values()), Fraction(0)) / each - whole
+        mean_squares[name] = part / (len(totals) - 1)
+        rest, df = rest - part, df - (len(totals) - 1)
+    noise = rest / df
+    low, high = (float(df * noise) / chi2_quantile(p, df) for p in (0.975, 0.025))
+    found = {"residual": Estimate(df, float(noise), low, high)}
+    for name, square in mean_squares.items():
+        count = len(set(levels[name]))
+        ends = difference_interval(float(square), count - 1, float(noise), df)
+        low, high = (max(0.0, end * count / n) for end in ends)
+        found[name] = Estimate(count, float((square - noise) * count / n), low, high)
+    return found
+
+
+def _with_pictures(parts: dict[str, Estimate], variance: float | None) -> dict[str, Estimate]:
+    """What the pictures do, taken from the class."""
+    if variance is None:
+        return parts
+    own = parts[CLASS]
+    low, high = (None if end is None else max(0.0, end - variance) for end in (own.low, own.high))
+    of_class = Estimate(own.levels, own.estimate - variance, low, high)
+    return {**parts, CLASS: of_class, PICTURES: Estimate(0, variance, None, None)}
+
+
+def _from_pictures(records: Records, used: Sequence[Trial]) -> float | None:
+    """Mean over classes of the mean covariance of two runs' values over samples of pictures: of
+    all pairs at once, from the variance of their sum."""
+    have = kept(records)
+    runs: dict[Run, list[Trial]] = {}
+    for trial in used:
+        runs.setdefault((trial.task0, str(trial.seed)), []).append(trial)
+    if any(trial.key not in have for trial in used):
+        return None
+    each: list[float] = []
+    for name in used[0].classes:
+        scores = [[have[trial.key][name] for trial in run] for run in runs.values()]
+        if min(len(scores[0][0].of(False)), len(scores[0][0].of(True))) < 2:
+            return None
+        apart = [_mean(run) for run in scores]
+        together = _variance(_added(apart, [1.0] * len(apart)))
+        pairs = len(apart) * (len(apart) - 1)
+        each.append((together - math.fsum(map(_variance, apart))) / pairs)
+    return max(0.0, statistics.fmean(each))
+
+
+def _mean(run: Sequence[Scores]) -> Contributions:
+    known = {id(of): of_ranks(of) for of in run}
+    return _added([known[id(of)] for of in run], [1 / len(run)] * len(run))
+
+
+def _added(each: Sequence[Contributions], weights: Sequence[float]) -> Contributions:
+    good, bad = (
+        [math.fsum(w * v for w, v in zip(weights, column, strict=True))
+         for column in zip(*(of[kind] for of in each), strict=True)]
+        for kind in (0, 1)
+    )  # fmt: skip
+    return good, bad
+
+
+def _variance(of: Contributions) -> float:
+    return sum(len(kind) * statistics.variance(kind) for kind in of)
+
+
+WAYS: Mapping[str, Callable[[Line], Expected]] = {
+    "reports.variance.components_table": components,
+}
