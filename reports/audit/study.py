@@ -33,6 +33,24 @@ SAYS_WHAT = {
 SETTING = re.compile(r"-setting(\d+)$")
 
 
+class Shown:
+    """What was recomputed of a function's lines: of each set of trials, and of all together."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[float]] = {}
+        self._of_trials: dict[tuple[str, frozenset[str]], list[float]] = {}
+
+    def add(self, function: str, trials: Iterable[str], values: Sequence[float]) -> None:
+        self._of.setdefault(function, []).extend(values)
+        self._of_trials.setdefault((function, frozenset(trials)), []).extend(values)
+
+    def of(self, function: str, trials: Sequence[str]) -> Sequence[float]:
+        """What a cell of these trials may show; of none, or where no line is of just these, what
+        stands in any line."""
+        own = self._of_trials.get((function, frozenset(trials))) if trials else None
+        return own or self._of.get(function, ())
+
+
 @dataclass(frozen=True)
 class Finding:
     """Of one number, or of a whole table."""
@@ -61,7 +79,7 @@ def audit_study(folder: Path) -> dict[str, Any]:
         )
     found: list[Finding] = []
     counts: Counter[Verdict] = Counter()
-    shown: dict[str, list[float]] = {}
+    shown = Shown()
     for table in tables:
         one = _table(table, records, shown)
         found += one
@@ -117,7 +135,7 @@ def _claim(one: Finding, folder: Path) -> dict[str, Any]:
     }
 
 
-def _table(path: Path, records: Records, shown: dict[str, list[float]]) -> list[Finding]:
+def _table(path: Path, records: Records, shown: Shown) -> list[Finding]:
     """The numbers of one table; what is recomputed of each function is added to `shown`."""
     rows, sources = _rows(path), _sources(path)
     if sources is None:
@@ -134,7 +152,7 @@ def _table(path: Path, records: Records, shown: dict[str, list[float]]) -> list[
         if strangers:
             why = f"names trials that the plan has not: {', '.join(strangers[:3])}"
             found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=function))
-        found += _line(line, place, shown.setdefault(function, []))
+        found += _line(line, place, shown)
     return [*found, *_left_out(path, rows, sources, setting)]
 
 
@@ -181,7 +199,7 @@ def has_numbers(text: str) -> bool:
         return False
 
 
-def _line(line: Line, place: str, shown: list[float]) -> list[Finding]:
+def _line(line: Line, place: str, shown: Shown) -> list[Finding]:
     way = WAYS.get(line.function)
     try:
         expected = way(line) if way else _by_columns(line)
@@ -192,10 +210,12 @@ def _line(line: Line, place: str, shown: list[float]) -> list[Finding]:
     if expected.trials is not None and expected.trials != frozenset(line.named):
         why = f"names {len(line.named)} trials and rests on {len(expected.trials)} others"
         found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=line.function))
+    known = (expected.numbers.get(column) for column in line.cells)
+    values = [float(value) for value in known if isinstance(value, (int, float))]
+    shown.add(line.function, line.named, values)
     for column, text in line.cells.items():
         if column in expected.numbers:
             value = expected.numbers[column]
-            shown += [float(value)] if isinstance(value, (int, float)) else []
             where = f"{place}, {column}"
             found.append(_compared(where, text, value, line.function, expected.close))
         elif column not in SAYS_WHAT and has_numbers(text):
@@ -266,7 +286,7 @@ def _left_out(
     return [Finding(str(path), Verdict.IMPOSSIBLE, why, function=made_by)]
 
 
-def _page(path: Path, records: Records, shown: Mapping[str, Sequence[float]]) -> list[Finding]:
+def _page(path: Path, records: Records, shown: Shown) -> list[Finding]:
     """What stands on a page: each number says which function and trials it is of, and numbers in
     tables are among those that were recomputed for that function, rounded."""
     page = read_page(path)
@@ -301,20 +321,23 @@ def _words(path: Path, page: PageNumbers, records: Records) -> list[Finding]:
     return found
 
 
-def _cells(path: Path, page: PageNumbers, shown: Mapping[str, Sequence[float]]) -> list[Finding]:
+def _cells(path: Path, page: PageNumbers, shown: Shown) -> list[Finding]:
     """Only numbers with decimals: others may count anything."""
+    known: dict[int, Sequence[float]] = {}
     found: list[Finding] = []
     for text, source in page.cells:
-        function = page.sources[source][0]
+        function, named = page.sources[source]
+        if source not in known:
+            known[source] = shown.of(function, named) if function in WAYS else ()
         for number in numbers(text):
             if number.whole:
                 continue
-            if function not in WAYS or not shown.get(function):
+            if not known[source]:
                 why = "no second way is known to compute it"
                 found.append(Finding(str(path), Verdict.UNCHECKABLE, why, text, "", function))
                 continue
             low = -math.inf if text.startswith("<") else number.rounded.low - CLOSE
-            fits = _is_among(shown[function], low, number.rounded.high + CLOSE)
+            fits = _is_among(known[source], low, number.rounded.high + CLOSE)
             verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
             why = f"the page shows {number.text}, which {function} has nowhere"
             found.append(Finding(str(path), verdict, "" if fits else why, text, "", function))
