@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
-from reports import doubts, performance, picture_doubt
+from reports import doubt_columns, performance, picture_doubt
 from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
@@ -35,9 +35,8 @@ MOST_PANELS = 12
 """Variants that the figure by class has room for."""
 
 
-def against_baselines(evidence: Evidence) -> list[Table]:
+def against_baselines(evidence: Evidence, kept: Kept) -> list[Table]:
     """A table per metric for every baseline of the study; none where it runs no baseline."""
-    kept = picture_doubt.kept(evidence)
     return [
         family.named(
             contrast_table(
@@ -58,18 +57,20 @@ def contrast_table(
 ) -> Table:
     """Mean, difference to the baseline with its interval, and verdict of every variant; of a metric
     that kept scores tell the doubt of, the interval over seeds and test pictures too."""
-    pictured = metric.name in picture_doubt.METRICS
+    pictured = doubt_columns.has_pictures(metric.name)
+    made = [
+        picture_doubt.of_difference(evidence, compared, kept, metric.name)
+        for compared in (found if pictured else ())
+    ]
+    shown = doubt_columns.caption(made)
     head = _row(evidence, metric, baseline, None)
-    rows: list[list[Cell | str]] = [[*head[:PLACE], *[DASH] * pictured, *head[PLACE:]]]
+    rows: list[list[Cell | str]] = [[*head[:PLACE], *[DASH] * bool(shown), *head[PLACE:]]]
     data: list[Line] = []
-    for compared in found:
+    for i, compared in enumerate(found):
         source = computed(contrast_table, compared.trials)
         row = _row(evidence, metric, compared.setting, compared)
-        both: dict[str, Value] = {}
-        if pictured:
-            of_pictures = picture_doubt.of_difference(evidence, compared, kept, metric.name)
-            row.insert(PLACE, doubts.both_cell(of_pictures))
-            both = doubts.both_fields(of_pictures)
+        if shown:
+            row.insert(PLACE, doubt_columns.both_cell(made[i], contrast_table))
         rows.append(row)
         result = compared.result
         line: dict[str, Value] = {"setting": compared.setting.label, "baseline": baseline.label}
@@ -81,10 +82,11 @@ def contrast_table(
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
             line |= {f"{before}mean": every.mean if every else None}
             line |= {f"{before}sd": every.sd if every else None}
-        data.append(Line(line | counted(evidence, compared.setting) | both, source))
+        line |= counted(evidence, compared.setting)
+        data.append(Line(line | (doubt_columns.both_fields(made[i]) if pictured else {}), source))
     header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
-    header += (*(["with pictures"] if pictured else []), "p (Holm)", "Seeds")
-    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent"
+    header += (*[doubt_columns.HEADER] * bool(shown), "p (Holm)", "Seeds")
+    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent{shown}"
     every = [r.key for setting in (baseline, *(c.setting for c in found)) for r in setting.finished]
     whole = computed(contrast_table, every)
     return table(f"contrasts-{metric.name}", caption, header, rows, data, whole, 2)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, guides, house_style, name_legend, named_rows
-from moleflow.metrics.catalogue import TITLES, Metric
-from orchestration.records.ledger import Record
+from moleflow.metrics.catalogue import TITLES
 from reports.digits import bracketed, percent
 from reports.document import (
     DASH,
@@ -22,7 +21,6 @@ from reports.document import (
     Section,
     Source,
     Table,
-    Text,
     Value,
     Words,
     computed,
@@ -30,34 +28,18 @@ from reports.document import (
     note,
     table,
 )
+from reports.doubt_columns import HOW, NOT_KEPT, Interval, intervals, lacking
+from reports.doubt_columns import sentence as of_means
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name
 from reports.picture_doubt import METRICS, Doubted, Kept, of_setting
-from reports.statistics import SEEDS_FOR_INTERVAL, newcombe, summarise
-from reports.variants import Compared, called
+from reports.statistics import newcombe, summarise
 
-Interval = tuple[float, float] | None
 SOURCES = ("seeds", "test pictures")
 HEIGHTS = (-0.16, 0.16)
 """In the figure, of the lines of the two."""
-MOST_NAMED = 5
-"""Trials that a sentence names."""
 SHOWN = "image_auroc"
 """The metric that the figure is of."""
-HOW = (
-    "Test pictures: a class is tested on some tens of pictures, the same in every trial, so no "
-    "further seed takes their doubt away. What other pictures of these classes would change is "
-    "estimated from the score of every picture: of image AUROC with DeLong’s covariance and, for "
-    "the pictures’ own interval, a bootstrap of 2,000 samples that draws good and anomalous "
-    "pictures of each class apart; of image AP from the influence of each picture. The half "
-    "width of the interval of both is the root of the sum of squares of those of each, so that it "
-    "holds at least 95 %. Classes are fixed."
-)
-NOT_KEPT = (
-    "Pixel metrics and earlier steps: trials keep the score of every test picture after the last "
-    "task, but neither anomaly maps nor earlier scores. Their doubt from test pictures cannot be "
-    "told, and their intervals are over seeds alone."
-)
 
 
 def section(evidence: Evidence, setting: Setting, found: Kept) -> Section:
@@ -74,33 +56,6 @@ def short(evidence: Evidence, setting: Setting, found: Kept) -> list[Block]:
     made = {metric: of_setting(evidence, setting, found, metric) for metric in METRICS}
     known = [one for one in made.values() if isinstance(one, Doubted)]
     return [doubt_table(setting, made), *([class_table(setting, known)] if known else [])]
-
-
-def lacking(found: Kept, records: Sequence[Record]) -> list[Text]:
-    """Trials whose scores cannot be used, so that what is said of pictures is said without them."""
-    silent, other = (
-        [key for key in keys(records) if key in of] for of in (found.silent, found.other)
-    )
-    told: list[Text] = []
-    if silent:
-        told.append(Text(_told(silent, records, "kept no scores that can be read")))
-    if other:
-        what = "kept scores that do not give the recorded image AUROC, or are of other pictures"
-        told.append(Text(_told(other, records, what), "bad"))
-    return told
-
-
-def _told(trials: Sequence[str], records: Sequence[Record], what: str) -> Words:
-    named = ", ".join(trials[:MOST_NAMED])
-    more = len(trials) - MOST_NAMED
-    return (
-        "Of ",
-        Number(f"{len(records)}", computed(lacking, keys(records))),
-        " finished trials, ",
-        Number(f"{len(trials)}", computed(lacking, trials)),
-        f" {what} ({named}{f' and {more} more' if more > 0 else ''}): the doubt from test pictures "
-        "is of the seeds without them.",
-    )
 
 
 def doubt_table(setting: Setting, made: Mapping[str, Doubted | str]) -> Table:
@@ -144,13 +99,6 @@ def _row(metric: str, one: Doubted | str, source: Source) -> list[Cell | str]:
     return [TITLES[metric], *(replace(cell, source=source) for cell in cells)]
 
 
-def intervals(one: Doubted) -> tuple[Interval, Interval]:
-    """Over seeds, and over seeds and pictures: from three seeds on."""
-    of_seeds = summarise(float(value) for value in one.values.mean(axis=1))
-    enough = len(one.values) >= SEEDS_FOR_INTERVAL
-    return of_seeds.interval if of_seeds else None, one.both.interval if enough else None
-
-
 FIELDS: dict[str, Value] = {"metric": "", "definition": "final_mean", "routing": "routed"}
 
 
@@ -181,49 +129,6 @@ def _fields(one: Doubted | str) -> dict[str, Value]:
 def _ends(name: str, interval: Interval) -> dict[str, Value]:
     low, high = interval or (None, None)
     return {f"{name}_low": low, f"{name}_high": high}
-
-
-def both_cell(one: Doubted | str) -> Cell:
-    """The interval of a difference over seeds and test pictures."""
-    if isinstance(one, str):
-        return Cell(DASH, one, computed(both_cell))
-    source = computed(both_cell, one.trials)
-    left_out = f"{one.left_out} trials left out" if one.left_out else ""
-    return Cell(bracketed(intervals(one)[1]), left_out, source)
-
-
-def both_fields(one: Doubted | str) -> dict[str, Value]:
-    """Of a difference."""
-    known = None if isinstance(one, str) else one
-    return {
-        "sd_seeds": known.from_seeds if known else None,
-        "sd_pictures": known.from_images if known else None,
-        **_ends("both", intervals(known)[1] if known else None),
-        "seeds_both": len(known.values) if known else 0,
-        "trials_left_out": known.left_out if known else None,
-        "why_not": one if isinstance(one, str) else "",
-    }
-
-
-def held(metric: Metric, decided: Sequence[tuple[Compared, Doubted | str]]) -> Words:
-    """Of differences that are better or worse over seeds: which stay so over pictures, too."""
-    unknown = [
-        called(c.setting) for c, one in decided if isinstance(one, str) or _both(one) is None
-    ]
-    known = [(c, of) for c, one in decided if not isinstance(one, str) and (of := _both(one))]
-    clear = [called(c.setting) for c, (low, high) in known if low > 0 or high < 0]
-    lost = [called(c.setting) for c, (low, high) in known if low <= 0 <= high]
-    source = computed(held, [key for c, _ in decided for key in c.trials])
-    words: list[str | Number] = [f"{metric.title}, with other test pictures too: "]
-    words.append(Number(f"{len(clear)} of {len(decided)}", source))
-    words.append(" differences that are better or worse stay clear of zero")
-    words.append(f"; on other pictures there may be none: {', '.join(lost)}" if lost else "")
-    words.append(f"; not known: {', '.join(unknown)}" if unknown else "")
-    return (*words, ".")
-
-
-def _both(one: Doubted) -> Interval:
-    return intervals(one)[1]
 
 
 def class_table(setting: Setting, made: Sequence[Doubted]) -> Table:
@@ -307,20 +212,4 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
 
 def sentence(evidence: Evidence, setting: Setting, found: Kept) -> Words:
     """Which of the two sources leaves more open, of the metric that the figure shows."""
-    one = of_setting(evidence, setting, found, SHOWN)
-    lead = f"{TITLES[SHOWN]} on other seeds and other test pictures: "
-    if isinstance(one, str):
-        return f"{lead}not known ({one})."
-    source = computed(sentence, one.trials)
-    good, anomalous = one.pictures
-    words: list[str | Number] = [lead, "test pictures leave open ± "]
-    words += [Number(f"{percent(one.from_images)} points", source)]
-    words += [f" ({good} good and {anomalous} anomalous ones), seeds "]
-    if one.from_seeds is None:
-        return (*words, "are one, which says nothing of others.")
-    words += ["± ", Number(f"{percent(one.from_seeds)} points", source)]
-    words += [" (", Number(f"n = {len(one.values)} seeds", source), ")"]
-    _, both = intervals(one)
-    if both:
-        words += ["; 95 % interval with both ", Number(f"{bracketed(both)} %", source)]
-    return (*words, ".")
+    return of_means(SHOWN, [(setting.label, of_setting(evidence, setting, found, SHOWN))])

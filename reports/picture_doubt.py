@@ -6,6 +6,7 @@ S seeds, K scorings, C classes.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +44,9 @@ METRICS: Final[tuple[str, ...]] = tuple(name for name in TITLES if name in ESTIM
 
 Scores: TypeAlias = Mapping[str, ClassScores]
 """Of a trial, by class."""
+Parts: TypeAlias = Sequence[tuple[float, Sequence[Record]]]
+"""Of a sum: each seed's mean over the records counts so often. A mean is one part that counts once,
+a difference has a second that counts -1."""
 
 
 @dataclass(frozen=True)
@@ -149,43 +153,38 @@ class Doubted:
 def of_setting(evidence: Evidence, setting: Setting, found: Kept, metric: str) -> Doubted | str:
     """Over seeds that have every order; in words why there is none."""
     records = in_whole_seeds(measured(evidence, setting, metric))
-    return doubted(evidence, found, metric, [(record, 1) for record in records])
+    return doubted(evidence, found, metric, [(1, records)])
 
 
 def of_difference(
     evidence: Evidence, compared: Compared, found: Kept, metric: str
 ) -> Doubted | str:
     """Variant minus baseline, over its pairs."""
-    terms = [
-        (record, sign)
-        for pair in compared.pairs
-        for record, sign in zip(pair, (-1, 1), strict=True)
-    ]
-    return doubted(evidence, found, metric, terms)
+    parts = [(factor, [pair[i] for pair in compared.pairs]) for i, factor in enumerate((-1, 1))]
+    return doubted(evidence, found, metric, parts)
 
 
-def doubted(
-    evidence: Evidence, found: Kept, metric: str, terms: Sequence[tuple[Record, int]]
-) -> Doubted | str:
-    """Of a sum over trials, paired by seed: signs are 1, and -1 for those that are subtracted."""
-    lacking = {record.seed for record, _ in terms if record.key not in found.scores}
-    used = [(record, sign) for record, sign in terms if record.seed not in lacking]
+def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubted | str:
+    """Of a sum, paired by seed: every part has every seed."""
+    terms = [(i, record) for i, (_, records) in enumerate(parts) for record in records]
+    lacking = {record.seed for _, record in terms if record.key not in found.scores}
+    used = [(i, record) for i, record in terms if record.seed not in lacking]
     if not used:
-        return _lacking(found, [record for record, _ in terms])
-    finals = [evidence.measurements.finals(record, metric) for record, _ in used]
+        return _lacking(found, [record for _, record in terms])
+    finals = [evidence.measurements.finals(record, metric) for _, record in used]
     classes = tuple(sorted(finals[0]))
     if any(set(one) != set(classes) for one in finals):
         return "not all trials have it of the same classes"
-    weights = _weights(used)
+    weights = _weights(used, [factor for factor, _ in parts])
     values = weights @ np.array([[one[name] for name in classes] for one in finals])
-    scores, weights = _different([found.scores[record.key] for record, _ in used], weights)
+    scores, weights = _different([found.scores[record.key] for _, record in used], weights)
     images = [_class(name, scores) for name in classes]
     few = [one.name for one in images if one.smaller < 2]
     if few:
         return f"fewer than two test pictures of a kind: {', '.join(few)}"
     over = tuple(ESTIMATES[metric](one, weights) for one in images)
     both = doubt(values, [one.covariance for one in over], [one.smaller for one in images])
-    trials = tuple(keys(record for record, _ in used))
+    trials = tuple(keys(record for _, record in used))
     return Doubted(
         *(metric, classes, values, tuple(images), over, weights, both, trials),
         len(terms) - len(used),
@@ -230,15 +229,17 @@ def _lacking(found: Kept, records: Sequence[Record]) -> str:
     return "; ".join(said)
 
 
-def _weights(terms: Sequence[tuple[Record, int]]) -> Float[np.ndarray, "s k"]:
-    """Each seed's value is the mean over its orders, or the difference of two."""
-    seeds = sorted({record.seed for record, _ in terms})
+def _weights(
+    terms: Sequence[tuple[int, Record]], factors: Sequence[float]
+) -> Float[np.ndarray, "s k"]:
+    """Of records in the seeds' values: each is of a part, and shares its factor with those of its
+    seed."""
+    seeds = sorted({record.seed for _, record in terms})
+    places = [(part, seeds.index(record.seed)) for part, record in terms]
+    alike = Counter(places)
     table = np.zeros((len(seeds), len(terms)))
-    for i, (record, sign) in enumerate(terms):
-        table[seeds.index(record.seed), i] = sign
-    for sign in (1, -1):
-        of = table == sign
-        table[of] /= of.sum(axis=1, keepdims=True).repeat(len(terms), axis=1)[of]
+    for k, (part, s) in enumerate(places):
+        table[s, k] = factors[part] / alike[part, s]
     return table
 
 

@@ -29,8 +29,11 @@ from reports.document import (
     drawn,
     table,
 )
+from reports.doubt_columns import HEADER, both_cell, both_fields, caption, has_pictures
+from reports.doubt_columns import sentence as doubts_sentence
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import in_whole_seeds, interval_text
+from reports.picture_doubt import Kept, of_setting
 from reports.statistics import Share, Summary, grid_importance, summarise
 from reports.variants import called
 
@@ -69,11 +72,15 @@ def seeded(evidence: Evidence, setting: Setting, metric: str, definition: str) -
     return Seeded(setting, tuple(seeds), values, tuple(used))
 
 
-def settings_table(evidence: Evidence, metric: Metric) -> Table:
-    """Every setting: at the end, right after learning, forgetting, over seeds."""
+def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
+    """Every setting: at the end, right after learning, forgetting, over seeds; at the end over test
+    pictures, too."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for setting in evidence.settings:
+    pictured = has_pictures(metric.name)
+    made = [of_setting(evidence, s, kept, metric.name) for s in evidence.settings if pictured]
+    shown = caption(made)
+    for i, setting in enumerate(evidence.settings):
         cells: list[Cell | str] = []
         for definition in KINDS:
             one = seeded(evidence, setting, metric.name, definition)
@@ -82,16 +89,33 @@ def settings_table(evidence: Evidence, metric: Metric) -> Table:
             cells.append(Cell(plus_minus(summary), told, source))
             line: dict[str, Value] = {"setting": setting.label, "metric": metric.name}
             line |= {"definition": definition, **numbers(summary)}
-            data.append(Line(line | ends(summary.interval if summary else None), source))
+            line |= ends(summary.interval if summary else None)
+            at_end = has_pictures(metric.name, definition)
+            data.append(Line(line | (both_fields(made[i]) if at_end else {}), source))
+        if shown:
+            cells.insert(1, both_cell(made[i], settings_table))
         trials = f"{len(setting.finished)} of {len(setting.trials)}"
         rows.append([called(setting), trials, *cells])
-    caption = (
+    told = (
         f"{metric.title}, mean over classes, in percent (forgetting in points): mean ± sd over "
-        "seeds, each a mean over its orders, and from three seeds on the 95 % interval"
+        f"seeds, each a mean over its orders, and from three seeds on the 95 % interval{shown}"
     )
-    header = ("Setting", "Trials", *KINDS.values())
+    at_the_end, *others = KINDS.values()
+    header = ("Setting", "Trials", at_the_end, *[HEADER] * bool(shown), *others)
     whole = computed(settings_table, keys(evidence.finished))
-    return table(f"settings-{metric.name}", caption, header, rows, data, whole, 2)
+    return table(f"settings-{metric.name}", told, header, rows, data, whole, 2)
+
+
+def on_other_pictures(evidence: Evidence, kept: Kept) -> list[Words]:
+    """What they leave open of the settings' means, for each metric that it is known of."""
+    return [
+        doubts_sentence(
+            metric.name,
+            [(called(s), of_setting(evidence, s, kept, metric.name)) for s in evidence.settings],
+        )
+        for metric in evidence.concluded
+        if has_pictures(metric.name)
+    ]
 
 
 def sentence(evidence: Evidence, metric: Metric) -> Words:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from reports.audit.crossings import judged
-from reports.audit.pictures import difference
+from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
@@ -22,14 +22,14 @@ class Paired:
 
     before: list[float]
     after: list[float]
-    trials: list[tuple[Trial, int]]
-    """Those of the one side, subtracted, and those of the other."""
+    sides: tuple[list[Trial], list[Trial]]
+    """Those of the one, which are subtracted, and those of the other."""
     pairs: int
     left_out: int
 
     @property
     def keys(self) -> frozenset[str]:
-        return frozenset(trial.key for trial, _ in self.trials)
+        return frozenset(trial.key for side in self.sides for trial in side)
 
 
 def paired(line: Line, baseline: str, setting: str) -> Paired | None:
@@ -46,10 +46,8 @@ def paired(line: Line, baseline: str, setting: str) -> Paired | None:
         [statistics.mean(side[place][1] for place in used if place[1] == s) for s in seeds]
         for side in sides
     )
-    signed = [
-        (side[place][0], sign) for side, sign in zip(sides, (-1, 1), strict=True) for place in used
-    ]
-    return Paired(before, after, signed, len(used), len(both) - len(used))
+    left, right = ([side[place][0] for place in used] for side in sides)
+    return Paired(before, after, (left, right), len(used), len(both) - len(used))
 
 
 def _known(line: Line, trials: Sequence[Trial]) -> dict[tuple[str, int], tuple[Trial, float]]:
@@ -68,7 +66,7 @@ def contrasts(line: Line) -> Expected:
         values = line.measured(finished(line.records.labelled[label]))
         of = described(list(values.values()))
         numbers |= {f"{before}mean": of["mean"], f"{before}sd": of["sd"]}
-    numbers |= difference(line, found.trials if found else ())
+    numbers |= columns(line, list(zip((-1, 1), found.sides, strict=True)) if found else ())
     if found is None:
         return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
     numbers |= judged(results, cells["setting"], margin, cells.get("seeds_to_decide", ""))
@@ -243,6 +241,6 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.ablation._sentences": sentence,
     "reports.contrasts.class_forest": class_sentence,
     "reports.contrasts.forest": decided,
-    "reports.doubts.held": decided,
+    "reports.doubt_columns.held": decided,
     "reports.tradeoffs.pareto_figure": unbeaten,
 }

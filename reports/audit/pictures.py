@@ -30,8 +30,10 @@ DRAWS = 2000
 MOST_DF = 1e6
 
 
-Signed = Sequence[tuple[Trial, int]]
-"""Trials that are added, and such as are subtracted."""
+Parts = Sequence[tuple[float, Sequence[Trial]]]
+"""Of a sum: how often each seed's mean over some trials counts, e.g. -1 for what is subtracted."""
+Terms = Sequence[tuple[Trial, float]]
+"""The same trial by trial, the factor divided by how many of the seed share it."""
 
 
 @dataclass(frozen=True)
@@ -103,26 +105,27 @@ def _whole(of: Sequence[Sequence[float]]) -> float:
     return max(0.0, statistics.fmean(v for row in of for v in row))
 
 
-def of_terms(records: Records, terms: Signed, metric: str) -> Found | str:
-    """Of a sum over trials: each seed's value is the mean of those added less that of those
-    subtracted. In words why there is none."""
+def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
+    """Of a sum over trials, seed by seed. In words why there is none."""
     have = kept(records)
-    lacking = {trial.seed for trial, _ in terms if trial.key not in have}
-    used = [(trial, sign) for trial, sign in terms if trial.seed not in lacking]
+    every = [trial for _, trials in parts for trial in trials]
+    lacking = {trial.seed for trial in every if trial.key not in have}
+    used = [trial for trial in every if trial.seed not in lacking]
     if not used:
-        return _why(records, [trial for trial, _ in terms])
-    classes = tuple(sorted(used[0][0].classes))
-    if any(set(trial.classes) != set(classes) for trial, _ in used):
+        return _why(records, every)
+    classes = tuple(sorted(used[0].classes))
+    if any(set(trial.classes) != set(classes) for trial in used):
         return "not all trials have it of the same classes"
-    few = [name for name in classes if min(_sizes(have[used[0][0].key][name])) < 2]
+    sizes = [_sizes(have[used[0].key][name]) for name in classes]
+    few = [name for name, of in zip(classes, sizes, strict=True) if min(of) < 2]
     if few:
         return f"fewer than two test pictures of a kind: {', '.join(few)}"
-    seeds = sorted({trial.seed for trial, _ in used})
-    values = [[_value(_of(used, s), metric, name) for name in classes] for s in seeds]
-    covariances = [_covariance(have, used, seeds, metric, name) for name in classes]
-    sizes = [_sizes(have[used[0][0].key][name]) for name in classes]
-    trials = tuple(trial for trial, _ in used)
-    return Found(classes, values, covariances, sizes, trials, len(terms) - len(used))
+    seeds = sorted({trial.seed for trial in used})
+    terms = {seed: _of(parts, seed) for seed in seeds}
+    values = [[_value(terms[s], metric, name) for name in classes] for s in seeds]
+    covariances = [_covariance(have, terms.values(), metric, name) for name in classes]
+    left_out = len(every) - len(used)
+    return Found(classes, values, covariances, sizes, tuple(used), left_out)
 
 
 def _why(records: Records, trials: Sequence[Trial]) -> str:
@@ -136,13 +139,13 @@ def _why(records: Records, trials: Sequence[Trial]) -> str:
     return "; ".join(f"{n} of {len(trials)} trials {what}" for what, n in told.items() if n)
 
 
-def _of(terms: Signed, seed: int) -> list[tuple[Trial, float]]:
+def _of(parts: Parts, seed: int) -> Terms:
     """A seed's trials, each with its weight."""
-    own = [(trial, sign) for trial, sign in terms if trial.seed == seed]
-    return [(trial, sign / sum(s == sign for _, s in own)) for trial, sign in own]
+    own = [(factor, [t for t in trials if t.seed == seed]) for factor, trials in parts]
+    return [(trial, factor / len(of)) for factor, of in own for trial in of]
 
 
-def _value(terms: Iterable[tuple[Trial, float]], metric: str, name: str) -> float:
+def _value(terms: Terms, metric: str, name: str) -> float:
     found = [(w, t.value(metric, "step", "routed", name, len(t.sequence))) for t, w in terms]
     return math.fsum(w * value for w, value in found if value is not None)
 
@@ -152,18 +155,14 @@ def _sizes(of: Scores) -> tuple[int, int]:
 
 
 def _covariance(
-    have: Mapping[str, Mapping[str, Scores]],
-    terms: Signed,
-    seeds: Sequence[int],
-    metric: str,
-    name: str,
+    have: Mapping[str, Mapping[str, Scores]], terms: Iterable[Terms], metric: str, name: str
 ) -> list[list[float]]:
     """Between the seeds' values, from what each picture contributes."""
     known: dict[int, Contributions] = {}
     by_seed: list[Contributions] = []
-    for seed in seeds:
+    for of_seed in terms:
         each: list[tuple[float, Contributions]] = []
-        for trial, weight in _of(terms, seed):
+        for trial, weight in of_seed:
             of = have[trial.key][name]
             if id(of) not in known:
                 known[id(of)] = (of_ranks if metric == FIRST else of_precision)(of)
@@ -191,8 +190,8 @@ def _of_setting(line: Line) -> Found | str:
     if name not in line.records.known:
         of_all = Line({"metric": metric}, "", (), line.setting, line.records)
         _, used = by_seed(trials, of_all.measured(trials))
-        terms = [(trial, 1) for trial in trials if trial.key in used]
-        line.records.known[name] = of_terms(line.records, terms, metric)
+        parts = [(1, [trial for trial in trials if trial.key in used])]
+        line.records.known[name] = of_parts(line.records, parts, metric)
     return line.records.known[name]
 
 
@@ -252,7 +251,7 @@ def _drawn(records: Records, found: Found) -> list[float]:
     have, total = kept(records), np.zeros(DRAWS)
     weights = dict.fromkeys((trial.key for trial in found.used), 0.0)
     for seed in {trial.seed for trial in found.used}:
-        for trial, weight in _of([(t, 1) for t in found.used], seed):
+        for trial, weight in _of([(1, found.used)], seed):
             weights[trial.key] += weight / len(found.values)
     for name in found.classes:
         pairs = None
@@ -305,15 +304,18 @@ def _newcombe(value: float, bad: int, good: int) -> tuple[float, float]:
     return low, high
 
 
-def difference(line: Line, terms: Signed) -> Numbers:
-    """Columns of a contrast: variant minus baseline over seeds and pictures."""
+def columns(line: Line, parts: Parts) -> Numbers:
+    """Of a table of other things: what stands over seeds and pictures beside its number."""
     if line.cells["metric"] not in METRICS:
         return {}
-    found = of_terms(line.records, terms, line.cells["metric"])
+    found = of_parts(line.records, parts, line.cells["metric"])
     if isinstance(found, str):
-        names = ("sd_seeds", "sd_pictures", "trials_left_out", *_named(("both",)))
+        names = ("sd_seeds", "sd_pictures", "good", "anomalous", "trials_left_out")
+        names += _named(("both",))
         return {**dict.fromkeys(names), "seeds_both": 0, "why_not": found}
-    return {**_two_sources(found), "seeds_both": len(found.values)}
+    good, anomalous = map(sum, zip(*found.sizes, strict=True))
+    numbers: Numbers = {"seeds_both": len(found.values), "good": good, "anomalous": anomalous}
+    return numbers | _two_sources(found)
 
 
 def lacking(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -336,7 +338,8 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     if numbers["why_not"]:
         return Allowed()
     values = [float(v) for v in numbers.values() if isinstance(v, (int, float))]
-    return Allowed(frozenset({f"n = {numbers['seeds']} seeds"}), tuple(values))
+    pictures = f"{numbers['good']} good and {numbers['anomalous']} anomalous"
+    return Allowed(frozenset({f"n = {numbers['seeds']} seeds", pictures}), tuple(values))
 
 
 def largest(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -352,7 +355,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.doubts.class_table": classes,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
-    "reports.doubts.lacking": lacking,
-    "reports.doubts.sentence": sentence,
+    "reports.doubt_columns.lacking": lacking,
+    "reports.doubt_columns.sentence": sentence,
     "reports.doubts.class_figure": largest,
 }

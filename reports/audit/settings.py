@@ -4,6 +4,7 @@ import itertools
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
+from reports.audit.pictures import columns
 from reports.audit.records import NOT_SETTINGS, Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, by_seed, described, interval
 from reports.audit.words import Allowed
@@ -15,7 +16,10 @@ def over_seeds(line: Line) -> Expected:
     """Of one setting: a mean over orders for each seed that has them all."""
     trials = finished(line.records.labelled[line.cells["setting"]])
     means, used = by_seed(trials, line.measured(trials))
-    return Expected({**described(means), **interval(means)}, frozenset(used))
+    numbers: Numbers = {**described(means), **interval(means)}
+    if line.cells["definition"] == "final_mean":
+        numbers |= columns(line, [(1, [trial for trial in trials if trial.key in used])])
+    return Expected(numbers, frozenset(used))
 
 
 def importance(line: Line) -> Expected:

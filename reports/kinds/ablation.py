@@ -1,7 +1,16 @@
 """What does each variant change against the baseline, and is that more than noise?"""
 
 from moleflow.metrics.catalogue import Metric
-from reports import contrasts, doubts, made, papers_by_class, performance, picture_doubt, tradeoffs
+from reports import (
+    contrasts,
+    doubt_columns,
+    doubts,
+    made,
+    papers_by_class,
+    performance,
+    picture_doubt,
+    tradeoffs,
+)
 from reports.digits import percent, span
 from reports.document import (
     Block,
@@ -63,7 +72,7 @@ def document(evidence: Evidence) -> Document:
         for setting in evidence.settings
         if setting.finished
     ]
-    sections.append(Section("Each setting", tuple(each)))
+    sections.append(Section("Each setting", (*doubt_columns.explained(evidence, kept), *each)))
     sections += papers_by_class.sections(evidence)
     shown = compared[0][0].baseline.finished if compared else ()
     headline = [line for _, found in compared for line in _headline(evidence, found)]
@@ -123,14 +132,19 @@ def _on_other_pictures(
 ) -> list[Words]:
     """Which differences stay clear of zero when test pictures are taken for a sample, too."""
     said: list[Words] = []
-    for metric in (m for m in evidence.concluded if m.name in picture_doubt.METRICS):
+    for metric in (m for m in evidence.concluded if doubt_columns.has_pictures(m.name)):
         decided = [
-            (c, picture_doubt.of_difference(evidence, c, kept, metric.name))
+            c
             for c in found[metric.name]
             if c.result is not None and c.result.verdict in ("better", "worse")
         ]
-        if decided:
-            said.append(doubts.held(metric, decided))
+        made_of = [
+            (called(c.setting), picture_doubt.of_difference(evidence, c, kept, metric.name))
+            for c in decided
+        ]
+        if made_of:
+            trials = [key for c in decided for key in c.trials]
+            said.append(doubt_columns.held(metric.name, made_of, trials))
     return said
 
 
@@ -148,12 +162,10 @@ def _contrasts(
             "those of one contrast alone, over seeds; “with pictures” takes the test pictures for "
             "a sample as well."
         ),
-        *doubts.lacking(kept, evidence.finished),
     ]
     for metric in evidence.concluded:
         made_of = contrasts.contrast_table(evidence, baseline, metric, found[metric.name], kept)
         blocks.append(family.named(made_of))
-    blocks += [note(doubts.HOW), note(doubts.NOT_KEPT)]
     figures = [contrasts.forest(metric, found[metric.name]) for metric in evidence.concluded]
     shown = tuple(family.named(figure) for figure in figures if figure is not None)
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))

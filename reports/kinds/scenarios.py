@@ -1,6 +1,6 @@
 """Does it matter in how many steps, and in which groups, the classes come?"""
 
-from reports import made, performance, side_by_side
+from reports import doubt_columns, made, performance, picture_doubt, side_by_side
 from reports.document import Document, Listed, Section, note
 from reports.evidence import Evidence
 
@@ -9,8 +9,10 @@ SUBJECT = "Scenarios"
 
 def document(evidence: Evidence) -> Document:
     """The report of a study whose tasks are cut in several ways."""
+    kept = picture_doubt.kept(evidence)
     told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
-    tables = [side_by_side.settings_table(evidence, metric) for metric in evidence.concluded]
+    told += side_by_side.on_other_pictures(evidence, kept)
+    tables = [side_by_side.settings_table(evidence, metric, kept) for metric in evidence.concluded]
     read = note(
         "Scenarios differ in the number of tasks, and so in what a task is: numbers right after "
         "learning are of other tasks in each. Forgetting is not defined where all classes are "
@@ -22,7 +24,7 @@ def document(evidence: Evidence) -> Document:
         SUBJECT,
         [Listed(tuple(told))],
         [
-            Section("Side by side", (*tables, read)),
+            Section("Side by side", (*tables, read, *doubt_columns.explained(evidence, kept))),
             Section("Forgetting and transfer, by definition", tuple(transfer)),
         ],
         told,

@@ -1,25 +1,29 @@
 """How do results depend on settings: curves over numbers, and which axis of a grid matters?"""
 
-from reports import contrasts, made, side_by_side
+from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side
 from reports.document import Block, Document, Gallery, Listed, Section, Text, note
 from reports.evidence import Evidence
+from reports.picture_doubt import Kept
 
 SUBJECT = "Sensitivity to settings"
 
 
 def document(evidence: Evidence) -> Document:
     """The report of a study that varies settings along axes."""
+    kept = picture_doubt.kept(evidence)
     told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told += side_by_side.on_other_pictures(evidence, kept)
     axes = side_by_side.numeric_axes(evidence)
     figures = [side_by_side.curve(evidence, axis) for axis in axes]
     shown = tuple(figure for figure in figures if figure is not None)
     blocks: list[Block] = [Gallery(shown)] if shown else []
     if not axes:
         blocks.append(Text("No axis of this study has numbers for values, so no curve is drawn."))
-    blocks += [side_by_side.settings_table(evidence, metric) for metric in evidence.concluded]
+    blocks += [side_by_side.settings_table(evidence, m, kept) for m in evidence.concluded]
+    blocks += doubt_columns.explained(evidence, kept)
     sections = [Section("Along the axes", tuple(blocks)), *_importance(evidence)]
     return made.report(
-        evidence, SUBJECT, [Listed(tuple(told))], [*sections, *_contrasts(evidence)], told
+        evidence, SUBJECT, [Listed(tuple(told))], [*sections, *_contrasts(evidence, kept)], told
     )
 
 
@@ -35,6 +39,6 @@ def _importance(evidence: Evidence) -> list[Section]:
     return [Section("Which axis matters", (*tables, told))]
 
 
-def _contrasts(evidence: Evidence) -> list[Section]:
-    tables = contrasts.against_baselines(evidence)
+def _contrasts(evidence: Evidence, kept: Kept) -> list[Section]:
+    tables = contrasts.against_baselines(evidence, kept)
     return [Section("Against the base config", tuple(tables))] if tables else []

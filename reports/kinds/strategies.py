@@ -1,6 +1,6 @@
 """How far is the method from the bounds: fine-tuned, separate models, all classes at once?"""
 
-from reports import contrasts, made, side_by_side, tradeoffs
+from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side, tradeoffs
 from reports.document import Document, Listed, Section, note
 from reports.evidence import Evidence
 
@@ -9,10 +9,13 @@ SUBJECT = "Strategies and bounds"
 
 def document(evidence: Evidence) -> Document:
     """The report of a study of ways to learn one class after another, and all at once."""
+    kept = picture_doubt.kept(evidence)
     told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
-    tables = [side_by_side.settings_table(evidence, metric) for metric in evidence.concluded]
-    sections = [Section("Side by side", tuple(tables))]
-    compared = contrasts.against_baselines(evidence)
+    told += side_by_side.on_other_pictures(evidence, kept)
+    tables = [side_by_side.settings_table(evidence, metric, kept) for metric in evidence.concluded]
+    how = doubt_columns.explained(evidence, kept)
+    sections = [Section("Side by side", (*tables, *how))]
+    compared = contrasts.against_baselines(evidence, kept)
     if compared:
         apart = note("What learns all classes at once has no order, and so no pair to stand in.")
         sections.append(Section("Against the baseline", (*compared, apart)))

@@ -11,7 +11,7 @@ import pytest
 from moleflow.streams import numpy_stream
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
-from orchestration.studies.axes import Variants
+from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
 from reports import doubts
 from reports.document import Table, Text, plain
@@ -83,7 +83,7 @@ def run(lab: Lab, folder: StudyFolder, trials: tuple[Trial, ...]) -> None:
 @pytest.fixture(scope="module")
 def variants(make_lab: Callable[[Path], Lab], tmp_path_factory) -> StudyFolder:
     lab = make_lab(tmp_path_factory.mktemp("variants"))
-    lab.reports = ("ablation",)
+    lab.reports = ("ablation", "strategies")
     folder, plan = lab.plan(task_zeros=1, orders=2, seeds=(0, 1, 2), axes=(AXIS,))
     run(lab, folder, plan.trials)
     write_reports(folder)
@@ -140,10 +140,25 @@ def test_a_verdict_that_rests_on_two_pictures_does_not_stay_clear_of_zero(
     worse, chance = (table.loc[f"variant = {name}"] for name in ("worse", "chance"))
     assert worse["both_high"] < 0 and worse["both_low"] < worse["interval_low"]
     assert chance["interval_low"] > 0 > chance["both_low"]
-    said = "1 of 2 differences that are better or worse stay clear of zero; on other pictures there"
-    assert f"{said} may be none: chance." in page(variants)
+    said = "1 of 2 differences that are not zero over seeds stay clear of it; on other pictures"
+    assert f"{said} there may be none: chance." in page(variants)
     assert "both_low" not in read(variants, "contrasts-pixel_ap", "setting").columns
     assert wrong(variants) == []
+
+
+def test_a_mean_of_settings_has_the_doubt_that_it_has_alone(variants: StudyFolder) -> None:
+    folder = variants.report / "strategies" / "tables"
+    settings = pd.read_csv(folder / "settings-image_auroc.csv").set_index("definition")
+    assert list(settings.loc["final_mean", "setting"])[1] == "variant = worse"
+    found = settings.loc["final_mean"].iloc[1]
+    alone = read(variants, "doubt-setting2").loc["image_auroc"]
+    columns = ["sd_seeds", "sd_pictures", "both_low", "both_high", "good", "anomalous"]
+    assert found[columns].tolist() == pytest.approx(alone[columns].tolist())
+    assert settings.loc["on_task_mean", columns].isna().all(axis=None)
+    text = (variants.report / "strategies" / "report.md").read_text("utf-8")
+    pictures = f"{4 * GOOD} good and {4 * ANOMALOUS} anomalous"
+    assert f"the 95 % interval over seeds and test pictures (n = {pictures})" in text
+    assert f" to ± {100 * found['sd_pictures']:.2f} points (worse, {pictures})" in text
 
 
 def test_a_difference_has_the_doubt_of_pictures_that_both_saw(variants: StudyFolder) -> None:
@@ -211,6 +226,20 @@ def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
     text = page(folder)
     assert f"Of 4 finished trials, 1 kept no scores that can be read ({one.key})" in text
     assert "Of 4 finished trials, 1 kept scores that do not give the recorded image AUROC" in text
+
+
+@pytest.mark.parametrize("kind", ["ablation", "sensitivity"])
+def test_trials_without_scores_are_told_in_a_sentence_where_no_baseline_is(
+    lab: Lab, kind: str
+) -> None:
+    lab.reports = (kind,)
+    axis = Grid(field="loss.tail_weight", values=(0.0, 0.5))
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=(axis,))
+    run(lab, folder, plan.trials)
+    (folder.artifacts(plan.trials[0].key) / FILE).unlink()
+    write_reports(folder)
+    said = f"Of 6 finished trials, 1 kept no scores that can be read ({plan.trials[0].key})"
+    assert page(folder).count(said) == 1
 
 
 def test_without_scores_the_page_says_why_there_is_no_doubt_from_pictures(lab: Lab) -> None:

@@ -10,6 +10,7 @@ import pytest
 from orchestration.records.layout import StudyFolder
 from reports.audit.claim import Verdict
 from reports.audit.study import audit_study
+from reports.digits import bracketed
 from reports.writing import write_reports
 from tests.reports.audited import wrong
 from tests.reports.conftest import Lab
@@ -49,3 +50,28 @@ def test_a_changed_number_on_pictures_is_found(variants: StudyFolder, tmp_path: 
     found = "\n".join(wrong(folder))
     assert len(changed) > 12
     assert [head[c] for c in changed if f"{path.name} line 2, {head[c]}" not in found] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "table"),
+    [
+        ("index.html", "tables/contrasts-image_auroc.csv"),
+        ("strategies/index.html", "strategies/tables/settings-image_auroc.csv"),
+    ],
+)
+def test_a_changed_interval_with_pictures_on_a_page_is_found(
+    variants: StudyFolder, tmp_path: Path, page: str, table: str
+) -> None:
+    folder = StudyFolder(tmp_path / variants.name)
+    shutil.copytree(variants.path, folder.path)
+    with (folder.report / table).open(newline="", encoding="utf-8") as file:
+        line = next(row for row in csv.DictReader(file) if row["setting"] == "variant = worse")
+    ends = [float(line[name]) for name in ("both_low", "both_high")]
+    path = folder.report / page
+    text = path.read_text("utf-8")
+    changed = text.replace(
+        f">{bracketed((ends[0], ends[1]))}<", f">{bracketed((ends[0], 0.4321))}<"
+    )
+    assert changed != text
+    path.write_text(changed, "utf-8")
+    assert any(page in one and "43.21" in one for one in wrong(folder))

@@ -1,0 +1,196 @@
+"""Seeds and test pictures in tables of other things: beside each mean over classes at the end of a
+sequence, and beside each difference of two, the interval over both."""
+
+from collections.abc import Callable, Sequence
+
+from moleflow.metrics.catalogue import TITLES
+from orchestration.records.ledger import Record
+from reports.digits import bracketed, percent
+from reports.document import (
+    DASH,
+    Block,
+    Cell,
+    Number,
+    Table,
+    Text,
+    Value,
+    Words,
+    computed,
+    note,
+)
+from reports.evidence import Evidence, keys
+from reports.picture_doubt import METRICS, Doubted, Kept
+from reports.statistics import SEEDS_FOR_INTERVAL, summarise
+
+Interval = tuple[float, float] | None
+Known = Doubted | str
+"""In words why nothing is known."""
+HEADER = "with pictures"
+"""Of the column, which stands right of the number that it is of."""
+MOST_NAMED = 5
+"""Trials that a sentence names."""
+HOW = (
+    "Test pictures: a class is tested on some tens of pictures, the same in every trial, so no "
+    "further seed takes their doubt away. What other pictures of these classes would change is "
+    "estimated from the score of every picture: of image AUROC with DeLong’s covariance and, for "
+    "the pictures’ own interval, a bootstrap of 2,000 samples that draws good and anomalous "
+    "pictures of each class apart; of image AP from the influence of each picture. The half "
+    "width of the interval of both is the root of the sum of squares of those of each, so that it "
+    "holds at least 95 %. Classes are fixed."
+)
+NOT_KEPT = (
+    "Pixel metrics and earlier steps: trials keep the score of every test picture after the last "
+    "task, but neither anomaly maps nor earlier scores. Their doubt from test pictures cannot be "
+    "told, and their intervals are over seeds alone."
+)
+
+
+def has_pictures(metric: str, definition: str = "final_mean") -> bool:
+    """Whether kept scores tell what other test pictures would do to it."""
+    return metric in METRICS and definition == "final_mean"
+
+
+def intervals(one: Doubted) -> tuple[Interval, Interval]:
+    """Over seeds, and over seeds and pictures: from three seeds on."""
+    of_seeds = summarise(float(value) for value in one.values.mean(axis=1))
+    enough = len(one.values) >= SEEDS_FOR_INTERVAL
+    return of_seeds.interval if of_seeds else None, one.both.interval if enough else None
+
+
+def both_cell(one: Known, by: Callable[..., Table]) -> Cell:
+    """The interval over seeds and test pictures; with fewer than three seeds, below a dash, what
+    pictures alone leave open."""
+    if isinstance(one, str):
+        return Cell(DASH, one, computed(by))
+    both = intervals(one)[1]
+    notes = [] if both else [f"± {percent(one.from_images)} from pictures"]
+    notes += [f"{one.left_out} trials left out"] if one.left_out else []
+    return Cell(bracketed(both), "\n".join(notes), computed(by, one.trials))
+
+
+def both_fields(one: Known) -> dict[str, Value]:
+    """The same for the table's file."""
+    known = None if isinstance(one, str) else one
+    low, high = (intervals(known)[1] if known else None) or (None, None)
+    good, anomalous = known.pictures if known else (None, None)
+    return {
+        "sd_seeds": known.from_seeds if known else None,
+        "sd_pictures": known.from_images if known else None,
+        "both_low": low,
+        "both_high": high,
+        "seeds_both": len(known.values) if known else 0,
+        "good": good,
+        "anomalous": anomalous,
+        "trials_left_out": known.left_out if known else None,
+        "why_not": one if isinstance(one, str) else "",
+    }
+
+
+def caption(made: Sequence[Known]) -> str:
+    """What the column shows, for the end of a table's caption; empty where nothing is known."""
+    every = {one.pictures for one in made if not isinstance(one, str)}
+    if not every:
+        return ""
+    told = " or ".join(f"{good} good and {bad} anomalous" for good, bad in sorted(every))
+    return (
+        f"; “{HEADER}”: the 95 % interval over seeds and test pictures (n = {told}), from three "
+        "seeds on"
+    )
+
+
+def explained(evidence: Evidence, found: Kept) -> list[Block]:
+    """Trials without scores that can be used, what was done, and what cannot be told."""
+    return [*lacking(found, evidence.finished), note(HOW), note(NOT_KEPT)]
+
+
+def lacking(found: Kept, records: Sequence[Record]) -> list[Text]:
+    """Trials whose scores cannot be used, so that what is said of pictures is said without them."""
+    silent, other = (
+        [key for key in keys(records) if key in of] for of in (found.silent, found.other)
+    )
+    told: list[Text] = []
+    if silent:
+        told.append(Text(_told(silent, records, "kept no scores that can be read")))
+    if other:
+        what = "kept scores that do not give the recorded image AUROC, or are of other pictures"
+        told.append(Text(_told(other, records, what), "bad"))
+    return told
+
+
+def _told(trials: Sequence[str], records: Sequence[Record], what: str) -> Words:
+    named = ", ".join(trials[:MOST_NAMED])
+    more = len(trials) - MOST_NAMED
+    return (
+        "Of ",
+        Number(f"{len(records)}", computed(lacking, keys(records))),
+        " finished trials, ",
+        Number(f"{len(trials)}", computed(lacking, trials)),
+        f" {what} ({named}{f' and {more} more' if more > 0 else ''}): the doubt from test pictures "
+        "is of the seeds without them.",
+    )
+
+
+def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
+    """Which of the two sources leaves more open, of one mean, or of several with their names."""
+    lead = f"{TITLES[metric]} on other seeds and other test pictures: "
+    known = [(name, one) for name, one in made if not isinstance(one, str)]
+    if not known:
+        why = "; ".join(dict.fromkeys(one for _, one in made if isinstance(one, str)))
+        return f"{lead}not known ({why or 'nothing has finished'})."
+    words: list[str | Number] = [lead, "test pictures leave open "]
+    words += _from_least_to_most(known, lambda one: one.from_images, _of_pictures)
+    words.append(", seeds ")
+    several = [(name, one) for name, one in known if one.from_seeds is not None]
+    if several:
+        words += _from_least_to_most(several, lambda one: one.from_seeds or 0.0, _of_seeds)
+    else:
+        words.append("are one, which says nothing of others")
+    if len(known) == 1:
+        ((_, one),) = known
+        both = intervals(one)[1]
+        source = computed(sentence, one.trials)
+        words += ["; 95 % interval with both ", Number(f"{bracketed(both)} %", source)] * bool(both)
+    unknown = [name for name, one in made if isinstance(one, str)]
+    return (*words, f". Not known of {', '.join(unknown)}." if unknown else ".")
+
+
+def _from_least_to_most(
+    known: Sequence[tuple[str, Doubted]],
+    size: Callable[[Doubted], float],
+    of_what: Callable[[Doubted], Number],
+) -> list[str | Number]:
+    ordered = sorted(known, key=lambda named: size(named[1]))
+    ends = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
+    words: list[str | Number] = []
+    for i, (name, one) in enumerate(ends):
+        words += ["to " if i else "", "± "]
+        words.append(Number(f"{percent(size(one))} points", computed(sentence, one.trials)))
+        words += [f" ({name}, " if len(ends) > 1 else " (", of_what(one), ") "]
+    return [*words[:-1], ")"]
+
+
+def _of_pictures(one: Doubted) -> Number:
+    good, anomalous = one.pictures
+    return Number(f"{good} good and {anomalous} anomalous", computed(sentence, one.trials))
+
+
+def _of_seeds(one: Doubted) -> Number:
+    return Number(f"n = {len(one.values)} seeds", computed(sentence, one.trials))
+
+
+def held(metric: str, decided: Sequence[tuple[str, Known]], trials: Sequence[str]) -> Words:
+    """Of differences that are not zero over seeds: which stay so over pictures, too."""
+    both = [(name, _both(one)) for name, one in decided]
+    clear = [name for name, of in both if of and (of[0] > 0 or of[1] < 0)]
+    lost = [name for name, of in both if of and of[0] <= 0 <= of[1]]
+    unknown = [name for name, of in both if not of]
+    words: list[str | Number] = [f"{TITLES[metric]}, with other test pictures too: "]
+    words.append(Number(f"{len(clear)} of {len(decided)}", computed(held, trials)))
+    words.append(" differences that are not zero over seeds stay clear of it")
+    words.append(f"; on other pictures there may be none: {', '.join(lost)}" if lost else "")
+    words.append(f"; not known: {', '.join(unknown)}" if unknown else "")
+    return (*words, ".")
+
+
+def _both(one: Known) -> Interval:
+    return None if isinstance(one, str) else intervals(one)[1]
