@@ -24,7 +24,7 @@ from reports.statistics.orders import (
     ClassTable,
     Distribution,
     Quantity,
-    distributions,
+    distributions_beside,
 )
 
 COLUMNS = (
@@ -132,16 +132,14 @@ def orders_of(evidence: Evidence, setting: Setting) -> Orders:
 
 def _derived(groups: Sequence[Group]) -> tuple[Derived, ...]:
     """Side by side on as many CPUs as there are: numpy computes without the interpreter's lock."""
-    asked = [
-        (metric, group, tables)
-        for group in groups
-        for metric in TITLES
-        if (tables := group.tables(metric))
-    ]
     with ThreadPoolExecutor(allowed_cpus()) as workers:
-        others = (len(group.others) for _, group, _ in asked)
-        found = workers.map(distributions, (tables for *_, tables in asked), others)
-        return tuple(Derived(*one[:2], of) for one, of in zip(asked, found, strict=True))
+        return tuple(one for of_group in workers.map(_derived_of, groups) for one in of_group)
+
+
+def _derived_of(group: Group) -> list[Derived]:
+    tables = {metric: found for metric in TITLES if (found := group.tables(metric))}
+    every = distributions_beside([*tables.values()], len(group.others))
+    return [Derived(metric, group, of) for metric, of in zip(tables, every, strict=True)]
 
 
 def _kept(

@@ -5,6 +5,8 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
+
 from moleflow.errors import StudyError
 from orchestration.records.files import write_atomically
 from orchestration.records.layout import StudyFolder
@@ -39,9 +41,14 @@ def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Writte
     linked = tuple(dict.fromkeys((*own, CHECKLIST)))
     places = {name: "" if name == own[0] else f"{name}/" for name in (*linked, *chosen)}
     notices = provenance.notices(evidence)
+    # Before BLAS is limited: numpy has one, and scipy brings another.
+    importlib.import_module("scipy.linalg")
+    makers = {n: importlib.import_module(f"{kinds.__name__}.{n}") for n in (*chosen, *always)}
     written: list[Written] = []
-    for name in (*chosen, *always):
-        made = importlib.import_module(f"{kinds.__name__}.{name}").document(evidence)
+    for name, maker in makers.items():
+        # Matrices are small: BLAS would wake a thread for each CPU, and round as their number is.
+        with threadpool_limits(1, user_api="blas"):
+            made = maker.document(evidence)
         up = "../" if places[name] else ""
         others = [(n.replace("_", " "), f"{up}{places[n]}index.html") for n in linked if n != name]
         framed = replace(_noted(made, notices), beside=tuple(others))

@@ -4,7 +4,13 @@ Up to 8 tasks every order is computed. Up to 16, exact mean, standard deviation 
 recursion over sets, and quantiles from 10⁶ drawn orders; beyond, all comes from those.
 """
 
-from reports.statistics.orders.distribution import Distribution, How, distributions, of_values
+from reports.statistics.orders.distribution import (
+    Distribution,
+    How,
+    distributions,
+    distributions_beside,
+    of_values,
+)
 from reports.statistics.orders.sets import (
     MOST_ENUMERATED,
     MOST_EXACT,
@@ -28,6 +34,7 @@ __all__ = [
     "Sets",
     "along_every_order",
     "distributions",
+    "distributions_beside",
     "every_order",
     "of_values",
     "running_means",

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from moleflow.metrics.means import mean
-from reports.statistics.orders import drawn, moments
+from reports.statistics.orders import beside, drawn, moments, quantiles
+from reports.statistics.orders.beside import Stepwise
 from reports.statistics.orders.moments import Moments
+from reports.statistics.orders.quantiles import Quantiles
 from reports.statistics.orders.sets import (
     MOST_ENUMERATED,
     MOST_EXACT,
@@ -20,10 +22,6 @@ from reports.statistics.orders.sets import (
     along_every_order,
     sets_of,
 )
-
-QUANTILES = (0.05, 0.5, 0.95)
-SAMPLED = 97
-"""Every so many values are looked at to find those near a quantile."""
 
 How = Literal["every order", "closed form", "exact moments", "exact extremes", "drawn"]
 """All numbers are of every order; or follow from fewer; or mean, sd and extremes do, and quantiles
@@ -42,7 +40,7 @@ class Distribution:
     mean: float
     sd: float
     """Of all orders there are, so divided by their number."""
-    quantiles: tuple[float, float, float]
+    quantiles: Quantiles
     """At 5, 50 and 95 %, linear between ranks."""
     how: How
 
@@ -57,17 +55,38 @@ def distributions(classes: Sequence[ClassTable], others: int) -> tuple[Distribut
     Raises:
         ValueError: as `sets_of`, `of_many_tasks`.
     """
+    return distributions_beside([classes], others)[0]
+
+
+def distributions_beside(
+    asked: Sequence[Sequence[ClassTable]], others: int
+) -> list[tuple[Distribution, ...]]:
+    """Of several metrics of the same trials, which take less time than each by itself.
+
+    Raises:
+        ValueError: as `distributions`.
+    """
     if others > MOST_EXACT:
-        return _of_many(classes, others)
-    found = sets_of(classes, others)
+        return [_of_many(classes, others) for classes in asked]
+    found = [sets_of(classes, others) for classes in asked]
     if others <= MOST_ENUMERATED:
-        made = along_every_order(found).items()
-        return tuple(
-            of_values(quantity, v, int(np.isfinite(v).sum()), "every order")
-            for quantity, v in made
-            if np.isfinite(v).any()
-        )
-    return (*_recursive(found), _same("final_mean", found.step[-1], others), *_last(found))
+        return [_of_all(one) for one in found]
+    complete = [one for one in found if not np.isnan(one.step).any()]
+    steps = iter(beside.stepwise(complete))
+    learned = beside.on_task_mean(found)
+    return [
+        _recursive(one, next(steps) if any(one is c for c in complete) else None, of)
+        for one, of in zip(found, learned, strict=True)
+    ]
+
+
+def _of_all(found: Sets) -> tuple[Distribution, ...]:
+    made = along_every_order(found).items()
+    return tuple(
+        of_values(quantity, v, int(np.isfinite(v).sum()), "every order")
+        for quantity, v in made
+        if np.isfinite(v).any()
+    )
 
 
 def of_values(
@@ -77,9 +96,8 @@ def of_values(
     known = values[np.isfinite(values)]
     plain = known.tolist()
     middle, sd = _middle(plain)
-    low, half, high = _quantiles(known)
     return Distribution(
-        quantity, orders, min(plain), max(plain), middle, sd, (low, half, high), how
+        quantity, orders, min(plain), max(plain), middle, sd, quantiles.of_values(known), how
     )
 
 
@@ -91,24 +109,21 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     return middle, math.sqrt(math.fsum((v - middle) ** 2 for v in values) / len(values))
 
 
-def _recursive(found: Sets) -> list[Distribution]:
+def _recursive(found: Sets, steps: Stepwise | None, learned: Quantiles) -> tuple[Distribution, ...]:
     orders = math.factorial(found.others)
     made: list[Distribution] = []
-    if not np.isnan(found.step).any():
-        running, worst = drawn.running_and_worst(found)
-        made.append(_with(moments.running_mean(found), "running_mean", running, orders))
+    if steps is not None:
+        made.append(_with(moments.running_mean(found), "running_mean", steps.running, orders))
         low, high = moments.worst_step(found)
-        all_ = _drawn("worst_step", worst, orders)
+        all_ = _drawn("worst_step", steps.worst, orders, steps.worst_quantiles)
         made.append(_exact_extremes(all_, low, high))
-    made.append(_with(moments.on_task_mean(found), "on_task_mean", drawn.on_task(found), orders))
-    return made
+    made.append(_with(moments.on_task_mean(found), "on_task_mean", learned, orders))
+    return (*made, _same("final_mean", found.step[-1], found.others), *_last(found))
 
 
-def _with(
-    exact: Moments, quantity: Quantity, values: Float[np.ndarray, " n"], orders: int
-) -> Distribution:
+def _with(exact: Moments, quantity: Quantity, quantiles_: Quantiles, orders: int) -> Distribution:
     ends = (exact.minimum, exact.maximum, exact.mean, exact.sd)
-    return Distribution(quantity, orders, *ends, _quantiles(values), "exact moments")
+    return Distribution(quantity, orders, *ends, quantiles_, "exact moments")
 
 
 def _exact_extremes(found: Distribution, low: float, high: float) -> Distribution:
@@ -124,48 +139,11 @@ def _exact_extremes(found: Distribution, low: float, high: float) -> Distributio
     )
 
 
-def _drawn(quantity: Quantity, values: Float[np.ndarray, " n"], orders: int) -> Distribution:
+def _drawn(
+    quantity: Quantity, values: Float[np.ndarray, " n"], orders: int, of: Quantiles
+) -> Distribution:
     ends = (float(values.min()), float(values.max()), float(values.mean()), float(values.std()))
-    return Distribution(quantity, orders, *ends, _quantiles(values), "drawn")
-
-
-def _quantiles(values: Float[np.ndarray, " n"]) -> tuple[float, float, float]:
-    sample = np.sort(values[::SAMPLED])
-    low, half, high = (_quantile(values, sample, q) for q in QUANTILES)
-    return low, half, high
-
-
-def _quantile(
-    values: Float[np.ndarray, " n"], sample: Float[np.ndarray, " s"], share: float
-) -> float:
-    """As numpy's, to the last digit; of many values those near it alone are sorted."""
-    at = share * (len(values) - 1)
-    rank, part = int(at), at % 1
-    near, below = _near(values, sample, share)
-    if not below <= rank < below + len(near) - 1:
-        near, below = values, 0
-    guess = sample[int(share * len(sample))]
-    if len(near) * 5 > len(values):  # many equal ones may be among them
-        same = np.count_nonzero(values < guess), np.count_nonzero(values <= guess)
-        if same[0] <= rank < same[1] - 1:
-            return float(guess)
-    place = rank - below
-    above = min(place + 1, len(near) - 1)
-    sorted_ = np.partition(near, (place, above))
-    low, high = float(sorted_[place]), float(sorted_[above])
-    gap = high - low
-    return high - gap * (1 - part) if part >= 0.5 else low + gap * part
-
-
-def _near(
-    values: Float[np.ndarray, " n"], sample: Float[np.ndarray, " s"], share: float
-) -> tuple[Float[np.ndarray, " k"], int]:
-    """Values that a sorted sample says are near a quantile, and how many are smaller than those."""
-    middle, width = share * len(sample), 4 * math.sqrt(len(sample) * share * (1 - share)) + 2
-    low = sample[max(0, int(middle - width))]
-    high = sample[min(len(sample) - 1, int(middle + width))]
-    reached = values >= low
-    return values[reached & (values <= high)], len(values) - int(np.count_nonzero(reached))
+    return Distribution(quantity, orders, *ends, of, "drawn")
 
 
 def _same(quantity: Quantity, value: float, others: int) -> Distribution:
@@ -205,6 +183,9 @@ def _of_many(classes: Sequence[ClassTable], others: int) -> tuple[Distribution, 
     made = drawn.of_many_tasks(classes, others)
     final = mean(float(one.values[-1]) for one in classes)
     return (
-        *(_drawn(quantity, values, orders) for quantity, values in made.items()),
+        *(
+            _drawn(quantity, values, orders, quantiles.of_values(values))
+            for quantity, values in made.items()
+        ),
         _same("final_mean", final, others),
     )

@@ -1,8 +1,9 @@
 """Orders drawn at random, of each of which every quantity is computed. n orders, T steps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -77,45 +78,63 @@ def _way(tasks: Int[np.ndarray, "n p"], others: int) -> Int[np.ndarray, " n"]:
     return np.asarray(np.ravel_multi_index(tuple(tasks.T), size), dtype=np.uint16)
 
 
-def running_and_worst(
-    found: Sets,
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Running mean and worst step; every step must have a number."""
+Some: TypeAlias = slice | Int[np.ndarray, " k"]
+"""Of the drawn orders, some."""
+Along: TypeAlias = Callable[[Some], Float[np.ndarray, " k"]]
+"""A quantity of some of the drawn orders."""
+
+
+def running_mean(found: Sets) -> Along:
+    """Mean over the steps, each of which must have a number."""
     paths = drawn_paths(found.others)
-    first, last = found.step[paths.first], found.step[paths.last]
-    sums, least = (first.sum(axis=1), last.sum(axis=1)), (first.min(axis=1), last.min(axis=1))
-    total, worst = np.empty(len(paths.begins)), np.empty(len(paths.begins))
-    for at in range(0, len(total), IN_CACHE):
-        some = slice(at, at + IN_CACHE)
-        begins, ends = paths.begins[some], paths.ends[some]
-        sum_, low = sums[0].take(begins), least[0].take(begins)
-        for sets in paths.middle[:, some]:
-            value = found.step.take(sets)
-            sum_ += value
-            np.minimum(low, value, out=low)
-        total[some] = sum_ + sums[1].take(ends)
-        worst[some] = np.minimum(low, least[1].take(ends))
-    return total / found.steps, worst
+    first, _, last = sums_along(found)
+
+    def of(some: Some) -> Float[np.ndarray, " k"]:
+        total = first.take(paths.begins[some])
+        for sets in paths.middle:
+            total += found.step.take(sets[some])
+        return (total + last.take(paths.ends[some])) / found.steps
+
+    return of
 
 
-def on_task(found: Sets) -> Float[np.ndarray, " n"]:
+def sums_along(found: Sets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For every way to begin, every set, and every way to end: the sum over the steps."""
+    paths = drawn_paths(found.others)
+    return found.step[paths.first].sum(axis=1), found.step, found.step[paths.last].sum(axis=1)
+
+
+def on_task_mean(found: Sets) -> Along:
     """Mean over classes when each was learned last."""
     paths = drawn_paths(found.others)
+    start, moved = moved_when_learned(found)
+
+    def of(some: Some) -> Float[np.ndarray, " k"]:
+        total = np.full(len(paths.begins[some]), start)
+        for task, values in moved.items():
+            total += values.take(paths.learned[task, some])
+        return total / len(found.own)
+
+    return of
+
+
+def moved_when_learned(found: Sets) -> tuple[float, dict[int, Float[np.ndarray, " k"]]]:
+    """What no order moves, and for each task that some order moves its numbers."""
     start = float(found.table[found.own < 0, 0].sum())
     moved: dict[int, Float[np.ndarray, " k"]] = {}
-    for task in range(found.others):
-        values = np.nansum(found.table[found.own == task], axis=0)
+    for task, values in enumerate(found.learned):
         known = values[np.arange(len(values)) >> task & 1 == 1]
         if np.ptp(known) == 0:
             start += float(known[0])
         else:
             moved[task] = values
-    total = np.full(len(paths.begins), start)
-    for at in range(0, len(total), IN_CACHE):
-        some = slice(at, at + IN_CACHE)
-        for task, values in moved.items():
-            total[some] += values.take(paths.learned[task, some])
-    return total / len(found.own)
+    return start, moved
+
+
+def of_every(along: Along) -> Float[np.ndarray, " n"]:
+    """Of all that were drawn."""
+    parts = [along(slice(at, at + IN_CACHE)) for at in range(0, DERIVED, IN_CACHE)]
+    return np.concatenate(parts)
 
 
 def of_many_tasks(

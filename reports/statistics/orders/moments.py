@@ -36,12 +36,9 @@ def running_mean(found: Sets) -> Moments:
 def on_task_mean(found: Sets) -> Moments:
     """Of the mean over classes when each was learned last."""
     first = found.table[found.own < 0, 0].sum()
-    learned = np.stack(
-        [np.nansum(found.table[found.own == task], axis=0) for task in range(found.others)]
-    )
     at_start = np.zeros(len(found.step))
     at_start[0] = first
-    return _added(at_start, learned, len(found.own))
+    return _added(at_start, found.learned, len(found.own))
 
 
 def worst_step(found: Sets) -> tuple[float, float]:

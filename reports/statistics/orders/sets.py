@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
@@ -51,12 +51,20 @@ class Sets:
     table: Float[np.ndarray, "j k"]
     """Of each class; NaN where its task is not known."""
     own: Int[np.ndarray, " j"]
+    rivals: tuple[tuple[int, ...], ...]
+    """Of each class, tasks that move it."""
     step: Float[np.ndarray, " k"]
     """Mean over the classes that are known; NaN where there is none."""
 
     @property
     def steps(self) -> int:
         return self.others + 1
+
+    @cached_property
+    def learned(self) -> Float[np.ndarray, "m k"]:
+        """Of each task the sum over its classes, when it and others are known."""
+        of = [np.nansum(self.table[self.own == task], axis=0) for task in range(self.others)]
+        return np.array(of).reshape(self.others, -1)
 
     def last(self) -> Float[np.ndarray, " m"]:
         """Mean over a task's classes when all are known; NaN where none has the metric."""
@@ -78,7 +86,8 @@ def sets_of(classes: Sequence[ClassTable], others: int) -> Sets:
     own = np.array([one.own for one in classes])
     for row, task in zip(table, own.tolist(), strict=True):
         row[(every >> max(task, 0) & 1 == 0) & (task >= 0)] = np.nan
-    return Sets(others, table, own, _means(table, others))
+    rivals = tuple(one.rivals for one in classes)
+    return Sets(others, table, own, rivals, _means(table, others))
 
 
 def _means(table: Float[np.ndarray, "j k"], others: int) -> Float[np.ndarray, " k"]:

@@ -17,15 +17,18 @@ from reports.order_spread import MOST_SHOWN, Running, shown_orders
 from reports.order_spread import sentence as spread_sentence
 from reports.statistics.orders import (
     ClassTable,
+    Sets,
     along_every_order,
+    beside,
     distributions,
     drawn,
     every_order,
     of_values,
+    quantiles,
     sets_of,
 )
-from reports.statistics.orders.distribution import QUANTILES
 from reports.statistics.orders.moments import best_and_worst
+from reports.statistics.orders.quantiles import SHARES
 
 
 class World:
@@ -87,7 +90,7 @@ def test_every_order_has_the_numbers_of_evaluating_it_to_the_last_digit(tasks: i
         assert (one.minimum, one.maximum) == (min(values), max(values))
         assert one.mean == mean(values)
         assert one.sd == pytest.approx(np.std(values), rel=1e-12, abs=1e-15)
-        assert one.quantiles == tuple(np.quantile(values, QUANTILES))
+        assert one.quantiles == tuple(np.quantile(values, SHARES))
     assert (found["running_mean"].sd > 0) == (tasks > 2)
 
 
@@ -108,7 +111,7 @@ def test_recursion_over_sets_gives_the_moments_of_enumeration(
         assert (one.minimum, one.maximum) == pytest.approx((exact.minimum, exact.maximum))
         near = 0.02 if quantity == "worst_step" else 1e-9
         assert (one.mean, one.sd) == pytest.approx((exact.mean, exact.sd), rel=near)
-        for q, value in zip(QUANTILES, one.quantiles, strict=True):
+        for q, value in zip(SHARES, one.quantiles, strict=True):
             low, high = np.quantile(values[quantity], [max(q - 0.02, 0), min(q + 0.02, 1)])
             assert low - 1e-12 <= value <= high + 1e-12
     for order, end in zip(best_and_worst(sets_of(tables, 5)), ("maximum", "minimum"), strict=True):
@@ -153,14 +156,61 @@ def test_an_orders_ends_are_looked_up_and_its_steps_added_to_the_same(
     drawn.drawn_orders.cache_clear()
     drawn.drawn_paths.cache_clear()
     found = sets_of(tables, tasks - 1)
-    running, worst = drawn.running_and_worst(found)
+    running = drawn.of_every(drawn.running_mean(found))
     plain = drawn.of_many_tasks(tables, tasks - 1)
     assert np.ptp(running) > 0
     assert running == pytest.approx(plain["running_mean"], rel=1e-14)
+    worst = beside.stepwise([found])[0].worst
     assert worst == pytest.approx(plain["worst_step"], rel=1e-14)
-    assert drawn.on_task(found) == pytest.approx(plain["on_task_mean"], rel=1e-14)
+    learned = drawn.of_every(drawn.on_task_mean(found))
+    assert learned == pytest.approx(plain["on_task_mean"], rel=1e-14)
     drawn.drawn_orders.cache_clear()
     drawn.drawn_paths.cache_clear()
+
+
+def some_metric(rivals: int, name: str) -> Sets:
+    """Of 10 tasks of a class each, moved by so many others."""
+    draws = numpy_stream("orders", name)
+    tables: list[ClassTable] = []
+    for own in range(-1, 9):
+        near = tuple(((own + 1 + np.arange(rivals)) % 9).tolist())
+        tables.append(ClassTable(own, near, draws.uniform(0.8, 0.9, 1 << rivals)))
+    return sets_of(tables, 9)
+
+
+@pytest.mark.parametrize(("rivals", "codes"), [(0, 1), (1, 1), (3, 3)])
+def test_metrics_beside_each_other_have_the_quantiles_of_every_drawn_order_to_the_last_digit(
+    rivals: int, codes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawn, "DERIVED", 20_000)
+    drawn.drawn_orders.cache_clear()
+    drawn.drawn_paths.cache_clear()
+    found = [some_metric(rivals, f"metric {i}") for i in range(beside.AT_ONCE + 1)]
+    assert len(beside.told_together(found)) == codes
+    steps, learned = beside.stepwise(found), beside.on_task_mean(found)
+    apart = [beside.on_task_mean([one])[0] for one in found]
+    for one, step, of, alone in zip(found, steps, learned, apart, strict=True):
+        running = drawn.of_every(drawn.running_mean(one))
+        assert step.running == tuple(np.quantile(running, SHARES))
+        assert step.worst_quantiles == tuple(np.quantile(step.worst, SHARES))
+        every = drawn.of_every(drawn.on_task_mean(one))
+        assert of == alone == tuple(np.quantile(every, SHARES))
+    drawn.drawn_orders.cache_clear()
+    drawn.drawn_paths.cache_clear()
+
+
+def test_keys_with_an_error_lead_to_the_quantiles_of_all_values_or_say_that_they_cannot() -> None:
+    draws = numpy_stream("orders", "keys")
+    values = draws.normal(size=20_001)
+    right = np.rint((values - values.min()) * (1 << 28)).astype(np.int64)
+
+    def found(keys: np.ndarray, slack: int, of: np.ndarray = values) -> object:
+        return quantiles.of_keys(keys.astype(np.uint32), slack, lambda some: of[some])
+
+    near = np.maximum(right + draws.integers(-9_000, 9_001, size=len(values)), 0)
+    assert found(right, 1) == found(near, 9_001) == tuple(np.quantile(values, SHARES))
+    assert found(near, 1 << 14) is None
+    assert found(np.zeros(len(values)), 1, np.zeros(len(values))) is None
 
 
 def test_quantiles_of_drawn_orders_are_those_of_numpy_to_the_last_digit() -> None:
@@ -176,7 +226,7 @@ def test_quantiles_of_drawn_orders_are_those_of_numpy_to_the_last_digit() -> Non
         smooth[:1],
     ):
         found = of_values("worst_step", values, len(values), "drawn")
-        assert found.quantiles == tuple(np.quantile(values, QUANTILES))
+        assert found.quantiles == tuple(np.quantile(values, SHARES))
 
 
 def test_drawn_orders_are_not_told_to_be_all() -> None:
