@@ -77,19 +77,19 @@ def contrasts(line: Line) -> Expected:
 def _all(line: Line, margin: float) -> dict[str, Tested]:
     """Every setting against the baseline, once for each table."""
     cells, known = line.cells, line.records.known
-    together = _together(line.records, cells["setting"], cells["baseline"])
-    name = f"contrasts {cells['baseline']} {cells['metric']} {' '.join(together)}"
+    labels = together(line.records, cells["setting"], cells["baseline"])
+    name = f"contrasts {cells['baseline']} {cells['metric']} {' '.join(labels)}"
     if name not in known:
         found = {
             label: pair
-            for label in together
+            for label in labels
             if label != cells["baseline"] and (pair := paired(line, cells["baseline"], label))
         }
         known[name] = {k: tested(one.before, one.after, margin) for k, one in found.items()}
     return known[name]
 
 
-def _together(records: Records, setting: str, baseline: str) -> list[str]:
+def together(records: Records, setting: str, baseline: str) -> list[str]:
     """Settings of one table: those of a part of a union, or of all parts that have one alone, with
     a config of their own."""
     parts, of = records.parts, records.labelled

@@ -14,6 +14,7 @@ from reports.audit import (
     orders,
     pictures,
     published,
+    rankings,
     routing,
     second_way,
     settings,
@@ -35,6 +36,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **published.WAYS,
     **orders.WAYS,
     **pictures.WAYS,
+    **rankings.WAYS,
     **order_effects.WAYS,
     **routing.WAYS,
     **settings.WAYS,
@@ -51,6 +53,7 @@ RULES: Mapping[str, Rule] = {
     **settings.RULES,
     **order_words.RULES,
     **pictures.RULES,
+    **rankings.RULES,
     **similarity.RULES,
 }
 OF_UNFINISHED = "reports.made._failure"

@@ -9,6 +9,8 @@ from reports import (
     papers_by_class,
     performance,
     picture_doubt,
+    ranking,
+    ranking_figures,
     tradeoffs,
 )
 from reports.digits import percent, span
@@ -54,7 +56,11 @@ def document(evidence: Evidence) -> Document:
     sections: list[Section] = []
     for family, found in compared:
         said = Listed((*_sentences(evidence, found), *_on_other_pictures(evidence, found, kept)))
-        parts = (_contrasts(evidence, family, found, kept), _classes(evidence, family, found))
+        parts = (
+            _contrasts(evidence, family, found, kept),
+            _classes(evidence, family, found),
+            *_together(evidence, family),
+        )
         if len(compared) > 1:
             title = family.part or "Parts of one setting"
             answer.append(Section(title, (said,)))
@@ -179,6 +185,21 @@ def _classes(evidence: Evidence, family: Family, found: dict[str, list[Compared]
         blocks += [family.named(drawn)] if drawn else []
         blocks.append(family.named(contrasts.class_table(family.baseline, metric, classes)))
     return Section("Class by class", tuple(blocks))
+
+
+def _together(evidence: Evidence, family: Family) -> list[Section]:
+    """Where variants are many."""
+    every = [ranking.together(evidence, family, metric) for metric in evidence.concluded]
+    found = [one for one in every if one is not None]
+    if not found:
+        return []
+    blocks: list[Block] = [Text(ranking.sentence(one)) for one in found]
+    for one in found:
+        figures = ranking_figures.ranks(one), ranking_figures.profiles(one)
+        blocks.append(family.named(ranking.ranking_table(one)))
+        blocks.append(Gallery(tuple(family.named(figure) for figure in figures)))
+    blocks += [family.named(ranking.tests_table(found)), note(ranking.HOW)]
+    return [Section("All variants together", tuple(blocks))]
 
 
 def _tradeoffs(evidence: Evidence) -> Section:

@@ -5,6 +5,7 @@ N blocks (e.g. classes, each averaged over seeds), K variants.
 # pyright: reportMissingTypeStubs=false
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +25,8 @@ class Ranks:
     chi2: float
     """Friedman's, corrected for equal values."""
     p: float
-    """Of Iman and Davenport's F of "all variants rank alike"."""
+    """Of Iman and Davenport's F of "all variants rank alike"; where all blocks agree, so that F has
+    no bound, of that under permutation."""
     critical_difference: float
     """Two variants whose average ranks differ by more are told apart at 5 % for all pairs."""
     alike: tuple[tuple[int, ...], ...]
@@ -54,12 +56,20 @@ def friedman(values: Numbers) -> Ranks:
     within = ((ranks - (k + 1) / 2) ** 2).sum() / (n * (k - 1))
     chi2 = float(between / within) if within > 0 else 0.0
     room = n * (k - 1) - chi2
-    f = (n - 1) * chi2 / room if room > 1e-9 else math.inf
-    p = float(special.fdtrc(k - 1, (k - 1) * (n - 1), f)) if math.isfinite(f) else 0.0
+    if room > 1e-9:
+        p = float(special.fdtrc(k - 1, (k - 1) * (n - 1), (n - 1) * chi2 / room))
+    else:
+        p = _agreement(ranks[0].tolist()) ** (n - 1)
     q = studentized_range_point(0.95, k, math.inf) / math.sqrt(2)
     difference = q * math.sqrt(k * (k + 1) / (6 * n))
     each = cast("list[float]", average.tolist())
     return Ranks(tuple(each), chi2, p, difference, _alike(each, difference), n)
+
+
+def _agreement(ranks: list[float]) -> float:
+    """Probability that a block ranks as another did, if every order of its ranks is as likely."""
+    alike = math.prod(math.factorial(count) for count in Counter(ranks).values())
+    return alike / math.factorial(len(ranks))
 
 
 def _alike(average: list[float], difference: float) -> tuple[tuple[int, ...], ...]:

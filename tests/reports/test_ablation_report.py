@@ -142,6 +142,38 @@ def test_a_changed_number_of_a_contrast_is_found(study: StudyFolder, column: str
         assert any(place in one for one in wrong(study))
 
 
+def ranking(folder: StudyFolder) -> pd.DataFrame:
+    path = folder.report / "tables" / "ranking-image_auroc.csv"
+    return pd.read_csv(path).set_index("setting")
+
+
+def test_many_variants_are_ranked_by_what_was_put_in(study: StudyFolder) -> None:
+    found = ranking(study)
+    assert found["average_rank"].idxmin() == "variant = no mixer"
+    assert found["average_rank"].idxmax() == "variant = no tail"
+    # Equal in every run, so they share their places, and a run of one is above half of the other's.
+    equal = found.loc[["variant = main", "variant = rank 16"]]
+    assert equal["average_rank"].nunique() == 1 and equal["interquartile_mean"].nunique() == 1
+    assert found.loc["variant = rank 16", "improvement"] == 0.5
+    assert found.loc["variant = no mixer", "improvement"] == 1.0
+
+
+@pytest.mark.parametrize("column", ["average_rank", "interval_low", "improvement_high"])
+def test_a_changed_number_of_a_ranking_is_found(study: StudyFolder, column: str) -> None:
+    path = study.report / "tables" / "ranking-image_auroc.csv"
+    with changed(path, 3, column, lambda value: value * 1.0001) as place:
+        assert any(place in one for one in wrong(study))
+
+
+def test_few_settings_are_not_ranked(lab) -> None:
+    lab.reports, lab.law = ("ablation",), by_variant
+    few = AXIS.model_copy(update={"variants": dict(list(AXIS.variants.items())[:3])})
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(3), axes=(few,))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    assert not list((folder.report / "tables").glob("rank*"))
+
+
 def test_a_class_differs_as_its_numbers_do(study: StudyFolder) -> None:
     found = pd.read_csv(study.report / "tables" / "contrasts_by_class-image_auroc.csv")
     tail = found[found["setting"] == "variant = no tail"]

@@ -114,9 +114,17 @@ def test_average_ranks_put_the_largest_first_and_share_equal_ones():
 def test_variants_alike_are_the_largest_sets_within_the_critical_difference():
     order = np.tile(np.arange(6.0), (25, 1))
     found = friedman(order)
-    assert found.p == 0.0
+    assert 0 < found.p < 1e-60
     assert 1 < found.critical_difference < 2
     assert found.alike == ((5, 4), (4, 3), (3, 2), (2, 1), (1, 0))
+
+
+def test_where_all_blocks_agree_p_is_that_of_all_their_orders():
+    """Of 3 blocks of 4: two rank as the first did, each with a probability of 1 in 24; with two
+    equal values 1 in 12."""
+    assert friedman([[0.1, 0.2, 0.3, 0.4]] * 3).p == pytest.approx(1 / 24**2)
+    assert friedman([[0.1, 0.2, 0.2, 0.4]] * 3).p == pytest.approx(1 / 12**2)
+    assert friedman([[0.5, 0.5]] * 3).p == 1.0
 
 
 def test_friedman_errs_in_five_percent_of_cases():
