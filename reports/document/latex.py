@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from textwrap import wrap
 
 from orchestration.plain import one_line
 from reports.document.parts import Cell, Table
@@ -62,22 +63,36 @@ _LAST_LATIN = "\u017f"
 """Letters up to here are set by every LaTeX that reads UTF-8."""
 
 
+LONG = 32
+"""Letters that a line of a cell has at most."""
+PACKAGES = r"\usepackage[T1]{fontenc}\usepackage{booktabs}\usepackage{graphicx}"
+"""That a text needs which takes our tables."""
+_NO_TALLER = (
+    r"\resizebox*{!}{\ifdim\totalheight>.85\textheight.85\textheight\else\totalheight\fi}{%"
+)
+_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Smaller, if it would not fit the page, which a caption shares, or the text's width."""
+
+
 def to_latex(shown: Table) -> str:
-    """A `table` with `booktabs` rules."""
-    columns = "".join("l" if i in shown.text_columns else "r" for i in range(len(shown.header)))
+    """A `table` with `booktabs` rules, no larger than a page's text."""
+    sides = ["l" if i in shown.text_columns else "r" for i in range(len(shown.header))]
+    end = r" \\[3pt]" if any(cell.note for row in shown.rows for cell in row) else r" \\"
     lines = [
-        r"% needs \usepackage[T1]{fontenc} and \usepackage{booktabs}",
+        f"% needs {PACKAGES}",
         r"\begin{table}",
-        r"\centering",
+        r"\centering\small",
         rf"\caption{{{latex_text(shown.caption)}}}",
         rf"\label{{tab:{shown.name}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
+        _NO_TALLER,
+        _NO_WIDER,
+        rf"\begin{{tabular}}{{{''.join(sides)}}}",
         r"\toprule",
         " & ".join(latex_text(h) for h in shown.header) + r" \\",
         r"\midrule",
-        *[" & ".join(map(_cell, row)) + r" \\" for row in shown.rows],
+        *[" & ".join(map(_cell, row, sides)) + end for row in shown.rows],
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -107,6 +122,11 @@ def _greek(size: str, letter: str) -> str:
     return rf"$\{name.title()}$" if name.title() in _OWN_CAPITALS else letter[0]
 
 
-def _cell(cell: Cell) -> str:
-    said = cell.note.replace("\n", "; ")
-    return latex_text(cell.text) + (rf" {{\footnotesize ({latex_text(said)})}}" if said else "")
+def _cell(cell: Cell, side: str) -> str:
+    """Long texts on several lines, and the note smaller below."""
+    lines = [latex_text(line) for line in wrap(one_line(cell.text), LONG)]
+    for line in cell.note.splitlines():
+        lines += [rf"{{\footnotesize {latex_text(part)}}}" for part in wrap(one_line(line), LONG)]
+    if len(lines) < 2:
+        return "".join(lines)
+    return rf"\begin{{tabular}}[t]{{@{{}}{side}@{{}}}}" + r"\\".join(lines) + r"\end{tabular}"

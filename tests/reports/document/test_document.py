@@ -13,7 +13,7 @@ from PIL import Image
 
 from reports.document import Document, Layout, Section, Text, Written, computed, table, write
 from reports.document.csv import sources_in, to_csv
-from reports.document.latex import latex_text
+from reports.document.latex import PACKAGES, latex_text
 
 VOID = {"meta", "img", "input", "br"}
 
@@ -179,12 +179,14 @@ def test_tables_compile_in_latex(written: Written, tmp_path: Path, evil: str) ->
     assert tables
     body = "\n".join(rf"\input{{{path}}}" for path in tables)
     letters = latex_text("ΔW αβγ ‖μ − μ₀‖² ≥ ½ “Größe” 中文 \u0007 é ° √x ≈ … – — Ω Α")
-    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
-    source = rf"\documentclass{{article}}{packages}{letters} {body}\end{{document}}"
+    source = (
+        rf"\documentclass{{article}}{PACKAGES}\begin{{document}}{letters} {body}\end{{document}}"
+    )
     (tmp_path / "all.tex").write_text(source, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert ran.returncode == 0, ran.stdout[-2000:]
+    assert "Overfull" not in ran.stdout and "Float too large" not in ran.stdout
 
 
 def test_latex_holds_nothing_that_a_plain_latex_cannot_set() -> None:
