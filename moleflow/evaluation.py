@@ -82,6 +82,31 @@ class ClassScores:
 
 
 @dataclass(frozen=True)
+class RoutedScores:
+    """Scores of a class's test pictures at one moment, each under the bank chosen for it."""
+
+    chosen: Int[np.ndarray, " n"]
+    """Indices of tasks."""
+    banks: Mapping[int, ClassScores]
+    """Of every task chosen, of all pictures."""
+
+    @property
+    def patches(self) -> Float[Tensor, "n h w"]:
+        together = torch.empty_like(self.banks[int(self.chosen[0])].patches)
+        for t, scores in self.banks.items():
+            which = torch.from_numpy(self.chosen == t)
+            together[which] = scores.patches[which]
+        return together
+
+    @property
+    def images(self) -> Float[np.ndarray, " n"]:
+        together = np.empty(len(self.chosen), dtype=np.float32)
+        for t, scores in self.banks.items():
+            together[self.chosen == t] = scores.images[self.chosen == t]
+        return together
+
+
+@dataclass(frozen=True)
 class Routing:
     """Where the router sent a class's test pictures."""
 
@@ -173,9 +198,17 @@ class SequenceEvaluation:
             self._scores[key] = self._compute_scores(name, task)
         return self._scores[key]
 
+    def routed(self, name: str) -> RoutedScores:
+        """A class's scores as router and banks are now."""
+        return self._scores_under(name, self.routing(name).chosen)
+
     def maps(self, name: str, chosen: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n s s"]:
         """Anomaly maps of a class's test pictures, picture i by the bank of task chosen[i]."""
-        return self._maps(name, chosen).cpu().numpy()
+        return self.maps_of(self._scores_under(name, chosen).patches)
+
+    def maps_of(self, patches: Float[Tensor, "n h w"]) -> Float[np.ndarray, "n s s"]:
+        """Anomaly maps of pictures whose patches have these scores."""
+        return self._maps(patches).cpu().numpy()
 
     @property
     def prototypes(self) -> tuple[Prototype, ...]:
@@ -232,27 +265,22 @@ class SequenceEvaluation:
         beyond this sequence."""
         limit = self._model.config.scoring.aupro_limit
         labels = self._truths.of(name).labels
-        return detection_metrics(labels, self._images(name, chosen), None, None, limit)
+        images = self._scores_under(name, chosen).images
+        return detection_metrics(labels, images, None, None, limit)
 
     def _compute_metrics(self, name: str, chosen: np.ndarray) -> dict[str, float]:
         limit = self._model.config.scoring.aupro_limit
         known = self._truths.of(name)
-        maps = None if known.regions is None else self._maps(name, chosen)
-        images = self._images(name, chosen)
-        return detection_metrics(known.labels, images, known.regions, maps, limit)
+        scores = self._scores_under(name, chosen)
+        maps = None if known.regions is None else self._maps(scores.patches)
+        return detection_metrics(known.labels, scores.images, known.regions, maps, limit)
 
-    def _images(self, name: str, chosen: np.ndarray) -> Float[np.ndarray, " n"]:
-        """Image scores of a class, picture i by the bank of task chosen[i]."""
-        images = np.empty(len(chosen), dtype=np.float32)
-        for t in set(chosen.tolist()):
-            images[chosen == t] = self.scores(name, self._sequence[t]).images[chosen == t]
-        return images
+    def _scores_under(self, name: str, chosen: Int[np.ndarray, " n"]) -> RoutedScores:
+        """Of a class, picture i by the bank of task chosen[i]."""
+        tasks = sorted(set(chosen.tolist()))
+        return RoutedScores(chosen, {t: self.scores(name, self._sequence[t]) for t in tasks})
 
-    def _maps(self, name: str, chosen: Int[np.ndarray, " n"]) -> Float[Tensor, "n s s"]:
-        patches = torch.empty_like(self.scores(name, self._sequence[int(chosen[0])]).patches)
-        for t in set(chosen.tolist()):
-            which = torch.from_numpy(chosen == t)
-            patches[which] = self.scores(name, self._sequence[t]).patches[which]
+    def _maps(self, patches: Float[Tensor, "n h w"]) -> Float[Tensor, "n s s"]:
         config = self._model.config
         return anomaly_maps(patches.to(self._model.device), map_size(config), config.scoring)
 

@@ -15,7 +15,7 @@ import torch
 from moleflow.data.catalog import ClassData, open_catalog
 from moleflow.data.sequences import task_name
 from moleflow.errors import DivergedError, StoreAwayError
-from moleflow.evaluation import SequenceEvaluation
+from moleflow.evaluation import RoutedScores, SequenceEvaluation
 from moleflow.features.cache import ClassFeatures, Features
 from moleflow.files import has_stumbled
 from moleflow.learning import SequenceLearner
@@ -123,7 +123,9 @@ def run_stages(context: TrialContext, root: Root, results: TrialResults) -> None
     run.summarise()
     run.save_model(folder.model(trial.key), entries)
     artifacts = folder.artifacts(trial.key)
-    results.artifacts = write_artifacts(artifacts, trial, data, run.evaluation, run.bits)
+    results.artifacts = write_artifacts(
+        artifacts, trial, data, run.evaluation, run.when_learned, run.bits
+    )
     log.end(stage, last)
 
 
@@ -160,6 +162,8 @@ class SequenceRun:
         self.evaluation = SequenceEvaluation(
             self._model, trial.sequence, data, tests, memory, context.log.note
         )
+        self.when_learned: dict[str, RoutedScores] = {}
+        """Of each class right after its task."""
         self._selection = self._selection_of(data, chosen_by) if chosen_by else None
 
     def _selection_of(
@@ -226,6 +230,7 @@ class SequenceRun:
         log.begin(stage, index)
         self.evaluation.learn(self._learner.prototype(task))
         self._measured(index + 1, self.evaluation.measure())
+        self.when_learned |= {name: self.evaluation.routed(name) for name in task}
         log.end(stage, index)
         if self._selection is not None:
             stage = StageRef("selection", task_name(task))

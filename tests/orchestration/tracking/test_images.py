@@ -1,6 +1,7 @@
 """A trial's anomaly maps as MLflow's view shows images."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,9 @@ from PIL import Image
 
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
-from orchestration.records.map_sheets import PLACES, SHEET, SHOWN, TILES
+from orchestration.records.map_sheets import CHANGED, EARLIER, PLACES, SHEET, SHOWN, TILES
 from orchestration.studies.expansion import Trial
-from orchestration.tracking.mlflow.images import log_images
+from orchestration.tracking.mlflow.images import _plain, log_images
 from orchestration.tracking.mlflow.own_runs import Known
 from tests.orchestration.tracking.stores import end_trial, small_plan
 
@@ -31,23 +32,48 @@ class Files:
         self.kept |= {f"{below}/{path.name}": path.read_bytes() for path in Path(place).iterdir()}
 
 
-def leave_sheet(root: Root, trial: Trial, shade: int = 0) -> None:
-    """As a trial does: of each class four pictures, each of three tiles of one colour."""
+def leave_sheet(root: Root, trial: Trial, shade: int = 0, changed: str = "") -> None:
+    """As a trial does: of each class four pictures, each of three tiles of one colour; of one class
+    the worst picture had another map, the mask's colour, and so had one more picture."""
     folder = root.study(trial.study).artifacts(trial.key)
     folder.mkdir(parents=True, exist_ok=True)
     height, width = len(CLASSES) * len(TILES) * SIDE, len(SHOWN) * SIDE
     sheet = Image.new("RGB", (width, height))
     with (folder / PLACES).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["class", "why", "picture", "above_good", "size", "left", *TILES])
+        head = ["class", "why", "picture", "above_good", "size", "left", *TILES]
+        writer.writerow([*head, EARLIER] if changed else head)
         for i, name in enumerate(CLASSES):
             for j, why in enumerate(SHOWN):
                 tops = [(i * len(TILES) + k) * SIDE for k in range(len(TILES))]
                 for k, top in enumerate(tops):
                     colour = (50 * k + shade, 50 * j, 50 * i)
                     sheet.paste(colour, (j * SIDE, top, (j + 1) * SIDE, top + SIDE))
-                writer.writerow([name, why, f"{why}.png", 0.5, SIDE, j * SIDE, *tops])
+                row = [f"{why}.png", 0.5, SIDE, j * SIDE, *tops]
+                earlier = tops[-1] if (name, why) == (changed, "worst") else ""
+                writer.writerow([name, why, *row, *([earlier] if changed else [])])
+                if earlier:
+                    writer.writerow([name, CHANGED, *row, earlier])
     sheet.save(folder / SHEET)
+
+
+def images_of(name: str, files: Files) -> dict[int, np.ndarray]:
+    """Of a class by step, as they are in full."""
+    key = f"{_plain(name)}+"
+    found = [path for path in files.kept if path.split("~")[1].startswith(key) and "png" in path]
+    return {
+        int(path.split("+")[2]): np.asarray(
+            Image.open(io.BytesIO(files.kept[path])).convert("RGB"), dtype=int
+        )
+        for path in found
+    }
+
+
+def unlike(one: np.ndarray, other: np.ndarray) -> set[tuple[int, int]]:
+    """Tiles that differ, by row and column."""
+    assert one.shape == other.shape == ((len(SHOWN) + 1) * SIDE, len(TILES) * SIDE, 3)
+    apart = np.abs(one - other).reshape(-1, SIDE, len(TILES), SIDE, 3).max(axis=(1, 3, 4))
+    return {(int(j), int(k)) for j, k in zip(*np.nonzero(apart > 8), strict=True)}
 
 
 @pytest.fixture
@@ -82,20 +108,33 @@ def test_every_class_has_one_image_at_the_last_step_in_the_layout_of_log_image(
 
 
 def test_an_image_shows_photograph_map_and_mask_of_the_pictures_that_reports_show(
-    root: Root, trial: Trial, tmp_path: Path
+    root: Root, trial: Trial
 ) -> None:
     leave_sheet(root, trial)
     files = Files()
     logged(root, trial, files)
-    (path,) = [p for p in files.kept if p.startswith("images/anomaly_maps~wood") and "png" in p]
-    place = tmp_path / "wood.png"
-    place.write_bytes(files.kept[path])
-    shown = np.asarray(Image.open(place).convert("RGB"), dtype=int)
+    (shown,) = images_of("wood", files).values()
     assert shown.shape == (len(SHOWN) * SIDE, len(TILES) * SIDE, 3)
     for j in range(len(SHOWN)):
         for k in range(len(TILES)):
             tile = shown[j * SIDE : (j + 1) * SIDE, k * SIDE : (k + 1) * SIDE]
             assert np.abs(tile - (50 * k, 50 * j, 50 * CLASSES.index("wood"))).max() <= 4
+
+
+def test_a_class_that_later_tasks_changed_has_an_image_at_the_step_of_its_own_task_too(
+    root: Root, trial: Trial
+) -> None:
+    name = trial.sequence[0][0]
+    leave_sheet(root, trial, changed=name)
+    files = Files()
+    assert logged(root, trial, files)
+    assert len(files.kept) == 2 * (len(CLASSES) + 2)
+    shown = images_of(name, files)
+    assert set(shown) == {0, 1, len(CLASSES)}
+    every, worst = range(len(SHOWN) + 1), SHOWN.index("worst")
+    maps = TILES.index("map")
+    assert unlike(shown[1], shown[len(CLASSES)]) == {(worst, maps), (len(SHOWN), maps)}
+    assert unlike(shown[0], shown[1]) == {(row, maps) for row in every}
 
 
 def test_a_later_attempt_s_images_take_the_place_of_those_before(root: Root, trial: Trial) -> None:

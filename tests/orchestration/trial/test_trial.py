@@ -196,7 +196,7 @@ def test_artifacts_of_an_attempt_are_not_touched_by_one_that_fails_over_its_own(
     monkeypatch.setattr("orchestration.trial.artifacts.write_scores", full)
     evaluation = cast(SequenceEvaluation, SimpleNamespace(measurements=()))
     with pytest.raises(OSError, match="No space"):
-        write_artifacts(folder, planned[0], {}, evaluation, {})
+        write_artifacts(folder, planned[0], {}, evaluation, {}, {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.glob(".*")] == []
 
