@@ -64,8 +64,9 @@ def write_index(root: Root) -> Written:
     source = computed(studies_table, [r.key for _, records in known for r in records])
     done = sum(record.status == "finished" for _, records in known for record in records)
     answer: Words = (
-        f"{len(known)} studies ask for {trials} trials; ",
-        Number(f"{done} have finished", source),
+        f"{len(known)} {'study asks' if len(known) == 1 else 'studies ask'} for {trials} "
+        f"trial{'' if trials == 1 else 's'}; ",
+        Number(f"{done} {'has' if done == 1 else 'have'} finished", source),
         ".",
     )
     document = Document(

@@ -32,6 +32,8 @@ def report(
         if kind or against:
             raise StudyError("--kind and --against are of one study; name it: moleflow report NAME")
         place.check_format()
+        if not place.study_names():
+            raise StudyError(f"no study has been run in {place.path}; is --root right?")
         pages = [write_index(place)]
     else:
         read_plan(study, place)

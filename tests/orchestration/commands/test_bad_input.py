@@ -155,6 +155,14 @@ def test_a_study_that_was_never_run_is_refused(
     assert "no study 'nothing'" in text and "--root" in text
 
 
+def test_a_page_of_all_studies_is_not_written_where_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "typo"
+    assert "is --root right?" in refuse(["report", "--root", str(root)], monkeypatch, capsys)
+    assert not root.exists()
+
+
 def test_an_unknown_study_is_refused_with_the_known_ones(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
