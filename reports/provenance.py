@@ -270,7 +270,8 @@ def failures_table(evidence: Evidence) -> Table:
         )
         rows.append((r.key, r.status, evidence.orders[r.order], str(r.seed), stage, kind, message))
         line: dict[str, Value] = {"trial": r.key, "status": r.status, "order": r.order}
-        data.append(line | {"seed": r.seed, "stage": stage, "kind": kind, "message": message})
+        line |= {"seed": r.seed, "stage": stage if r.failure else None}
+        data.append(line | {"kind": kind if r.failure else None, "message": message})
     header = ("Trial", "Status", "Order", "Seed", "Stage", "Kind", "Message")
     source = computed(failures_table, keys(evidence.unfinished))
     caption = "Trials that diverged, failed or were stopped"

@@ -1,14 +1,11 @@
 """The second way to how near tasks are to each other, and whether a near task 0 is a better one:
-from the plain lists of scores, by logarithms, exact fractions and every permutation."""
+from the plain lists of scores, by logarithms."""
 
-import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 
-from moleflow.streams import numpy_stream
-from reports.audit.distributions import normal_quantile
+from reports.audit.correlations import correlated
 from reports.audit.first_tasks import layout
 from reports.audit.kept_scores import DISTANCE, rows_of
 from reports.audit.records import Records, Trial
@@ -16,9 +13,6 @@ from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.words import Allowed
 
 Pairs = dict[tuple[str, str], float]
-EVERY, DRAWS = 8, 9999
-"""Pairs up to which every order of them is tried; else orders that are drawn."""
-ROUNDING = 1e-12
 
 
 def ratios(records: Records, trials: Sequence[Trial]) -> Pairs:
@@ -70,58 +64,12 @@ def similarity(line: Line) -> Expected:
     numbers: Numbers = {"task_zeros": len(names)}
     rests = [layout(line.finished, _ends(line, metric)) for metric in line.records.margins]
     keys = frozenset(trial.key for one in rests if one for trial in one[1])
-    return Expected(numbers | _correlation(away, ends, line.cells.get("p", "")), keys)
+    return Expected(numbers | correlated(away, ends, line.cells.get("p", "")), keys)
 
 
 def _ends(line: Line, metric: str) -> dict[str, float]:
     of = Line({"metric": metric}, "", (), line.setting, line.records)
     return of.measured(line.finished)
-
-
-def _correlation(x: Sequence[float], y: Sequence[float], said: str) -> Numbers:
-    names = ("correlation", "correlation_low", "correlation_high", "p")
-    a, b = _away(x), _away(y)
-    if a is None or b is None:
-        return dict.fromkeys(names)
-    squares = sum(v * v for v in a) * sum(v * v for v in b)
-    r = float(sum(v * w for v, w in zip(a, b, strict=True))) / math.sqrt(squares)
-    ends: list[float | None] = [None, None]
-    if len(x) > 3 and 1 - abs(r) > ROUNDING:
-        half = normal_quantile(0.975) / math.sqrt(len(x) - 3)
-        odds = [(1 + r) / (1 - r) * math.exp(2 * sign * half) for sign in (-1, 1)]
-        ends = [(one - 1) / (one + 1) for one in odds]
-    p = _as_strong([float(v) for v in a], [float(v) for v in b], said)
-    return dict(zip(names, (r, *ends, p), strict=True))
-
-
-def _away(values: Sequence[float]) -> list[Fraction] | None:
-    """From their mean; None where nothing varies."""
-    if max(values) - min(values) <= ROUNDING * max(map(abs, values)):
-        return None
-    exact = [Fraction(value) for value in values]
-    middle = sum(exact, Fraction(0)) / len(exact)
-    return [value - middle for value in exact]
-
-
-def _as_strong(a: Sequence[float], b: Sequence[float], said: str) -> float:
-    """Share of orders with a product at least as large; of drawn ones what is said, where it is
-    that but for the drawing."""
-    size = math.sqrt(math.fsum(v * v for v in a) * math.fsum(v * v for v in b))
-    least = abs(math.fsum(v * w for v, w in zip(a, b, strict=True))) - ROUNDING * size
-    if len(a) <= EVERY:
-        strong = [
-            abs(sum(v * w for v, w in zip(a, order, strict=True))) >= least
-            for order in itertools.permutations(b)
-        ]
-        return sum(strong) / len(strong)
-    draws = numpy_stream("audit", "orders of pairs", len(a))
-    strong = list[bool]()
-    for _ in range(DRAWS):
-        order: list[int] = draws.permutation(len(b)).tolist()
-        strong.append(abs(sum(v * b[i] for v, i in zip(a, order, strict=True))) >= least)
-    p = (1 + sum(strong)) / (DRAWS + 1)
-    apart = 5 * math.sqrt(2 * p * (1 - p) / DRAWS) + 2 / DRAWS
-    return float(said) if said and abs(float(said) - p) <= apart else p
 
 
 def nearest(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -1,15 +1,11 @@
 """What was proposed, what was chosen, and on what?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from moleflow.metrics.catalogue import TITLES
-from moleflow.metrics.means import mean
-from orchestration.records.ledger import Record
-from orchestration.records.objective import metric_of, outcome, trials_by_proposal, value_of
-from orchestration.studies.proposing import Told
+from orchestration.records.objective import metric_of
 from orchestration.studies.search import Search
-from reports import made
+from reports import made, search_history, search_importance, search_optimism
 from reports.digits import DASH, percent
 from reports.document import (
     Block,
@@ -25,34 +21,24 @@ from reports.document import (
 )
 from reports.document.parts import Value
 from reports.evidence import Evidence, keys
+from reports.proposals import Proposed, best, finished, on_test, proposed
+from reports.search_optimism import Choices
 
 SUBJECT = "Search"
 OPTIMISM = (
     "The largest of several noisy numbers is larger than what it is a number of: that of what was "
     "chosen is too good, on what it was chosen by. "
 )
+UNTOLD = (
+    "By how much the number of what was chosen is too good cannot be told: nothing but the test "
+    "set was measured. With data.held_out set, trials have a selection score too (docs/search.md)."
+)
+NOT_BOTH = (
+    "Nothing is compared: no proposal has finished, or one that has lacks a selection score or a "
+    "test value."
+)
 ON_TEST = "It was chosen on the test set, so its test metrics are too good, and no evidence."
 NOT_ON_TEST = "Its test metrics had no part in the choice."
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """A proposal, and what became of it."""
-
-    number: int
-    told: Told | None
-    """None: nothing can be said of it, as a trial failed."""
-    settings: str
-    records: tuple[Record, ...]
-
-    @property
-    def value(self) -> float | None:
-        finished = self.told is not None and self.told.outcome == "finished"
-        return self.told.value if self.told is not None and finished else None
-
-    @property
-    def outcome(self) -> str:
-        return self.told.outcome if self.told is not None else "failed"
 
 
 def document(evidence: Evidence) -> Document:
@@ -68,33 +54,49 @@ def document(evidence: Evidence) -> Document:
     if chosen is not None:
         bad = Text(OPTIMISM + ON_TEST, "bad")
         answer.append(bad if search.on_test else note(OPTIMISM + NOT_ON_TEST))
-    section = Section("Proposals", (proposals_table(evidence, found, search),))
-    return made.report(evidence, SUBJECT, answer, [section], [words])
+    optimism = search_optimism.every(evidence, found, search)
+    told = [words]
+    if optimism and optimism[0].metric == metric_of(search):
+        told.append(search_optimism.sentence(optimism[0], search))
+        answer.append(Text(told[-1]))
+    sections = [
+        Section("Proposals", (*_history(found, search), proposals_table(evidence, found, search))),
+        Section("Choosing on the test set", _optimism(optimism, search)),
+        Section("Which setting matters", _importance(found, search)),
+    ]
+    return made.report(evidence, SUBJECT, answer, sections, told)
 
 
-def proposed(evidence: Evidence, search: Search) -> list[Proposed]:
-    """All proposals, in their order."""
-    records = {record.key: record for record in evidence.records}
-    found: list[Proposed] = []
-
-    def value(record: Record, search: Search) -> float | None:
-        if not search.on_test:
-            return value_of(record, search)
-        return evidence.measurements.summary(record.key, metric_of(search), "final_mean")
-
-    for number, trials in trials_by_proposal(evidence.plan).items():
-        axes = trials[0].axes if trials else {}
-        settings = ", ".join(f"{field} = {axes[field]}" for field in search.space if field in axes)
-        own = tuple(records[trial.key] for trial in trials if trial.key in records)
-        told = outcome(number, trials, records, search, value)
-        found.append(Proposed(number, told, settings, own))
-    return found
+def _history(found: Sequence[Proposed], search: Search) -> tuple[Block, ...]:
+    drawn = search_history.figure(found, search)
+    return (drawn,) if drawn else ()
 
 
-def best(found: Sequence[Proposed]) -> Proposed | None:
-    """The first of those with the largest value."""
-    done = [one for one in found if one.value is not None]
-    return max(done, key=lambda one: one.value or 0.0, default=None)
+def _optimism(found: Sequence[Choices], search: Search) -> tuple[Block, ...]:
+    if not found:
+        return (Text(UNTOLD if search.on_test else NOT_BOTH),)
+    return (
+        search_optimism.choices_table(found, search),
+        Text(search_optimism.agreement(found[0])),
+        note(
+            "The difference is in part luck of the best on test and in part that the selection "
+            "score chose a worse one; other test pictures alone could tell the two apart."
+        ),
+    )
+
+
+def _importance(found: Sequence[Proposed], search: Search) -> tuple[Block, ...]:
+    seen = search_importance.importance(found, search)
+    if isinstance(seen, str):
+        return (Text(seen),)
+    return (
+        Text(search_importance.sentence(seen)),
+        search_importance.importance_table(seen, search),
+        note(
+            "A share is of what sets the best apart, not of a variance. Where a setting does "
+            "nothing, its share is noise and not 0, which is what p is for."
+        ),
+    )
 
 
 def sentence(chosen: Proposed | None, found: Sequence[Proposed], search: Search) -> Words:
@@ -102,7 +104,7 @@ def sentence(chosen: Proposed | None, found: Sequence[Proposed], search: Search)
     on = "the test set" if search.on_test else "held-out normal pictures and drawn defects"
     if chosen is None:
         return f"No proposal has finished yet, of {search.trials}."
-    done = sum(one.value is not None for one in found)
+    done = len(finished(found))
     source = computed(sentence, keys(chosen.records))
     all_of_them = computed(sentence, keys([r for one in found for r in one.records]))
     return (
@@ -124,12 +126,7 @@ def proposals_table(evidence: Evidence, found: Sequence[Proposed], search: Searc
     for one in found:
         if one.value is not None:
             so_far = max(one.value, so_far or 0.0)
-        on_test = [
-            evidence.measurements.summary(record.key, metric, "final_mean")
-            for record in one.records
-        ]
-        known = [value for value in on_test if value is not None]
-        test = mean(known) if known and len(known) == len(on_test) else None
+        test = on_test(evidence, one, metric)
         cells = (percent(one.value), percent(so_far), percent(test))
         rows.append((str(one.number), one.settings or DASH, one.outcome, *cells))
         lines.append(

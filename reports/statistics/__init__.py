@@ -42,7 +42,12 @@ from reports.statistics.image_metrics import (
     weighted_ap,
     weighted_auroc,
 )
-from reports.statistics.importance import Share, grid_importance, search_importance
+from reports.statistics.importance import (
+    Share,
+    grid_importance,
+    search_chances,
+    search_importance,
+)
 from reports.statistics.interactions import (
     Effect,
     Interaction,
@@ -145,6 +150,7 @@ __all__ = [
     "performance_profile",
     "pixel_counts",
     "probability_of_improvement",
+    "search_chances",
     "search_importance",
     "seed_bootstrap",
     "seeds_to_settle",

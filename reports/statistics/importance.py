@@ -11,8 +11,10 @@ from jaxtyping import Float
 from scipy import special
 
 from moleflow.metrics.summaries import NOISE
+from moleflow.streams import numpy_stream
 from reports.statistics.inputs import Numbers, numbers
 
+SHUFFLES = 499
 POINTS = 101
 """Of the grid that densities are compared on."""
 
@@ -97,7 +99,43 @@ def search_importance(
         ValueError: lengths differ, a value is not finite, fewer than 2 of the best, or quantiles
             outside 0 < top < baseline ≤ 1.
     """
+    divergence = _divergences(parameters, numbers(outcome, "outcome", 1), top, baseline)
+    total = math.fsum(divergence.values())
+    return {name: d / total if total > 0 else 0.0 for name, d in divergence.items()}
+
+
+def search_chances(
+    parameters: Mapping[str, Sequence[float] | Sequence[str]],
+    outcome: Numbers,
+    top: float = 0.1,
+    baseline: float = 1.0,
+) -> dict[str, float]:
+    """How often a parameter that does nothing diverges as much: p of each divergence by shuffling
+    the outcome 499 times, one parameter apart from the others.
+
+    Exact where values were drawn at random. Where they were proposed by what was good before, they
+    are no longer exchangeable, and p is rough.
+
+    Raises:
+        ValueError: as `search_importance`.
+    """
     y = numbers(outcome, "outcome", 1)
+    seen = _divergences(parameters, y, top, baseline)
+    draw = numpy_stream("reports", "shuffled outcomes of a search", len(y))
+    as_much = dict.fromkeys(seen, 1)
+    for _ in range(SHUFFLES):
+        drawn = _divergences(parameters, draw.permutation(y), top, baseline)
+        for name, one in drawn.items():
+            as_much[name] += one >= seen[name] - NOISE
+    return {name: count / (SHUFFLES + 1) for name, count in as_much.items()}
+
+
+def _divergences(
+    parameters: Mapping[str, Sequence[float] | Sequence[str]],
+    y: Float[np.ndarray, " n"],
+    top: float,
+    baseline: float,
+) -> dict[str, float]:
     if not 0 < top < baseline <= 1:
         raise ValueError(f"top {top} and baseline {baseline}; give 0 < top < baseline ≤ 1")
     order = np.argsort(-y, kind="stable")
@@ -110,8 +148,7 @@ def search_importance(
             raise ValueError(f"{name} has {len(values)} values for {len(y)} outcomes")
         p, q = _densities(values, best, base, name)
         divergence[name] = float(((p / q - 1) ** 2 * q).sum())
-    total = math.fsum(divergence.values())
-    return {name: d / total if total > 0 else 0.0 for name, d in divergence.items()}
+    return divergence
 
 
 def _densities(

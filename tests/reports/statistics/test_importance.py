@@ -8,7 +8,14 @@ import pytest
 from scipy import stats
 
 from moleflow.streams import numpy_stream
-from reports.statistics import grid_importance, pearson, search_importance, spearman
+from reports.search_importance import FEWEST, TOP
+from reports.statistics import (
+    grid_importance,
+    pearson,
+    search_chances,
+    search_importance,
+    spearman,
+)
 
 
 def test_shares_are_those_of_the_analysis_of_variance_by_hand():
@@ -85,6 +92,31 @@ def test_divergence_of_words_is_that_of_their_frequencies():
     assert search_importance({"word": words, "other": other}, y, top=0.2)["word"] == pytest.approx(
         d / (d + d2)
     )
+
+
+def chances(name: str, effect: float) -> list[dict[str, float]]:
+    """Of searches of the fewest proposals of which reports tell it; only `rate` may do anything."""
+    found = []
+    for i in range(60):
+        draw = numpy_stream("tests", name, i)
+        values = {of: draw.uniform(0, 1, FEWEST).tolist() for of in ("rate", "width", "depth")}
+        y = -effect * (np.array(values["rate"]) - 0.7) ** 2 + draw.normal(0, 0.01, FEWEST)
+        found.append(search_chances(values, y, TOP))
+    return found
+
+
+@pytest.mark.slow
+def test_a_setting_that_does_nothing_stands_out_by_chance_alone(monkeypatch):
+    monkeypatch.setattr("reports.statistics.importance.SHUFFLES", 39)
+    wrong = [p <= 0.05 for found in chances("nothing matters", 0.0) for p in found.values()]
+    assert np.mean(wrong) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(wrong))
+
+
+@pytest.mark.slow
+def test_the_setting_that_does_nearly_all_mostly_stands_out_of_the_fewest_proposals(monkeypatch):
+    monkeypatch.setattr("reports.statistics.importance.SHUFFLES", 59)
+    right = [3 * found["rate"] <= 0.05 for found in chances("one matters", 1.0)]
+    assert np.mean(right) >= 0.6
 
 
 @pytest.mark.parametrize(
