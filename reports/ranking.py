@@ -15,6 +15,7 @@ from reports.document import (
     Cell,
     Line,
     Number,
+    Source,
     Table,
     Value,
     Words,
@@ -99,18 +100,25 @@ def together(evidence: Evidence, family: Family, metric: Metric) -> Together | N
     ]
     orders, seeds = _common(runs)
     records = [[of[order, seed] for seed in seeds for order in orders] for of in runs]
-    finals = [[evidence.measurements.finals(r, metric.name) for r in of] for of in records]
-    classes = [
-        c for c in evidence.plan.study.classes if all(c in one for of in finals for one in of)
-    ]
-    if len(seeds) < 2 or len(classes) < CLASSES:
+    values = _values(evidence, metric, records, len(seeds))
+    if len(seeds) < 2 or values[0].shape[1] < CLASSES:
         return None
-    shape = len(seeds), len(orders), len(classes)
-    values = tuple(
-        np.array([[one[c] for c in classes] for one in of]).reshape(shape).mean(axis=1)
+    return Together(metric, tuple(settings), values, tuple(map(tuple, records)))
+
+
+def _values(
+    evidence: Evidence, metric: Metric, records: Sequence[Sequence[Record]], seeds: int
+) -> tuple[Float[np.ndarray, "s c"], ...]:
+    """Of the classes that all have, by seed, means over orders."""
+    finals = [[evidence.measurements.finals(r, metric.name) for r in of] for of in records]
+    every = [set(one) for of in finals for one in of]
+    classes = sorted(every[0].intersection(*every[1:])) if every else []
+    return tuple(
+        np.array([[one[c] for c in classes] for one in of])
+        .reshape(seeds, -1, len(classes))
+        .mean(axis=1)
         for of in finals
     )
-    return Together(metric, tuple(settings), values, tuple(map(tuple, records)))
 
 
 def _common(runs: Sequence[Mapping[tuple[str, int], Record]]) -> tuple[list[str], list[int]]:
@@ -146,42 +154,46 @@ def sentence(found: Together) -> Words:
 
 def ranking_table(found: Together) -> Table:
     """A line per setting, the best rank first."""
-    rows: list[list[Cell | str]] = []
-    data: list[Line] = []
-    for i in sorted(range(len(found.settings)), key=lambda i: (found.ranks.average[i], i)):
-        setting, middle = found.settings[i], found.middles[i]
-        trials = keys((*found.records[0], *found.records[i]))
-        chance = None
-        if i:
-            chance = probability_of_improvement(found.values[0], found.values[i], found.metric.name)
-        known = found.seeds >= SEEDS_FOR_INTERVAL
-        of_middle = middle.interval if known else None
-        of_chance = chance.interval if chance and known else None
-        source = computed(ranking_table, trials)
-        shown = DASH if chance is None else f"{100 * chance.value:.0f} %"
-        ends_shown = [f"{100 * end:.0f}" for end in of_chance or ()]
-        rows.append([
-            called(setting),
-            Cell(f"{found.ranks.average[i]:.2f}", source=computed(ranking_table, found.trials)),
-            Cell(percent(middle.value), source=source),
-            Cell(bracketed(of_middle), source=source),
-            Cell(shown, f"[{', '.join(ends_shown)}]" if ends_shown else "", source),
-        ])  # fmt: skip
-        line: dict[str, Value] = {"setting": setting.label}
-        line |= {"baseline": found.settings[0].label, "metric": found.metric.name}
-        line |= {"seeds": found.seeds, "classes": found.classes}
-        line |= {"average_rank": found.ranks.average[i], "interquartile_mean": middle.value}
-        line |= ends(of_middle)
-        line |= {"improvement": chance.value if chance else None}
-        low, high = of_chance or (None, None)
-        data.append(Line(line | {"improvement_low": low, "improvement_high": high}, source))
+    order = sorted(range(len(found.settings)), key=lambda i: (found.ranks.average[i], i))
+    pairs = [_line(found, i) for i in order]
     caption = (
         f"{found.metric.title} at the end of the sequence, in percent, by average rank over "
         f"{found.classes} classes; {found.seeds} seeds"
     )
     header = ("Setting", "Average rank", "Interquartile mean", "95 % interval", "P(improvement)")
     whole = computed(ranking_table, found.trials)
-    return table(f"ranking-{found.metric.name}", caption, header, rows, data, whole)
+    rows, lines = [row for row, _ in pairs], [line for _, line in pairs]
+    return table(f"ranking-{found.metric.name}", caption, header, rows, lines, whole)
+
+
+def _line(found: Together, i: int) -> tuple[list[Cell], Line]:
+    """Of a setting; against the baseline, unless it is that."""
+    setting, rank, middle = found.settings[i], found.ranks.average[i], found.middles[i]
+    source = computed(ranking_table, keys((*found.records[0], *found.records[i])))
+    values, name = found.values, found.metric.name
+    chance = probability_of_improvement(values[0], values[i], name) if i else None
+    known = found.seeds >= SEEDS_FOR_INTERVAL
+    of_middle = middle.interval if known else None
+    low, high = chance.interval if chance and known else (None, None)
+    cells = [
+        Cell(called(setting)),
+        Cell(f"{rank:.2f}", source=computed(ranking_table, found.trials)),
+        Cell(percent(middle.value), source=source),
+        Cell(bracketed(of_middle), source=source),
+        _improved(chance, known, source),
+    ]
+    line: dict[str, Value] = {"setting": setting.label, "baseline": found.settings[0].label}
+    line |= {"metric": name, "seeds": found.seeds, "classes": found.classes}
+    line |= {"average_rank": rank, "interquartile_mean": middle.value, **ends(of_middle)}
+    line |= {"improvement": chance.value if chance else None}
+    return cells, Line(line | {"improvement_low": low, "improvement_high": high}, source)
+
+
+def _improved(chance: Aggregate | None, known: bool, source: Source) -> Cell:
+    if chance is None:
+        return Cell(DASH)
+    low, high = (f"{100 * end:.0f}" for end in chance.interval)
+    return Cell(f"{100 * chance.value:.0f} %", f"[{low}, {high}]" if known else "", source)
 
 
 def tests_table(found: Sequence[Together]) -> Table:

@@ -1,6 +1,8 @@
 """How many variants stand to each other: their ranks, and profiles of their runs."""
 # pyright: reportUnknownMemberType=false
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -20,33 +22,34 @@ STEPS = 101
 
 def ranks(found: Together) -> Figure:
     """A dot per setting at its average rank; bars join what is not told apart."""
-    of = found.ranks
-    order = sorted(range(len(found.settings)), key=lambda i: (of.average[i], i))
-    row = {i: y for y, i in enumerate(order)}
+    order = sorted(range(len(found.settings)), key=lambda i: (found.ranks.average[i], i))
     with house_style():
         canvas = Canvas(figsize=(4.6, 0.8 + 0.26 * len(order)))
-        ax = canvas.subplots()
-        for i in order:
-            ax.plot([of.average[i]], [row[i]], "o", color=colour(1 if i == 0 else 0), ms=5)
-        right = len(order) + 0.25
-        for place, alike in enumerate(of.alike):
-            rows = [row[i] for i in alike]
-            at = right + 0.3 * place
-            ax.plot([at, at], [min(rows) - 0.2, max(rows) + 0.2], "-", color=INK, lw=2)
-        named_rows(ax, [called(found.settings[i]) for i in order])
-        ax.set_xlim(0.8, right + 0.3 * len(of.alike))
-        ax.set_xticks(range(1, len(order) + 1))
-        ax.set_xlabel(f"Average rank in {found.metric.title}")
-    source = computed(ranks, found.trials)
+        _ranks(canvas.subplots(), found, order)
     caption: Words = (
         f"1 is best, which {called(found.settings[order[0]])} comes nearest to; the baseline is "
-        "orange. A bar at the right joins settings that are not told "
-        "apart: their ranks differ by no more than ",
-        Number(f"{of.critical_difference:.2f}", source),
+        "orange. A bar at the right joins settings that are not told apart: their ranks differ by "
+        "no more than ",
+        Number(f"{found.ranks.critical_difference:.2f}", computed(ranks, found.trials)),
         ".",
     )
     title = f"{found.metric.title}: average ranks over classes"
     return drawn(canvas, f"ranks-{found.metric.name}", title, "rank", _n(found), caption)
+
+
+def _ranks(ax: Axes, found: Together, order: Sequence[int]) -> None:
+    row = {i: y for y, i in enumerate(order)}
+    for i in order:
+        ax.plot([found.ranks.average[i]], [row[i]], "o", color=colour(1 if i == 0 else 0), ms=5)
+    right = len(order) + 0.25
+    for place, alike in enumerate(found.ranks.alike):
+        rows = [row[i] for i in alike]
+        at = right + 0.3 * place
+        ax.plot([at, at], [min(rows) - 0.2, max(rows) + 0.2], "-", color=INK, lw=2)
+    named_rows(ax, [called(found.settings[i]) for i in order])
+    ax.set_xlim(0.8, right + 0.3 * len(found.ranks.alike))
+    ax.set_xticks(range(1, len(order) + 1))
+    ax.set_xlabel(f"Average rank in {found.metric.title}")
 
 
 def profiles(found: Together) -> Figure:

@@ -13,7 +13,12 @@ from reports.evidence import Evidence, Setting
 from reports.first_task import FirstTasks
 from reports.performance import file_name
 from reports.picture_doubt import Kept
-from reports.statistics import VarianceComponents, variance_components, with_images
+from reports.statistics import (
+    VarianceComponent,
+    VarianceComponents,
+    variance_components,
+    with_images,
+)
 
 CLASS = "class"
 """The source that holds what test pictures do: those of a class are drawn once and stay."""
@@ -59,26 +64,10 @@ def components_table(
     evidence: Evidence, setting: Setting, found: Sequence[FirstTasks], kept: Kept
 ) -> Table:
     """Where the classes' final numbers vary from."""
-    rows: list[list[Cell | str]] = []
-    data: list[Line] = []
+    pairs: list[tuple[list[Cell], Line]] = []
     for one in found:
         parts = components(evidence, one, kept)
-        source = one.source_of(components_table)
-        for part in parts.components if parts else ():
-            low, high = part.interval or (None, None)
-            sd = max(0.0, part.estimate) ** 0.5
-            share = DASH if part.share is None else f"{100 * part.share:.1f} %"
-            told = "estimate below 0: no sign of it" if part.negative else ""
-            span = DASH
-            if low is not None and high is not None:
-                span = f"{percent(low**0.5)} to {percent(high**0.5)}"
-            cells = [Cell(percent(sd), told, source), Cell(span, source=source)]
-            rows.append([one.metric.title, part.name, *cells, Cell(share, source=source)])
-            line: dict[str, Value] = {"metric": one.metric.name, "source": part.name}
-            line |= {"levels": part.levels, "variance": part.estimate, "sd": sd}
-            line |= {"sd_low": None if low is None else low**0.5}
-            line |= {"sd_high": None if high is None else high**0.5, "share": part.share}
-            data.append(Line(line | {"method": parts.method if parts else ""}, source))
+        pairs += [_line(one, parts, part) for part in parts.components] if parts else []
     caption = (
         "Where final numbers of classes differ from: standard deviations in points with 95 % "
         "intervals, and shares of the variance; the residual holds all interactions. Test "
@@ -87,4 +76,20 @@ def components_table(
     )
     header = ("Metric", "Source", "sd", "95 % interval", "Share")
     every = computed(components_table, [r.key for one in found for r in one.records])
-    return table(file_name("task0_components", setting), caption, header, rows, data, every, 2)
+    rows, lines = [row for row, _ in pairs], [line for _, line in pairs]
+    return table(file_name("task0_components", setting), caption, header, rows, lines, every, 2)
+
+
+def _line(
+    found: FirstTasks, parts: VarianceComponents, part: VarianceComponent
+) -> tuple[list[Cell], Line]:
+    low, high = (None if end is None else end**0.5 for end in part.interval or (None, None))
+    sd, source = max(0.0, part.estimate) ** 0.5, found.source_of(components_table)
+    told = "estimate below 0: no sign of it" if part.negative else ""
+    span = DASH if low is None else f"{percent(low)} to {percent(high)}"
+    share = DASH if part.share is None else f"{100 * part.share:.1f} %"
+    cells = [Cell(found.metric.title), Cell(part.name), Cell(percent(sd), told, source)]
+    line: dict[str, Value] = {"metric": found.metric.name, "source": part.name}
+    line |= {"levels": part.levels, "variance": part.estimate, "sd": sd}
+    line |= {"sd_low": low, "sd_high": high, "share": part.share, "method": parts.method}
+    return [*cells, Cell(span, source=source), Cell(share, source=source)], Line(line, source)
