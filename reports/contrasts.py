@@ -69,8 +69,9 @@ def contrast_table(
     for i, compared in enumerate(found):
         source = computed(contrast_table, compared.trials)
         row = _row(evidence, metric, compared.setting, compared)
+        beside = compared.result.interval if compared.result else None
         if shown:
-            row.insert(PLACE, doubt_columns.both_cell(made[i], contrast_table))
+            row.insert(PLACE, doubt_columns.both_cell(made[i], contrast_table, beside))
         rows.append(row)
         result = compared.result
         line: dict[str, Value] = {"setting": compared.setting.label, "baseline": baseline.label}
@@ -83,7 +84,8 @@ def contrast_table(
             line |= {f"{before}mean": every.mean if every else None}
             line |= {f"{before}sd": every.sd if every else None}
         line |= counted(evidence, compared.setting)
-        data.append(Line(line | (doubt_columns.both_fields(made[i]) if pictured else {}), source))
+        line |= doubt_columns.both_fields(made[i], beside) if pictured else {}
+        data.append(Line(line, source))
     header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
     header += (*[doubt_columns.HEADER] * bool(shown), "p (Holm)", "Seeds")
     caption = f"{metric.title}, mean over classes at the end of the sequence, in percent{shown}"

@@ -1,7 +1,8 @@
 """Tables and figures of designs of two factors."""
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -24,9 +25,12 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.evidence import keys
+from reports.doubt_columns import HEADER, Known, both_cell, both_fields, both_note, caption
+from reports.doubt_columns import has_pictures as known_of
+from reports.evidence import Evidence, keys
+from reports.picture_doubt import Kept, doubted
 from reports.statistics import Contrast, Effect, summarise
-from reports.two_by_two import CORNERS, KINDS, Corner, Crossed, Kind, trial_keys
+from reports.two_by_two import CORNERS, KINDS, STEPS, Corner, Crossed, Kind, trial_keys
 
 CORNER_NAMES: dict[Corner, str] = {
     (False, False): "neither",
@@ -41,34 +45,63 @@ MEANINGS = {
     "undecided": "undecided",
 }
 """Of the verdict on an interaction."""
+PLACE = 4
+"""Of the interval over seeds and test pictures among the columns of interactions."""
+INTERACTION: Mapping[Corner, float] = {
+    corner: 1 if corner[0] == corner[1] else -1 for corner in CORNERS
+}
+"""How often each corner's mean counts in it."""
+OnPictures: TypeAlias = Callable[[Crossed, Mapping[Corner, float]], Known]
+"""What test pictures leave open of a sum over corners, each so often."""
+
+
+def on_pictures(evidence: Evidence, kept: Kept) -> OnPictures:
+    """Of final values of metrics of pictures; of others nothing is known."""
+
+    def of(one: Crossed, factors: Mapping[Corner, float]) -> Known:
+        if not known_of(one.metric.name, one.kind):
+            return ""
+        parts = [(factor, _at(one, corner)) for corner, factor in factors.items()]
+        return doubted(evidence, kept, one.metric.name, parts)
+
+    return of
 
 
 def source_of(by: object, one: Crossed) -> Source:
     return computed(by, keys(one.records))  # pyright: ignore[reportArgumentType]
 
 
-def interaction_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:
+def interaction_table(
+    metric: Metric, kind: Kind, found: Sequence[Crossed], pictures: OnPictures
+) -> Table:
     """What both do together beyond what each does alone."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for one in found:
+    made = [pictures(one, INTERACTION) for one in found]
+    shown = caption(made)
+    for one, of in zip(found, made, strict=True):
         source = source_of(interaction_table, one)
+        beside = one.result.contrast.interval if one.result else None
         line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
         line |= {"first": one.design.first.name, "second": one.design.second.name}
         line |= {"metric": metric.name, "definition": kind, "margin": metric.margin}
         line |= {"seeds": len(one.seeds), "left_out": one.left_out}
+        line |= both_fields(of, beside) if known_of(metric.name, kind) else {}
         data.append(Line(line | _told(one), source))
-        rows.append([one.design.name, *_row(one, source)])
-    caption = (
+        row = [one.design.name, *_row(one, source)]
+        row[PLACE:PLACE] = [both_cell(of, interaction_table, beside)] if shown else []
+        rows.append(row)
+    told = (
         f"{metric.title} {KINDS[kind]}, in points: (both − second) − (first − neither), paired by "
         "seed; interval of one design alone, verdict and p for all together (Holm). Beside it the "
         "analysis of variance that papers print, which takes runs of one seed for independent"
+        f"{shown}"
     )
-    header = ("Components", "Verdict", "Interaction", "95 % interval", "p (Holm)", "Seeds",
-              "F", "p (Holm)", "Partial η²", "p, HC3")  # fmt: skip
+    header = ("Components", "Verdict", "Interaction", "95 % interval", *[HEADER] * bool(shown),
+              "p (Holm)", "Seeds", "F", "p (Holm)", "Partial η²", "p, HC3")  # fmt: skip
     whole = computed(interaction_table, trial_keys(found))
     name = f"interactions-{metric.name}-{kind}"
-    return table(name, caption, header, rows, data, whole, 2)
+    return table(name, told, header, rows, data, whole, 2)
 
 
 def _told(one: Crossed) -> dict[str, Value]:
@@ -109,29 +142,36 @@ def _anova(one: Crossed, effect: Effect, source: Source) -> list[Cell]:
     ]
 
 
-def corners_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:
+def corners_table(
+    metric: Metric, kind: Kind, found: Sequence[Crossed], pictures: OnPictures
+) -> Table:
     """Means at the four corners."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
+    every: list[Known] = []
     for one in found:
         cells: list[Cell | str] = []
         for corner in CORNERS:
             summary = summarise(one.values.get(corner, ()))
             of = computed(corners_table, keys(_at(one, corner)))
-            cells.append(Cell(plus_minus(summary), source=of))
+            on_pictures = pictures(one, {corner: 1})
+            every.append(on_pictures)
+            cells.append(Cell(plus_minus(summary), both_note(on_pictures), of))
             line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
             line |= {"first": one.design.first.name, "second": one.design.second.name}
             line |= {"corner": CORNER_NAMES[corner], "metric": metric.name, "definition": kind}
             line |= {"n": summary.n if summary else 0, "mean": summary.mean if summary else None}
-            data.append(Line(line | {"sd": summary.sd if summary else None}, of))
+            line |= {"sd": summary.sd if summary else None}
+            line |= both_fields(on_pictures) if known_of(metric.name, kind) else {}
+            data.append(Line(line, of))
         rows.append([one.design.name, *cells])
-    caption = (
+    told = (
         f"{metric.title} {KINDS[kind]}, in percent: mean ± sd over seeds, with neither component, "
-        "with one of them, and with both"
+        f"with one of them, and with both{caption(every)}"
     )
     header = ("Components", "Neither", "First only", "Second only", "Both")
     whole = computed(corners_table, trial_keys(found))
-    return table(f"corners-{metric.name}-{kind}", caption, header, rows, data, whole)
+    return table(f"corners-{metric.name}-{kind}", told, header, rows, data, whole)
 
 
 def _at(one: Crossed, corner: Corner) -> list[Record]:
@@ -139,32 +179,44 @@ def _at(one: Crossed, corner: Corner) -> list[Record]:
     return [record for record in one.design.corners[corner] if record.key in used]
 
 
-def effects_table(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Table:
+def effects_table(
+    metric: Metric, kind: Kind, found: Sequence[Crossed], pictures: OnPictures
+) -> Table:
     """What each factor does without the other, and with it."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for one in found:
+    made = [
+        (one, factor, other_in, result, pictures(one, {before: -1, after: 1}))
+        for one in found
+        for factor, results in one.effects.items()
+        for other_in, (result, (before, after)) in enumerate(
+            zip(results, STEPS[factor], strict=True)
+        )
+    ]
+    shown = caption([of for *_, of in made])
+    for one, factor, other_in, result, of in made:
         source = source_of(effects_table, one)
         first, second = one.design.first, one.design.second
-        for factor, results in one.effects.items():
-            own, other = (first, second) if factor == "first" else (second, first)
-            for other_in, result in enumerate(results):
-                where = f"{other.name} = {other.within if other_in else other.without}"
-                line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
-                line |= {"first": first.name, "second": second.name, "factor": factor}
-                line |= {"other_in": other_in, "metric": metric.name, "definition": kind}
-                line |= {"seeds": result.n, "margin": result.margin, **contrasted(result)}
-                data.append(Line(line, source))
-                rows.append([one.design.name, own.name, where, *_effect_cells(result, source)])
-    caption = (
+        own, other = (first, second) if factor == "first" else (second, first)
+        where = f"{other.name} = {other.within if other_in else other.without}"
+        line: dict[str, Value] = {"design": one.design.name, "part": one.design.part}
+        line |= {"first": first.name, "second": second.name, "factor": factor}
+        line |= {"other_in": other_in, "metric": metric.name, "definition": kind}
+        line |= {"seeds": result.n, "margin": result.margin, **contrasted(result)}
+        line |= both_fields(of, result.interval) if known_of(metric.name, kind) else {}
+        data.append(Line(line, source))
+        cells = _effect_cells(result, source)
+        cells[3:3] = [both_cell(of, effects_table, result.interval)] if shown else []
+        rows.append([one.design.name, own.name, where, *cells])
+    told = (
         f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
-        "and in, paired by seed; verdicts for all lines of one factor together (Holm)"
+        f"and in, paired by seed; verdicts for all lines of one factor together (Holm){shown}"
     )
     header = ("Components", "Effect of", "Where", "Verdict", "Difference", "95 % interval",
-              "p (Holm)", "Seeds")  # fmt: skip
+              *[HEADER] * bool(shown), "p (Holm)", "Seeds")  # fmt: skip
     whole = computed(effects_table, trial_keys(found))
     name = f"simple_effects-{metric.name}-{kind}"
-    return table(name, caption, header, rows, data, whole, 4)
+    return table(name, told, header, rows, data, whole, 4)
 
 
 def _effect_cells(result: Contrast, source: Source) -> list[Cell | str]:

@@ -11,7 +11,6 @@ from reports.document import (
     Block,
     Cell,
     Number,
-    Table,
     Text,
     Value,
     Words,
@@ -25,6 +24,9 @@ from reports.statistics import SEEDS_FOR_INTERVAL, summarise
 Interval = tuple[float, float] | None
 Known = Doubted | str
 """In words why nothing is known."""
+Decided = tuple[str, Known, Interval]
+"""A name, a difference, and its interval over seeds."""
+Maker = Callable[..., object]
 HEADER = "with pictures"
 """Of the column, which stands right of the number that it is of."""
 MOST_NAMED = 5
@@ -57,21 +59,39 @@ def intervals(one: Doubted) -> tuple[Interval, Interval]:
     return of_seeds.interval if of_seeds else None, one.both.interval if enough else None
 
 
-def both_cell(one: Known, by: Callable[..., Table]) -> Cell:
+def both(one: Known, beside: Interval = None) -> Interval:
+    """Over seeds and pictures, from three seeds on; where another interval over seeds stands
+    beside it, that one with the pictures."""
+    if isinstance(one, str):
+        return None
+    return one.both.beside(beside) if beside else intervals(one)[1]
+
+
+def both_cell(one: Known, by: Maker, beside: Interval = None) -> Cell:
     """The interval over seeds and test pictures; with fewer than three seeds, below a dash, what
     pictures alone leave open."""
     if isinstance(one, str):
         return Cell(DASH, one, computed(by))
-    both = intervals(one)[1]
-    notes = [] if both else [f"± {percent(one.from_images)} from pictures"]
+    interval = both(one, beside)
+    notes = [] if interval else [f"± {percent(one.from_images)} from pictures"]
     notes += [f"{one.left_out} trials left out"] if one.left_out else []
-    return Cell(bracketed(both), "\n".join(notes), computed(by, one.trials))
+    return Cell(bracketed(interval), "\n".join(notes), computed(by, one.trials))
 
 
-def both_fields(one: Known) -> dict[str, Value]:
+def both_note(one: Known) -> str:
+    """The same below a mean, where several stand in a line; nothing where nothing is known."""
+    if isinstance(one, str):
+        return ""
+    interval = both(one)
+    if interval is None:
+        return f"± {percent(one.from_images)} from pictures"
+    return f"{bracketed(interval)} {HEADER}"
+
+
+def both_fields(one: Known, beside: Interval = None) -> dict[str, Value]:
     """The same for the table's file."""
     known = None if isinstance(one, str) else one
-    low, high = (intervals(known)[1] if known else None) or (None, None)
+    low, high = both(one, beside) or (None, None)
     good, anomalous = known.pictures if known else (None, None)
     return {
         "sd_seeds": known.from_seeds if known else None,
@@ -92,10 +112,7 @@ def caption(made: Sequence[Known]) -> str:
     if not every:
         return ""
     told = " or ".join(f"{good} good and {bad} anomalous" for good, bad in sorted(every))
-    return (
-        f"; “{HEADER}”: the 95 % interval over seeds and test pictures (n = {told}), from three "
-        "seeds on"
-    )
+    return f"; “{HEADER}”: the 95 % interval over seeds and test pictures (n = {told})"
 
 
 def explained(evidence: Evidence, found: Kept) -> list[Block]:
@@ -147,9 +164,9 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
         words.append("are one, which says nothing of others")
     if len(known) == 1:
         ((_, one),) = known
-        both = intervals(one)[1]
-        source = computed(sentence, one.trials)
-        words += ["; 95 % interval with both ", Number(f"{bracketed(both)} %", source)] * bool(both)
+        source, interval = computed(sentence, one.trials), both(one)
+        if interval:
+            words += ["; 95 % interval with both ", Number(f"{bracketed(interval)} %", source)]
     unknown = [name for name, one in made if isinstance(one, str)]
     return (*words, f". Not known of {', '.join(unknown)}." if unknown else ".")
 
@@ -178,19 +195,15 @@ def _of_seeds(one: Doubted) -> Number:
     return Number(f"n = {len(one.values)} seeds", computed(sentence, one.trials))
 
 
-def held(metric: str, decided: Sequence[tuple[str, Known]], trials: Sequence[str]) -> Words:
+def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[str]) -> Words:
     """Of differences that are not zero over seeds: which stay so over pictures, too."""
-    both = [(name, _both(one)) for name, one in decided]
-    clear = [name for name, of in both if of and (of[0] > 0 or of[1] < 0)]
-    lost = [name for name, of in both if of and of[0] <= 0 <= of[1]]
-    unknown = [name for name, of in both if not of]
+    found = [(name, both(one, beside)) for name, one, beside in decided]
+    clear = [name for name, of in found if of and (of[0] > 0 or of[1] < 0)]
+    lost = [name for name, of in found if of and of[0] <= 0 <= of[1]]
+    unknown = [name for name, of in found if not of]
     words: list[str | Number] = [f"{TITLES[metric]}, with other test pictures too: "]
-    words.append(Number(f"{len(clear)} of {len(decided)}", computed(held, trials)))
+    words.append(Number(f"{len(clear)} of {len(decided)}", computed(by, trials)))
     words.append(" differences that are not zero over seeds stay clear of it")
     words.append(f"; on other pictures there may be none: {', '.join(lost)}" if lost else "")
     words.append(f"; not known: {', '.join(unknown)}" if unknown else "")
     return (*words, ".")
-
-
-def _both(one: Known) -> Interval:
-    return None if isinstance(one, str) else intervals(one)[1]

@@ -1,7 +1,7 @@
 """Whether it matters which task is learned first: means by task 0, paired by seed."""
 # pyright: reportUnknownMemberType=false
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
@@ -25,8 +25,10 @@ from reports.document import (
     drawn,
     table,
 )
+from reports.doubt_columns import HEADER, both, both_cell, both_fields, caption, has_pictures
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, whole_seeds
+from reports.picture_doubt import Doubted, Kept, doubted
 from reports.statistics import (
     Best,
     Equivalence,
@@ -88,13 +90,25 @@ def first_tasks(evidence: Evidence, setting: Setting, metric: Metric) -> FirstTa
     )
 
 
-def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Table:
+def of_pictures(
+    evidence: Evidence, found: FirstTasks, kept: Kept, factors: Mapping[str, float]
+) -> Doubted | str:
+    """Of a sum of means by task 0, each so often."""
+    of = {name: [r for r in found.records if r.task0 == name] for name in factors}
+    parts = [(factor, of[name]) for name, factor in factors.items()]
+    return doubted(evidence, kept, found.metric.name, parts)
+
+
+def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks, kept: Kept) -> Table:
     """Per task 0: mean, difference to the mean of all with an interval that holds for all tasks 0
-    together, and the probability to be the best."""
+    together, and the probability to be the best; both over test pictures, too."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     chances = found.best.probability
     every = found.source_of(effects_table)
+    share = 1 / len(found.names)
+    means = on_other_pictures(evidence, found, kept)
+    shown = caption([one for _, one in means])
     for i, one in enumerate(effects(found.values)):
         name, summary = found.names[i], summarise(found.values[i])
         low, high = one.interval
@@ -103,51 +117,107 @@ def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Ta
         cells = [Cell(plus_minus(summary), f"n = {len(found.seeds)} seeds", own)]
         cells += [Cell(percent(one.difference), source=every), interval]
         cells.append(Cell(f"{100 * chances[i]:.0f} %", source=every))
-        rows.append([evidence.tasks[name], *cells])
         line: dict[str, Value] = {"task0": name, "metric": found.metric.name}
         line |= {"definition": "final_mean", **numbers(summary), "effect": one.difference}
         line |= {"effect_low": low, "effect_high": high, "p_adjusted": one.p}
-        data.append(Line(line | {"probability_best": chances[i]}, every))
-    caption = (
+        line |= {"probability_best": chances[i]}
+        if means:
+            factors = {of: (of == name) - share for of in found.names}
+            effect = of_pictures(evidence, found, kept, factors)
+            line |= both_fields(means[i][1])
+            ends = both(effect, one.interval) or (None, None)
+            line |= {"effect_both_low": ends[0], "effect_both_high": ends[1]}
+            if shown:
+                cells.insert(3, both_cell(effect, effects_table, one.interval))
+                cells.insert(1, both_cell(means[i][1], effects_table))
+        rows.append([evidence.tasks[name], *cells])
+        data.append(Line(line, every))
+    told = (
         f"{found.metric.title} by task 0, in percent: mean ± sd over seeds, and the difference to "
         "the mean of all tasks 0 with 95 % intervals that hold for all of them together (Šidák)"
+        f"{shown}"
     )
-    header = ("Task 0", "Mean ± sd", "Effect", "95 % interval", "P(best)")
+    beside = [HEADER] * bool(shown)
+    header = ("Task 0", "Mean ± sd", *beside, "Effect", "95 % interval", *beside, "P(best)")
     name = file_name(f"task0_effects-{found.metric.name}", setting)
-    return table(name, caption, header, rows, data, every)
+    return table(name, told, header, rows, data, every)
 
 
-def pairs_table(evidence: Evidence, setting: Setting, found: FirstTasks) -> Table:
-    """Every two tasks 0 (Tukey), and what may be said of their difference."""
+def on_other_pictures(
+    evidence: Evidence, found: FirstTasks, kept: Kept
+) -> list[tuple[str, Doubted | str]]:
+    """Means by name of task 0; none of a metric that kept scores tell nothing of."""
+    if not has_pictures(found.metric.name):
+        return []
+    return [
+        (evidence.tasks[name], of_pictures(evidence, found, kept, {name: 1}))
+        for name in found.names
+    ]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tasks 0."""
+
+    first: str
+    second: str
+    difference: float
+    interval: tuple[float, float]
+    """That holds for all pairs together (Tukey)."""
+    p: float
+    pictures: Doubted | str
+
+    @property
+    def differ(self) -> bool:
+        return self.interval[0] > 0 or self.interval[1] < 0
+
+
+def pairs(evidence: Evidence, found: FirstTasks, kept: Kept) -> list[Pair]:
+    """Every two; of a metric that kept scores tell nothing of without pictures."""
+    made: list[Pair] = []
+    for one in pairwise(found.values):
+        assert one.second is not None
+        first, second = found.names[one.first], found.names[one.second]
+        pictures: Doubted | str = ""
+        if has_pictures(found.metric.name):
+            pictures = of_pictures(evidence, found, kept, {first: 1, second: -1})
+        made.append(Pair(first, second, one.difference, one.interval, one.p, pictures))
+    return made
+
+
+def pairs_table(
+    evidence: Evidence, setting: Setting, found: FirstTasks, each: Sequence[Pair]
+) -> Table:
+    """Every two tasks 0, and what may be said of their difference."""
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     every = found.source_of(pairs_table)
     margin = found.metric.margin or 0.0
-    for one in pairwise(found.values):
-        assert one.second is not None
-        first, second = found.names[one.first], found.names[one.second]
-        low, high = one.interval
+    shown = caption([pair.pictures for pair in each])
+    pictured = has_pictures(found.metric.name)
+    for pair in each:
+        low, high = pair.interval
         inside = -margin < low and high < margin
-        verdict = "equivalent" if inside else "different" if low > 0 or high < 0 else "undecided"
-        cells = (percent(one.difference), bracketed(one.interval))
-        rows.append(
-            [
-                f"{evidence.tasks[first]} − {evidence.tasks[second]}",
-                verdict,
-                *(Cell(text, source=every) for text in cells),
-            ]
-        )
-        line: dict[str, Value] = {"task0": first, "other": second, "metric": found.metric.name}
-        line |= {"definition": "final_mean", "margin": margin, "difference": one.difference}
-        line |= {"difference_low": low, "difference_high": high, "p_adjusted": one.p}
-        data.append(Line(line | {"verdict": verdict}, every))
-    caption = (
+        verdict = "equivalent" if inside else "different" if pair.differ else "undecided"
+        cells = [percent(pair.difference), bracketed(pair.interval)]
+        name = f"{evidence.tasks[pair.first]} − {evidence.tasks[pair.second]}"
+        row: list[Cell | str] = [name, verdict, *(Cell(text, source=every) for text in cells)]
+        row += [both_cell(pair.pictures, pairs_table, pair.interval)] if shown else []
+        rows.append(row)
+        line: dict[str, Value] = {"task0": pair.first, "other": pair.second}
+        line |= {"metric": found.metric.name, "definition": "final_mean", "margin": margin}
+        line |= {"difference": pair.difference, "difference_low": low, "difference_high": high}
+        line |= {"p_adjusted": pair.p, "verdict": verdict}
+        line |= both_fields(pair.pictures, pair.interval) if pictured else {}
+        data.append(Line(line, every))
+    told = (
         f"{found.metric.title}: every two tasks 0, in points, with 95 % intervals that hold for "
         "all pairs together (Tukey); equivalent where the interval lies inside of the margin"
+        f"{shown}"
     )
-    header = ("Pair", "Verdict", "Difference", "95 % interval")
+    header = ("Pair", "Verdict", "Difference", "95 % interval", *[HEADER] * bool(shown))
     name = file_name(f"task0_pairs-{found.metric.name}", setting)
-    return table(name, caption, header, rows, data, every, 2)
+    return table(name, told, header, rows, data, every, 2)
 
 
 def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Table:

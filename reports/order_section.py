@@ -79,7 +79,7 @@ def _which_first(
     blocks: list[Block] = [
         first_task.verdicts_table(evidence, setting, found),
         first_task.dots(evidence, setting, found),
-        *(first_task.effects_table(evidence, setting, one) for one in found),
+        *(first_task.effects_table(evidence, setting, one, kept) for one in found),
         variance.components_table(evidence, setting, found, kept),
     ]
     if near:

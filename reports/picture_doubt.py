@@ -184,11 +184,9 @@ def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubt
         return f"fewer than two test pictures of a kind: {', '.join(few)}"
     over = tuple(ESTIMATES[metric](one, weights) for one in images)
     both = doubt(values, [one.covariance for one in over], [one.smaller for one in images])
-    trials = tuple(keys(record for _, record in used))
-    return Doubted(
-        *(metric, classes, values, tuple(images), over, weights, both, trials),
-        len(terms) - len(used),
-    )
+    trials = tuple(dict.fromkeys(keys(record for _, record in used)))
+    left_out = len({record.key for _, record in terms}) - len(trials)
+    return Doubted(metric, classes, values, tuple(images), over, weights, both, trials, left_out)
 
 
 def shared(

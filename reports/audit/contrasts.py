@@ -66,10 +66,12 @@ def contrasts(line: Line) -> Expected:
         values = line.measured(finished(line.records.labelled[label]))
         of = described(list(values.values()))
         numbers |= {f"{before}mean": of["mean"], f"{before}sd": of["sd"]}
-    numbers |= columns(line, list(zip((-1, 1), found.sides, strict=True)) if found else ())
     if found is None:
+        numbers |= columns(line, ())
         return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
     numbers |= judged(results, cells["setting"], margin, cells.get("seeds_to_decide", ""))
+    parts = list(zip((-1, 1), found.sides, strict=True))
+    numbers |= columns(line, parts, results[cells["setting"]].interval)
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
     return Expected(numbers, found.keys)
 
@@ -241,6 +243,6 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.ablation._sentences": sentence,
     "reports.contrasts.class_forest": class_sentence,
     "reports.contrasts.forest": decided,
-    "reports.doubt_columns.held": decided,
+    "reports.kinds.ablation._on_other_pictures": decided,
     "reports.tradeoffs.pareto_figure": unbeaten,
 }

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, cast
 
 from reports.audit.distributions import f_tail
+from reports.audit.pictures import METRICS, Ends, Parts, columns, of_parts
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import LEVEL, Tested, enough, step_down, tested, verdict
@@ -25,6 +26,8 @@ STEPS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "first": (("neither", "first"), ("second", "both")),
     "second": (("neither", "second"), ("first", "both")),
 }
+TOGETHER: Mapping[str, float] = {"both": 1, "second": -1, "first": -1, "neither": 1}
+"""How often each corner counts in an interaction."""
 ROUNDING = 1e-12
 
 
@@ -136,8 +139,21 @@ def corners(line: Line) -> Expected:
     """At one corner, over seeds."""
     found = _of(line)
     name = line.cells["corner"]
-    numbers = described(found.values[name])
+    numbers = described(found.values[name]) | _on_pictures(line, found, {name: 1})
     return Expected(numbers, frozenset(t.key for t in found.used[name]))
+
+
+def _on_pictures(
+    line: Line, found: Cells | None, factors: Mapping[str, float], beside: Ends | None = None
+) -> Numbers:
+    """Of a sum over corners, of final values."""
+    if line.cells["definition"] != "final_mean":
+        return {}
+    return columns(line, _parts(found, factors) if found else (), beside)
+
+
+def _parts(found: Cells, factors: Mapping[str, float]) -> Parts:
+    return [(factor, found.used[name]) for name, factor in factors.items()]
 
 
 def _interaction(found: Cells, margin: float) -> Tested:
@@ -152,7 +168,8 @@ def interactions(line: Line) -> Expected:
     records, margin = line.records, line.records.margins[line.cells["metric"]]
     own = cells(records, line.cells["part"], (line.cells["first"], line.cells["second"]), line)
     if own is None or own.seeds < 2:
-        return Expected({"verdict": None, "seeds": own.seeds if own else 0})
+        told: Numbers = {"verdict": None, "seeds": own.seeds if own else 0}
+        return Expected(told | _on_pictures(line, own, TOGETHER))
     others = {
         part: found
         for part, axes in designs(records).items()
@@ -169,6 +186,7 @@ def interactions(line: Line) -> Expected:
     numbers |= {"f_hc3": robust, "p_hc3": None}
     numbers |= {"p_hc3": f_tail(robust, 1, 4 * (own.seeds - 1))} if robust is not None else {}
     numbers |= {"df_residual": 4 * (own.seeds - 1), "left_out": own.have - len(own.keys)}
+    numbers |= _on_pictures(line, own, TOGETHER, results[part].interval)
     return Expected(numbers, own.keys)
 
 
@@ -237,8 +255,11 @@ def simple_effects(line: Line) -> Expected:
             assert found is not None
             results[f"{part} {i}"] = tested(found.values[before], found.values[after], margin)
     name = f"{line.cells['part']} {line.cells['other_in']}"
-    printed = line.cells.get("seeds_to_decide", "")
-    return Expected(judged(results, name, margin, printed), _of(line).keys)
+    numbers = judged(results, name, margin, line.cells.get("seeds_to_decide", ""))
+    before, after = STEPS[factor][int(line.cells["other_in"])]
+    own = _of(line)
+    numbers |= _on_pictures(line, own, {before: -1, after: 1}, results[name].interval)
+    return Expected(numbers, own.keys)
 
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -256,6 +277,28 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(numbers_of_seeds(seeds), tuple(values))
 
 
+def on_other_pictures(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many interactions that are better or worse stay clear of zero over pictures, too."""
+    texts: set[str] = set()
+    for metric in METRICS:
+        margin = records.margins.get(metric)
+        line = Line({"metric": metric, "definition": "final_mean"}, "", (), tuple(trials), records)
+        every = {
+            part: found
+            for part, axes in (designs(records) if margin is not None else {}).items()
+            if (found := cells(records, part, axes, line)) and found.seeds > 1
+        }
+        results = {part: _interaction(found, margin or 0.0) for part, found in every.items()}
+        clear = decided = 0
+        for part, one in results.items():
+            if judged(results, part, margin or 0.0, "")["verdict"] in ("better", "worse"):
+                found = of_parts(records, _parts(every[part], TOGETHER), metric)
+                low, high = (0.0, 0.0) if isinstance(found, str) else found.both(one.interval)
+                decided, clear = decided + 1, clear + ((low or 0) * (high or 0) > 0)
+        texts.add(f"{clear} of {decided}")
+    return Allowed(frozenset(texts))
+
+
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.crossing.corners_table": corners,
     "reports.crossing.interaction_table": interactions,
@@ -263,5 +306,6 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.interactions.sentence": sentence,
+    "reports.kinds.interactions._on_other_pictures": on_other_pictures,
     "reports.crossing.lines_figure": sentence,
 }

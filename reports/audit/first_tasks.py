@@ -1,5 +1,6 @@
 """Tables of tasks 0, recomputed from plain records."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +8,7 @@ from fractions import Fraction
 
 from reports.audit.best import NEARLY, chances, near, settles
 from reports.audit.distributions import f_tail, t_quantile, t_tail
+from reports.audit.pictures import METRICS, Parts, columns, of_parts
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import (
@@ -70,23 +72,44 @@ def effects(line: Line) -> Expected:
     numbers |= {"p_adjusted": 1 - (1 - p) ** g}
     chance = chances(found, found.seeds)[i]
     numbers |= {"probability_best": near(line.cells["probability_best"], chance)}
+    own = line.cells["task0"]
+    numbers |= columns(line, _parts(used, {own: 1}))
+    if "why_not" in numbers:
+        share = -1 / g
+        factors = {name: share + (1 if name == own else 0) for name in found.names}
+        beside = (difference - half, difference + half)
+        of_effect = columns(line, _parts(used, factors), beside)
+        numbers |= {f"effect_{end}": of_effect[end] for end in ("both_low", "both_high")}
     return Expected(numbers, frozenset(trial.key for trial in used))
 
 
-def pairs(line: Line) -> Expected:
-    """Two tasks 0, by scipy's studentised range."""
-    found, used = _of(line)
-    g, (i, j) = len(found.names), (found.names.index(line.cells[c]) for c in ("task0", "other"))
+def _parts(used: Sequence[Trial], factors: Mapping[str, float]) -> Parts:
+    """Of a sum of means by task 0."""
+    return [(factor, [t for t in used if t.task0 == name]) for name, factor in factors.items()]
+
+
+def _tukey(found: Layout, i: int, j: int) -> tuple[float, float]:
+    """Of the difference of two, by scipy's studentised range."""
     difference = found.means[i] - found.means[j]
     scale = found.sd / math.sqrt(found.seeds)
-    half = range_point(g, found.df) * scale if scale else 0.0
+    half = range_point(len(found.names), found.df) * scale if scale else 0.0
+    return difference - half, difference + half
+
+
+def pairs(line: Line) -> Expected:
+    """Two tasks 0."""
+    found, used = _of(line)
+    g, (i, j) = len(found.names), (found.names.index(line.cells[c]) for c in ("task0", "other"))
+    difference, (low, high) = found.means[i] - found.means[j], _tukey(found, i, j)
+    scale = found.sd / math.sqrt(found.seeds)
     margin = line.records.margins[line.cells["metric"]]
-    low, high = difference - half, difference + half
     inside = max(abs(low), abs(high)) < margin
     told = "equivalent" if inside else "different" if low * high > 0 else "undecided"
     numbers: Numbers = {"difference": difference, "difference_low": low, "difference_high": high}
     numbers |= {"p_adjusted": range_of(abs(difference) / scale, g, found.df) if scale else 1.0}
     numbers |= {"margin": margin, "verdict": told}
+    signs = {line.cells["task0"]: 1, line.cells["other"]: -1}
+    numbers |= columns(line, _parts(used, signs), (low, high))
     return Expected(numbers, frozenset(trial.key for trial in used), BY_QUADRATURE)
 
 
@@ -143,6 +166,27 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(texts), tuple(values))
 
 
+def on_other_pictures(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many of the differences that are not zero over seeds stay so over pictures."""
+    texts: set[str] = set()
+    for metric in METRICS:
+        line = Line({"metric": metric}, "", (), tuple(trials), records)
+        found = layout(trials, line.measured(trials))
+        if found is None or metric not in records.margins:
+            continue
+        each, used = found
+        clear = decided = 0
+        for i, j in itertools.combinations(range(len(each.names)), 2):
+            beside = _tukey(each, i, j)
+            if beside[0] * beside[1] > 0:
+                signs = {each.names[i]: 1, each.names[j]: -1}
+                both = of_parts(records, _parts(used, signs), metric)
+                low, high = (0.0, 0.0) if isinstance(both, str) else both.both(beside)
+                decided, clear = decided + 1, clear + ((low or 0) * (high or 0) > 0)
+        texts.add(f"{clear} of {decided}")
+    return Allowed(frozenset(texts))
+
+
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.first_task.effects_table": effects,
     "reports.first_task.pairs_table": pairs,
@@ -150,5 +194,6 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.task0.sentence": sentence,
+    "reports.kinds.task0._on_other_pictures": on_other_pictures,
     "reports.first_task.dots": sentence,
 }

@@ -28,6 +28,7 @@ METRICS = ("image_auroc", "image_ap")
 FIRST = METRICS[0]
 DRAWS = 2000
 MOST_DF = 1e6
+Ends = tuple[float, float]
 
 
 Parts = Sequence[tuple[float, Sequence[Trial]]]
@@ -73,20 +74,28 @@ class Found:
         """Variance from pictures, were the seeds all there are."""
         return math.fsum(map(_whole, self.covariances)) / len(self.classes) ** 2
 
-    def both(self) -> tuple[float | None, float | None]:
-        """95 % interval, from three seeds on."""
-        if len(self.values) < 3:
-            return None, None
+    @property
+    def half_squared(self) -> float:
+        """Of the interval from pictures alone."""
         raw = math.fsum(self.shared)
         below = math.fsum(
             part**2 / max(1, min(sizes) - 1)
             for part, sizes in zip(self.shared, self.sizes, strict=True)
         )
         df = max(1.0, raw**2 / below) if below else MOST_DF
-        squares = _square(self.from_pictures, df)
-        squares += _square(self.from_seeds or 0.0, len(self.values) - 1)
-        middle = statistics.mean(self.means)
-        return middle - math.sqrt(squares), middle + math.sqrt(squares)
+        return _square(self.from_pictures, df)
+
+    def both(self, beside: Ends | None = None) -> Ends | tuple[None, None]:
+        """95 % interval, from three seeds on; or one over seeds, widened by the pictures."""
+        if beside:
+            middle, squares = sum(beside) / 2, ((beside[1] - beside[0]) / 2) ** 2
+        elif len(self.values) < 3:
+            return None, None
+        else:
+            middle = statistics.mean(self.means)
+            squares = _square(self.from_seeds or 0.0, len(self.values) - 1)
+        half = math.sqrt(squares + self.half_squared)
+        return middle - half, middle + half
 
 
 def _square(variance: float, df: float) -> float:
@@ -124,8 +133,9 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     terms = {seed: _of(parts, seed) for seed in seeds}
     values = [[_value(terms[s], metric, name) for name in classes] for s in seeds]
     covariances = [_covariance(have, terms.values(), metric, name) for name in classes]
-    left_out = len(every) - len(used)
-    return Found(classes, values, covariances, sizes, tuple(used), left_out)
+    own = tuple({trial.key: trial for trial in used}.values())
+    left_out = len({trial.key for trial in every}) - len(own)
+    return Found(classes, values, covariances, sizes, own, left_out)
 
 
 def _why(records: Records, trials: Sequence[Trial]) -> str:
@@ -226,12 +236,12 @@ def doubts(line: Line) -> Expected:
     return Expected(numbers | _two_sources(found), frozenset(t.key for t in found.used))
 
 
-def _two_sources(found: Found) -> Numbers:
+def _two_sources(found: Found, beside: Ends | None = None) -> Numbers:
     of_seeds = found.from_seeds
     return {
         "sd_seeds": None if of_seeds is None else math.sqrt(of_seeds),
         "sd_pictures": math.sqrt(found.from_pictures),
-        **dict(zip(_named(("both",)), found.both(), strict=True)),
+        **dict(zip(_named(("both",)), found.both(beside), strict=True)),
         "trials_left_out": found.left_out,
         "why_not": "",
     }
@@ -304,8 +314,9 @@ def _newcombe(value: float, bad: int, good: int) -> tuple[float, float]:
     return low, high
 
 
-def columns(line: Line, parts: Parts) -> Numbers:
-    """Of a table of other things: what stands over seeds and pictures beside its number."""
+def columns(line: Line, parts: Parts, beside: Ends | None = None) -> Numbers:
+    """Of a table of other things: what stands over seeds and pictures beside its number, which may
+    have an interval over seeds of its own."""
     if line.cells["metric"] not in METRICS:
         return {}
     found = of_parts(line.records, parts, line.cells["metric"])
@@ -315,7 +326,7 @@ def columns(line: Line, parts: Parts) -> Numbers:
         return {**dict.fromkeys(names), "seeds_both": 0, "why_not": found}
     good, anomalous = map(sum, zip(*found.sizes, strict=True))
     numbers: Numbers = {"seeds_both": len(found.values), "good": good, "anomalous": anomalous}
-    return numbers | _two_sources(found)
+    return numbers | _two_sources(found, beside)
 
 
 def lacking(trials: Sequence[Trial], records: Records) -> Allowed:

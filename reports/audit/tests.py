@@ -180,6 +180,7 @@ def range_of(distance: float, groups: int, df: int) -> float:
     return float(stats.studentized_range.sf(distance, groups, df))
 
 
+@cache
 def range_point(groups: int, df: float) -> float:
     """What the studentised range exceeds in 5 %."""
     return float(stats.studentized_range.isf(LEVEL, groups, df))

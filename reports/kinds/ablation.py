@@ -139,18 +139,15 @@ def _on_other_pictures(
     """Which differences stay clear of zero when test pictures are taken for a sample, too."""
     said: list[Words] = []
     for metric in (m for m in evidence.concluded if doubt_columns.has_pictures(m.name)):
-        decided = [
-            c
-            for c in found[metric.name]
-            if c.result is not None and c.result.verdict in ("better", "worse")
-        ]
-        made_of = [
-            (called(c.setting), picture_doubt.of_difference(evidence, c, kept, metric.name))
-            for c in decided
-        ]
-        if made_of:
-            trials = [key for c in decided for key in c.trials]
-            said.append(doubt_columns.held(metric.name, made_of, trials))
+        decided: list[doubt_columns.Decided] = []
+        trials: list[str] = []
+        for c in found[metric.name]:
+            if c.result is not None and c.result.verdict in ("better", "worse"):
+                of = picture_doubt.of_difference(evidence, c, kept, metric.name)
+                decided.append((called(c.setting), of, c.result.interval))
+                trials += c.trials
+        if decided:
+            said.append(doubt_columns.held(_on_other_pictures, metric.name, decided, trials))
     return said
 
 

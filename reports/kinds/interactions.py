@@ -1,9 +1,10 @@
 """Do components need each other: does one matter more where another is in?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moleflow.metrics.catalogue import Metric
-from reports import crossing, made, papers
+from reports import crossing, doubt_columns, made, papers, picture_doubt
+from reports.crossing import OnPictures
 from reports.digits import percent, span
 from reports.document import (
     Block,
@@ -37,7 +38,7 @@ def crossed_report(evidence: Evidence, subject: str) -> Document:
     """What `interactions` and `context_synergy` are."""
     if not designs(evidence):
         return made.report(evidence, subject, [Text(NONE, "bad")], (), (NONE,))
-    found = {
+    found: dict[tuple[str, Kind], list[Crossed]] = {
         (metric.name, kind): crossed(evidence, metric, kind)
         for metric in evidence.concluded
         for kind in KINDS
@@ -47,10 +48,16 @@ def crossed_report(evidence: Evidence, subject: str) -> Document:
         for metric in evidence.concluded
         for kind in KINDS
     ]
+    kept = picture_doubt.kept(evidence)
+    pictures = crossing.on_pictures(evidence, kept)
+    told += _on_other_pictures(found, pictures)
     sections = [
-        _section(evidence, metric, {kind: found[metric.name, kind] for kind in KINDS})
+        _section(evidence, metric, {kind: found[metric.name, kind] for kind in KINDS}, pictures)
         for metric in evidence.concluded
     ]
+    sections.append(
+        Section("Seeds and test pictures", tuple(doubt_columns.explained(evidence, kept)))
+    )
     return made.report(evidence, subject, [Listed(tuple(told)), _meaning()], sections, told)
 
 
@@ -91,19 +98,38 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     return tuple(words)
 
 
-def _section(evidence: Evidence, metric: Metric, found: dict[Kind, list[Crossed]]) -> Section:
+def _on_other_pictures(
+    found: Mapping[tuple[str, Kind], Sequence[Crossed]], pictures: OnPictures
+) -> list[Words]:
+    """Which interactions stay clear of zero when test pictures are taken for a sample, too."""
+    told: list[Words] = []
+    for (metric, kind), of in found.items():
+        decided = [
+            (one.design.name, pictures(one, crossing.INTERACTION), result.interval)
+            for one in of
+            if one.result and (result := one.result.contrast).verdict in ("better", "worse")
+        ]
+        if decided and doubt_columns.has_pictures(metric, kind):
+            by = _on_other_pictures
+            told.append(doubt_columns.held(by, metric, decided, trial_keys(of)))
+    return told
+
+
+def _section(
+    evidence: Evidence, metric: Metric, found: dict[Kind, list[Crossed]], pictures: OnPictures
+) -> Section:
     figures = [crossing.lines_figure(metric, kind, of) for kind, of in found.items()]
     shown = tuple(figure for figure in figures if figure is not None)
     blocks: list[Block] = [Gallery(shown)] if shown else []
     for kind, of in found.items():
-        blocks.append(crossing.interaction_table(metric, kind, of))
+        blocks.append(crossing.interaction_table(metric, kind, of, pictures))
     for kind, of in found.items():
         blocks.append(
             Fold(
                 f"Each component by itself, {KINDS[kind]}",
                 (
-                    crossing.effects_table(metric, kind, of),
-                    crossing.corners_table(metric, kind, of),
+                    crossing.effects_table(metric, kind, of, pictures),
+                    crossing.corners_table(metric, kind, of, pictures),
                 ),
             )
         )

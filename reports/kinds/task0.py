@@ -1,6 +1,16 @@
 """Does it matter which task is learned first, and which should be?"""
 
-from reports import first_task, made, papers_by_class, performance, picture_doubt, variance
+from collections.abc import Sequence
+
+from reports import (
+    doubt_columns,
+    first_task,
+    made,
+    papers_by_class,
+    performance,
+    picture_doubt,
+    variance,
+)
 from reports.digits import percent
 from reports.document import (
     Block,
@@ -12,8 +22,9 @@ from reports.document import (
     Words,
     note,
 )
-from reports.evidence import Evidence, Setting
-from reports.first_task import FirstTasks
+from reports.doubt_columns import Decided
+from reports.evidence import Evidence, Setting, keys
+from reports.first_task import FirstTasks, Pair
 from reports.picture_doubt import Kept
 
 SUBJECT = "Which task first"
@@ -28,12 +39,15 @@ def document(evidence: Evidence) -> Document:
     for setting in evidence.settings:
         every = [first_task.first_tasks(evidence, setting, m) for m in evidence.concluded]
         found = [one for one in every if one is not None]
+        pairs = [first_task.pairs(evidence, one, kept) for one in found]
         told: list[Words] = [sentence(evidence, one) for one in found]
+        for one, of in zip(found, pairs, strict=True):
+            told += _on_other_pictures(evidence, one, of, kept)
         if not told and setting.finished:
             told = ["Fewer than two tasks 0 with two seeds each have finished: nothing to compare."]
         headline += told
         answer.append(made.answered(setting, told))
-        shown = _results(evidence, setting, found, kept)
+        shown = _results(evidence, setting, found, pairs, kept)
         sections += made.of_setting(setting, shown) if shown else ()
     sections += papers_by_class.sections(evidence)
     return made.report(evidence, SUBJECT, answer, sections, headline)
@@ -65,13 +79,37 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
     return (*words, f"Most likely best: {leader}, with a probability of {likely}.")
 
 
+def _on_other_pictures(
+    evidence: Evidence, found: FirstTasks, pairs: Sequence[Pair], kept: Kept
+) -> list[Words]:
+    """What pictures leave open of the means, and which differences stay clear of zero."""
+    metric = found.metric.name
+    means = first_task.on_other_pictures(evidence, found, kept)
+    told: list[Words] = [doubt_columns.sentence(metric, means)] if means else []
+    decided: list[Decided] = []
+    for pair in pairs if means else ():
+        name = f"{evidence.tasks[pair.first]} − {evidence.tasks[pair.second]}"
+        decided += [(name, pair.pictures, pair.interval)] if pair.differ else []
+    if decided:
+        trials = keys(found.records)
+        told.append(doubt_columns.held(_on_other_pictures, metric, decided, trials))
+    return told
+
+
 def _results(
-    evidence: Evidence, setting: Setting, found: list[FirstTasks], kept: Kept
+    evidence: Evidence,
+    setting: Setting,
+    found: list[FirstTasks],
+    pairs: list[list[Pair]],
+    kept: Kept,
 ) -> list[Section]:
     if not found:
         return []
-    tables = [first_task.effects_table(evidence, setting, one) for one in found]
-    pairs = [first_task.pairs_table(evidence, setting, one) for one in found]
+    tables = [first_task.effects_table(evidence, setting, one, kept) for one in found]
+    every_two = [
+        first_task.pairs_table(evidence, setting, one, of)
+        for one, of in zip(found, pairs, strict=True)
+    ]
     left = sum(one.left_out for one in found)
     return [
         Section(
@@ -87,7 +125,8 @@ def _results(
                 ),
                 *([Text(f"{left} trials of incomplete seeds were left out.")] if left else []),
                 *tables,
-                Fold("Every two tasks 0", tuple(pairs)),
+                *doubt_columns.explained(evidence, kept),
+                Fold("Every two tasks 0", tuple(every_two)),
             ),
         ),
         Section(

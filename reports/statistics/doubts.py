@@ -30,6 +30,15 @@ class Doubt:
     interval: tuple[float, float]
     """At least 95 %, for other seeds and other images of the same classes; for one seed, of that
     seed. Never narrower than for one of the two sources alone."""
+    images_half: float
+    """Half the width of the interval of images alone."""
+
+    def beside(self, interval: tuple[float, float]) -> tuple[float, float]:
+        """An interval over seeds, e.g. one that holds for several differences together, widened by
+        the images."""
+        middle, half = (interval[0] + interval[1]) / 2, (interval[1] - interval[0]) / 2
+        whole = math.hypot(half, self.images_half)
+        return middle - whole, middle + whole
 
 
 def doubt(
@@ -72,9 +81,11 @@ def doubt(
         part * part / max(1, size - 1) for part, size in zip(shared, images, strict=True)
     )
     df = max(1.0, raw * raw / below) if below > 0 else math.inf
-    half = math.hypot(_half(from_images, df), _half(from_seeds or 0.0, s - 1))
+    of_images = _half(from_images, df)
+    half = math.hypot(of_images, _half(from_seeds or 0.0, s - 1))
     mean = float(table.mean())
-    return Doubt(mean, from_seeds, from_images, raw < 0, (mean - half, mean + half))
+    interval = (mean - half, mean + half)
+    return Doubt(mean, from_seeds, from_images, raw < 0, interval, of_images)
 
 
 def _half(variance: float, df: float) -> float:
