@@ -205,16 +205,26 @@ def _tested(found: Found) -> Numbers:
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """Numbers of classes, p-values and critical differences of what is ranked."""
-    named, texts, values = {t.key for t in trials}, set[str](), list[float]()
-    labels = [k for k, of in records.labelled.items() if any(t.key in named for t in of)]
+    texts, values = set[str](), list[float]()
     for metric in records.margins:
-        found = _found(records, labels, metric)
-        if len(found.values) >= MANY:
-            numbers = _tested(found)
-            texts.add(f"n = {numbers['classes']} classes")
-            texts |= {"< 0.001"} if float(numbers["p"] or 0.0) < 0.001 else set()
-            values += [float(numbers[name] or 0.0) for name in ("p", "critical_difference")]
+        for labels in _tables(trials, records):
+            found = _found(records, labels, metric)
+            if len(found.values) >= MANY:
+                numbers = _tested(found)
+                texts.add(f"n = {numbers['classes']} classes")
+                texts |= {"< 0.001"} if float(numbers["p"] or 0.0) < 0.001 else set()
+                values += [float(numbers[name] or 0.0) for name in ("p", "critical_difference")]
     return Allowed(frozenset(texts), tuple(values))
+
+
+def _tables(trials: Sequence[Trial], records: Records) -> list[list[str]]:
+    """Labels of settings whose trials are named: all, and those of each part of a union, since a
+    trial may be in several."""
+    named = {trial.key for trial in trials}
+    labels = [k for k, of in records.labelled.items() if any(t.key in named for t in of)]
+    parts = {records.parts[label] for label in labels}
+    each = [[label for label in labels if records.parts[label] == part] for part in sorted(parts)]
+    return [labels, *each]
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
