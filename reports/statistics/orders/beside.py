@@ -36,9 +36,11 @@ class Stepwise:
     """Of a metric that has a number at every step."""
 
     running: Quantiles
-    worst: Float[np.ndarray, " n"]
-    """The worst step of each order."""
-    worst_quantiles: Quantiles
+    """Of the mean over the steps."""
+    worst: Float[np.ndarray, " k"]
+    """Numbers that the worst step can be, rising."""
+    times: Int[np.ndarray, " k"]
+    """How often each of them is."""
 
 
 def stepwise(found: Sequence[Sets]) -> list[Stepwise]:
@@ -84,8 +86,7 @@ def _stepwise(found: Sequence[Sets]) -> list[Stepwise]:
     for i, (one, (values, _)) in enumerate(zip(found, levels, strict=True)):
         counts = np.bincount(worst[i], minlength=len(values))
         running = _quantiles(sums[i], keys[i][1], drawn.running_mean(one))
-        least = values.take(worst[i])
-        made.append(Stepwise(running, least, quantiles.of_counts(values, counts)))
+        made.append(Stepwise(running, values[counts > 0], counts[counts > 0]))
     return made
 
 
@@ -121,14 +122,16 @@ def _codes(coded: Sequence[Rivals], others: int) -> Int[np.ndarray, "p n"]:
     """Of every order; bits in the order of tasks, and of each in that of its rivals."""
     learned = drawn.drawn_paths(others).learned
     codes = np.zeros((len(coded), learned.shape[1]), dtype=np.uint16)
-    one = np.uint16(1)
     for code, tasks in zip(codes, coded, strict=True):
         pairs = [(task, rival) for task, rivals in tasks.items() for rival in rivals]
         for at in range(0, len(code), BLOCK):
             some = slice(at, at + BLOCK)
+            here = code[some]
             for bit, (task, rival) in enumerate(pairs):
-                known = (learned[task, some] >> np.uint16(rival)) & one
-                code[some] |= known << np.uint16(bit)
+                by = np.uint16(abs(bit - rival))
+                moved = learned[task, some] << by if bit > rival else learned[task, some] >> by
+                moved &= np.uint16(1 << bit)
+                here |= moved
     return codes
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from moleflow.metrics.means import mean
 from reports.statistics.orders import beside, drawn, moments, quantiles
@@ -115,8 +115,10 @@ def _recursive(found: Sets, steps: Stepwise | None, learned: Quantiles) -> tuple
     if steps is not None:
         made.append(_with(moments.running_mean(found), "running_mean", steps.running, orders))
         low, high = moments.worst_step(found)
-        all_ = _drawn("worst_step", steps.worst, orders, steps.worst_quantiles)
-        made.append(_exact_extremes(all_, low, high))
+        middle, sd = _of_counts(steps.worst, steps.times)
+        found_ = quantiles.of_counts(steps.worst, steps.times)
+        ends = (low, high, middle, sd)
+        made.append(Distribution("worst_step", orders, *ends, found_, "exact extremes"))
     made.append(_with(moments.on_task_mean(found), "on_task_mean", learned, orders))
     return (*made, _same("final_mean", found.step[-1], found.others), *_last(found))
 
@@ -126,17 +128,12 @@ def _with(exact: Moments, quantity: Quantity, quantiles_: Quantiles, orders: int
     return Distribution(quantity, orders, *ends, quantiles_, "exact moments")
 
 
-def _exact_extremes(found: Distribution, low: float, high: float) -> Distribution:
-    return Distribution(
-        found.quantity,
-        found.orders,
-        low,
-        high,
-        found.mean,
-        found.sd,
-        found.quantiles,
-        "exact extremes",
-    )
+def _of_counts(
+    values: Float[np.ndarray, " k"], counts: Int[np.ndarray, " k"]
+) -> tuple[float, float]:
+    """Mean and standard deviation of values that are there so many times."""
+    middle = float((values * counts).sum() / counts.sum())
+    return middle, math.sqrt(float(((values - middle) ** 2 * counts).sum() / counts.sum()))
 
 
 def _drawn(

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from reports.statistics.orders.sets import Sets
 
-Level: TypeAlias = tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n p"], Int[np.ndarray, "n p"]]
+Level: TypeAlias = tuple[Int[np.ndarray, " n"], Int[np.ndarray, "p n"], Int[np.ndarray, "p n"]]
 """Sets of p tasks: each, the sets before it, and the task that was learned from them."""
 
 
@@ -45,7 +45,7 @@ def worst_step(found: Sets) -> tuple[float, float]:
     """Smallest and largest over all orders of the smallest step."""
     best = found.step.copy()
     for sets, before, _ in _levels(found.others):
-        best[sets] = np.fmin(found.step[sets], best[before].max(axis=1))
+        best[sets] = np.fmin(found.step[sets], best[before].max(axis=0))
     return float(np.nanmin(found.step)), float(best[-1])
 
 
@@ -57,7 +57,7 @@ def best_and_worst(found: Sets) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _order_of(found: Sets, sign: float) -> tuple[int, ...]:
     top = sign * found.step
     for sets, before, _ in _levels(found.others):
-        top[sets] += top[before].max(axis=1)
+        top[sets] += top[before].max(axis=0)
     at, order = len(top) - 1, list[int]()
     while at:
         tasks = [task for task in range(found.others) if at >> task & 1]
@@ -72,12 +72,13 @@ def _added(
     """Of the sum of what lies at a path's sets and, by the task just learned, at its steps."""
     mean, low, high, variance = (a.astype(np.float64) for a in (node, node, node, 0 * node))
     for sets, before, tasks in _levels(len(node).bit_length() - 1):
-        step = 0.0 if edge is None else edge[tasks, sets[:, None]]
+        step = 0.0 if edge is None else edge[tasks, sets]
         means = mean[before] + step
-        variance[sets] = variance[before].mean(axis=1) + means.var(axis=1)
-        mean[sets] = node[sets] + means.mean(axis=1)
-        low[sets] = node[sets] + (low[before] + step).min(axis=1)
-        high[sets] = node[sets] + (high[before] + step).max(axis=1)
+        middle = means.mean(axis=0)
+        variance[sets] = (variance[before] + (means - middle) ** 2).mean(axis=0)
+        mean[sets] = node[sets] + middle
+        low[sets] = node[sets] + (low[before] + step).min(axis=0)
+        high[sets] = node[sets] + (high[before] + step).max(axis=0)
     ends = (float(low[-1]), float(high[-1]), float(mean[-1]), float(np.sqrt(variance[-1])))
     return Moments(*(end / parts for end in ends))
 
@@ -90,5 +91,5 @@ def _levels(others: int) -> tuple[Level, ...]:
     for size in range(1, others + 1):
         sets = every[bits.sum(axis=1) == size]
         tasks = np.nonzero(bits[sets])[1].reshape(len(sets), size)
-        found.append((sets, sets[:, None] ^ (1 << tasks), tasks))
+        found.append((sets, np.ascontiguousarray((sets[:, None] ^ (1 << tasks)).T), tasks.T))
     return tuple(found)

@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -37,10 +37,20 @@ class ClassTable:
 
     def when(self, known: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Its number when these sets are known."""
-        place = np.zeros_like(known)
-        for bit, rival in enumerate(self.rivals):
-            place |= (known >> rival & 1) << bit
-        return self.values[place]
+        return self.values[_place(self.rivals, known)]
+
+
+def _place(rivals: Sequence[int], known: Int[np.ndarray, "..."]) -> Int[np.ndarray, "..."]:
+    place = np.zeros_like(known)
+    for bit, rival in enumerate(rivals):
+        place |= (known >> rival & 1) << bit
+    return place
+
+
+@lru_cache(maxsize=64)
+def _places(rivals: tuple[int, ...], others: int) -> Int[np.ndarray, " k"]:
+    """Of every set: metrics of a trial share their rivals."""
+    return _place(rivals, np.arange(1 << others))
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ def sets_of(classes: Sequence[ClassTable], others: int) -> Sets:
     if not classes or any(len(one.values) != 1 << len(one.rivals) for one in classes):
         raise ValueError("give classes, with a number for every set of their rivals")
     every = np.arange(1 << others)
-    table = np.stack([one.when(every) for one in classes])
+    table = np.stack([one.values[_places(one.rivals, others)] for one in classes])
     own = np.array([one.own for one in classes])
     for row, task in zip(table, own.tolist(), strict=True):
         row[(every >> max(task, 0) & 1 == 0) & (task >= 0)] = np.nan

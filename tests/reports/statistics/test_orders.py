@@ -160,8 +160,9 @@ def test_an_orders_ends_are_looked_up_and_its_steps_added_to_the_same(
     plain = drawn.of_many_tasks(tables, tasks - 1)
     assert np.ptp(running) > 0
     assert running == pytest.approx(plain["running_mean"], rel=1e-14)
-    worst = beside.stepwise([found])[0].worst
-    assert worst == pytest.approx(plain["worst_step"], rel=1e-14)
+    steps = beside.stepwise([found])[0]
+    worst = np.sort(plain["worst_step"])
+    assert np.repeat(steps.worst, steps.times) == pytest.approx(worst, rel=1e-14)
     learned = drawn.of_every(drawn.on_task_mean(found))
     assert learned == pytest.approx(plain["on_task_mean"], rel=1e-14)
     drawn.drawn_orders.cache_clear()
@@ -192,7 +193,8 @@ def test_metrics_beside_each_other_have_the_quantiles_of_every_drawn_order_to_th
     for one, step, of, alone in zip(found, steps, learned, apart, strict=True):
         running = drawn.of_every(drawn.running_mean(one))
         assert step.running == tuple(np.quantile(running, SHARES))
-        assert step.worst_quantiles == tuple(np.quantile(step.worst, SHARES))
+        worst = np.repeat(step.worst, step.times)
+        assert quantiles.of_counts(step.worst, step.times) == tuple(np.quantile(worst, SHARES))
         every = drawn.of_every(drawn.on_task_mean(one))
         assert of == alone == tuple(np.quantile(every, SHARES))
     drawn.drawn_orders.cache_clear()
