@@ -5,12 +5,16 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 DAMAGED = ".damaged-"
 """In the name of what was set aside."""
+FLUSHED_AT_ONCE = 4
+"""Files: a disk writes several as fast as one, and what writes the next need not wait."""
 STUMBLES = frozenset(
     number
     for name in ("EIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO", "ENETDOWN",
@@ -36,6 +40,51 @@ def replace_file(path: Path, content: bytes) -> None:
         put_in_place(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_together() -> Iterator[Callable[[Path], AbstractContextManager[BinaryIO]]]:
+    """What opens files to be written, that all get their names at the end, when the content of
+    each is on the disk. A reader sees old ones or new ones, never a part of one; a folder in the
+    place of one is set aside.
+
+    Raises:
+        OSError: one cannot be written, and names it; the old ones are left as they were.
+    """
+    asides: list[Path] = []
+    written: list[tuple[Path, Path, Future[None]]] = []
+    try:
+        with ThreadPoolExecutor(FLUSHED_AT_ONCE) as workers:
+
+            @contextmanager
+            def opened(path: Path) -> Iterator[BinaryIO]:
+                aside = _unnamed(path)
+                asides.append(aside)
+                with _naming(path, aside), aside.open("wb") as file:
+                    yield file
+                written.append((aside, path, workers.submit(flush, aside)))
+
+            yield opened
+            for aside, path, flushed in written:
+                with _naming(path, aside):
+                    flushed.result()
+        for aside, path, _ in written:
+            with _naming(path, aside):
+                put_in_place(aside, path)
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path, aside: Path) -> Iterator[None]:
+    """Errors name this file, and not the one that was to become it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename not in (None, aside, str(aside)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def flush(place: Path) -> None:

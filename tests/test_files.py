@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moleflow.files import replaced_folder
+from moleflow.files import replaced_folder, replaced_together
 
 
 def written(folder: Path, content: str) -> None:
@@ -77,3 +77,27 @@ def test_many_that_write_a_folder_at_once_hinder_nobody(tmp_path: Path):
     assert errors == []
     assert found(tmp_path / "kept") in [whole(str(number)) for number in range(4)]
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_files_written_together_are_there_together(tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("old")
+    with replaced_together() as opened:
+        for path in (first, second):
+            with opened(path) as file:
+                file.write(b"new")
+            assert first.read_text() == "old" and not second.exists()
+    assert first.read_text() == second.read_text() == "new"
+    assert sorted(tmp_path.iterdir()) == [first, second]
+
+
+def test_of_files_written_together_one_that_fails_leaves_all_old_ones(tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "missing" / "second"
+    first.write_text("old")
+    with pytest.raises(FileNotFoundError) as told, replaced_together() as opened:
+        with opened(first) as file:
+            file.write(b"new")
+        with opened(second):
+            pass
+    assert told.value.filename == str(second)
+    assert first.read_text() == "old" and [*tmp_path.iterdir()] == [first]

@@ -1,9 +1,13 @@
 """Files that a reader finds whole or not at all."""
 
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from moleflow.errors import StoreError
-from moleflow.files import replace_file
+from moleflow.files import replace_file, replaced_together
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -16,6 +20,30 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be written ({error.strerror}); choose another --root"
-        ) from None
+        raise _unwritable(path, error) from None
+
+
+@contextmanager
+def written_together() -> Generator[Callable[[Path], AbstractContextManager[TextIO]], None, None]:
+    """What opens files to be written as text in UTF-8, bytes by their `buffer`. All get their names
+    at the end: a reader sees each old or new, never a part.
+
+    Raises:
+        StoreError: as `write_atomically`; no file is replaced then.
+    """
+    try:
+        with replaced_together() as replaced:
+
+            @contextmanager
+            def opened(path: Path) -> Generator[TextIO, None, None]:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with replaced(path) as file, TextIOWrapper(file, "utf-8", newline="") as text:
+                    yield text
+
+            yield opened
+    except OSError as error:
+        raise _unwritable(error.filename, error) from None
+
+
+def _unwritable(path: object, error: OSError) -> StoreError:
+    return StoreError(f"{path}: cannot be written ({error.strerror}); choose another --root")

@@ -1,8 +1,9 @@
 """A table for other programs: CSV, where its numbers come from, and columns for a terminal."""
 
 import csv
-import io
+import json
 from functools import lru_cache
+from typing import TextIO
 
 from moleflow.settings import Settings
 from orchestration.plain import cell, one_line
@@ -12,30 +13,33 @@ from reports.document.parts import Source, Table
 class _Sources(Settings):
     """A file of sources: functions and sets of trials once, lines name them by their place."""
 
+    lines: tuple[tuple[int, int], ...]
     functions: tuple[str, ...]
     trials: tuple[tuple[str, ...], ...]
-    lines: tuple[tuple[int, int], ...]
 
 
-def to_csv(shown: Table) -> tuple[str, str]:
+def write_csv(shown: Table, out: TextIO, sources: TextIO) -> None:
     """The table's lines; a missing number is an empty field, and no text is a formula. And, as
     JSON, of each line what computed it and of which trials.
 
-    Both at once: lines may be made anew whenever they are gone through.
+    Both at once, line by line: lines may be made anew whenever they are gone through.
     """
-    out, safe = io.StringIO(), lru_cache(1 << 12)(cell)
+    safe = lru_cache(1 << 12)(cell)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(cell, shown.fields))
     functions: dict[str, int] = {}
     trials: dict[tuple[str, ...], int] = {}
-    places: list[tuple[int, int]] = []
-    for line in shown.lines:
+    sources.write('{"lines":[')
+    for number, line in enumerate(shown.lines):
         found = map(line.values.get, shown.fields)
         writer.writerow([safe(v) if isinstance(v, str) else "" if v is None else v for v in found])
         by = functions.setdefault(line.source.function, len(functions))
-        places.append((by, trials.setdefault(line.source.trials, len(trials))))
-    kept = _Sources(functions=tuple(functions), trials=tuple(trials), lines=tuple(places))
-    return out.getvalue(), kept.model_dump_json() + "\n"
+        of = trials.setdefault(line.source.trials, len(trials))
+        sources.write(f"{',' if number else ''}[{by},{of}]")
+    for name, known in (("functions", functions), ("trials", trials)):
+        every = json.dumps([*known], ensure_ascii=False, separators=(",", ":"))
+        sources.write(f'{"]" if name == "functions" else ""},"{name}":{every}')
+    sources.write("}\n")
 
 
 def sources_in(text: str) -> list[Source]:

@@ -1,16 +1,20 @@
 """From a document to files: pages, tables and figures."""
 
-from collections import Counter
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from orchestration.records.ledger import write_atomically
-from reports.document.csv import to_csv
+from orchestration.records.files import written_together
+from reports.document.csv import write_csv
 from reports.document.html import to_html
 from reports.document.latex import to_latex
 from reports.document.markdown import to_markdown
 from reports.document.parts import Block, Document, Figure, Strip, Table
+
+DAY = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -45,34 +49,60 @@ def write(shown: Document, folder: Path, layout: Layout | None = None) -> Writte
         StoreError: the folder cannot be written.
     """
     layout = layout or Layout()
-    files = _files(shown, layout.place)
-    for path, content in files.items():
-        write_atomically(folder / path, content)
+    html, markdown = folder / "index.html", folder / "report.md"
+    with written_together() as opened:
+        files = _Files(folder, opened)
+        for block in shown.parts():
+            _write_block(block, layout, files)
+        files.write("index.html", to_html(shown, layout.place))
+        files.write("report.md", to_markdown(shown, layout.place))
     for place in {layout.tables, layout.figures} - {""}:
         for old in sorted((folder / place).glob("*")):
-            if f"{place}{old.name}" not in files and not old.is_dir():  # nor what is none of ours
+            if f"{place}{old.name}" not in files.known and _is_left(old):
                 old.unlink(missing_ok=True)
-    html, markdown = folder / "index.html", folder / "report.md"
-    write_atomically(html, to_html(shown, layout.place))
-    write_atomically(markdown, to_markdown(shown, layout.place))
     return Written(html, markdown, shown.headline)
 
 
-def _files(shown: Document, place: Callable[[Block], str]) -> dict[str, str | bytes]:
-    """Content of every file beside the pages, by its relative path."""
-    found: list[tuple[str, str | bytes]] = []
-    for block in shown.parts():
-        if isinstance(block, Table):
-            lines, sources = to_csv(block)
-            found.append((f"{place(block)}.csv", lines))
-            found.append((f"{place(block)}.sources.json", sources))
-            found += [(f"{place(block)}.tex", to_latex(block))] if block.header else []
-        elif isinstance(block, Figure):
-            found.append((f"{place(block)}.svg", block.svg))
-            found.append((f"{place(block)}.png", block.png))
-        elif isinstance(block, Strip):
-            folder = place(block).removesuffix(block.name)
-            found += [(f"{folder}{name}.png", picture.png) for name, _, picture in block.files()]
-    twice = [path for path, n in Counter(path for path, _ in found).items() if n > 1]
-    assert not twice, f"two parts of one report have one file: {', '.join(twice)}"
-    return dict(found)
+class _Files:
+    """Those of a report, each written as it is made."""
+
+    def __init__(self, folder: Path, opened: Callable[[Path], AbstractContextManager[TextIO]]):
+        self._folder = folder
+        self._opened = opened
+        self.known: set[str] = set()
+        """Relative paths."""
+
+    def open(self, path: str) -> AbstractContextManager[TextIO]:
+        assert path not in self.known, f"two parts of one report have one file: {path}"
+        self.known.add(path)
+        return self._opened(self._folder / path)
+
+    def write(self, path: str, content: str | bytes) -> None:
+        with self.open(path) as file:
+            file.buffer.write(content.encode() if isinstance(content, str) else content)
+
+
+def _write_block(block: Block, layout: Layout, files: _Files) -> None:
+    """What stands beside the pages."""
+    if isinstance(block, Table):
+        place = layout.place(block)
+        with files.open(f"{place}.csv") as lines, files.open(f"{place}.sources.json") as sources:
+            write_csv(block, lines, sources)
+        if block.header:
+            files.write(f"{place}.tex", to_latex(block))
+    elif isinstance(block, Figure):
+        files.write(f"{layout.place(block)}.svg", block.svg)
+        files.write(f"{layout.place(block)}.png", block.png)
+    elif isinstance(block, Strip):
+        folder = layout.place(block).removesuffix(block.name)
+        for name, _, picture in block.files():
+            files.write(f"{folder}{name}.png", picture.png)
+
+
+def _is_left(path: Path) -> bool:
+    """Of a report before; not a folder, nor what another process writes at this moment."""
+    try:
+        young = time.time() - path.lstat().st_mtime < DAY
+        return not path.is_dir() and not (path.name.startswith(".") and young)
+    except OSError:  # another process was faster
+        return False

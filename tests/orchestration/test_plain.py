@@ -15,9 +15,10 @@ from orchestration.plain import cell, one_line, path_cell, uncelled, visible
 from orchestration.records.events import Note
 from orchestration.views.logs import event_lines
 from reports.document import Source, table
-from reports.document.csv import to_csv, to_text
+from reports.document.csv import to_text
 from reports.document.latex import latex_text, to_latex
 from reports.document.markdown import to_pipes
+from tests.reports.document.conftest import csv_of
 
 FORMULAS = ("=cmd|'/C calc'!A0", "+1+x", "-x", "@SUM(A1)", "\t=x", " =x", "＝x", "\n=x", "'=x", "-")
 NUMBERS = ("-1.5", "+3", "-2e-05", "-inf", "nan", "0", ".5")
@@ -39,7 +40,7 @@ def test_numbers_and_other_text_stay_as_they_are(value: object) -> None:
 
 def test_tables_for_spreadsheets_hold_no_formula() -> None:
     shown = table("t", "c", ["h"], [], [{"=name": "=1+1", "gain": -0.25}], MADE)
-    assert to_csv(shown)[0] == "'=name,gain\n'=1+1,-0.25\n"
+    assert csv_of(shown) == "'=name,gain\n'=1+1,-0.25\n"
     out = io.StringIO()
     lines = ScoreLines(out, ["=a"])
     lines.write(Unreadable(Path("-x.png"), "no\npicture"))

@@ -21,12 +21,14 @@ from reports.document import (
     Picture,
     Section,
     Strip,
+    Table,
     Text,
     computed,
     drawn,
     note,
     table,
 )
+from reports.document.csv import write_csv
 
 EVIL = "<script>x()</script> & \"q\" 'p' `c` *b* [l](u) |_i_| $\\frac{1}{2}$ </td> #t"
 KEYS = ("a" * 20, "b" * 20)
@@ -97,3 +99,10 @@ def evil() -> str:
 @pytest.fixture(scope="session")
 def document() -> Document:
     return whole(EVIL)
+
+
+def csv_of(shown: Table) -> str:
+    """Its file of lines."""
+    lines = io.StringIO()
+    write_csv(shown, lines, io.StringIO())
+    return lines.getvalue()

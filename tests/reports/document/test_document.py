@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from reports.document import Document, Layout, Section, Text, Written, computed, table, write
-from reports.document.csv import sources_in, to_csv
+from reports.document.csv import sources_in
 from reports.document.latex import PACKAGES, latex_text
+from tests.reports.document.conftest import csv_of
 
 VOID = {"meta", "img", "input", "br"}
 
@@ -129,7 +130,7 @@ def test_every_line_of_a_table_says_where_it_comes_from(
         text = (written.html.parent / "tables" / f"{shown.name}.sources.json").read_text()
         found = sources_in(text)
         assert found == [line.source for line in shown.lines]
-        assert len(found) == len(to_csv(shown)[0].splitlines()) - 1
+        assert len(found) == len(csv_of(shown).splitlines()) - 1
     (numbers,) = (shown for shown in document.tables if shown.name == "numbers")
     assert [line.source.trials for line in numbers.lines] == [
         *(("a" * 20,), ("a" * 20, "b" * 20), ("a" * 20, "b" * 20)),
@@ -200,4 +201,4 @@ def test_an_empty_table_says_so(page: str) -> None:
 
 def test_the_csv_of_a_table_without_lines_has_its_columns() -> None:
     shown = table("t", "", ("A",), (), (), computed(table), fields=("a", "=b"))
-    assert to_csv(shown)[0] == "a,'=b\n"
+    assert csv_of(shown) == "a,'=b\n"

@@ -2,13 +2,16 @@
 
 import csv
 import io
+import tracemalloc
+from pathlib import Path
 
 from reports.digits import percent, plus_minus
-from reports.document import Table, computed, table
-from reports.document.csv import to_csv, to_text
+from reports.document import Line, Lines, Table, computed, table
+from reports.document.csv import sources_in, to_text, write_csv
 from reports.document.latex import latex_text, to_latex
 from reports.document.markdown import markdown_text, to_pipes
 from reports.statistics import summarise
+from tests.reports.document.conftest import csv_of
 
 
 def made(header: tuple[str, ...], rows: list[tuple[str, ...]], caption: str = "") -> Table:
@@ -58,7 +61,7 @@ def test_markdown_rows_have_one_cell_per_column():
 
 def test_csv_keeps_full_precision_and_leaves_missing_numbers_empty():
     shown = table("t", "", ("x",), [("0.33",)], [{"x": 1 / 3, "y": None}], computed(made))
-    (line,) = csv.DictReader(io.StringIO(to_csv(shown)[0]))
+    (line,) = csv.DictReader(io.StringIO(csv_of(shown)))
     assert float(line["x"]) == 1 / 3
     assert line["y"] == ""
 
@@ -66,3 +69,26 @@ def test_csv_keeps_full_precision_and_leaves_missing_numbers_empty():
 def test_text_aligns_numbers_right():
     shown = made(("Class", "Mean"), [("a", "9.00"), ("bottle", "10.00")])
     assert to_text(shown).splitlines()[2:] == ["a        9.00", "bottle  10.00"]
+
+
+def test_lines_go_to_a_tables_file_as_they_come_and_are_not_kept(tmp_path: Path):
+    source, place = computed(made), tmp_path / "lines.csv"
+
+    def written(count: int) -> int:
+        """Bytes of memory at most."""
+        lines = Lines(
+            lambda: (Line({"name": f"n{i % 5}", "x": i / 3}, source) for i in range(count))
+        )
+        shown = table("t", "", (), (), lines, source, fields=("name", "x"))
+        tracemalloc.start()
+        with place.open("w") as out, (tmp_path / "sources.json").open("w") as sources:
+            write_csv(shown, out, sources)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    some, many = written(8_000), written(24_000)
+    assert many < 1.1 * some
+    with place.open() as file:
+        assert [float(line["x"]) for line in csv.DictReader(file)] == [i / 3 for i in range(24_000)]
+    assert sources_in((tmp_path / "sources.json").read_text()) == [source] * 24_000
