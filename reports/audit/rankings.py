@@ -17,7 +17,7 @@ from reports.audit.second_way import SEEDS_FOR_INTERVAL, Expected, Line, Numbers
 from reports.audit.tests import range_point
 from reports.audit.words import Allowed
 
-MANY = 4
+MANY = 5
 DRAWS = 2000
 Runs = list[list[float]]
 """By seed, of each class; a mean over orders."""
