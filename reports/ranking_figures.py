@@ -18,6 +18,11 @@ MOST_LINES = 7
 """Settings that the profiles' figure has colours for."""
 STEPS = 101
 """Thresholds of a profile."""
+RUNS = (
+    "Of a setting’s runs, one for each class and seed, the share above a value: a line that lies "
+    "above another everywhere is better in every part of its runs. The band is the baseline’s "
+    "95 %, seeds drawn anew, point by point."
+)
 
 
 def ranks(found: Together) -> Figure:
@@ -68,11 +73,7 @@ def profiles(found: Together) -> Figure:
         ax.set_ylabel("Share of runs")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
     left_out = len(found.settings) - len(shown)
-    caption = (
-        "Of a setting’s runs, one for each class and seed, the share above a value: a line that "
-        "lies above another everywhere is better in every part of its runs. The band is the "
-        "baseline’s 95 %, seeds drawn anew, point by point."
-    )
+    caption = RUNS
     if left_out:
         caption += f" Left out are {left_out} settings in the middle by interquartile mean."
     title = f"{found.metric.title}: profiles of runs"

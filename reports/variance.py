@@ -1,7 +1,7 @@
 """Where final numbers of classes differ from: variance components of task 0, seed, class and test
 pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
@@ -20,6 +20,8 @@ from reports.statistics import (
     with_images,
 )
 
+Run = tuple[str, str, str]
+"""Task 0, order and seed."""
 CLASS = "class"
 """The source that holds what test pictures do: those of a class are drawn once and stay."""
 
@@ -28,6 +30,21 @@ def components(evidence: Evidence, found: FirstTasks, kept: Kept) -> VarianceCom
     """Of the classes' final numbers: task 0, seed, class, and test pictures where scores of all
     trials are known; None where the design is too small."""
     runs = _runs(found)
+    values, sources = _values(evidence, found, runs)
+    try:
+        parts = variance_components(values, sources)
+    except ValueError:  # too few values, or sources that change together
+        return None
+    of_pictures = picture_doubt.shared(evidence, kept, found.metric.name, list(runs.values()))
+    if of_pictures is None or CLASS not in sources:
+        return parts
+    return with_images(parts, of_pictures, CLASS)
+
+
+def _values(
+    evidence: Evidence, found: FirstTasks, runs: Mapping[Run, Sequence[Record]]
+) -> tuple[list[float], dict[str, list[str]]]:
+    """Of each run and class, and their levels of every source that has several."""
     values: list[float] = []
     sources: dict[str, list[str]] = {name: [] for name in ("task 0", "order", "seed", CLASS)}
     for levels, records in runs.items():
@@ -38,22 +55,14 @@ def components(evidence: Evidence, found: FirstTasks, kept: Kept) -> VarianceCom
                 sources[source].append(level)
     if len(set(sources["order"])) == len(found.names):  # no more than one of each task 0
         del sources["order"]
-    several = {name: levels for name, levels in sources.items() if len(set(levels)) > 1}
-    try:
-        parts = variance_components(values, several)
-    except ValueError:  # too few values, or sources that change together
-        return None
-    of_pictures = picture_doubt.shared(evidence, kept, found.metric.name, list(runs.values()))
-    if of_pictures is None or CLASS not in several:
-        return parts
-    return with_images(parts, of_pictures, CLASS)
+    return values, {name: levels for name, levels in sources.items() if len(set(levels)) > 1}
 
 
-def _runs(found: FirstTasks) -> dict[tuple[str, str, str], list[Record]]:
+def _runs(found: FirstTasks) -> dict[Run, list[Record]]:
     """Trials by task 0, order and seed. Those that differ in an order that training does not know
     are one run."""
     free = all(order_free(record.config) for record in found.records)
-    runs: dict[tuple[str, str, str], list[Record]] = {}
+    runs: dict[Run, list[Record]] = {}
     for record in found.records:
         order = record.task0 if free else record.order
         runs.setdefault((record.task0, order, str(record.seed)), []).append(record)

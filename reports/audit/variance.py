@@ -40,17 +40,7 @@ def components(line: Line) -> Expected:
     free = all(t.config["freeze_base"] and t.config["seeding"] == "by_class" for t in used)
     if not free and len({t.order for t in used}) > len({t.task0 for t in used}):
         return Expected({})
-    alike: dict[tuple[str, str, str], list[Fraction]] = {}
-    for t in used:
-        for c in t.classes:
-            value = t.value(metric, "step", "routed", c, len(t.sequence))
-            if value is not None:
-                alike.setdefault((t.task0, str(t.seed), c), []).append(Fraction(value))
-    known = [sum(values, Fraction(0)) / len(values) for values in alike.values()]
-    levels: dict[str, list[str]] = {
-        name: [key[i] for key in alike] for i, name in enumerate(("task 0", "seed", CLASS))
-    }
-    levels = {name: of for name, of in levels.items() if len(set(of)) > 1}
+    known, levels = _values(used, metric)
     n = math.prod(len(set(of)) for of in levels.values())
     if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
         return Expected({})
@@ -58,6 +48,20 @@ def components(line: Line) -> Expected:
     if metric == PICTURED and CLASS in parts:
         parts = _with_pictures(parts, _from_pictures(line.records, used))
     return Expected(_numbers(parts, line.cells["source"]), frozenset(t.key for t in used))
+
+
+def _values(used: Sequence[Trial], metric: str) -> tuple[list[Fraction], dict[str, list[str]]]:
+    """A mean over orders for each run and class, and their levels of every source of several."""
+    alike: dict[tuple[str, str, str], list[Fraction]] = {}
+    for t in used:
+        for c in t.classes:
+            value = t.value(metric, "step", "routed", c, len(t.sequence))
+            if value is not None:
+                alike.setdefault((t.task0, str(t.seed), c), []).append(Fraction(value))
+    names = ("task 0", "seed", CLASS)
+    levels = {name: [key[i] for key in alike] for i, name in enumerate(names)}
+    means = [sum(values, Fraction(0)) / len(values) for values in alike.values()]
+    return means, {name: of for name, of in levels.items() if len(set(of)) > 1}
 
 
 def _numbers(parts: Mapping[str, Estimate], source: str) -> Numbers:

@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
+from jaxtyping import Float
 from scipy import special
 
 from reports.statistics.distributions import midranks
@@ -52,18 +54,25 @@ def friedman(values: Numbers) -> Ranks:
         raise ValueError(f"{n} blocks and {k} variants; ranks need two of each")
     ranks = midranks(-table)
     average = ranks.mean(axis=0)
+    chi2, p = _tested(ranks, average)
+    q = studentized_range_point(0.95, k, math.inf) / math.sqrt(2)
+    difference = q * math.sqrt(k * (k + 1) / (6 * n))
+    each = cast("list[float]", average.tolist())
+    return Ranks(tuple(each), chi2, p, difference, _alike(each, difference), n)
+
+
+def _tested(
+    ranks: Float[np.ndarray, "n k"], average: Float[np.ndarray, " k"]
+) -> tuple[float, float]:
+    """Friedman's χ², and p."""
+    n, k = ranks.shape
     between = n * ((average - (k + 1) / 2) ** 2).sum()
     within = ((ranks - (k + 1) / 2) ** 2).sum() / (n * (k - 1))
     chi2 = float(between / within) if within > 0 else 0.0
     room = n * (k - 1) - chi2
     if room > 1e-9:
-        p = float(special.fdtrc(k - 1, (k - 1) * (n - 1), (n - 1) * chi2 / room))
-    else:
-        p = _agreement(ranks[0].tolist()) ** (n - 1)
-    q = studentized_range_point(0.95, k, math.inf) / math.sqrt(2)
-    difference = q * math.sqrt(k * (k + 1) / (6 * n))
-    each = cast("list[float]", average.tolist())
-    return Ranks(tuple(each), chi2, p, difference, _alike(each, difference), n)
+        return chi2, float(special.fdtrc(k - 1, (k - 1) * (n - 1), (n - 1) * chi2 / room))
+    return chi2, _agreement(ranks[0].tolist()) ** (n - 1)
 
 
 def _agreement(ranks: list[float]) -> float:
