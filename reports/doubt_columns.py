@@ -176,14 +176,18 @@ def _from_least_to_most(
     size: Callable[[Doubted], float],
     of_what: Callable[[Doubted], Number],
 ) -> list[str | Number]:
+    """The smallest and the largest, with what of: once, where it is the same for both."""
     ordered = sorted(known, key=lambda named: size(named[1]))
-    ends = [ordered[0], ordered[-1]] if len(ordered) > 1 else ordered
+    most = of_what(ordered[-1][1])
     words: list[str | Number] = []
-    for i, (name, one) in enumerate(ends):
-        words += ["to " if i else "", "± "]
-        words.append(Number(f"{percent(size(one))} points", computed(sentence, one.trials)))
-        words += [f" ({name}, " if len(ends) > 1 else " (", of_what(one), ") "]
-    return [*words[:-1], ")"]
+    for i in (0, -1) if len(ordered) > 1 else (-1,):
+        name, one = ordered[i]
+        points = Number(f"{percent(size(one))} points", computed(sentence, one.trials))
+        words += ["± ", points, f" ({name}" if len(ordered) > 1 else " ("]
+        if i or of_what(one).text != most.text:
+            words += [", " if len(ordered) > 1 else "", of_what(one)]
+        words.append(")" if i else ") to ")
+    return words
 
 
 def _of_pictures(one: Doubted) -> Number:

@@ -8,8 +8,9 @@ from typing import Any
 
 from reports.audit import divergence
 from reports.audit.correlations import DRAWS, EVERY, SPEARMAN, correlated, drawing, ranked
+from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial
-from reports.audit.second_way import Expected, Line, Numbers
+from reports.audit.second_way import Expected, Line, Numbers, by_seed
 from reports.audit.words import Allowed
 
 DEFAULT = "image_auroc"
@@ -108,7 +109,13 @@ def proposal(line: Line) -> Expected:
     numbers: Numbers = {"outcome": one.outcome, "value": one.value}
     numbers["settings"] = ", ".join(f"{name} = {one.axes[name]}" for name in fields)
     numbers |= {"best_so_far": max(before, default=None)}
-    return Expected(numbers | {"test": tested(one.trials, metric_of(line.records))})
+    metric = metric_of(line.records)
+    test = tested(one.trials, metric)
+    of = Line({"metric": metric}, "", (), one.trials, line.records)
+    whole = test is not None and len(of.finished) == len(one.trials)
+    used = by_seed(one.trials, of.measured(one.trials))[1] if whole else set[str]()
+    numbers |= columns(of, [(1, [trial for trial in one.trials if trial.key in used])])
+    return Expected(numbers | {"test": test})
 
 
 def choices(line: Line) -> Expected:

@@ -5,10 +5,18 @@ from collections.abc import Sequence
 from moleflow.metrics.catalogue import TITLES
 from orchestration.records.objective import metric_of
 from orchestration.studies.search import Search
-from reports import made, search_history, search_importance, search_optimism
+from reports import (
+    doubt_columns,
+    made,
+    picture_doubt,
+    search_history,
+    search_importance,
+    search_optimism,
+)
 from reports.digits import DASH, percent
 from reports.document import (
     Block,
+    Cell,
     Document,
     Number,
     Section,
@@ -20,7 +28,10 @@ from reports.document import (
     table,
 )
 from reports.document.parts import Value
+from reports.doubt_columns import Known
 from reports.evidence import Evidence, keys
+from reports.performance import in_whole_seeds
+from reports.picture_doubt import Kept, doubted
 from reports.proposals import Proposed, best, finished, on_test, proposed
 from reports.search_optimism import Choices
 
@@ -59,8 +70,16 @@ def document(evidence: Evidence) -> Document:
     if optimism and optimism[0].metric == metric_of(search):
         told.append(search_optimism.sentence(optimism[0], search))
         answer.append(Text(told[-1]))
+    kept = picture_doubt.kept(evidence)
+    pictures = on_other_pictures(evidence, found, search, kept)
+    if chosen is not None and pictures:
+        of_chosen = [("", pictures[found.index(chosen)])]
+        told.append(doubt_columns.sentence(metric_of(search), of_chosen))
+        answer.append(Text(told[-1]))
+    proposals = proposals_table(evidence, found, search, pictures)
+    how = doubt_columns.explained(evidence, kept) if pictures else []
     sections = [
-        Section("Proposals", (*_history(found, search), proposals_table(evidence, found, search))),
+        Section("Proposals", (*_history(found, search), proposals, *how)),
         Section("Choosing on the test set", _optimism(optimism, search)),
         Section("Which setting matters", _importance(found, search)),
     ]
@@ -116,32 +135,50 @@ def sentence(chosen: Proposed | None, found: Sequence[Proposed], search: Search)
     )
 
 
-def proposals_table(evidence: Evidence, found: Sequence[Proposed], search: Search) -> Table:
-    """What each was measured as, and the best so far."""
+def on_other_pictures(
+    evidence: Evidence, found: Sequence[Proposed], search: Search, kept: Kept
+) -> list[Known]:
+    """Of each proposal’s mean on test; nothing of a metric that kept scores tell nothing of."""
+    metric = metric_of(search)
+    if not doubt_columns.has_pictures(metric):
+        return []
+    measured = [
+        in_whole_seeds(one.records)
+        if on_test(evidence, one, metric) is not None
+        and all(record.status == "finished" for record in one.records)
+        else []
+        for one in found
+    ]
+    return [doubted(evidence, kept, metric, [(1, records)]) for records in measured]
+
+
+def proposals_table(
+    evidence: Evidence, found: Sequence[Proposed], search: Search, pictures: Sequence[Known]
+) -> Table:
+    """What each was measured as, and the best so far; on test over test pictures, too."""
     source = computed(proposals_table, keys(evidence.records))
     metric = metric_of(search)
-    rows: list[tuple[str, ...]] = []
+    rows: list[list[Cell | str]] = []
     lines: list[dict[str, Value]] = []
+    shown = doubt_columns.caption(pictures)
     so_far: float | None = None
-    for one in found:
+    for i, one in enumerate(found):
         if one.value is not None:
             so_far = max(one.value, so_far or 0.0)
         test = on_test(evidence, one, metric)
-        cells = (percent(one.value), percent(so_far), percent(test))
-        rows.append((str(one.number), one.settings or DASH, one.outcome, *cells))
-        lines.append(
-            {
-                "proposal": one.number,
-                "settings": one.settings,
-                "outcome": one.outcome,
-                "value": one.value,
-                "best_so_far": so_far,
-                "test": test,
-            }
-        )
+        cells: list[Cell | str] = [percent(one.value), percent(so_far), percent(test)]
+        cells += [doubt_columns.both_cell(pictures[i], proposals_table)] if shown else []
+        rows.append([str(one.number), one.settings or DASH, one.outcome, *cells])
+        line: dict[str, Value] = {"proposal": one.number, "settings": one.settings}
+        line |= {"outcome": one.outcome, "value": one.value, "best_so_far": so_far, "test": test}
+        lines.append(line | (doubt_columns.both_fields(pictures[i]) if pictures else {}))
     title = TITLES[metric]
     by = "on the test set" if search.on_test else "for selection"
-    header = ("Proposal", "Settings", "Outcome", f"{title} {by}", "Best so far", f"{title} on test")
-    caption = "Proposals in order, in percent: mean over classes and replicates, routed, at the end"
-    fields = ("proposal", "settings", "outcome", "value", "best_so_far", "test")
-    return table("proposals", caption, header, rows, lines, source, 3, fields)
+    header = ("Proposal", "Settings", "Outcome", f"{title} {by}", "Best so far", f"{title} on test",
+              *[doubt_columns.HEADER] * bool(shown))  # fmt: skip
+    told = (
+        "Proposals in order, in percent: mean over classes and replicates, routed, at the end"
+        f"{shown}"
+    )
+    fields = () if lines else ("proposal", "settings", "outcome", "value", "best_so_far", "test")
+    return table("proposals", told, header, rows, lines, source, 3, fields)

@@ -15,6 +15,8 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
+from orchestration.studies.search import Search, log_uniform
+from orchestration.studies.study import Study
 from reports import doubts
 from reports.document import Table, Text, plain
 from reports.evidence import load
@@ -262,6 +264,25 @@ def test_another_number_of_differences_that_stay_clear_is_found(
     assert many == 1
     path.write_text(changed, "utf-8")
     assert any("a sentence says 0 of 3" in one for one in wrong(folder))
+
+
+def test_what_a_search_chose_has_the_doubt_from_pictures_on_test(lab: Lab) -> None:
+    axis = Search(
+        space={"training.lr": log_uniform(1e-4, 1e-2)}, trials=2, objective="test:image_auroc"
+    )
+    base = lab.config
+    study = Study(question="?", base=base, axes=(axis,), seeds=(0, 1, 2), reports=("search",))
+    folder, plan = lab.planned(study, "searched")
+    run(lab, folder, plan.trials)
+    write_reports(folder)
+    found = read(folder, "proposals", "proposal").loc[1]
+    each = [t for t in plan.trials if t.axes["proposal"] == "1"]
+    shared = np.mean([scores(trial, "bottle") for trial in each], axis=0)
+    alone = delong_covariance(LABELS, shared[None])[0, 0] ** 0.5
+    assert found["sd_pictures"] == pytest.approx(alone / 2, rel=0.5)
+    assert found["both_low"] < found["test"] < found["both_high"]
+    assert f"± {100 * found['sd_pictures']:.2f} points" in page(folder)
+    assert wrong(folder) == []
 
 
 DAMAGE: Mapping[str, Callable[[StudyFolder, tuple[Trial, ...], Record], None]] = {
