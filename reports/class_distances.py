@@ -12,15 +12,14 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import SCALE, heat_map, house_style
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
+from reports import correlating
 from reports.confusions import confusions
 from reports.document import (
-    DASH,
     Cell,
     Figure,
     Line,
     Number,
     Table,
-    Value,
     Words,
     computed,
     drawn,
@@ -131,21 +130,14 @@ def effect_table(
         away = [mean(near.between(name, t) for t in near.tasks if t != name) for name in names]
         effects = [mean(one.values[one.names.index(name)]) for name in names]
         seen = pearson(away, effects, f"task 0 and distance {one.metric.name}")
-        low, high = seen.interval or (None, None)
-        span = DASH if low is None or high is None else f"{low:.2f} to {high:.2f}"
-        told = DASH if seen.value is None else f"{seen.value:.2f}"
-        p = DASH if seen.p is None else f"{seen.p:.2f}"
-        cells = [Cell(text.replace("-", "−"), source=every) for text in (told, span, p)]
-        rows.append([one.metric.title, *cells, Cell(str(seen.n), source=every)])
-        line: dict[str, Value] = {"metric": one.metric.name, "correlation": seen.value}
-        line |= {"correlation_low": low, "correlation_high": high, "p": seen.p}
-        data.append(Line(line | {"task_zeros": seen.n}, every))
+        rows.append(correlating.row(one.metric.title, seen, every))
+        data.append(correlating.line(one.metric.name, seen, every))
     caption = (
         "Pearson’s correlation over tasks 0 of the mean at the end of the sequence with the mean "
         "distance of the other tasks, as the router sees it (p by permutation)"
     )
-    header = ("Metric", "Correlation", "95 % interval", "p", "Tasks 0")
-    return table(file_name("task0_similarity", setting), caption, header, rows, data, every)
+    name = file_name("task0_similarity", setting)
+    return table(name, caption, correlating.HEADER, rows, data, every)
 
 
 def _cell(ratio: float, lost: int) -> str:

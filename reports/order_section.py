@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from reports import (
     all_orders,
+    base_loss,
     class_distances,
     first_task,
     order_causes,
@@ -84,6 +85,7 @@ def _which_first(
     ]
     if near:
         blocks.append(class_distances.effect_table(evidence, setting, found, near))
+    blocks += base_loss.blocks(evidence, setting, found)
     return (Section("Which task first", tuple(blocks)),)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from moleflow.metrics.catalogue import TITLES
 from orchestration.records.objective import metric_of
 from orchestration.studies.search import Search
+from reports.correlating import signed
 from reports.digits import p_value, percent
 from reports.document import (
     DASH,
@@ -127,10 +128,6 @@ def agreement(found: Choices) -> Words:
         told += ["95 %: ", Number(f"{low} to {high}", source), "; "]
     p = "p < 0.001" if seen.p < 0.001 else f"p = {p_value(seen.p)}"
     return (*told, Number(p, source), ").")
-
-
-def signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
 
 
 def choices_table(found: Sequence[Choices], search: Search) -> Table:

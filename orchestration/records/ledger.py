@@ -155,6 +155,8 @@ class Record(Trial):
     """Wall time by stage in all attempts of this trial: that of a stage which an earlier attempt
     has made is in it. A second in which n tasks were trained at once
     counts 1/n for each, so that stages add up to the time that passed."""
+    losses: dict[StageRef, float] = Field(default_factory=dict[StageRef, float])
+    """Of each trained stage, whoever trained it, the loss of its last epoch: mean over images."""
     rows: tuple[Measurement, ...] = ()
     selection: tuple[Measurement, ...] = ()
     """What was measured on pictures that training may see and did not (docs/search.md): means after

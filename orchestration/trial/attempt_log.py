@@ -29,6 +29,8 @@ class AttemptLog:
         """The one that has begun last."""
         self.seconds: dict[StageRef, float] = {}
         self.sources: dict[StageRef, StageSource] = {}
+        self.losses: dict[StageRef, float] = {}
+        """Of the last epoch of each."""
         self._tell = tell
         self._since = time.perf_counter()
         self._usage = Usage()
@@ -76,6 +78,7 @@ class AttemptLog:
 
     def epoch(self, stage: StageRef, index: int, end: EpochEnd) -> None:
         """An epoch of a task's training has ended, now or when the stage was made."""
+        self.losses[stage] = end.loss
         numbers = {"loss": end.loss, "grad_norm": end.grad_norm, "lr": end.lr}
         self._add(
             PERIOD,

@@ -105,6 +105,7 @@ class TrialResults:
             stages=log.sources,
             uses=context.stage_store.used,
             seconds=all_seconds(earlier, log.seconds, log.sources),
+            losses=log.losses,
             rows=tuple(self.rows),
             selection=tuple(self.selection),
             stopped=self.stopped,

@@ -63,6 +63,11 @@ class Trial:
         return self.recorded.get("failure") or {}
 
     @property
+    def losses(self) -> Mapping[str, float]:
+        """Of each trained stage, in its last epoch; none in records of earlier versions."""
+        return self.recorded.get("losses") or {}
+
+    @property
     def task0(self) -> str:
         return "+".join(self.sequence[0])
 

@@ -4,6 +4,7 @@ numbers in sentences."""
 from collections.abc import Callable, Iterable, Mapping
 
 from reports.audit import (
+    base_loss,
     compute,
     contrasts,
     costs,
@@ -30,6 +31,7 @@ from reports.audit.words import Allowed, Rule
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **second_way.WAYS,
     **first_tasks.WAYS,
+    **base_loss.WAYS,
     **compute.WAYS,
     **contrasts.WAYS,
     **costs.WAYS,
@@ -48,6 +50,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 RULES: Mapping[str, Rule] = {
     **words.RULES,
     **first_tasks.RULES,
+    **base_loss.RULES,
     **contrasts.RULES,
     **costs.RULES,
     **crossings.RULES,

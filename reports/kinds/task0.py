@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from reports import (
+    base_loss,
     doubt_columns,
     first_task,
     made,
@@ -136,5 +137,9 @@ def _results(
                 performance.class_table(evidence, setting),
                 performance.task0_table(evidence, setting),
             ),
+        ),
+        Section(
+            "Does the base’s training loss foretell the result?",
+            tuple(base_loss.blocks(evidence, setting, found)),
         ),
     ]

@@ -23,6 +23,8 @@ METRICS = tuple(metric.name for metric in catalogue.METRICS if metric.compute)
 MASKED = {metric.name for metric in catalogue.METRICS if metric.needs_masks}
 Law = Callable[[Trial, str, str, int], float]
 """(trial, metric, class, step) -> value."""
+LossLaw = Callable[[Trial], float]
+"""Of the base's last epoch."""
 
 
 def constant(trial: Trial, metric: str, class_name: str, step: int) -> float:
@@ -36,6 +38,8 @@ class Lab:
     root: Root
     classes: tuple[str, ...] = ("bottle", "cable", "hazelnut", "metal_nut")
     law: Law = constant
+    loss: LossLaw | None = None
+    """None: records have no losses."""
     without_masks: frozenset[str] = frozenset()
     weights: str = "pretrained"
     config: Config = field(default_factory=Config)
@@ -130,6 +134,9 @@ class Lab:
                 StageRef("base", names[0]): 300.0,
                 **{StageRef("adapter", c): 60.0 for c in names[1:]},
             },
+            losses={StageRef("base", "+".join(trial.sequence[0])): self.loss(trial)}
+            if self.loss
+            else {},
             rows=tuple(self._rows(trial)),
             hashes={"base": f"{trial.sequence[0]}{trial.seed}"}
             | bank

@@ -26,10 +26,10 @@ from moleflow.saved import load_model
 from moleflow.tasks.freeze import module_digest
 from moleflow.training.lanes import Bench
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.events import numbers_of, read_events
+from orchestration.records.events import Epoch, numbers_of, read_events
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger, Record
-from orchestration.records.stages import StageRef
+from orchestration.records.stages import TRAINED, StageRef
 from orchestration.store import features, store
 from orchestration.studies.axes import Orders, TaskZero
 from orchestration.studies.expansion import Plan, Trial, expand
@@ -97,6 +97,19 @@ def test_a_record_says_what_ran(done: tuple[Root, list[Trial]]) -> None:
     assert record.parameters["bank"] == sum(
         count for part, count in record.parameters.items() if part.startswith("bank/")
     )
+
+
+def test_a_record_has_the_last_loss_of_every_trained_stage_as_events_tell_it(
+    done: tuple[Root, list[Trial]],
+) -> None:
+    record = record_of(done)
+    told = {
+        event.stage: event.numbers["loss"]
+        for event in read_events(done[0].study("small").events(record.key))
+        if isinstance(event, Epoch) and event.epoch == event.epochs
+    }
+    assert record.losses == told
+    assert set(record.losses) == {s for s in record.stages if s.kind in TRAINED}
 
 
 def test_every_step_measures_every_class_seen_routed_and_oracle(
