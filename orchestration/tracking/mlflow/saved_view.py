@@ -10,6 +10,8 @@ from urllib.request import Request
 from moleflow.metrics.catalogue import HEADLINES
 from orchestration.cluster.proxies import ask_here
 from orchestration.studies.expansion import Plan, varying_axes
+from orchestration.tracking.mlflow.batches import TAG_LENGTH
+from orchestration.tracking.mlflow.images import SECTION, image_key
 from orchestration.tracking.mlflow.naming import metric_name, short_axes
 from orchestration.tracking.mlflow.owner import OWNER
 
@@ -46,8 +48,40 @@ def saved_view(plan: Plan, made: int, guest: str = "") -> tuple[str, str]:
         "orderByKey": _column("metrics", METRICS[0]),
         "orderByAsc": False,
     }
-    value = {"name": name, "createdAt": made, "updatedAt": made, "state": json.dumps(state)}
-    return f"{SHARED}.{name}", json.dumps(value)
+    shown = [{**state, **image_charts(plan)}, state]
+    values = [
+        json.dumps({"name": name, "createdAt": made, "updatedAt": made, "state": json.dumps(one)})
+        for one in shown
+    ]
+    fits = next((value for value in values if len(value) <= TAG_LENGTH), values[-1])
+    return f"{SHARED}.{name}", fits
+
+
+def image_charts(plan: Plan) -> dict[str, list[dict[str, object]]]:
+    """A chart for the images of each class, at the last step and without parameters, of which
+    MLflow else writes all above each image; it adds charts of all metrics by itself."""
+    if not plan.trials:
+        return {}
+    last = max(len(trial.sequence) for trial in plan.trials)
+    classes = sorted({name for trial in plan.trials for name in trial.classes})
+    charts: list[dict[str, object]] = [
+        {
+            "type": "IMAGE",
+            "uuid": f"image{number}",
+            "deleted": False,
+            "isGenerated": True,
+            "metricSectionId": SECTION,
+            "imageKeys": [image_key(name)],
+            "step": last,
+            "showRunParams": False,
+        }
+        for number, name in enumerate(classes)
+    ]
+    sections: list[dict[str, object]] = [
+        {"uuid": name, "name": name, "display": True, "isReordered": False, "isGenerated": True}
+        for name in (SECTION, "Model metrics", "System metrics")
+    ]
+    return {"compareRunCharts": charts, "compareRunSections": sections}
 
 
 def study_pages(address: str) -> dict[str, str]:
