@@ -234,6 +234,7 @@ def r_matrix_table(evidence: Evidence, setting: Setting) -> Table:
 
 def _r_lines(evidence: Evidence, setting: Setting) -> Iterator[Line]:
     sources: dict[tuple[str, ...], Source] = {}
+    said: dict[str, tuple[Summary, dict[str, Value]]] = {}
     for order, records in by_order(setting.finished, evidence).items():
         name = evidence.orders[order]
         for metric in COLUMNS:
@@ -241,9 +242,11 @@ def _r_lines(evidence: Evidence, setting: Setting) -> Iterator[Line]:
                 for step, class_name, summary, of in r_entries(evidence, records, metric, routing):
                     if of not in sources:
                         sources[of] = computed(r_matrix_table, of)
+                    if class_name not in said or said[class_name][0] is not summary:
+                        said[class_name] = summary, numbers(summary)
                     line: dict[str, Value] = {"name": name, "order": order, "metric": metric}
                     line |= {"routing": routing, "step": step, "class": class_name}
-                    yield Line(line | numbers(summary), sources[of])
+                    yield Line(line | said[class_name][1], sources[of])
 
 
 def by_order(records: Iterable[Record], evidence: Evidence) -> dict[str, list[Record]]:

@@ -30,12 +30,16 @@ def write_csv(shown: Table, out: TextIO, sources: TextIO) -> None:
     functions: dict[str, int] = {}
     trials: dict[tuple[str, ...], int] = {}
     sources.write('{"lines":[')
-    for number, line in enumerate(shown.lines):
+    before, place, between = None, "", ""
+    for line in shown.lines:
         found = map(line.values.get, shown.fields)
-        writer.writerow([safe(v) if isinstance(v, str) else "" if v is None else v for v in found])
-        by = functions.setdefault(line.source.function, len(functions))
-        of = trials.setdefault(line.source.trials, len(trials))
-        sources.write(f"{',' if number else ''}[{by},{of}]")
+        writer.writerow([safe(v) if type(v) is str else v for v in found])
+        if line.source is not before:  # most lines have that of the one before
+            before = line.source
+            by = functions.setdefault(before.function, len(functions))
+            place = f"[{by},{trials.setdefault(before.trials, len(trials))}]"
+        sources.write(between + place)
+        between = ","
     for name, known in (("functions", functions), ("trials", trials)):
         every = json.dumps([*known], ensure_ascii=False, separators=(",", ":"))
         sources.write(f'{"]" if name == "functions" else ""},"{name}":{every}')

@@ -161,7 +161,8 @@ def running_means(
         ValueError: as `sets_of`.
     """
     found = sets_of(classes, orders.shape[1])
-    return np.nanmean(found.step[sets_along(orders)], axis=1)
+    along = found.step[sets_along(orders)]
+    return np.nanmean(along, axis=1) if np.isnan(found.step).any() else along.mean(axis=1)
 
 
 def _on_task(
