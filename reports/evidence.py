@@ -264,15 +264,20 @@ class _Alike:
 
     def __init__(self) -> None:
         self._known: dict[str, object] = {}
+        self._texts: dict[str, str] = {}
 
     def lean(self, record: Record) -> Record:
         """Without numbers, which are in the measurements, and what only a store asks for."""
         shared = ("config", "data", "versions", "result_versions", "fingerprints")
         one = {name: self._one(name, getattr(record, name)) for name in shared}
+        one["hashes"] = {self._text(n): self._text(h) for n, h in record.hashes.items()}
         return record.model_copy(update={**one, "rows": (), "uses": {}})
 
     def _one(self, name: str, value: object) -> object:
         return self._known.setdefault(f"{name} {value!r}", value)
+
+    def _text(self, text: str) -> str:
+        return self._texts.setdefault(text, text)
 
 
 def classes_of(record: Record) -> list[str]:
