@@ -10,7 +10,7 @@ from moleflow.drawing import colour, guides, house_style
 from moleflow.metrics.means import mean
 from orchestration.records.stages import StageRef
 from reports import correlating
-from reports.correlating import signed
+from reports.correlating import chance, signed
 from reports.document import (
     Block,
     Cell,
@@ -37,7 +37,8 @@ MEANING = (
     "The unit is the task 0: mean over its seeds. Losses of different tasks 0 are of different "
     "pictures, so a lower one may say that these are easier to describe, and not that the base was "
     "trained better; it says nothing of the same task 0 trained longer. Each metric is looked at "
-    "by itself."
+    "by itself, by p, which assumes no more than that tasks 0 are exchangeable: of four it is "
+    "seldom small. The interval takes pairs to be normal."
 )
 
 
@@ -125,7 +126,7 @@ def sentence(found: Foretold) -> Words:
     words = (*words, f"{told} (correlation ", Number(signed(seen.value), source))
     if seen.interval is not None:
         words = (*words, ", 95 %: ", Number(" to ".join(map(signed, seen.interval)), source))
-    return (*words, ").")
+    return (*words, "; ", Number(chance(seen.p), source), ").")
 
 
 def figure(evidence: Evidence, setting: Setting, found: Sequence[Foretold]) -> Figure:
@@ -142,7 +143,7 @@ def figure(evidence: Evidence, setting: Setting, found: Sequence[Foretold]) -> F
                 )  # fmt: skip
             ax.set_xlabel("Loss of the base, last epoch [nats per patch]")
             ax.set_ylabel(f"{one.of.metric.title} [%]")
-            ax.margins(0.12)
+            ax.margins(0.2)
             guides(ax)
     source = computed(figure, [key for one in found for key in one.source(figure).trials])
     words: list[str | Number] = ["A dot per task 0, mean over seeds. Correlation: "]

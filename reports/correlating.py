@@ -1,5 +1,6 @@
 """What is said of a correlation over tasks 0, in a table and in words."""
 
+from reports.digits import p_value
 from reports.document import DASH, Cell, Line, Source, Value
 from reports.statistics import Correlation
 
@@ -8,6 +9,11 @@ HEADER = ("Metric", "Correlation", "95 % interval", "p", "Tasks 0")
 
 def signed(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
+
+
+def chance(p: float) -> str:
+    """p in a sentence."""
+    return "p < 0.001" if p < 0.001 else f"p = {p_value(p)}"
 
 
 def row(title: str, seen: Correlation, source: Source) -> list[Cell | str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from moleflow.metrics.catalogue import TITLES
 from orchestration.records.objective import metric_of
 from orchestration.studies.search import Search
-from reports.correlating import signed
+from reports.correlating import chance, signed
 from reports.digits import p_value, percent
 from reports.document import (
     DASH,
@@ -126,8 +126,7 @@ def agreement(found: Choices) -> Words:
     if seen.interval is not None:
         low, high = map(signed, seen.interval)
         told += ["95 %: ", Number(f"{low} to {high}", source), "; "]
-    p = "p < 0.001" if seen.p < 0.001 else f"p = {p_value(seen.p)}"
-    return (*told, Number(p, source), ").")
+    return (*told, Number(chance(seen.p), source), ").")
 
 
 def choices_table(found: Sequence[Choices], search: Search) -> Table:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from reports.audit.correlations import correlated
+from reports.audit.correlations import chances, correlated
 from reports.audit.first_tasks import layout
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers
@@ -75,6 +75,8 @@ def words(trials: Sequence[Trial], records: Records) -> Allowed:
             continue
         numbers = correlated(found[0], found[1], "")
         r, low, high = (numbers[f"correlation{end}"] for end in ("", "_low", "_high"))
+        p = numbers["p"]
+        texts |= chances(p, len(found[0])) if isinstance(p, float) else set()
         texts |= {f"n = {len(found[0])} tasks 0", _signed(r), f"{_signed(low)} to {_signed(high)}"}
     return Allowed(frozenset(texts))
 

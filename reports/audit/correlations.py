@@ -74,6 +74,13 @@ def drawing(p: float) -> float:
     return 5 * math.sqrt(2 * p * (1 - p) / DRAWS) + 2 / DRAWS
 
 
+def chances(p: float, pairs: int) -> set[str]:
+    """How sentences may tell p: of few pairs in one way, else as any drawing of orders gives it."""
+    apart = drawing(p) if pairs > EVERY else 0.0
+    near = {p + apart * k / DRAWS for k in range(-DRAWS, DRAWS + 1)}
+    return {"p < 0.001" if one < 0.001 else f"p = {one:.3f}" for one in near}
+
+
 def ranked(values: Sequence[float]) -> list[float]:
     """From 1, by counting those below; equal ones share the mean of theirs."""
     return [sum(v < w for v in values) + (sum(v == w for v in values) + 1) / 2 for w in values]

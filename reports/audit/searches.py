@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.audit import divergence
-from reports.audit.correlations import DRAWS, EVERY, SPEARMAN, correlated, drawing, ranked
+from reports.audit.correlations import SPEARMAN, chances, correlated, ranked
 from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, by_seed
@@ -205,9 +205,7 @@ def agreement_words(trials: Sequence[Trial], records: Records) -> Allowed:
         for name in (SPEARMAN, f"{SPEARMAN}_low", f"{SPEARMAN}_high", "p")
     )
     r, low, high = (f"{one:.2f}".replace("-", "−") for one in (r, low, high))
-    apart = drawing(p) if int(numbers["proposals"] or 0) > EVERY else 0.0
-    near = [p] if not apart else [p + apart * k / DRAWS for k in range(-DRAWS, DRAWS + 1)]
-    told = {"p < 0.001" if one < 0.001 else f"p = {one:.3f}" for one in near}
+    told = chances(p, int(numbers["proposals"] or 0))
     return Allowed(frozenset({r, f"{low} to {high}"} | told))
 
 
