@@ -68,7 +68,7 @@ def plan(
     if as_json:
         answer(shown)
     else:
-        out.print(plan_page(shown))
+        out.print(plan_page(shown, inline=inline))
     return DONE
 
 

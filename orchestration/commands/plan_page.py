@@ -18,8 +18,12 @@ KINDS = {
 GB = 1e9
 
 
-def plan_page(found: PlanAnswer) -> Page:
-    """Counts, seconds, warnings; the list of trials where there is one."""
+def plan_page(found: PlanAnswer, *, inline: bool = False) -> Page:
+    """Counts, seconds, warnings; the list of trials where there is one.
+
+    Args:
+        inline: one trial after the other, in one process.
+    """
     trials, tasks = found.trials, found.tasks
     head = f"{found.study}: {found.question}"
     parts: list[RenderableType] = [Text(head, style="bold"), Text(_trials(found))]
@@ -42,7 +46,7 @@ def plan_page(found: PlanAnswer) -> Page:
     parts.append(Text(_to_train(found)))
     if trials.left:
         parts += [Text(), Text(f"seconds from {found.basis}"), _seconds(found), Text()]
-        parts += [Text(line) for line in _totals(found)]
+        parts += [Text(line) for line in _totals(found, inline)]
     parts += [Text(f"warning: {line}", style="yellow") for line in found.warnings]
     if found.runs is not None:
         parts += [Text(), _runs(found)]
@@ -69,16 +73,17 @@ def _to_train(found: PlanAnswer) -> str:
     return ", ".join(parts)
 
 
-def _totals(found: PlanAnswer) -> list[str]:
+def _totals(found: PlanAnswer, inline: bool) -> list[str]:
     saved = max(0.0, found.alone - found.computing)
     share = f" ({saved / found.alone:.0%})" if found.alone else ""
     hours = found.hours * saved / found.computing if found.computing else 0.0
     what = "GPU" if found.device == "gpu" else "CPU"
     many = "a cluster's workers" if not found.workers else counted(found.workers, "worker")
+    with_more = f"with {many}; {duration(found.critical_path)} with any number"
     sizes = ", ".join(f"{name} {size / GB:.2f}" for name, size in found.disk.items())
     return [
         f"{_number(found.hours)} {what} hours; sharing saves {_number(hours)}{share}",
-        f"{duration(found.wall)} with {many}; {duration(found.critical_path)} with any number",
+        f"{duration(found.wall)} {'in one process' if inline else with_more}",
         f"{sum(found.disk.values()) / GB:.2f} GB of disk ({sizes})",
     ]
 

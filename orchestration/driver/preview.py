@@ -94,7 +94,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
 
 def _made(study: Study, folder: StudyFolder, say: Callable[[str], None]) -> dict[int, Proposal]:
     """Of a search: those that were made."""
-    return Proposals(folder, search_id(study)).kept(say) if study.search_axis else {}
+    return Proposals(folder, search_id(study)).seen(say) if study.search_axis else {}
 
 
 def _published(study: Study, look: Look) -> dict[str, Pictures]:

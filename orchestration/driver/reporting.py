@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from moleflow.errors import StudyError
+from moleflow.errors import StudyError, nearest
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.study import Study
@@ -125,8 +125,11 @@ def check_reports(study: Study) -> None:
         StudyError: there is none of a name, or the study asks for none or for one twice.
     """
     known = cast(Kinds, importlib.import_module("reports.kinds")).known()
-    unknown = [name for name in study.reports if name not in known]
-    if unknown or not study.reports or len(set(study.reports)) < len(study.reports):
+    for name in study.reports:
+        if name not in known:
+            close = nearest(name, known)
+            raise StudyError(f"unknown report {name}{close}; there are {', '.join(known)}")
+    if not study.reports or len(set(study.reports)) < len(study.reports):
         raise StudyError(
             f"the study asks for reports {', '.join(study.reports) or '(none)'}; mend its field "
             f"reports: each once, of {', '.join(known)}"

@@ -2,6 +2,7 @@
 goes on with the same proposals."""
 
 from collections.abc import Callable
+from pathlib import Path
 from uuid import uuid4
 
 from moleflow.errors import StoreError
@@ -44,22 +45,39 @@ class Proposals:
         Raises:
             StoreError: one cannot be set aside.
         """
-        found: dict[int, Proposal] = {}
+        found, damaged = self._read()
+        for path, reason in damaged.items():
+            aside = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
+            try:
+                path.rename(aside)
+            except OSError as failed:
+                raise StoreError(
+                    f"{path}: cannot be set aside ({failed.strerror}); mend its permissions"
+                ) from None
+            tell(f"{path}: {reason}; set aside as {aside.name}, and proposed anew")
+        return found
+
+    def seen(self, tell: Callable[[str], None]) -> dict[int, Proposal]:
+        """All that are whole, by number; nothing is changed on disk.
+
+        Args:
+            tell: told of files that `kept` would set aside.
+        """
+        found, damaged = self._read()
+        for path, reason in damaged.items():
+            tell(f"{path}: {reason}; a run sets it aside, and proposes anew")
+        return found
+
+    def _read(self) -> tuple[dict[int, Proposal], dict[Path, str]]:
+        """Those that are whole, and what is wrong with other files."""
+        found, damaged = dict[int, Proposal](), dict[Path, str]()
         for path in sorted(self._folder.glob("*.json")):
             try:
                 one = KeptProposal.model_validate_json(unsealed(read_regular(path)))
                 if (one.search, f"{one.number:04d}") != (self._search, path.stem):
                     raise ValueError(f"is proposal {one.number} of search {one.search}")
             except (OSError, ValueError) as error:
-                aside = path.with_name(f"{path.name}.{uuid4().hex[:8]}")
-                try:
-                    path.rename(aside)
-                except OSError as failed:
-                    raise StoreError(
-                        f"{path}: cannot be set aside ({failed.strerror}); mend its permissions"
-                    ) from None
-                reason = str(error).splitlines()[0]
-                tell(f"{path}: {reason}; set aside as {aside.name}, and proposed anew")
+                damaged[path] = str(error).splitlines()[0]
                 continue
             found[one.number] = Proposal(**{n: getattr(one, n) for n in Proposal.model_fields})
-        return found
+        return found, damaged

@@ -13,6 +13,8 @@ from moleflow.errors import StudyError, nearest
 from moleflow.settings import Settings
 
 FAMILIES = ("texture", "object")
+PUBLISHED, SHOWN = "published_orders.csv", 3
+"""Their file, and how many of their names an error tells."""
 
 
 class ListedOrder(Settings):
@@ -34,7 +36,7 @@ def families() -> dict[str, str]:
 @cache
 def _published() -> dict[str, tuple[ListedOrder, ...]]:
     found: dict[str, tuple[ListedOrder, ...]] = {}
-    for row in _table("published_orders.csv"):
+    for row in _table(PUBLISHED):
         classes = tuple(row["classes"].split())
         order = ListedOrder(name=row["name"], place=f"for {row['dataset']}", classes=classes)
         found[row["name"]] = (*found.get(row["name"], ()), order)
@@ -51,6 +53,14 @@ def published_names() -> tuple[str, ...]:
     return tuple(_published())
 
 
+def like_published(name: str) -> str:
+    """The published order whose name is most like this one, or a few and where all are listed."""
+    known = published_names()
+    few = f"{', '.join(known[:SHOWN])}, …"
+    where = files("orchestration.studies") / PUBLISHED
+    return nearest(name, known) or f"; there are {len(known)}, such as {few}, listed in {where}"
+
+
 def published_order(name: str, classes: frozenset[str]) -> ListedOrder:
     """A published order, of the data set whose classes these are.
 
@@ -59,9 +69,7 @@ def published_order(name: str, classes: frozenset[str]) -> ListedOrder:
     """
     known = _published()
     if name not in known:
-        raise StudyError(
-            f"published order {name!r}: unknown{nearest(name, known)}; there are {', '.join(known)}"
-        )
+        raise StudyError(f"published order {name!r}: unknown{like_published(name)}")
     fitting = [order for order in known[name] if frozenset(order.classes) == classes]
     if fitting:
         return fitting[0]

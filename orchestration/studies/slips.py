@@ -9,9 +9,9 @@ from itertools import chain
 from typing import Any
 
 from moleflow.data.sequences import CLASS_JOINT, JOINT, task_sizes
-from moleflow.errors import MoleflowError, StudyError, nearest
+from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Axis, Grid, Scenarios, TaskZero, Variants, Varying, Zip
-from orchestration.studies.order_tables import published_names
+from orchestration.studies.order_tables import like_published, published_names
 from orchestration.studies.orders_axis import Orders
 from orchestration.studies.search import Choice, Search
 from orchestration.studies.study import Study
@@ -112,8 +112,9 @@ def _check_orders(axis: Orders, study: Study) -> None:
     _once("Orders.published", axis.published)
     for name in axis.published:
         if name not in published_names():
-            hint = nearest(name, published_names()) or f"; there are {', '.join(published_names())}"
-            raise StudyError(f"Orders.published: {name!r} is no published order{hint}")
+            raise StudyError(
+                f"Orders.published: {name!r} is no published order{like_published(name)}"
+            )
     _check_known(axis, study)
 
 

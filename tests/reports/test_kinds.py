@@ -104,7 +104,15 @@ def test_an_unknown_kind_names_the_known_ones(lab) -> None:
         write_reports(folder.name, lab.root, ["astrology"])
 
 
-@pytest.mark.parametrize("reports", [(), ("task_odrer",), ("task_order", "task_order")])
+def test_an_unknown_report_is_named_before_anything_runs(lab) -> None:
+    lab.reports = ("task_odrer",)
+    _, plan = lab.plan()
+    said = r"^unknown report task_odrer; did you mean task_order\?; there are .*task_order$"
+    with pytest.raises(StudyError, match=said):
+        check_reports(plan.study)
+
+
+@pytest.mark.parametrize("reports", [(), ("task_order", "task_order")])
 def test_reports_that_cannot_be_written_are_refused_before_anything_runs(lab, reports) -> None:
     lab.reports = reports
     _, plan = lab.plan()

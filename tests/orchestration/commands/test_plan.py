@@ -183,6 +183,17 @@ def test_trials_in_the_driver_itself_are_one_at_a_time_and_start_no_workers(tmp_
     assert own.wall == pytest.approx(workers.wall - BEGIN) and own.alone < workers.alone
 
 
+def test_a_plan_in_one_process_says_nothing_of_more_workers(
+    moleflow: Plans, tmp_path: Path
+) -> None:
+    root, said = str(tmp_path / "root"), dict[str, str]()
+    for runner in ("inline", "ray_tune"):
+        asked = ("lora_rank", "--classes-of", "mpdd", "--root", root, "--runner", runner)
+        _, said[runner] = moleflow("plan", *asked)
+    assert "in one process" in said["inline"] and "with any number" not in said["inline"]
+    assert "with any number" in said["ray_tune"] and "in one process" not in said["ray_tune"]
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_synthetic(tmp_path_factory.mktemp("data"))

@@ -147,6 +147,19 @@ def test_a_proposal_that_was_changed_on_disk_is_set_aside_and_made_anew(root: Ro
     assert kept(study, root) == before and again.found == 8
 
 
+def test_what_only_looks_at_proposals_leaves_a_damaged_one_where_it_is(root: Root) -> None:
+    study = asked(method="random")
+    searching(study, root)
+    folder = root.study("s").proposals / search_id(study)
+    (folder / "0003.json").write_bytes(b"{}")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    told: list[str] = []
+    seen = Proposals(root.study("s"), search_id(study)).seen(told.append)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert 3 not in seen and {*seen, 3} == set(range(1, len(before) + 1))
+    assert len(told) == 1 and "0003.json" in told[0] and "a run sets it aside" in told[0]
+
+
 def test_a_proposal_of_another_search_is_not_taken_for_one_of_this(root: Root) -> None:
     one, other = asked(method="random"), asked(method="random", seed=1)
     searching(one, root)

@@ -144,6 +144,9 @@ def test_a_published_order_is_chosen_by_name_and_data_set() -> None:
     assert found[0] == ("carpet",)
     with pytest.raises(StudyError, match="did you mean ucad mvtec"):
         sequences(study(Orders(published=("ucad mvtek",))), MVTEC)
+    with pytest.raises(StudyError, match=r"unknown; there are \d+, such as .*orders\.csv$") as told:
+        published_order("zzzz", frozenset(MVTEC))
+    assert len(str(told.value)) < 250
     with pytest.raises(StudyError, match=r"one of other classes .*candle"):
         sequences(study(Orders(published=("ucad visa",))), MVTEC)
 
