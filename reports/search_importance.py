@@ -101,7 +101,7 @@ def importance_table(found: Importance, search: Search) -> Table:
         line: dict[str, Value] = {"searched": name, "share": found.shares[name]}
         data.append(line | {"p_holm": found.p[name], "proposals": n})
     learned = (
-        " TPE proposes where values were good, so that p is rough."
+        "; TPE proposes where values were good, so that p is rough"
         if search.method == "tpe"
         else ""
     )
@@ -109,7 +109,7 @@ def importance_table(found: Importance, search: Search) -> Table:
         f"How differently the best {100 * TOP:.0f} % of {n} proposals by "
         f"{TITLES[metric_of(search)]} lie from all in each setting, as shares (PED-ANOVA, Watanabe "
         "et al. 2023), and how often shuffled outcomes set them as far apart (p, Holm over "
-        f"settings).{learned}"
+        f"settings{learned})"
     )
     header = ("Setting", "Share", "p")
     return table("search_importance", caption, header, rows, data, source)

@@ -22,7 +22,7 @@ from reports.document import (
 )
 from reports.evidence import Evidence, keys
 from reports.proposals import Proposed, finished, on_test, selection_score
-from reports.statistics import Correlation, spearman
+from reports.statistics import ALPHA, Correlation, spearman
 
 FIELDS = (
     *("metric", "proposals", "by_selection", "test_by_selection", "by_test", "test_by_test"),
@@ -118,8 +118,12 @@ def agreement(found: Choices) -> Words:
     source, seen = found.source(agreement), found.agreement
     if seen is None or seen.value is None or seen.p is None:
         return "Whether the two rank proposals alike cannot be told: one of them does not vary."
+    verdict = "That selection score and test rank proposals alike is not shown"
+    if seen.p <= ALPHA:
+        alike = "alike" if seen.value > 0 else "against each other"
+        verdict = f"Selection score and test rank proposals {alike}"
     told: list[str | Number] = [
-        "Over proposals, selection score and test value correlate with ",
+        f"{verdict}: over proposals they correlate with ",
         Number(signed(seen.value), source),
         " (Spearman; ",
     ]

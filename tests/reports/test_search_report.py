@@ -103,6 +103,7 @@ def test_what_choosing_on_test_prints_more_is_the_gap_to_the_best_there() -> Non
     found = choices([0.9, 0.8, 0.7, 0.6, 0.5], [0.60, 0.61, 0.62, 0.63, 0.64])
     assert found.difference == pytest.approx(0.04)
     assert found.agreement is not None and found.agreement.value == pytest.approx(-1.0)
+    assert "rank proposals against each other" in plain(search_optimism.agreement(found))
     told = plain(search_optimism.sentence(found, AXIS))
     assert "64.00 %, of proposal 5 of 5 proposals: 4.00 points more" in told
 
