@@ -116,7 +116,7 @@ def _fields(one: Doubted | str) -> dict[str, Value]:
         "sd_pictures": known.from_images if known else None,
         "sd_pictures_alone": known.alone.sd if known else None,
         "sd_pictures_bootstrap": known.alone.sd_drawn if known else None,
-        "draws": known.alone.draws if known else None,
+        "draws": max(known.alone.draws, known.over_images[0].draws) if known else None,
         **_ends("seeds", of_seeds),
         **_ends("pictures", known.alone.interval if known else None),
         **_ends("both", both),

@@ -8,7 +8,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
+import numpy as np
+
+from moleflow.streams import numpy_stream
 from reports.audit.records import Records, Trial, finished
 
 CHECKED = "image_auroc"
@@ -17,6 +21,7 @@ DISTANCE = "squared_distance "
 """Begins the names of columns of distances to tasks."""
 SAME = 1e-9
 """How far a recorded one may be from that of kept scores."""
+F1_DRAWS = 1000
 Contributions = tuple[list[float], list[float]]
 """Of good and of anomalous pictures."""
 
@@ -152,3 +157,18 @@ def of_precision(of: Scores) -> Contributions:
         [loss(score, False) for score in of.of(False)],
         [gain(score) + loss(score, True) for score in of.of(True)],
     )
+
+
+def of_best_f1(of: Scores, name: str) -> list[float]:
+    """Largest F1 in each of the report's samples: every threshold that is the score of an anomalous
+    picture, by counting which of those drawn pass it."""
+    good, bad = (np.array(of.of(kind)) for kind in (False, True))
+    draw = numpy_stream("reports", "bootstrap over images", name)
+    passed: list[Any] = []
+    for own in (bad, good):
+        drawn = draw.integers(len(own), size=(F1_DRAWS, len(own)))
+        passes = (own[:, None] >= np.unique(bad)).astype(float)
+        often = np.array([np.bincount(row, minlength=len(own)) for row in drawn])
+        passed.append(often @ passes)
+    hits, wrong = passed
+    return (2 * hits / (hits + wrong + len(bad))).max(axis=1).tolist()

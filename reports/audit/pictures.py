@@ -5,16 +5,19 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from moleflow.streams import numpy_stream
 from reports.audit.distributions import f_quantile, normal_quantile, root
 from reports.audit.kept_scores import (
+    F1_DRAWS,
     SAME,
     Contributions,
     Scores,
     kept,
+    of_best_f1,
     of_precision,
     of_ranks,
     read,
@@ -24,8 +27,8 @@ from reports.audit.second_way import Expected, Line, Numbers, by_seed, described
 from reports.audit.second_way import interval as over_seeds
 from reports.audit.words import Allowed
 
-METRICS = ("image_auroc", "image_ap")
-FIRST = METRICS[0]
+METRICS = ("image_auroc", "image_ap", "image_f1_max")
+FIRST, *_, BY_SAMPLES = METRICS
 DRAWS = 2000
 MOST_DF = 1e6
 Ends = tuple[float, float]
@@ -132,7 +135,10 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     seeds = sorted({trial.seed for trial in used})
     terms = {seed: _of(parts, seed) for seed in seeds}
     values = [[_value(terms[s], metric, name) for name in classes] for s in seeds]
-    covariances = [_covariance(have, terms.values(), metric, name) for name in classes]
+    covariances = [
+        _covariance(have, terms.values(), metric, name, of)
+        for name, of in zip(classes, sizes, strict=True)
+    ]
     own = tuple({trial.key: trial for trial in used}.values())
     left_out = len({trial.key for trial in every}) - len(own)
     return Found(classes, values, covariances, sizes, own, left_out)
@@ -165,19 +171,30 @@ def _sizes(of: Scores) -> tuple[int, int]:
 
 
 def _covariance(
-    have: Mapping[str, Mapping[str, Scores]], terms: Iterable[Terms], metric: str, name: str
+    have: Mapping[str, Mapping[str, Scores]],
+    terms: Iterable[Terms],
+    metric: str,
+    name: str,
+    sizes: tuple[int, int],
 ) -> list[list[float]]:
-    """Between the seeds' values, from what each picture contributes."""
-    known: dict[int, Contributions] = {}
-    by_seed: list[Contributions] = []
-    for of_seed in terms:
-        each: list[tuple[float, Contributions]] = []
-        for trial, weight in of_seed:
-            of = have[trial.key][name]
-            if id(of) not in known:
-                known[id(of)] = (of_ranks if metric == FIRST else of_precision)(of)
-            each.append((weight, known[id(of)]))
-        by_seed.append((_sum(each, 0), _sum(each, 1)))
+    """Between the seeds' values, from what each picture contributes, or from samples of them."""
+    known: dict[int, Any] = {}
+
+    def of(trial: Trial) -> Any:
+        scores = have[trial.key][name]
+        if id(scores) not in known:
+            by = {FIRST: of_ranks, "image_ap": of_precision}.get(metric)
+            known[id(scores)] = by(scores) if by else of_best_f1(scores, name)
+        return known[id(scores)]
+
+    seeds = [[(weight, of(trial)) for trial, weight in of_seed] for of_seed in terms]
+    if metric == BY_SAMPLES:
+        fewer = min(sizes)
+        drawn = [np.array([w for w, _ in one]) @ np.array([v for _, v in one]) for one in seeds]
+        apart = [one - one.mean() for one in drawn]
+        whole = fewer / (fewer - 1) / (F1_DRAWS - 1)
+        return [[float(a @ b) * whole for b in apart] for a in apart]
+    by_seed = [(_sum(each, 0), _sum(each, 1)) for each in seeds]
     return [
         [
             sum(len(a) * statistics.covariance(a, b) for a, b in zip(one, other, strict=True))
@@ -227,7 +244,7 @@ def doubts(line: Line) -> Expected:
         "anomalous": sum(bad for _, bad in found.sizes),
         "sd_pictures_alone": alone,
         "sd_pictures_bootstrap": statistics.stdev(drawn) if drawn else None,
-        "draws": len(drawn) if drawn else 0,
+        "draws": len(drawn) if drawn else F1_DRAWS * (metric == BY_SAMPLES),
         "seeds_low": of_seeds["interval_low"],
         "seeds_high": of_seeds["interval_high"],
         **dict(zip(_named(("pictures",)), ends, strict=True)),

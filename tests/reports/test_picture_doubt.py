@@ -23,6 +23,7 @@ from reports.evidence import load
 from reports.kept_scores import FILE
 from reports.picture_doubt import Doubted, kept, of_setting
 from reports.statistics import auroc_value, delong_covariance, weighted_ap
+from reports.statistics.over_images import f1_max
 from reports.writing import write_reports
 from tests.reports.audited import wrong
 from tests.reports.conftest import Lab
@@ -62,6 +63,8 @@ def law(trial: Trial, metric: str, class_name: str, step: int) -> float:
         return auroc_value(LABELS, found)
     if metric == "image_ap":
         return float(weighted_ap(LABELS, found)(np.ones((1, len(LABELS))))[0])
+    if metric == "image_f1_max":
+        return float(f1_max(LABELS, found, np.ones((len(LABELS), 1)))[0])
     return 0.9
 
 

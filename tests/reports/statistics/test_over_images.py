@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from moleflow.streams import numpy_stream
 from reports.statistics import (
@@ -16,11 +16,18 @@ from reports.statistics import (
     bootstrap_images,
     delong_covariance,
     doubt,
+    image_counts,
     images_alone,
     weighted_ap,
     weighted_auroc,
 )
-from reports.statistics.over_images import ap_over_images, auroc_drawn, auroc_over_images
+from reports.statistics.over_images import (
+    F1_DRAWS,
+    ap_over_images,
+    auroc_drawn,
+    auroc_over_images,
+    f1_max,
+)
 
 TIMES = 80
 TWO_SEEDS = np.kron(np.eye(2), [0.5, 0.5])
@@ -35,10 +42,19 @@ def scored(name: str, m: int = 14, n: int = 11, scorings: int = 4, digits: int =
     return ClassImages(name, anomalous, np.round(scores, digits))
 
 
-@pytest.mark.parametrize(
-    ("metric", "oracle"),
-    [("image_auroc", roc_auc_score), ("image_ap", average_precision_score)],
-)
+def best_f1(labels, scores) -> float:
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
+
+
+METRICS = {
+    "image_auroc": roc_auc_score,
+    "image_ap": average_precision_score,
+    "image_f1_max": best_f1,
+}
+
+
+@pytest.mark.parametrize(("metric", "oracle"), METRICS.items())
 def test_values_are_those_of_the_images_as_they_are(metric, oracle):
     of = scored("values")
     found = ESTIMATES[metric](of, TWO_SEEDS).values
@@ -81,7 +97,25 @@ def test_the_influence_of_images_on_ap_finds_what_the_bootstrap_does():
     assert found[0, 1] == pytest.approx(drawn[0, 1], rel=0.25)
 
 
-@pytest.mark.parametrize("metric", ["image_auroc", "image_ap"])
+def test_best_f1_of_counts_is_that_of_the_images_written_out():
+    of = scored("written out")
+    counts = image_counts(of.anomalous, of.name, 40)
+    found = f1_max(of.anomalous, of.scores[0], counts.T)
+    for often, value in zip(counts.astype(int), found, strict=True):
+        drawn = np.repeat(np.arange(len(often)), often)
+        assert value == pytest.approx(best_f1(of.anomalous[drawn], of.scores[0][drawn]))
+
+
+def test_what_images_do_to_best_f1_is_the_spread_of_its_samples():
+    of = scored("spread")
+    counts = image_counts(of.anomalous, of.name, F1_DRAWS).T
+    drawn = [f1_max(of.anomalous, scores, counts) for scores in of.scores]
+    found = ESTIMATES["image_f1_max"](of, np.eye(4))
+    assert found.draws == F1_DRAWS
+    assert found.covariance == pytest.approx(np.cov(drawn) * of.smaller / (of.smaller - 1))
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_a_variant_that_scores_alike_leaves_no_doubt_from_images(metric: str):
     one = scored("alike", scorings=1)
     same = ClassImages(one.name, one.anomalous, np.vstack([one.scores, one.scores]))
@@ -89,7 +123,7 @@ def test_a_variant_that_scores_alike_leaves_no_doubt_from_images(metric: str):
     assert found.covariance == pytest.approx(0, abs=1e-18)
 
 
-@pytest.mark.parametrize("metric", ["image_auroc", "image_ap"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_one_image_of_a_kind_has_no_variance(metric: str):
     one = ClassImages("one", np.array([True, False, False]), np.array([[0.3, 0.1, 0.2]]))
     with pytest.raises(ValueError, match="fewer than two"):
@@ -97,11 +131,12 @@ def test_one_image_of_a_kind_has_no_variance(metric: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("metric", ["image_auroc", "image_ap"])
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_interval_covers_what_other_seeds_and_other_images_would_give(metric: str, seeds: int):
     """Two classes; a seed moves the anomalous images of a class, and sees each image its own way.
-    The truth is the mean over very many seeds and images."""
+    The truth is the mean over very many seeds and images; of F1-max, which more images make
+    smaller, over very many samples of as many."""
     draw = numpy_stream("tests", "seeds and images", metric, seeds)
     shifts, of_seed, m = (1.0, 1.6), 0.2 if seeds > 1 else 0.0, 25
     anomalous = np.arange(2 * m) < m
@@ -130,6 +165,8 @@ def test_the_interval_covers_what_other_seeds_and_other_images_would_give(metric
 def _truth(metric: str, shift: float, of_seed: float) -> float:
     if metric == "image_auroc":
         return 0.5 * (1 + math.erf(shift / math.sqrt(2 * (2 * 1.25 + of_seed**2))))
+    if metric == "image_f1_max":
+        return _expected_best_f1(shift, of_seed)
     draw = numpy_stream("tests", "truth of ap", str(shift), str(of_seed))
     n = 200_000
     normal, found = np.sort(draw.normal(0, math.sqrt(1.25), n)), []
@@ -140,3 +177,12 @@ def _truth(metric: str, shift: float, of_seed: float) -> float:
         false = n - np.searchsorted(normal, high)
         found.append(float((above / (above + false)).mean()))
     return float(np.average(found, weights=weights))
+
+
+def _expected_best_f1(shift: float, of_seed: float, m: int = 25, times: int = 20_000) -> float:
+    draw = numpy_stream("tests", "truth of f1", str(shift), str(of_seed))
+    moved = shift + draw.normal(0, of_seed, (times, 1))
+    scores = draw.normal(0, math.sqrt(1.25), (times, 2 * m))
+    scores[:, :m] += moved
+    hits = (np.argsort(-scores, axis=1) < m).cumsum(axis=1)
+    return float((2 * hits / (np.arange(1, 2 * m + 1) + m)).max(axis=1).mean())
