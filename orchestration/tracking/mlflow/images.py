@@ -4,7 +4,6 @@ Laid out as `mlflow.log_image` does it, but for names: they follow from what is 
 is sent again, or by a later attempt, takes the place of what was there.
 """
 
-import re
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -15,23 +14,16 @@ from PIL import Image, ImageDraw
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.records.map_sheets import CHANGED, SHOWN, TILES, pictures_on
-from orchestration.studies.trial_keys import digest
 from orchestration.tracking.mlflow.connection import MlflowClient
+from orchestration.tracking.mlflow.image_names import image_key
 from orchestration.tracking.mlflow.own_runs import Known
 
-SECTION = "anomaly_maps"
 LOGGED = {"mlflow.loggedImages": "True"}
 """By which MLflow's view knows that a run has images."""
-LONGEST_NAME = 100
 QUICK = 3
 """A third of the driver's time that the best compression takes, for a tenth more bytes."""
 SMALL = 256
 """Side of what the view shows first, in pixels."""
-
-
-def image_key(name: str) -> str:
-    """What the images of a class are called in MLflow's view."""
-    return f"{SECTION}/{_plain(name)}"
 
 
 def log_images(client: MlflowClient, run: Known, record: Record, folder: StudyFolder) -> bool:
@@ -84,9 +76,3 @@ def _write(place: Path, name: str, image: Image.Image, step: int, run: Known) ->
     share = SMALL / max(image.size)
     size = (max(1, int(image.width * share)), max(1, int(image.height * share)))
     image.resize(size).save(place / f"{stem}+compressed.webp", method=0)
-
-
-def _plain(name: str) -> str:
-    """What MLflow takes for an image's name; a digest keeps two apart that were made plain."""
-    plain = re.sub(r"[^a-zA-Z0-9_\-. ]", "_", name)[:LONGEST_NAME]
-    return plain if plain == name else f"{plain}-{digest(name)[:8]}"

@@ -11,7 +11,7 @@ from moleflow.metrics.catalogue import HEADLINES
 from orchestration.cluster.proxies import ask_here
 from orchestration.studies.expansion import Plan, varying_axes
 from orchestration.tracking.mlflow.batches import TAG_LENGTH
-from orchestration.tracking.mlflow.images import SECTION, image_key
+from orchestration.tracking.mlflow.image_names import SECTION, image_key
 from orchestration.tracking.mlflow.naming import metric_name, short_axes
 from orchestration.tracking.mlflow.owner import OWNER
 

@@ -12,7 +12,8 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
 from orchestration.records.map_sheets import CHANGED, EARLIER, PLACES, SHEET, SHOWN, TILES
 from orchestration.studies.expansion import Trial
-from orchestration.tracking.mlflow.images import _plain, log_images
+from orchestration.tracking.mlflow.image_names import plain_name
+from orchestration.tracking.mlflow.images import log_images
 from orchestration.tracking.mlflow.own_runs import Known
 from tests.orchestration.tracking.stores import end_trial, small_plan
 
@@ -59,7 +60,7 @@ def leave_sheet(root: Root, trial: Trial, shade: int = 0, changed: str = "") -> 
 
 def images_of(name: str, files: Files) -> dict[int, np.ndarray]:
     """Of a class by step, as they are in full."""
-    key = f"{_plain(name)}+"
+    key = f"{plain_name(name)}+"
     found = [path for path in files.kept if path.split("~")[1].startswith(key) and "png" in path]
     return {
         int(path.split("+")[2]): np.asarray(

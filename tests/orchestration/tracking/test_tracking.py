@@ -18,7 +18,7 @@ from orchestration.studies.expansion import Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches
-from orchestration.tracking.mlflow.images import image_key
+from orchestration.tracking.mlflow.image_names import image_key
 from orchestration.tracking.mlflow.naming import (
     describe,
     metric_name,
