@@ -128,7 +128,7 @@ def check_reports(study: Study) -> None:
     for name in study.reports:
         if name not in known:
             close = nearest(name, known)
-            raise StudyError(f"unknown report {name}{close}; there are {', '.join(known)}")
+            raise StudyError(f"reports: unknown report {name}{close}; there are {', '.join(known)}")
     if not study.reports or len(set(study.reports)) < len(study.reports):
         raise StudyError(
             f"the study asks for reports {', '.join(study.reports) or '(none)'}; mend its field "

@@ -107,7 +107,9 @@ def test_an_unknown_kind_names_the_known_ones(lab) -> None:
 def test_an_unknown_report_is_named_before_anything_runs(lab) -> None:
     lab.reports = ("task_odrer",)
     _, plan = lab.plan()
-    said = r"^unknown report task_odrer; did you mean task_order\?; there are .*task_order$"
+    said = (
+        r"^reports: unknown report task_odrer; did you mean task_order\?; there are .*task_order$"
+    )
     with pytest.raises(StudyError, match=said):
         check_reports(plan.study)
 

@@ -54,7 +54,7 @@ def planned(folder: Path, text: str, **asked: object) -> list[str]:
         ('scenario="two"', ["scenario 'two'", "write a-b", "joint"]),
         ('axes=(Scenarios("2-2", "x"),)', ["Scenarios.names", "'x'", "write a-b"]),
         ('axes=(Scenarios("1-1", "1-1"),)', ["Scenarios.names: 1-1 is there more than once"]),
-        ('reports=("foo",)', ["reports foo", "each once, of ablation"]),
+        ('reports=("foo",)', ["reports: unknown report foo", "there are ablation"]),
         ('margins={"foo": 0.1}', ["margins: no metric foo", "image_auroc"]),
         ('margins={"image_auroc": 2}', ["margins: image_auroc 2", "fraction of 1", "0.005"]),
         ("axes=(TaskZero(),)", ["TaskZero.count: 0", "TaskZero(count=3)"]),
