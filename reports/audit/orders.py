@@ -1,6 +1,7 @@
 """The second way to what is said of all orders: every order is gone through, picture by picture of
 the plain file that a trial keeps, in exact fractions."""
 
+import hashlib
 import itertools
 import json
 import statistics
@@ -131,10 +132,15 @@ def certificates(line: Line) -> Expected:
     pair = [one for one in line.finished if one.key in line.named]
     if len(pair) != 2:
         return Expected({})
-    one, other = (trial.recorded["hashes"] for trial in pair)
-    equal = sum(one.get(name) == other.get(name) for name in {*one, *other})
-    numbers: Numbers = {"hashes": len({*one, *other}), "equal": equal, "seed": pair[0].seed}
-    return Expected({**numbers, "task0": pair[0].task0})
+    one, other = pair if pair[0].key == line.cells["trial"] else pair[::-1]
+    hashes = (one.recorded["hashes"], other.recorded["hashes"])
+    both = {name: [of.get(name, "") for of in hashes] for name in sorted({*hashes[0], *hashes[1]})}
+    equal = sum(first == second for first, second in both.values())
+    digest = hashlib.sha256(json.dumps(both, separators=(",", ":")).encode()).hexdigest()[:20]
+    numbers: Numbers = {"hashes": len(both), "equal": equal, "digest": digest, "seed": one.seed}
+    numbers |= {"task0": one.task0, "order": one.order, "other_order": other.order}
+    numbers |= {"trial": one.key, "other_trial": other.key, "device": one.recorded["device"]}
+    return Expected(numbers)
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

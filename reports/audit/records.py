@@ -153,7 +153,7 @@ def read(folder: Path) -> Records:
     path = folder / "study.json"
     try:
         plan = _json(path)
-        planned = [_trial(one, _record(folder, one["key"])) for one in plan["trials"]]
+        planned = [_trial(one, read_record(folder, one["key"])) for one in plan["trials"]]
         margins = MARGINS | plan["study"].get("margins", {})
         return Records(tuple(planned), str(plan["data_root"]), plan["study"], margins, folder)
     except FileNotFoundError:
@@ -166,7 +166,7 @@ def _json(path: Path) -> dict[str, Any]:
     return json.loads(unsealed(path.read_bytes()))
 
 
-def _record(folder: Path, key: str) -> dict[str, Any]:
+def read_record(folder: Path, key: str) -> dict[str, Any]:
     """Empty where there is none, or where it is damaged: such a file counts for nothing."""
     try:
         found = _json(folder / "trials" / f"{key}.json")

@@ -157,21 +157,6 @@ def _maker(trial: Trial, kind: str, what: str) -> str:
     return trial.key
 
 
-def facts(trials: Sequence[Trial], records: Records) -> Allowed:
-    """What was planned and run: counts, seeds, orders, seconds."""
-    planned, states = records.trials, [trial.status for trial in records.trials]
-    counts = f"{len(planned)} planned: {states.count('finished')} finished, "
-    counts += f"{states.count('diverged')} diverged, {states.count('failed')} failed, "
-    counts += f"{states.count('')} not run yet"
-    seeds = sorted({trial.seed for trial in planned})
-    ran = [trial for trial in planned if trial.status]
-    seconds = sum(sum(trial.recorded["seconds"].values()) for trial in ran)
-    compute = f"{seconds:.1f} s ({seconds / 3600:.2f} h) in stages, n = {len(ran)} trials"
-    texts = {counts, f"{', '.join(map(str, seeds))} (n = {len(seeds)})", compute}
-    texts |= {f"n = {len({trial.sequence[0] for trial in planned})}"}
-    return Allowed(frozenset(texts | {f"n = {len({trial.order for trial in planned})}"}))
-
-
 def last_numbers(trials: Sequence[Trial], records: Records) -> Allowed:
     """Of a trial that did not finish."""
     told: list[dict[str, Any]] = [trial.failure.get("numbers") or {} for trial in trials]
@@ -187,8 +172,5 @@ RULES: Mapping[str, Rule] = {
     "reports.figures.confusions": routed,
     "reports.confusions.sentence": routed,
     "reports.invariance.compare": identical_bytes,
-    "reports.provenance.facts": facts,
     "reports.made._failure": last_numbers,
 }
-SOME_TEXTS = frozenset({"reports.provenance.facts"})
-"""Functions that also tell what is no result: names, versions, machines."""
