@@ -16,7 +16,7 @@ from orchestration.plain import uncelled
 from reports.audit.claim import Verdict, WantsMore
 from reports.audit.notation import numbers
 from reports.audit.page import PageNumbers, read_page
-from reports.audit.records import Records, finished, read
+from reports.audit.records import Records, Trial, finished, read
 from reports.audit.second_way import Expected, Line, Value, by_seed, described
 from reports.audit.ways import WAYS, allowed
 from reports.audit.words import Allowed
@@ -274,8 +274,9 @@ def _left_out(
     if column is None or made_by not in WAYS:
         return []
     trials = finished(setting)
+    metrics = {row.get("metric", "") for row in rows}
     every = {
-        "class": {name for trial in trials for name in trial.classes},
+        "class": {c for trial in trials for c in trial.classes if _measured(trials, c, metrics)},
         "order": {trial.order for trial in trials},
         "task0": {trial.task0 for trial in trials},
     }[column]
@@ -284,6 +285,16 @@ def _left_out(
         return []
     why = f"has no line of {', '.join(missing)}"
     return [Finding(str(path), Verdict.IMPOSSIBLE, why, function=made_by)]
+
+
+def _measured(trials: Sequence[Trial], name: str, metrics: Iterable[str]) -> bool:
+    """Whether every trial of a class has one of these metrics: without masks it has none of
+    pixels."""
+    own = [trial for trial in trials if name in trial.classes]
+    return any(
+        all(t.value(metric, "step", "routed", name, len(t.sequence)) is not None for t in own)
+        for metric in metrics
+    )
 
 
 def _page(path: Path, records: Records, shown: Shown) -> list[Finding]:

@@ -77,6 +77,14 @@ def test_every_number_holds_in_settings_and_scenarios(lab: Lab, plan: dict[str, 
     check_all(written(lab, **plan))
 
 
+def test_a_class_without_masks_lacks_no_line_of_pixels(lab: Lab) -> None:
+    lab.without_masks, lab.reports = frozenset({"cable"}), ("ablation",)
+    axis = Grid(field="lora.rank", values=(64, 16))
+    folder = written(lab, task_zeros=1, orders=1, seeds=range(4), axes=(axis,))
+    assert (folder.report / "tables" / "contrasts_by_class-pixel_ap.csv").is_file()
+    assert wrong(folder) == []
+
+
 def spoil_a_cell(path: Path, draw: random.Random) -> bool:
     """Change one number of a table by a thousandth of it, or of one."""
     with path.open(newline="") as file:
