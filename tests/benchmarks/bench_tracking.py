@@ -1,17 +1,21 @@
 """What tracking costs a study: 8 trials that write, with and without the exporter, in one run.
 
-python tests/benchmarks/bench_tracking.py [--seconds N] [--epochs-per-second N]
+python tests/benchmarks/bench_tracking.py [--seconds N] [--epochs-per-second N] [--changed]
 
 On main's settings a GPU learns a task in seconds and a core in minutes: 60 epochs in 3 s, i.e. 20
 epochs a second of all 8 trials, is what a fast study writes; each has loss, gradient norm and
-learning rate. Every 60 epochs a task ends with the metrics of 15 classes. Writers are processes
-that append as trials do; the cost is CPU time of the driver, as a share of the wall time, and what
-the writers are held up. Importing MLflow and making the SQLite file come once and are told apart.
+learning rate. Every 60 epochs a task ends with the metrics of 15 classes, and each trial leaves a
+sheet of maps (`--changed`: which were others before later tasks, as where the base goes on
+learning). Writers are processes that append as trials do; the cost is CPU time of the driver, as a
+share of the wall time, and what the writers are held up. Importing MLflow and making the SQLite
+file come once and are told apart.
 """
 
 import argparse
+import csv
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -19,21 +23,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
 from timing import print_table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from orchestration.records.events import Attempt, Epoch, EventLog, Metrics
 from orchestration.records.layout import Root
+from orchestration.records.map_sheets import CHANGED, EARLIER, PLACES, SHEET, SHOWN, TILES
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.tracking.exporter import Exporter
 from orchestration.tracking.tracker import Tracker, quiet_environment
+from orchestration.trial.map_sheet import TILE
 from tests.orchestration.tracking.memory_tracker import MemoryTracker
 from tests.orchestration.tracking.stores import contents, end_trial, served, small_plan
 
 TRIALS, TASK_EPOCHS, METRICS = 8, 60, 7
 CLASSES = tuple(f"class{number:02}" for number in range(15))
+
+
+def draw_sheet(folder: Path, changed: bool) -> None:
+    """Of every class four pictures, or five with what changed most: photographs of noise, smooth
+    maps, empty masks, and the maps that were there before."""
+    folder.mkdir(parents=True)
+    shown = (*SHOWN, CHANGED) if changed else SHOWN
+    grains = dict(zip((*TILES, EARLIER)[: 4 if changed else 3], (32, 4, 1, 4), strict=False))
+    draw = np.random.default_rng(0)
+    sheet = Image.new("RGB", (len(shown) * TILE, len(CLASSES) * len(grains) * TILE))
+    with (folder / PLACES).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["class", "why", "picture", "above_good", "size", "left", *grains])
+        for i, name in enumerate(CLASSES):
+            for j, why in enumerate(shown):
+                tops = [(i * len(grains) + k) * TILE for k in range(len(grains))]
+                for top, grain in zip(tops, grains.values(), strict=True):
+                    rough = draw.integers(0, 256 if grain > 1 else 1, (grain, grain, 3), np.uint8)
+                    sheet.paste(Image.fromarray(rough).resize((TILE, TILE)), (j * TILE, top))
+                writer.writerow([name, why, f"{why}.png", 0.5, TILE, j * TILE, *tops])
+    sheet.save(folder / SHEET)
 
 
 def write(root: Root, trial: Trial, seconds: float, rate: float) -> None:
@@ -57,6 +86,7 @@ def write(root: Root, trial: Trial, seconds: float, rate: float) -> None:
             values = {f"metric{m}/{c}": number / 7 for m in range(METRICS) for c in CLASSES}
             log.add(Metrics(numbers=values, step=task + 1))
         time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
+    shutil.copytree(root.path / "sheet", root.study(trial.study).artifacts(trial.key))
     end_trial(root, trial)
 
 
@@ -88,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--epochs-per-second", type=float, default=20.0)
+    parser.add_argument("--changed", action="store_true")
     asked = parser.parse_args()
     os.environ.update(quiet_environment())
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
@@ -115,6 +146,7 @@ def main() -> None:
 
 def alone(place: Path, asked: argparse.Namespace) -> float:
     root = Root.at(place)
+    draw_sheet(root.path / "sheet", asked.changed)
     plan = small_plan(root, classes=CLASSES, seeds=tuple(range(TRIALS // 2)))
     start = time.perf_counter()
     study(root, plan, asked.seconds, asked.epochs_per_second)
@@ -124,6 +156,7 @@ def alone(place: Path, asked: argparse.Namespace) -> float:
 def side(place: Path, asked: argparse.Namespace, make: Callable[[Root], Tracker]) -> Cost:
     """With the exporter; the store is open before, as it is in all but the first study."""
     root = Root.at(place)
+    draw_sheet(root.path / "sheet", asked.changed)
     plan = small_plan(root, classes=CLASSES, seeds=tuple(range(TRIALS // 2)))
     tracker = make(root)
     tracker.begin(plan, time.time())
