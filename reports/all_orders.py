@@ -115,16 +115,19 @@ def orders_of(evidence: Evidence, setting: Setting) -> Orders:
         alike.setdefault(trained_alike(record), []).append(record)
     groups: list[Group] = []
     silent: list[str] = []
-    nothing = 0
+    nothing: list[str] = []
     for (task0, seed, _), records in sorted(alike.items()):
         kept = _kept(evidence, records, silent)
         if kept is not None:
             groups.append(Group(task0, seed, *kept, tuple(records)))
-        nothing += kept is None
+        else:
+            nothing.append(f"{evidence.tasks[task0]}, seed {seed}")
     if nothing:
         silent.append(
-            f"Of {nothing} pairs of task 0 and seed no trial kept what the router can choose, so "
-            "nothing is derived of them: they were run by an earlier version."
+            f"Of {len(nothing)} of {len(alike)} pairs of task 0 and seed no trial kept what the "
+            "router can choose: it was run by an earlier version, or lost its all_orders.json. "
+            f"Nothing is derived of them ({'; '.join(nothing)}), and means over seeds are of those "
+            "that have every task 0."
         )
     by_design = len(setting.finished) - len(free)
     return Orders(tuple(groups), _derived(groups), by_design, tuple(silent))

@@ -33,7 +33,9 @@ def strip(evidence: Evidence, records: Iterable[Record]) -> Block:
                 "lower.",
             )
             return Strip("maps", "The best, the median and the worst picture", caption, rows)
-    return Text("No finished trial kept anomaly maps where this report was made.", "note")
+    return Text(
+        "No finished trial kept anomaly maps that can be read where this report was made.", "note"
+    )
 
 
 def _shown(one: ShownPicture) -> Picture:

@@ -100,8 +100,8 @@ class Running:
 
 
 def running(metric: Metric, found: Orders) -> Running | None:
-    """None where trials learn different tasks, no seed has every task 0, or the metric is not
-    known of all classes."""
+    """None where trials learn different tasks, no seed has every task 0, the metric is not known of
+    all classes, or one task comes after task 0."""
     groups = [group for group in found.groups if group.tables(metric.name)]
     if not groups or len({tuple(sorted(group.kept.tasks)) for group in found.groups}) > 1:
         return None
@@ -110,7 +110,7 @@ def running(metric: Metric, found: Orders) -> Running | None:
     seeds = [s for s in sorted(have[firsts[0]]) if all(s in one for one in have.values())]
     used = tuple(group for group in groups if group.seed in seeds)
     others = len(groups[0].others)
-    if not seeds or not 0 < others <= MOST_EXACT:
+    if not seeds or not 1 < others <= MOST_EXACT:
         return None
     orders = shown_orders(others)
     values = {
@@ -246,10 +246,10 @@ def sentence(found: Sequence[Running]) -> Words:
         source = one.source(sentence)
         widest = max(float(np.ptp(values)) for values in one.values.values())
         words += [
-            f"{one.metric.title}, mean over the steps: with one task 0 the order after it moves it "
-            f"by up to {'' if one.whole else '(of those drawn) '}",
+            f"{one.metric.title}, mean over the steps ({one.of_seeds}): with one task 0 the order "
+            f"after it moves it by up to {'' if one.whole else '(of those drawn) '}",
             Number(f"{percent(widest)} points", source),
-            f"; over {one.counted} sd is ",
+            f"; over {one.counted}, whatever their task 0, sd is ",
             Number(f"{percent(one.sd)} points", source),
             ". ",
         ]

@@ -89,7 +89,8 @@ def families(evidence: Evidence) -> list[Family]:
         wanted = baseline_config(part_of(evidence.plan.study, {"part": part} if part else {}))
         own = next((s for s in settings if s.trials and s.trials[0].config == wanted), None)
         if own is not None:
-            others = tuple(setting for setting in settings if setting is not own)
+            # The same config under another name is the same trials, and no variant.
+            others = tuple(s for s in settings if s.trials and s.trials[0].config != wanted)
             found.append(Family(part, len(found) + 1 if part else 0, own, others))
     main = _baseline_of_all(evidence)
     if main is not None:

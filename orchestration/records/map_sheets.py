@@ -67,6 +67,8 @@ def _pictures(
         if (name, why) in places:
             place = places[name, why]
             above, earlier = float(place["above_good"]), None
+            if not 0 <= above <= 1:
+                raise ValueError(f"a share of {above}")
             if place.get(EARLIER):
                 earlier = _cut(sheet, place, ("photograph", EARLIER, "mask"))
             yield ShownPicture(why, place["picture"], above, _cut(sheet, place, TILES), earlier)

@@ -100,7 +100,9 @@ def together(records: Records, setting: str, baseline: str) -> list[str]:
     if setting in alone:
         usual = of[baseline][0].config
         return [label for label in parts if label in alone and of[label][0].config != usual]
-    return [label for label, part in parts.items() if part == parts[setting]]
+    own = of[baseline][0].config
+    every = (label for label, part in parts.items() if part == parts[setting])
+    return [label for label in every if label == baseline or of[label][0].config != own]
 
 
 def _counts(trials: Sequence[Trial]) -> Numbers:

@@ -51,7 +51,7 @@ def rows_of(records: Records, trial: Trial) -> list[dict[str, str]]:
         ValueError: it is damaged.
     """
     path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         try:
             head, *rows = csv.reader(file)
         except csv.Error as error:

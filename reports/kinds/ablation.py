@@ -42,6 +42,7 @@ from reports.variants import (
 SUBJECT = "Ablation"
 VERDICTS = ("better", "worse", "equivalent", "undecided")
 NO_BASELINE = "The study does not run its baseline, so nothing is compared."
+ONE_SETTING = "The study has one setting, so nothing is compared."
 
 
 def document(evidence: Evidence) -> Document:
@@ -53,6 +54,9 @@ def document(evidence: Evidence) -> Document:
     ]
     kept = picture_doubt.kept(evidence)
     answer: list[Block] = [] if compared else [Text(NO_BASELINE, "bad")]
+    if compared and not any(family.others for family, _ in compared):
+        answer.append(Text(ONE_SETTING))
+        compared = []
     sections: list[Section] = []
     for family, found in compared:
         said = Listed((*_sentences(evidence, found), *_on_other_pictures(evidence, found, kept)))

@@ -29,6 +29,8 @@ from reports.first_task import FirstTasks, Pair
 from reports.picture_doubt import Kept
 
 SUBJECT = "Which task first"
+TOO_FEW = "Fewer than two tasks 0 with two seeds each have finished: nothing to compare."
+ONE_FIRST = "All trials begin with the same task: there is no other task 0 to compare."
 
 
 def document(evidence: Evidence) -> Document:
@@ -45,8 +47,9 @@ def document(evidence: Evidence) -> Document:
         for one, of in zip(found, pairs, strict=True):
             told += _on_other_pictures(evidence, one, of, kept)
         if not told and setting.finished:
-            told = ["Fewer than two tasks 0 with two seeds each have finished: nothing to compare."]
-        headline += told
+            several = len({trial.sequence[0] for trial in setting.trials}) > 1
+            told = [TOO_FEW if several else ONE_FIRST]
+        headline += [words for words in told if words not in headline]
         answer.append(made.answered(setting, told))
         shown = _results(evidence, setting, found, pairs, kept)
         sections += made.of_setting(setting, shown) if shown else ()
