@@ -48,15 +48,15 @@ ONE_SETTING = "The study has one setting, so nothing is compared."
 def document(evidence: Evidence) -> Document:
     """The report of a study that varies settings around a baseline; of a union, each part around
     its own."""
+    every = families(evidence)
     compared = [
         (family, {m.name: _compared(evidence, family, m) for m in evidence.concluded})
-        for family in families(evidence)
+        for family in every
+        if family.others
     ]
     kept = picture_doubt.kept(evidence)
-    answer: list[Block] = [] if compared else [Text(NO_BASELINE, "bad")]
-    if compared and not any(family.others for family, _ in compared):
-        answer.append(Text(ONE_SETTING))
-        compared = []
+    nothing = Text(ONE_SETTING) if every else Text(NO_BASELINE, "bad")
+    answer: list[Block] = [] if compared else [nothing]
     sections: list[Section] = []
     for family, found in compared:
         said = Listed((*_sentences(evidence, found), *_on_other_pictures(evidence, found, kept)))
@@ -86,6 +86,7 @@ def document(evidence: Evidence) -> Document:
     sections += papers_by_class.sections(evidence)
     shown = compared[0][0].baseline.finished if compared else ()
     headline = [line for _, found in compared for line in _headline(evidence, found)]
+    headline = headline or [nothing.words]
     return made.report(evidence, SUBJECT, answer, sections, headline, shown)
 
 

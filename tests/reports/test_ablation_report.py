@@ -165,6 +165,17 @@ def test_a_changed_number_of_a_ranking_is_found(study: StudyFolder, column: str)
         assert any(place in one for one in wrong(study))
 
 
+def test_the_baseline_under_another_name_is_no_variant(lab) -> None:
+    lab.reports, lab.law = ("ablation",), by_variant
+    named = {"main": {}, "again": {}, "no tail": {"loss.tail_weight": 0.0}}
+    axis = AXIS.model_copy(update={"variants": named})
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(3), axes=(axis,))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    assert list(contrasts(folder).index) == ["variant = no tail"]
+    assert wrong(folder) == []
+
+
 def test_few_settings_are_not_ranked(lab) -> None:
     lab.reports, lab.law = ("ablation",), by_variant
     few = AXIS.model_copy(update={"variants": dict(list(AXIS.variants.items())[:3])})

@@ -148,7 +148,7 @@ def test_a_later_attempt_s_images_take_the_place_of_those_before(root: Root, tri
     assert files.kept == other.kept
 
 
-@pytest.mark.parametrize("damage", ["none", "sheet", "places"])
+@pytest.mark.parametrize("damage", ["none", "sheet", "places", "share"])
 def test_a_trial_whose_maps_are_lost_or_damaged_has_no_images(
     root: Root, trial: Trial, damage: str
 ) -> None:
@@ -156,7 +156,8 @@ def test_a_trial_whose_maps_are_lost_or_damaged_has_no_images(
     if damage != "none":
         leave_sheet(root, trial)
         place = folder / (SHEET if damage == "sheet" else PLACES)
-        place.write_bytes(place.read_bytes()[:60])
+        whole = place.read_bytes()
+        place.write_bytes(whole.replace(b",0.5,", b",nan,") if damage == "share" else whole[:60])
     files = Files()
     assert not logged(root, trial, files)
     assert files.kept == {}

@@ -35,6 +35,16 @@ def test_every_number_on_pictures_is_recomputed_from_the_plain_scores(
     assert kinds["reports.doubts.doubt_table"] == Verdict.HOLDS
 
 
+def test_scores_that_a_spreadsheet_has_saved_are_read(
+    variants: StudyFolder, tmp_path: Path
+) -> None:
+    folder = StudyFolder(tmp_path / variants.name)
+    shutil.copytree(variants.path, folder.path)
+    for path in folder.path.glob("trials/*/artifacts/scores.csv"):
+        path.write_bytes(path.read_text("utf-8").replace("\n", "\r\n").encode("utf-8-sig"))
+    assert wrong(folder) == []
+
+
 def test_a_changed_number_on_pictures_is_found(variants: StudyFolder, tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path / variants.name)
     shutil.copytree(variants.path, folder.path)
