@@ -239,8 +239,11 @@ def test_drawn_orders_are_not_told_to_be_all() -> None:
         one = Running(CONCLUDED[0], (0,), {"first": names}, orders, values, ())
         return plain(spread_sentence([one]))
 
-    assert "by up to 10.00 points; over all 2 orders sd is 5.00 points" in told(2)
-    assert "(of those drawn) 10.00 points; over 2 drawn orders sd is" in told(9)
+    assert "by up to 10.00 points; over all 2 orders, whatever their task 0, sd is" in told(2)
+    assert (
+        "(of those drawn) 10.00 points; over 2 drawn orders, whatever their task 0, sd is"
+        in told(9)
+    )
 
 
 def test_an_order_that_ends_with_a_task_without_the_metric_has_no_last_task() -> None:
