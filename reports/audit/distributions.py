@@ -3,6 +3,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,6 +77,12 @@ def least_in_box(
 def f_quantile(p: float, df1: float, df2: float) -> float:
     """f with P(F ≤ f) = p."""
     return float(special.fdtri(df1, df2, p))
+
+
+def middle_of(drawn: Sequence[float]) -> tuple[float, float]:
+    """Ends of the middle 95 % of samples."""
+    cuts = statistics.quantiles(drawn, n=40, method="inclusive")
+    return cuts[0], cuts[-1]
 
 
 def chi2_quantile(p: float, df: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from moleflow.streams import numpy_stream
-from reports.audit.distributions import f_quantile, normal_quantile, root
+from reports.audit.distributions import f_quantile, middle_of, normal_quantile, root
 from reports.audit.kept_scores import (
     F1_DRAWS,
     SAME,
@@ -235,7 +235,7 @@ def doubts(line: Line) -> Expected:
     drawn = _drawn(line.records, found) if metric == FIRST else None
     middle, alone = statistics.mean(means), math.sqrt(found.alone)
     half = normal_quantile(0.975) * alone
-    ends = _quantiles(drawn) if drawn else (middle - half, middle + half)
+    ends = middle_of(drawn) if drawn else (middle - half, middle + half)
     numbers: Numbers = {
         "mean": middle,
         "seeds": len(means),
@@ -292,11 +292,6 @@ def _drawn(records: Records, found: Found) -> list[float]:
         each = [pairs[np.ix_(i, j)].mean() for i, j in zip(rows, columns, strict=True)]
         total += np.array(each) / len(found.classes)
     return total.tolist()
-
-
-def _quantiles(drawn: Sequence[float]) -> tuple[float, float]:
-    cuts = statistics.quantiles(drawn, n=40, method="inclusive")
-    return cuts[0], cuts[-1]
 
 
 def classes(line: Line) -> Expected:

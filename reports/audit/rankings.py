@@ -11,7 +11,7 @@ import numpy as np
 
 from moleflow.streams import numpy_stream
 from reports.audit.contrasts import together
-from reports.audit.distributions import f_tail
+from reports.audit.distributions import f_tail, middle_of
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import SEEDS_FOR_INTERVAL, Expected, Line, Numbers
 from reports.audit.tests import range_point
@@ -112,11 +112,11 @@ def ranking(line: Line) -> Expected:
     numbers: Numbers = {"seeds": len(own), "classes": len(own[0])}
     numbers |= {"average_rank": found.ranks[label], "interquartile_mean": _middle(own)}
     metric = line.cells["metric"]
-    low, high = _quantiles(_middles(own, metric)) if several else (None, None)
+    low, high = middle_of(_middles(own, metric)) if several else (None, None)
     numbers |= {"interval_low": low, "interval_high": high}
     chances = None if label == baseline else _chances(base, own, metric)
     numbers |= {"improvement": None if chances is None else _chance(base, own)}
-    low, high = _quantiles(chances) if several and chances is not None else (None, None)
+    low, high = middle_of(chances) if several and chances is not None else (None, None)
     numbers |= {"improvement_low": low, "improvement_high": high}
     return Expected(numbers, found.trials[label] | found.trials[baseline])
 
@@ -165,11 +165,6 @@ def _chances(base: Runs, own: Runs, metric: str) -> list[float]:
                 won = (run[c] > other[c]) + 0.5 * (run[c] == other[c])
                 total += won * of_own[:, c, i] * of_base[:, c, j]
     return (total / (classes * len(own) * len(base))).tolist()
-
-
-def _quantiles(drawn: Sequence[float]) -> tuple[float, float]:
-    cuts = statistics.quantiles(drawn, n=40, method="inclusive")
-    return cuts[0], cuts[-1]
 
 
 def tests(line: Line) -> Expected:

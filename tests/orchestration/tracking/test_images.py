@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
 from orchestration.records.map_sheets import CHANGED, EARLIER, PLACES, SHEET, SHOWN, TILES
 from orchestration.studies.expansion import Trial
-from orchestration.tracking.mlflow.image_names import plain_name
+from orchestration.tracking.mlflow.image_names import image_key, plain_name
 from orchestration.tracking.mlflow.images import log_images
 from orchestration.tracking.mlflow.own_runs import Known
+from orchestration.tracking.mlflow.saved_view import saved_view
 from tests.orchestration.tracking.stores import end_trial, small_plan
 
 SIDE = 8
@@ -161,3 +163,14 @@ def test_a_trial_whose_maps_are_lost_or_damaged_has_no_images(
     files = Files()
     assert not logged(root, trial, files)
     assert files.kept == {}
+
+
+def test_a_saved_view_shows_images_of_15_classes_at_the_last_step(root: Root):
+    classes = [f"class {n:02}" for n in range(15)]
+    _, value = saved_view(small_plan(root, classes=classes), made=10**12)
+    state = json.loads(json.loads(value)["state"])
+    charts = state["compareRunCharts"]
+    assert [chart["imageKeys"] for chart in charts] == [[image_key(name)] for name in classes]
+    assert {(chart["step"], chart["showRunParams"]) for chart in charts} == {(15, False)}
+    sections = {section["uuid"] for section in state["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in charts} < sections

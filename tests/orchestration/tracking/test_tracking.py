@@ -18,7 +18,6 @@ from orchestration.studies.expansion import Plan, order_numbers
 from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
 from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches
-from orchestration.tracking.mlflow.image_names import image_key
 from orchestration.tracking.mlflow.naming import (
     describe,
     metric_name,
@@ -259,17 +258,6 @@ def test_a_saved_view_fits_a_tag_of_an_experiment(root: Root):
     for each in (wide, many):
         _, value = saved_view(each, made=10**12)
         assert len(value) <= TAG_LENGTH
-
-
-def test_a_saved_view_shows_images_of_15_classes_at_the_last_step(root: Root):
-    classes = [f"class {n:02}" for n in range(15)]
-    _, value = saved_view(small_plan(root, classes=classes), made=10**12)
-    state = json.loads(json.loads(value)["state"])
-    charts = state["compareRunCharts"]
-    assert [chart["imageKeys"] for chart in charts] == [[image_key(name)] for name in classes]
-    assert {(chart["step"], chart["showRunParams"]) for chart in charts} == {(15, False)}
-    sections = {section["uuid"] for section in state["compareRunSections"]}
-    assert {chart["metricSectionId"] for chart in charts} < sections
 
 
 def test_a_study_describes_its_question_and_what_varies(root: Root, plan: Plan):

@@ -99,16 +99,11 @@ def test_a_record_says_what_ran(done: tuple[Root, list[Trial]]) -> None:
     )
 
 
-def test_a_record_has_the_last_loss_of_every_trained_stage_as_events_tell_it(
-    done: tuple[Root, list[Trial]],
-) -> None:
+def test_a_record_has_the_last_loss_of_every_trained_stage_as_events_tell_it(done) -> None:
     record = record_of(done)
-    told = {
-        event.stage: event.numbers["loss"]
-        for event in read_events(done[0].study("small").events(record.key))
-        if isinstance(event, Epoch) and event.epoch == event.epochs
-    }
-    assert record.losses == told
+    events = read_events(done[0].study("small").events(record.key))
+    last = (one for one in events if isinstance(one, Epoch) and one.epoch == one.epochs)
+    assert record.losses == {event.stage: event.numbers["loss"] for event in last}
     assert set(record.losses) == {s for s in record.stages if s.kind in TRAINED}
 
 
