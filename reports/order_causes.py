@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -83,38 +84,63 @@ def _rms(values: Sequence[float]) -> float:
     return math.sqrt(mean(value**2 for value in map(float, values)))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Orders of one task 0 that were trained where the order matters by design, compared."""
+
+    metric: Metric
+    quantity: str
+    """`final_mean` or `running_mean`."""
+    task0: str
+    orders: int
+    seeds: int
+    result: Equivalence
+    records: tuple[Record, ...]
+
+
+def measured(evidence: Evidence, setting: Setting, metric: Metric, quantity: str) -> list[Measured]:
+    """Of every task 0 that has two orders with the same two seeds, or more."""
+    found: list[Measured] = []
+    bound = _bound(setting)
+    for task0 in sorted({record.task0 for record in bound}):
+        alike = [record for record in bound if record.task0 == task0]
+        made = _layout(evidence, alike, metric, quantity)
+        if made is not None:
+            values, used = made
+            result = equivalence(values, metric.margin or 0.0)
+            size = len(values), len(values[0])
+            found.append(Measured(metric, quantity, task0, *size, result, tuple(used)))
+    return found
+
+
+def _bound(setting: Setting) -> list[Record]:
+    return [r for r in setting.finished if not order_free(r.config) and len(r.sequence) > 1]
+
+
 def measured_table(evidence: Evidence, setting: Setting) -> Table | None:
     """Orders that were trained where the order matters by design: verdict inside the margin.
 
     Orders of one task 0 are compared, each with the same seeds; None where none can be.
     """
-    bound = [r for r in setting.finished if not order_free(r.config) and len(r.sequence) > 1]
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
-    for metric in evidence.concluded:
-        for quantity in ("final_mean", "running_mean"):
-            for task0 in sorted({record.task0 for record in bound}):
-                alike = [record for record in bound if record.task0 == task0]
-                made = _layout(evidence, alike, metric, quantity)
-                if made is None:
-                    continue
-                values, used = made
-                found = equivalence(values, metric.margin or 0.0)
-                source = computed(measured_table, keys(used))
-                title = "end of the sequence" if quantity == "final_mean" else "mean over the steps"
-                cells = [percent(found.range), percent(found.upper), percent(metric.margin, 1)]
-                cells += [str(len(values)), str(len(values[0]))]
-                rows.append(
-                    [
-                        f"{metric.title}, {title}",
-                        evidence.tasks[task0],
-                        found.verdict,
-                        *(Cell(text, source=source) for text in cells),
-                    ]
-                )
-                line: dict[str, Value] = {"metric": metric.name, "quantity": quantity}
-                line |= {"task0": task0, "orders": len(values), "seeds": len(values[0])}
-                data.append(Line(line | _numbers(found) | {"margin": metric.margin}, source))
+    every = [
+        one
+        for metric in evidence.concluded
+        for quantity in ("final_mean", "running_mean")
+        for one in measured(evidence, setting, metric, quantity)
+    ]
+    for one in every:
+        found, margin = one.result, one.metric.margin
+        source = computed(measured_table, keys(one.records))
+        title = "end of the sequence" if one.quantity == "final_mean" else "mean over the steps"
+        cells = [percent(found.range), percent(found.upper), percent(margin, 1)]
+        cells += [str(one.orders), str(one.seeds)]
+        told = [f"{one.metric.title}, {title}", evidence.tasks[one.task0], found.verdict]
+        rows.append([*told, *(Cell(text, source=source) for text in cells)])
+        line: dict[str, Value] = {"metric": one.metric.name, "quantity": one.quantity}
+        line |= {"task0": one.task0, "orders": one.orders, "seeds": one.seeds}
+        data.append(Line(line | _numbers(found) | {"margin": margin}, source))
     if not rows:
         return None
     caption = (
@@ -122,8 +148,8 @@ def measured_table(evidence: Evidence, setting: Setting) -> Table | None:
         "smallest margin inside which orders would be equivalent (95 %), in points"
     )
     header = ("Metric", "Task 0", "Verdict", "Range", "Up to", "Margin", "Orders", "Seeds")
-    every = computed(measured_table, keys(bound))
-    return table(file_name("order_measured", setting), caption, header, rows, data, every, 3)
+    whole = computed(measured_table, keys(_bound(setting)))
+    return table(file_name("order_measured", setting), caption, header, rows, data, whole, 3)
 
 
 def _numbers(found: Equivalence) -> dict[str, Value]:

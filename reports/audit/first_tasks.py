@@ -162,7 +162,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         if found is not None:
             numbers = verdict_of(found[0], margin)
             values += [float(numbers[name] or 0.0) for name in ("range", "upper")]
-            texts.add(f"n = {found[0].seeds} seeds")
+            texts |= {f"n = {found[0].seeds} seeds", str(numbers["verdict"])}
     return Allowed(frozenset(texts), tuple(values))
 
 
@@ -194,6 +194,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.task0.sentence": sentence,
+    "reports.order_answer._of_first": sentence,
     "reports.kinds.task0._on_other_pictures": on_other_pictures,
     "reports.first_task.dots": sentence,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from moleflow.streams import numpy_stream
-from reports.audit.order_effects import Order, averaged, causes, free, groups, whole
+from reports.audit.order_effects import Order, averaged, causes, free, groups, measured, whole
 from reports.audit.orders import kept_by, mean_of
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Line
@@ -16,6 +16,8 @@ from reports.audit.words import Allowed
 NOISE = 1e-12
 SAMPLE = 5
 """Orders that a paper usually runs."""
+BY_WEIGHT = ("different", "undecided", "equivalent")
+"""The verdict that tells most comes first."""
 Values = dict[str, dict[Order, Fraction]]
 """By task 0 and order."""
 
@@ -95,6 +97,23 @@ def largest_cause(trials: Sequence[Trial], records: Records) -> Allowed | None:
     return Allowed(values=tuple(found)) if found else None
 
 
+def verdicts(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many tasks 0 have which verdict on the orders that were trained with them."""
+    texts: set[str] = set()
+    for metric in records.margins:
+        of: list[object] = []
+        for task0 in {trial.task0 for trial in trials}:
+            line = _line(trials, records, metric, quantity="final_mean", task0=task0)
+            alike = [t for t in line.finished if t.task0 == task0]
+            known = any(t.value(metric, "final_mean", "routed") is not None for t in alike)
+            of += [measured(line).numbers["verdict"]] if known else []
+        told = [f"{one} with {of.count(one)}" for one in BY_WEIGHT if one in of]
+        if told:
+            many = f" of {len(of)} task{'' if len(of) == 1 else 's'} 0"
+            texts.add(", ".join([told[0] + many, *told[1:]]))
+    return Allowed(frozenset(texts))
+
+
 def counted(trials: Sequence[Trial], records: Records) -> Allowed:
     """Pairs of task 0 and seed, their orders, the trials, and those that are as was derived."""
     alike: dict[object, list[Trial]] = {}
@@ -141,6 +160,7 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed | None]] = {
     "reports.order_spread.sample_figure": a_handful,
     "reports.order_choice.places_figure": of_places,
     "reports.order_causes.sentence": largest_cause,
+    "reports.order_answer._of_orders": verdicts,
     "reports.all_orders.sentence": counted,
     "reports.all_orders.warning": differing,
 }

@@ -166,7 +166,7 @@ def last_numbers(trials: Sequence[Trial], records: Records) -> Allowed:
 Rule = Callable[[Sequence[Trial], Records], Allowed | None]
 """None: orders are too many to be gone through."""
 RULES: Mapping[str, Rule] = {
-    "reports.kinds.task_order.sentences": answer,
+    "reports.order_answer.sentences": answer,
     "reports.figures.by_order": lowest_and_highest_order,
     "reports.figures.r_matrices": largest_fall,
     "reports.figures.confusions": routed,

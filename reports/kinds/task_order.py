@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
-from moleflow.metrics.catalogue import CONCLUDED, TITLES
 from reports import (
     confusions,
     doubts,
     figures,
     invariance,
     made,
+    order_answer,
     order_section,
     papers_by_class,
     performance,
@@ -18,26 +18,23 @@ from reports import (
     provenance,
     sensitivity,
 )
-from reports.digits import percent, plus_minus
 from reports.document import (
     Block,
     Document,
     Fold,
     Gallery,
-    Number,
     Section,
     Table,
     Text,
     Words,
-    computed,
     note,
+    plain,
 )
 from reports.document.csv import to_text
-from reports.evidence import Evidence, Setting, keys
+from reports.evidence import Evidence, Setting
 from reports.invariance import Invariance
 from reports.order_section import AllOrders
 from reports.picture_doubt import Kept
-from reports.statistics import NOISE, Spread, summarise
 
 SUBJECT = "Task-order sensitivity"
 
@@ -69,7 +66,7 @@ def _answer(
     found: list[Block] = []
     for setting in shown:
         one_task = performance.one_task_sentence(setting)
-        told: list[Words] = [*sentences(evidence, setting)]
+        told: list[Words] = [*order_answer.sentences(evidence, setting)]
         told.append(one_task or compared[setting.number].words)
         told += orders[setting.number].answer
         told.append(doubts.sentence(evidence, setting, kept))
@@ -172,56 +169,14 @@ def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
     return [*found, Fold("Counts", counts)] if counts else found
 
 
-def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
-    """The answer in a few sentences, each number with its n."""
-    found: list[Words] = []
-    for metric in (one.name for one in CONCLUDED):
-        observed = performance.observations(evidence, setting, metric)
-        summary = summarise(o.value for o in observed)
-        if summary is None:
-            continue
-        source = computed(sentences, keys(performance.measured(evidence, setting, metric)))
-        trials = f"n = {summary.n} trial{'' if summary.n == 1 else 's'}"
-        said = [
-            f"{TITLES[metric]} at the end of the sequence, mean over "
-            f"{performance.classes_measured(evidence, setting, metric)} classes: ",
-            Number(f"{plus_minus(summary)} %", source),
-            f" ({trials})",
-        ]
-        ranges = sensitivity.spreads(observed)
-        for before, number, after in _ranges(ranges, len({o.task0 for o in observed})):
-            said += ["; ", before, *([Number(number, source)] if number else []), after]
-        found.append((*said, "."))
-    return tuple(found)
-
-
-def _ranges(ranges: dict[str, Spread | None], firsts: int) -> list[tuple[str, str, str]]:
-    """Words, a number, words."""
-    parts: list[tuple[str, str, str]] = []
-    task0, order, seed = (ranges[source] for source in ("task0", "order", "seed"))
-    if task0:
-        within = f"{percent(task0.mean)} points"
-        parts.append(("task-0 means lie within ", within, f" (n = {firsts})"))
-    if order:
-        groups = f" (n = {order.groups} group{'' if order.groups == 1 else 's'})"
-        orders = "orders with the same task 0 and seed "
-        if order.largest <= NOISE:
-            parts.append((f"{orders}do not differ", "", groups))
-        else:
-            parts.append((f"{orders}lie within ", percent(order.largest), groups))
-    if seed:
-        within = percent(seed.largest)
-        parts.append(("seeds of one order within ", within, f" (n = {seed.groups} orders)"))
-    return parts
-
-
 def _headline(evidence: Evidence, shown: Sequence[Setting]) -> str:
-    """The main table as plain text."""
+    """The main table as plain text, and what it answers."""
     lines = list[str]()
     for setting in shown:
         label = f" ({setting.label})" if setting.label else ""
         main: Table = performance.main_table(evidence, setting)
         lines += [f"{main.caption}{label}", to_text(main)]
+        lines += [plain(words) for words in order_answer.sentences(evidence, setting)]
     if not shown:
         lines.append("No trial has finished, so there are no results.")
     if evidence.unfinished or evidence.missing:

@@ -1,0 +1,107 @@
+"""What a report on task order answers of a metric: how much, and what task 0, order and seed do."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from moleflow.metrics.catalogue import CONCLUDED, Metric
+from reports import first_task, order_causes, performance, sensitivity
+from reports.digits import percent, plus_minus
+from reports.document import Number, Words, computed
+from reports.evidence import Evidence, Setting, keys
+from reports.order_causes import Measured
+from reports.statistics import NOISE, Observation, Spread, summarise
+
+
+def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
+    """One of each metric that something is concluded on, each number with its n."""
+    found: list[Words] = []
+    for metric in CONCLUDED:
+        observed = performance.observations(evidence, setting, metric.name)
+        summary = summarise(o.value for o in observed)
+        if summary is None:
+            continue
+        trials = f"n = {summary.n} trial{'' if summary.n == 1 else 's'}"
+        classes = performance.classes_measured(evidence, setting, metric.name)
+        ranges = sensitivity.spreads(observed)
+        found.append(
+            (
+                f"{metric.title} at the end of the sequence: ",
+                _number(evidence, setting, metric, f"{plus_minus(summary)} %"),
+                f" ({trials}, mean over {classes} classes)",
+                *_of_first(evidence, setting, metric, observed, ranges["task0"]),
+                *_of_orders(evidence, setting, metric, ranges["order"]),
+                *_of_seeds(evidence, setting, metric, ranges["seed"]),
+                ".",
+            )
+        )
+    return tuple(found)
+
+
+def _number(evidence: Evidence, setting: Setting, metric: Metric, text: str) -> Number:
+    of = keys(performance.measured(evidence, setting, metric.name))
+    return Number(text, computed(sentences, of))
+
+
+def _of_first(
+    evidence: Evidence,
+    setting: Setting,
+    metric: Metric,
+    observed: Sequence[Observation],
+    between: Spread | None,
+) -> Words:
+    """The verdict on task 0; its range alone where too few seeds were run for one."""
+    if between is None:
+        return ()
+    found = first_task.first_tasks(evidence, setting, metric)
+    firsts = len({o.task0 for o in observed})
+    if found is None:
+        within = _number(evidence, setting, metric, f"{percent(between.mean)} points")
+        return ("; means by task 0 lie within ", within, f" (n = {firsts}; too few seeds to judge)")
+    source = found.source_of(_of_first)
+    return (
+        "; which task is first: ",
+        Number(found.verdict.verdict, source),
+        " (means within ",
+        Number(f"{percent(found.verdict.range)} points", source),
+        f", margin {percent(metric.margin, 1)}, ",
+        Number(f"n = {len(found.seeds)} seeds", source),
+        f" of {len(found.names)} tasks 0)",
+    )
+
+
+def _of_orders(
+    evidence: Evidence, setting: Setting, metric: Metric, between: Spread | None
+) -> Words:
+    """Whether orders with one task 0 differ, and where they do by design, the verdicts."""
+    if between is None:
+        return ()
+    groups = f"n = {between.groups} group{'' if between.groups == 1 else 's'}"
+    if between.largest <= NOISE:
+        return (f"; orders with the same task 0 and seed do not differ ({groups})",)
+    within = _number(evidence, setting, metric, f"{percent(between.largest)} points")
+    told: Words = ("; orders with the same task 0 and seed lie within ", within, f" ({groups})")
+    found = order_causes.measured(evidence, setting, metric, "final_mean")
+    if not found:
+        return told
+    of = [record for one in found for record in one.records]
+    verdicts = Number(counted(found), computed(_of_orders, keys(of)))
+    return (*told, ", the order after task 0: ", verdicts)
+
+
+def counted(found: Sequence[Measured]) -> str:
+    """How many tasks 0 have which verdict, e.g. `different with 1 of 4 tasks 0, undecided with 3`.
+
+    The verdict that tells most comes first.
+    """
+    many = Counter(one.result.verdict for one in found)
+    told = [f"{v} with {many[v]}" for v in ("different", "undecided", "equivalent") if many[v]]
+    told[0] += f" of {len(found)} task{'' if len(found) == 1 else 's'} 0"
+    return ", ".join(told)
+
+
+def _of_seeds(evidence: Evidence, setting: Setting, metric: Metric, within: Spread | None) -> Words:
+    if within is None:
+        return ()
+    number = _number(evidence, setting, metric, f"{percent(within.largest)} points")
+    orders = f"n = {within.groups} order{'' if within.groups == 1 else 's'}"
+    return ("; seeds of one order lie within ", number, f" ({orders})")
