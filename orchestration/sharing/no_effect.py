@@ -4,7 +4,7 @@ Two published ablations were such runs. Found from what records hold, by one fun
 tell of it: the end of a run, `status`, reports and tags in MLflow.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from moleflow.config import Config
@@ -12,8 +12,14 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.sharing.keys import task_keys
 from orchestration.studies.axes import Variants
-from orchestration.studies.effects import merged, part_of, setting_name
+from orchestration.studies.effects import merged, part_of
 from orchestration.studies.expansion import Plan, Trial
+from orchestration.studies.named_settings import (
+    NamedSetting,
+    named_settings,
+    one_setting_each,
+    trials_of,
+)
 from orchestration.studies.study import Study
 
 Numbers = Mapping[tuple[str, ...], float]
@@ -56,25 +62,34 @@ def no_effects(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[NoEffect]:
     Args:
         outcomes: of the finished trials, by key.
     """
-    found: list[NoEffect] = []
-    for settings in _parts(plan).values():
-        base = part_of(plan.study, next(iter(settings.values()))[0])
-        wanted = baseline_config(base)
-        baseline = next((n for n, (_, of) in settings.items() if of[0].config == wanted), None)
+    parts: dict[str, list[NamedSetting]] = {}
+    for name in named_settings(plan):
+        parts.setdefault(name.part, []).append(name)
+    found: dict[tuple[frozenset[str], ...], NoEffect] = {}
+    for names in parts.values():
+        settings = one_setting_each(names)
+        wanted = baseline_config(part_of(plan.study, names[0].axes))
+        baseline = next((of for of in settings if of[0].trials[0].config == wanted), None)
         if baseline is None:
             continue
-        known = {(t.sequence, t.seed): t for t in settings[baseline][1] if t.key in outcomes}
-        for name, (_, trials) in settings.items():
+        known = {(t.sequence, t.seed): t for t in _finished(baseline, outcomes)}
+        for setting in settings:
             pairs = [
                 (known[t.sequence, t.seed], t)
-                for t in trials
-                if t.key in outcomes and (t.sequence, t.seed) in known
+                for t in _finished(setting, outcomes)
+                if (t.sequence, t.seed) in known
             ]
             what, expected = _alike(pairs, outcomes)
             if what:
+                same = tuple(frozenset(pair[i].key for pair in pairs) for i in (0, 1))
                 keys = tuple(trial.key for _, trial in pairs)
-                found.append(NoEffect(name, baseline, what, expected, keys))
-    return found
+                one = NoEffect(setting[0].label, baseline[0].label, what, expected, keys)
+                found.setdefault(same, one)  # told once, whichever parts ask for both
+    return list(found.values())
+
+
+def _finished(names: Sequence[NamedSetting], outcomes: Mapping[str, Outcome]) -> list[Trial]:
+    return [trial for key, trial in trials_of(names).items() if key in outcomes]
 
 
 def unexpected(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[NoEffect]:
@@ -119,22 +134,6 @@ def outcomes_in(folder: StudyFolder, keys: Iterable[str]) -> dict[str, Outcome]:
             continue
         if record is not None and record.status == "finished":
             found[key] = outcome_of(record)
-    return found
-
-
-_Settings = dict[str, tuple[Mapping[str, str], list[Trial]]]
-
-
-def _parts(plan: Plan) -> dict[str, _Settings]:
-    """Settings by name, each with axes of it, by the part of a union that asks for them. A trial
-    stands under each of its names."""
-    found: dict[str, _Settings] = {}
-    for trial in plan.trials:
-        for axes in (trial.axes, *trial.also):
-            settings = found.setdefault(axes.get("part", ""), {})
-            _, trials = settings.setdefault(setting_name(axes), (axes, []))
-            if trial not in trials[-1:]:
-                trials.append(trial)
     return found
 
 

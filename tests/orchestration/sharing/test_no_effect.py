@@ -94,3 +94,12 @@ def test_each_part_of_a_union_has_its_own_baseline_which_parts_may_share() -> No
     )
     assert told.setting == "loss.tail_ratio = 0.021, part = b"
     assert told.baseline == "loss.tail_ratio = 0.02, part = b"
+
+
+def test_a_config_under_several_names_is_told_once() -> None:
+    """Two parts of a union ask for both configs, and one of them has two names for the variant."""
+    again = {**VARIANTS.variants, "rank again": {"lora.rank": 8}}
+    parts = {"a": study(VARIANTS), "b": study(VARIANTS.model_copy(update={"variants": again}))}
+    asked = plan(Study.union("?", parts))
+    (told,) = found(asked, lambda t: {"base": f"{t.seed}"} if t.config.scoring.top_k != 5 else {})
+    assert told.setting == "variant = rank, part = a" and len(told.trials) == 2
