@@ -56,6 +56,7 @@ from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner
 from orchestration.tracking.mlflow.study_answer import (
     ANSWERED,
     Setting,
+    by_any_name,
     have_runs,
     points,
     setting_called,
@@ -150,7 +151,7 @@ class MlflowTracker(Tracker):
                     self._trials.add(trial.key, self._lacking(trial))
 
     def grow(self, plan: Plan) -> None:
-        settings = settings_of(plan) if have_runs(plan) else {}
+        settings = by_any_name(settings_of(plan)) if have_runs(plan) else {}
         own = {trial.key: setting_called(trial.axes) for trial in plan.trials}
         self._setting_of = {key: settings[name] for key, name in own.items() if settings}
         self._planned, self._read = frozenset(own), {}

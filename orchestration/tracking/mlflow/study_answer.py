@@ -12,6 +12,7 @@ from moleflow.metrics.summaries import Observation, Summary, order_means, seed_m
 from orchestration.records.ledger import Record, Status
 from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan
+from orchestration.studies.named_settings import named_settings, one_setting_each, trials_of
 from orchestration.studies.trial_keys import digest
 from orchestration.tracking.mlflow.naming import BASE, setting_title
 
@@ -42,10 +43,12 @@ class Setting:
     """Trials that differ in order and seed alone."""
 
     name: str
-    """As reports call it."""
+    """As reports call it: the first of its names."""
     axes: dict[str, str]
     trials: frozenset[str]
     """Keys."""
+    names: tuple[str, ...]
+    """All that the study has for it, the first of them `name`."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,17 @@ def setting_called(axes: Mapping[str, str]) -> str:
 
 
 def settings_of(plan: Plan) -> dict[str, Setting]:
-    """By name; a trial stands under each name that the study has for it."""
-    axes: dict[str, dict[str, str]] = {}
-    keys: dict[str, set[str]] = {}
-    for trial in plan.trials:
-        for one in (trial.axes, *trial.also):
-            name = setting_called(one)
-            axes.setdefault(name, one)
-            keys.setdefault(name, set()).add(trial.key)
-    return {name: Setting(name, axes[name], frozenset(keys[name])) for name in axes}
+    """Each under the first of its names, as reports have them."""
+    found: dict[str, Setting] = {}
+    for of in one_setting_each(named_settings(plan)):
+        names = tuple(setting_called(one.axes) for one in of)
+        found[names[0]] = Setting(names[0], dict(of[0].axes), frozenset(trials_of(of)), names)
+    return found
+
+
+def by_any_name(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """The same by each of their names."""
+    return {name: setting for setting in settings.values() for name in setting.names}
 
 
 def have_runs(plan: Plan) -> bool:

@@ -3,6 +3,7 @@ runs are found by."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import isnan, nan
 
 from orchestration.records.layout import StudyFolder
@@ -45,13 +46,28 @@ def tell(found: Sequence[Finding], plan: Plan, studies: OwnRuns, settings: OwnRu
     What a run shows already is not sent again.
     """
     named, step = settings_of(plan), steps_so_far(studies[plan.name].tags)
-    known = [one for one in found if one.setting is None or one.setting in named]
+    known = by_settings(found, named)
     own = of_study(known, named)
     _send(studies, plan.name, shown_on_study(known, named), _tags(own), step)
     for setting in settings:
         own = [one for one in known if one.setting == setting]
         numbers = fitting(groups(own), names_of_one())
         _send(settings, setting, numbers, _tags(own), step)
+
+
+def by_settings(found: Iterable[Finding], settings: Mapping[str, Setting]) -> list[Finding]:
+    """Those of these settings or of the whole study, each under its setting's first name; of what
+    is said of one under several, as by parts of a union, what is said under the first of them."""
+    places = {name: (one.name, i) for one in settings.values() for i, name in enumerate(one.names)}
+    known: dict[object, tuple[int, Finding]] = {}
+    for one in found:
+        setting, place = ("", 0) if one.setting is None else places.get(one.setting, (None, 0))
+        if setting is None:
+            continue
+        what = (one.kind.tables, setting, one.subject)
+        if what not in known or place < known[what][0]:
+            known[what] = place, replace(one, setting=setting or None)
+    return [one for _, one in known.values()]
 
 
 def shown_on_study(known: Sequence[Finding], settings: Mapping[str, Setting]) -> Group:

@@ -10,9 +10,11 @@ from scipy import stats
 from moleflow.measurement import Measurement
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Record
-from orchestration.studies.axes import Grid, Orders
+from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Plan, Trial
-from orchestration.tracking.mlflow.study_answer import Point, have_runs, points
+from orchestration.tracking.mlflow.report_tables import CONTRASTS, Finding
+from orchestration.tracking.mlflow.study_answer import Point, have_runs, points, settings_of
+from orchestration.tracking.mlflow.told_by_reports import by_settings
 from tests.orchestration.tracking.stores import small_plan
 from tests.records import record
 
@@ -109,3 +111,41 @@ def test_settings_have_runs_where_several_have_several_trials(root: Root):
     assert have_runs(small_plan(root, axes=(grid, Orders(count=2))))
     assert not have_runs(small_plan(root, axes=(grid,), seeds=(0,)))
     assert not have_runs(small_plan(root))
+
+
+def twice(root: Root) -> Plan:
+    """Of four variants of two seeds two are one config each."""
+    changes: dict[str, dict[str, object]] = {
+        "lr": {"training.lr": 0.1},
+        "lr again": {"training.lr": 0.1},
+    }
+    axis = Variants(baseline="main", variants={"main": {}, "same": {}, **changes})
+    return small_plan(root, axes=(axis, Orders(count=1)), seeds=(0, 1))
+
+
+def test_a_config_under_several_names_is_one_setting(root: Root):
+    plan = twice(root)
+    found = settings_of(plan)
+    assert {name: one.names for name, one in found.items()} == {
+        "variant = main": ("variant = main", "variant = same"),
+        "variant = lr": ("variant = lr", "variant = lr again"),
+    }
+    assert have_runs(plan) and len(plan.trials) == 4
+    answered = sent(plan, [all_ended(plan)])
+    assert {name for point in answered for name in point.settings} == set(found)
+    beside = {name for point in answered for name in point.study if "image_auroc" in name}
+    assert beside == {"image_auroc/main", "image_auroc/lr"}
+
+
+def test_what_is_said_of_a_setting_under_its_other_name_stands_on_its_run(root: Root):
+    found = settings_of(twice(root))
+    verdicts = {"lr again": "worse", "lr": "better", "same": "worse"}
+    said = [
+        Finding(CONTRASTS, f"variant = {name}", "image_auroc", {}, {"verdict": verdict})
+        for name, verdict in verdicts.items()
+    ]
+    shown = by_settings([*said, Finding(CONTRASTS, "variant = none", "x", {}, {})], found)
+    assert [(one.setting, one.words["verdict"]) for one in shown] == [
+        ("variant = lr", "better"),
+        ("variant = main", "worse"),
+    ]
