@@ -74,7 +74,7 @@ def contrast_table(
             row.insert(PLACE, doubt_columns.both_cell(made[i], contrast_table, beside))
         rows.append(row)
         result = compared.result
-        line: dict[str, Value] = {"setting": compared.setting.label, "baseline": baseline.label}
+        line: dict[str, Value] = {**compared.setting.fields, "baseline": baseline.label}
         line |= {"metric": metric.name}
         line |= {"definition": "final_mean", "margin": metric.margin}
         line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
@@ -102,7 +102,7 @@ def _row(
     mean = Cell(
         plus_minus(summarise(o.value for o in observed)), unfinished(evidence, setting), source
     )
-    name = called(setting)
+    name = Cell(called(setting), setting.also)
     if compared is None:
         return [name, "baseline", mean, DASH, DASH, DASH, str(len(setting.seeds))]
     result = compared.result

@@ -102,8 +102,8 @@ def parameters_table(found: Sequence[Sizes]) -> Table:
         parts = ", ".join(f"{name} {n:,}" for name, n in _parts(one.record) if n)
         cells = [Cell(texts[0], source=source), Cell(texts[1], parts, source)]
         cells += [Cell(text, source=source) for text in texts[2:]]
-        rows.append([called(one.setting), *cells])
-        line: dict[str, Value] = {"setting": one.setting.label, "base": one.base}
+        rows.append([Cell(called(one.setting), one.setting.also), *cells])
+        line: dict[str, Value] = {**one.setting.fields, "base": one.base}
         line |= {"added": one.added, "added_share": share, "tasks": one.tasks, "total": total}
         data.append(Line(line | {f"bank/{name}": n for name, n in _parts(one.record)}, source))
     caption = (
@@ -215,8 +215,8 @@ def stages_table(settings: Sequence[Setting]) -> Table:
             texts = (seconds(each), str(each.n), f"{total / HOUR:.2f}", str(taken))
             cells = [Cell(text, source=source) for text in texts]
             cells += [Cell(DASH if per is None else f"{per:.1f}", f"per {PICTURES[kind]}", source)]
-            rows.append([called(setting), title, *cells])
-            line: dict[str, Value] = {"setting": setting.label, "kind": kind, "computed": each.n}
+            rows.append([Cell(called(setting), setting.also), title, *cells])
+            line: dict[str, Value] = {**setting.fields, "kind": kind, "computed": each.n}
             line |= {"seconds_mean": each.mean, "seconds_sd": each.sd, "hours": total / HOUR}
             line |= {"taken": taken, "pictures": pictures, "ms_per_picture": per}
             data.append(Line(line, source))

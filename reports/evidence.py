@@ -17,8 +17,14 @@ from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
 from orchestration.records.results import Name, Rows
 from orchestration.sharing.no_effect import Outcome
-from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan, Trial, order_numbers
+from orchestration.studies.named_settings import (
+    NamedSetting,
+    named_settings,
+    one_setting_each,
+    other_names,
+    trials_of,
+)
 
 LONGEST_NAME = 24
 """Characters of a task's name in labels and cells."""
@@ -121,14 +127,26 @@ def _number(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """Trials that share one value on every axis other than task 0 and order."""
+    """Trials of one config that differ in task 0, order and seed, whatever names it has."""
 
     number: int
     label: str
+    """The first of its names."""
     trials: tuple[Trial, ...]
     finished: tuple[Record, ...]
-    part: str = ""
-    """Of a union, the part that asks for it."""
+    names: tuple[NamedSetting, ...] = ()
+    """Every one under which it is looked at here; the study may have more."""
+
+    @property
+    def also(self) -> str:
+        """Its other names, as far as they differ from the first; empty where there are none."""
+        others = other_names(self.names) if len(self.names) > 1 else ()
+        return f"also: {'; '.join(others)}" if others else ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What it is called, in lines of tables."""
+        return {"setting": self.label, "also": self.also.removeprefix("also: ")}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -204,25 +222,45 @@ class Evidence:
         return found or (self.plan.study.base,)
 
     @cached_property
+    def named(self) -> list[NamedSetting]:
+        """One per name that the study has for a setting."""
+        return named_settings(self.plan)
+
+    @cached_property
     def settings(self) -> tuple[Setting, ...]:
-        """One per point of the study's grid axes; a single one with an empty label without them."""
-        labels: dict[tuple[str, str], list[Trial]] = {}
-        for trial in self.plan.trials:
-            for axes in (trial.axes, *trial.also):  # under each of its names
-                trials = labels.setdefault((setting_name(axes), axes.get("part", "")), [])
-                if trial not in trials[-1:]:
-                    trials.append(trial)
-        finished = {record.key: record for record in self.finished}
-        return tuple(
-            Setting(
-                number,
-                label,
-                tuple(trials),
-                tuple(finished[trial.key] for trial in trials if trial.key in finished),
-                part,
-            )
-            for number, ((label, part), trials) in enumerate(labels.items(), start=1)
-        )
+        """One per config and its sequences, under its first name; a single one with an empty label
+        where nothing but task 0, order and seed varies."""
+        return self.settings_of(self.named)
+
+    def settings_of(self, named: Iterable[NamedSetting]) -> tuple[Setting, ...]:
+        """Those that have these names, each once under the first, with all of its trials."""
+        found: dict[int, list[NamedSetting]] = {}
+        for one in named:
+            found.setdefault(self._numbers[one.label], []).append(one)
+        return tuple(self._setting(number, tuple(names)) for number, names in found.items())
+
+    @cached_property
+    def _groups(self) -> list[list[NamedSetting]]:
+        return one_setting_each(self.named)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Of settings, from 1, by each of their names."""
+        return {one.label: i for i, of in enumerate(self._groups, start=1) for one in of}
+
+    @cached_property
+    def _done(self) -> dict[str, Record]:
+        return {record.key: record for record in self.finished}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {trial.key: place for place, trial in enumerate(self.plan.trials)}
+
+    def _setting(self, number: int, names: tuple[NamedSetting, ...]) -> Setting:
+        found = trials_of(self._groups[number - 1])
+        trials = tuple(found[key] for key in sorted(found, key=self._places.__getitem__))
+        done = tuple(self._done[trial.key] for trial in trials if trial.key in self._done)
+        return Setting(number, names[0].label, trials, done, names)
 
 
 def load(folder: StudyFolder) -> Evidence:

@@ -17,6 +17,7 @@ from reports.document import (
     Text,
     Words,
     computed,
+    note,
     plain,
 )
 from reports.evidence import Evidence, Setting, keys
@@ -59,14 +60,20 @@ def report(
 def answered(setting: Setting, told: Sequence[Words]) -> Block:
     """What is said of a setting, below its name where there are several."""
     listed = Listed(tuple(told))
-    return Section(setting.label, (listed,)) if setting.label else listed
+    return Section(setting.label, (*names(setting), listed)) if setting.label else listed
+
+
+def names(setting: Setting) -> Sequence[Block]:
+    """Other names that the study has for it."""
+    return (note(f"One setting under several names; {setting.also}."),) if setting.also else ()
 
 
 def of_setting(setting: Setting, found: Sequence[Section]) -> Sequence[Section]:
     """Its part of a report, below a title of its own where there are several settings."""
     if not setting.label:
         return found
-    return [Section(f"Setting {setting.number}: {setting.label}", tuple(found))]
+    title = f"Setting {setting.number}: {setting.label}"
+    return [Section(title, (*names(setting), *found))]
 
 
 def terminal(evidence: Evidence, sentences: Sequence[Words]) -> list[str]:

@@ -182,9 +182,11 @@ def write_against(root: Root, name: str, other: str) -> Written:
 
 
 def _settings(ours: Evidence, theirs: Evidence) -> list[tuple[Setting, Setting]]:
-    """Of one label; else the only ones, whatever they are called."""
-    by_label = {setting.label: setting for setting in theirs.settings}
-    found = [(one, by_label[one.label]) for one in ours.settings if one.label in by_label]
+    """Of one name; else the only ones, whatever they are called."""
+    named = {name.label: one for one in theirs.settings for name in one.names}
+    every = [(one, [name.label for name in one.names if name.label in named])
+             for one in ours.settings]  # fmt: skip
+    found = [(one, named[labels[0]]) for one, labels in every if labels]
     if not found and len(ours.settings) == len(theirs.settings) == 1:
         return [(ours.settings[0], theirs.settings[0])]
     return found

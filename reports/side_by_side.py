@@ -87,7 +87,7 @@ def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
             source, summary = computed(settings_table, keys(one.records)), one.summary
             told = f"[{interval_text(summary)}]" if summary and summary.interval else ""
             cells.append(Cell(plus_minus(summary), told, source))
-            line: dict[str, Value] = {"setting": setting.label, "metric": metric.name}
+            line: dict[str, Value] = {**setting.fields, "metric": metric.name}
             line |= {"definition": definition, **numbers(summary)}
             line |= ends(summary.interval if summary else None)
             at_end = has_pictures(metric.name, definition)
@@ -95,7 +95,7 @@ def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
         if shown:
             cells.insert(1, both_cell(made[i], settings_table))
         trials = f"{len(setting.finished)} of {len(setting.trials)}"
-        rows.append([called(setting), trials, *cells])
+        rows.append([Cell(called(setting), setting.also), trials, *cells])
     told = (
         f"{metric.title}, mean over classes, in percent (forgetting in points): mean ± sd over "
         f"seeds, each a mean over its orders, and from three seeds on the 95 % interval{shown}"
@@ -144,8 +144,8 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
 def numeric_axes(evidence: Evidence) -> list[str]:
     """Names of axes whose every value is a number, with two values or more."""
     values: dict[str, set[str]] = {}
-    for trial in evidence.plan.trials:
-        for name, value in trial.axes.items():
+    for named in evidence.named:
+        for name, value in named.axes.items():
             values.setdefault(name, set()).add(value)
     return [name for name, of in values.items() if len(of) > 1 and all(map(_is_number, of))]
 
@@ -160,12 +160,7 @@ def _is_number(text: str) -> bool:
 
 def curve(evidence: Evidence, axis: str) -> Figure | None:
     """Means over an axis of numbers with bands of 95 %, a line for each value of the others."""
-    groups: dict[str, list[tuple[float, Setting]]] = {}
-    for setting in evidence.settings:
-        axes = setting.trials[0].axes
-        if axis in axes:
-            rest = setting_name({name: value for name, value in axes.items() if name != axis})
-            groups.setdefault(rest, []).append((float(axes[axis]), setting))
+    groups = _along(evidence, axis)
     if not any(setting.finished for of in groups.values() for _, setting in of):
         return None
     metrics = evidence.concluded
@@ -190,6 +185,23 @@ def curve(evidence: Evidence, axis: str) -> Figure | None:
         if len(groups) > 1:
             plots[-1].legend(fontsize=6.5)
     return _curve_figure(evidence, canvas, axis, groups)
+
+
+def _along(evidence: Evidence, axis: str) -> dict[str, list[tuple[float, Setting]]]:
+    """Settings by the value of an axis, by what else they are called; of names that lead along the
+    same settings, or some of them, the first."""
+    found: dict[str, dict[int, tuple[float, Setting]]] = {}
+    for setting in evidence.settings:
+        for axes in (name.axes for name in setting.names):
+            if axis in axes:
+                rest = setting_name({name: value for name, value in axes.items() if name != axis})
+                at = float(axes[axis]), setting
+                found.setdefault(rest, {}).setdefault(setting.number, at)
+    kept: dict[str, list[tuple[float, Setting]]] = {}
+    for rest, of in sorted(found.items(), key=lambda item: -len(item[1])):
+        if not any(of.keys() <= {s.number for _, s in other} for other in kept.values()):
+            kept[rest] = list(of.values())
+    return {rest: kept[rest] for rest in found if rest in kept}
 
 
 def _points(
@@ -233,7 +245,8 @@ def _curve_figure(
 
 
 def importance(evidence: Evidence, metric: Metric) -> tuple[Share, ...] | None:
-    """Shares of the variance over a full grid of two axes or more; None where it is not full."""
+    """Shares of the variance over a full grid of two axes or more; None where it is not full,
+    or no grid."""
     names = [
         name
         for name in dict.fromkeys(k for t in evidence.plan.trials for k in t.axes)
@@ -244,7 +257,12 @@ def importance(evidence: Evidence, metric: Metric) -> tuple[Share, ...] | None:
     if len(names) < 2:
         return None
     found = [seeded(evidence, s, metric.name, "final_mean") for s in evidence.settings]
-    at = {tuple(one.setting.trials[0].axes.get(n) for n in names): one for one in found}
+    at: dict[tuple[str | None, ...], Seeded] = {}
+    for one in found:
+        for place in {tuple(name.axes.get(n) for n in names) for name in one.setting.names}:
+            if place in at:  # parts of a union that call other configs alike are no one grid
+                return None
+            at[place] = one
     seeds = sorted(set[int].intersection(*(set(one.seeds) for one in found)))
     places = list(itertools.product(*levels))
     if not seeds or any(place not in at for place in places):

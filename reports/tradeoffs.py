@@ -108,8 +108,9 @@ def pareto_table(found: Sequence[Traded]) -> Table:
         texts += [f"{one.seconds:.1f}"]
         beaten = ", ".join(one.beaten_by) or "nothing"
         cells: list[Cell | str] = [Cell(text, source=source) for text in texts]
-        rows.append([called(one.setting), "" if one.parameters is None else beaten, *cells])
-        line: dict[str, Value] = {"setting": one.setting.label, **one.values}
+        name = Cell(called(one.setting), one.setting.also)
+        rows.append([name, "" if one.parameters is None else beaten, *cells])
+        line: dict[str, Value] = {**one.setting.fields, **one.values}
         line |= {"parameters": one.parameters, "seconds": one.seconds}
         data.append(Line(line | {"beaten_by": len(one.beaten_by)}, source))
     caption = (

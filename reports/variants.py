@@ -9,6 +9,7 @@ from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.sharing.no_effect import NoEffect, baseline_config, no_effects
 from orchestration.studies.effects import part_of
+from orchestration.studies.named_settings import NamedSetting
 from reports.document import Figure, Table
 from reports.evidence import Evidence, Setting, classes_of, keys
 from reports.performance import whole_seeds
@@ -76,26 +77,30 @@ class Family:
 
 def families(evidence: Evidence) -> list[Family]:
     """Each part of a union against its own baseline, which parts may share; settings of parts that
-    have one alone, and another config, against the study's. None without a baseline."""
-    of_part: dict[str, list[Setting]] = {}
-    for setting in evidence.settings:
-        of_part.setdefault(setting.part, []).append(setting)
+    have one alone, and another config, against the study's. None without a baseline.
+
+    A config is one setting of a family, whatever its names there: once among its verdicts.
+    """
+    of_part: dict[str, list[NamedSetting]] = {}
+    for name in evidence.named:
+        of_part.setdefault(name.part, []).append(name)
     found: list[Family] = []
-    alone: list[Setting] = []
-    for part, settings in of_part.items():
+    alone: list[NamedSetting] = []
+    for part, names in of_part.items():
+        settings = evidence.settings_of(names)
         if part and len(settings) == 1:
-            alone += settings
+            alone += names
             continue
         wanted = baseline_config(part_of(evidence.plan.study, {"part": part} if part else {}))
-        own = next((s for s in settings if s.trials and s.trials[0].config == wanted), None)
+        own = next((s for s in settings if s.trials[0].config == wanted), None)
         if own is not None:
-            # The same config under another name is the same trials, and no variant.
-            others = tuple(s for s in settings if s.trials and s.trials[0].config != wanted)
+            others = tuple(s for s in settings if s.trials[0].config != wanted)
             found.append(Family(part, len(found) + 1 if part else 0, own, others))
     main = _baseline_of_all(evidence)
     if main is not None:
         config = main.trials[0].config
-        rest = tuple(setting for setting in alone if setting.trials[0].config != config)
+        settings = evidence.settings_of(alone)
+        rest = tuple(setting for setting in settings if setting.trials[0].config != config)
         found += [Family("", 0, main, rest)] if rest else []
     return found
 
@@ -103,8 +108,7 @@ def families(evidence: Evidence) -> list[Family]:
 def _baseline_of_all(evidence: Evidence) -> Setting | None:
     """The base config, with the changes of the baselines of its axes of variants."""
     wanted = baseline_config(evidence.plan.study)
-    found = (s for s in evidence.settings if s.trials and s.trials[0].config == wanted)
-    return next(found, None)
+    return next((s for s in evidence.settings if s.trials[0].config == wanted), None)
 
 
 def called(setting: Setting) -> str:

@@ -1,7 +1,6 @@
 """Tables of variants against their baseline, recomputed from plain records."""
 
 import statistics
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -92,17 +91,17 @@ def _all(line: Line, margin: float) -> dict[str, Tested]:
 
 
 def together(records: Records, setting: str, baseline: str) -> list[str]:
-    """Settings of one table: those of a part of a union, or of all parts that have one alone, with
-    a config of their own."""
+    """Settings of one table, each by its first name there: those of a part of a union, or of all
+    parts that have one alone, with a config of their own."""
     parts, of = records.parts, records.labelled
-    sizes = Counter(parts.values())
-    alone = {label for label, part in parts.items() if part and sizes[part] == 1}
-    if setting in alone:
-        usual = of[baseline][0].config
-        return [label for label in parts if label in alone and of[label][0].config != usual]
-    own = of[baseline][0].config
-    every = (label for label, part in parts.items() if part == parts[setting])
-    return [label for label in every if label == baseline or of[label][0].config != own]
+    usual = of[baseline][0].config
+    every = {part: [k for k in parts if parts[k] == part] for part in set(parts.values())}
+    alone = {part for part, own in every.items() if part and len(records.once(own)) == 1}
+    if parts[setting] in alone:
+        others = [label for label in parts if parts[label] in alone]
+        return [label for label in records.once(others) if of[label][0].config != usual]
+    own = records.once(every[parts[setting]])
+    return [label for label in own if label == baseline or of[label][0].config != usual]
 
 
 def _counts(trials: Sequence[Trial]) -> Numbers:
@@ -133,10 +132,11 @@ def by_class(line: Line) -> Expected:
 def pareto(line: Line) -> Expected:
     """Means over a setting's finished trials, and how many settings beat it."""
     own = _costs(line, line.cells["setting"])
+    records = line.records
     others = [
         _costs(line, label)
-        for label, trials in line.records.labelled.items()
-        if label != line.cells["setting"] and finished(trials)
+        for label in records.once(records.labelled)
+        if label != line.cells["setting"] and finished(records.labelled[label])
     ]
     beaten = sum(_beats(other, own) for other in others)
     keys = frozenset(t.key for t in finished(line.records.labelled[line.cells["setting"]]))
@@ -186,7 +186,8 @@ def _beats(one: Numbers, other: Numbers) -> bool:
 def _named(trials: Sequence[Trial], records: Records) -> list[str]:
     """Labels of the settings that one of the trials is of."""
     named = {trial.key for trial in trials}
-    return [k for k, of in records.labelled.items() if any(one.key in named for one in of)]
+    of = records.labelled
+    return [k for k in records.once(of) if any(one.key in named for one in of[k])]
 
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -127,7 +127,9 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def memory(trials: Sequence[Trial], records: Records) -> Allowed:
     """After all tasks of the first setting, with banks and with a base for each task."""
-    found = next((one for label in records.labelled if (one := _first(records, label))), None)
+    found = next(
+        (one for label in records.once(records.labelled) if (one := _first(records, label))), None
+    )
     if found is None:
         return Allowed()
     trial, tasks = found

@@ -125,9 +125,11 @@ def _variant(line: Line) -> str:
     """A setting that is compared with this baseline: of its part of a union, or of those that
     have a part for themselves."""
     baseline, parts = line.cells["baseline"], line.records.parts
-    others = [label for label in parts if label != baseline]
-    own = [label for label in others if parts[label] == parts[baseline]]
-    return (own if len(own) + 1 >= MANY else others)[0]
+    records = line.records
+    usual = records.labelled[baseline][0].config
+    others = [label for label in parts if records.labelled[label][0].config != usual]
+    own = records.once(label for label in others if parts[label] == parts[baseline])
+    return (own if len(own) + 1 >= MANY else records.once(others))[0]
 
 
 def _middle(runs: Runs) -> float:
@@ -219,7 +221,7 @@ def _tables(trials: Sequence[Trial], records: Records) -> list[list[str]]:
     labels = [k for k, of in records.labelled.items() if any(t.key in named for t in of)]
     parts = {records.parts[label] for label in labels}
     each = [[label for label in labels if records.parts[label] == part] for part in sorted(parts)]
-    return [labels, *each]
+    return [records.once(of) for of in (labels, *each)]
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

@@ -108,17 +108,29 @@ class Records:
 
     @cached_property
     def settings(self) -> tuple[tuple[Trial, ...], ...]:
-        """Trials that share every axis but task 0 and order."""
-        return tuple(self.labelled.values())
+        """Trials that share config and orders, each setting once."""
+        return tuple(self.labelled[label] for label in self.once(self.labelled))
 
     @cached_property
     def labelled(self) -> dict[str, tuple[Trial, ...]]:
-        """The same by the label of the setting, as reports write it."""
-        found: dict[str, dict[str, Trial]] = {}
+        """A setting's trials by each of its names, as reports write them."""
+        found: dict[str, list[Trial]] = {}
         for trial in self.trials:
             for axes in (trial.axes, *trial.also):
-                found.setdefault(label_of(axes), {})[trial.key] = trial
-        return {label: tuple(trials.values()) for label, trials in found.items()}
+                found.setdefault(label_of(axes), []).append(trial)
+        alike = {label: _what(trials) for label, trials in found.items()}
+        keys: dict[str, set[str]] = {}
+        for label, trials in found.items():
+            keys.setdefault(alike[label], set()).update(trial.key for trial in trials)
+        whole = {a: tuple(t for t in self.trials if t.key in of) for a, of in keys.items()}
+        return {label: whole[alike[label]] for label in found}
+
+    def once(self, labels: Iterable[str]) -> list[str]:
+        """Those that name other settings than the ones before them."""
+        found: dict[tuple[str, ...], str] = {}
+        for label in labels:
+            found.setdefault(tuple(trial.key for trial in self.labelled[label]), label)
+        return list(found.values())
 
     @cached_property
     def parts(self) -> dict[str, str]:
@@ -136,6 +148,12 @@ def label_of(axes: Mapping[str, str]) -> str:
     return ", ".join(
         f"{name} = {value}" for name, value in axes.items() if name not in NOT_SETTINGS
     )
+
+
+def _what(trials: Iterable[Trial]) -> str:
+    """What makes a setting: one config, learned in these orders."""
+    known = list(trials)
+    return json.dumps([known[0].config, sorted({trial.order for trial in known})], sort_keys=True)
 
 
 def finished(trials: Iterable[Trial]) -> list[Trial]:

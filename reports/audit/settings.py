@@ -51,8 +51,12 @@ def _grid(line: Line) -> Grid:
         if name not in NOT_AXES and len({trial.axes.get(name) for trial in trials}) > 1
     ]
     cells: dict[tuple[tuple[str, str], ...], list[Trial]] = {}
+    levels = {n: {trial.axes.get(n) for trial in trials} for n in names}
     for trial in finished(trials):
-        cells.setdefault(tuple((n, trial.axes[n]) for n in names), []).append(trial)
+        for axes in (trial.axes, *trial.also):
+            place = tuple((n, axes[n]) for n in names if axes.get(n) in levels[n])
+            known = cells.setdefault(place, []) if len(place) == len(names) else []
+            known += [] if trial in known[-1:] else [trial]
     each: dict[tuple[tuple[str, str], ...], dict[int, float]] = {}
     for place, of in cells.items():
         values = line.measured(of)
@@ -80,7 +84,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     for metric in records.margins:
         means: list[float] = []
         seeds: set[int] = set()
-        for of in records.labelled.values():
+        for of in records.settings:
             line = Line({"metric": metric}, "", (), tuple(of), records)
             own = [trial for trial in finished(of) if trial.key in named]
             found, _ = by_seed(own, line.measured(own))

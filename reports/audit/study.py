@@ -27,7 +27,7 @@ SAYS_WHAT = {
     *("metric", "definition", "routing", "class", "task", "step", "name", "order", "task0"),
     *("source", "scope", "trial", "field", "fingerprint", "setting", "baseline", "other"),
     *("table", "config", "claim", "without", "part", "design", "corner", "first", "second"),
-    *("factor", "other_in", "axes", "proposal", "searched"),
+    *("factor", "other_in", "axes", "proposal", "searched", "also"),
 }
 """Columns that say what a line is of."""
 SETTING = re.compile(r"-setting(\d+)$")

@@ -77,7 +77,11 @@ def document(evidence: Evidence) -> Document:
     each = [
         Section(
             setting.label or "all trials",
-            (performance.main_table(evidence, setting), *doubts.short(evidence, setting, kept)),
+            (
+                *made.names(setting),
+                performance.main_table(evidence, setting),
+                *doubts.short(evidence, setting, kept),
+            ),
         )
         for setting in evidence.settings
         if setting.finished
@@ -161,7 +165,7 @@ def _contrasts(
 ) -> Section:
     baseline = family.baseline
     blocks: list[Block] = [
-        Text(f"Baseline: {called(baseline)}."),
+        Text(f"Baseline: {called(baseline)}{f' ({baseline.also})' if baseline.also else ''}."),
         note(
             "Differences are variant minus baseline, paired by order and seed, averaged over "
             "orders within a seed: seeds are what repeats. Verdicts hold for all lines of a table "

@@ -198,7 +198,7 @@ def _things(evidence: Evidence) -> Iterable[tuple[str, Words]]:
 
 def trials_table(evidence: Evidence) -> Table:
     """One line for every trial that has a record."""
-    labels = {t.key: setting.label for setting in evidence.settings for t in setting.trials}
+    labels = {t.key: one.label for one in reversed(evidence.settings) for t in one.trials}
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     final = evidence.measurements.summary
