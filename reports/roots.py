@@ -39,8 +39,13 @@ from reports.provenance import differences
 from reports.statistics import Contrast, contrast, holm
 from reports.variants import called
 
-WITH_VERDICTS = ("contrasts-*.csv", "task0_verdicts*.csv", "interactions-*.csv")
-"""Tables of reports that have a column of verdicts."""
+WITH_VERDICTS = (
+    "contrasts-*.csv",
+    "task0_verdicts*.csv",
+    "interactions-*.csv",
+    "order_measured*.csv",
+)
+"""Tables of reports that have a column of verdicts on differences."""
 STATES = ("finished", "stopped", "diverged", "failed")
 Place = tuple[str, int]
 """Order and seed."""
@@ -81,8 +86,9 @@ def write_index(root: Root) -> Written:
                     shown,
                     note(
                         "Undecided: verdicts of the study’s reports, as they lie there, that say "
-                        "neither better or worse (or different) nor equivalent. Two studies are "
-                        "compared by: moleflow report NAME --against OTHER."
+                        "neither better or worse (or different) nor equivalent; below it, those "
+                        "that do. Two studies are compared by: moleflow report NAME --against "
+                        "OTHER."
                     ),
                 ),
             ),
@@ -117,12 +123,14 @@ def studies_table(root: Root, known: Sequence[tuple[Plan, Sequence[Record]]]) ->
         hours = sum(record.working_seconds for record in records) / 3600
         told = verdicts_in(root.study(plan.name))
         undecided = f"{told.count('undecided')} of {len(told)}" if told else DASH
+        others = Counter(verdict for verdict in told if verdict != "undecided")
+        decided = ", ".join(f"{many} {verdict}" for verdict, many in sorted(others.items()))
         missing = len(plan.trials) - len(records)
         texts = [len(plan.trials), *counts.values(), missing, f"{hours:.2f}"]
         cells = (Cell(str(text), source=source) for text in texts)
         kinds = ", ".join(kind.replace("_", " ") for kind in plan.study.reports)
         question = Cell(plan.study.question, kinds)
-        rows.append([name, question, *cells, Cell(undecided, source=source)])
+        rows.append([name, question, *cells, Cell(undecided, decided, source)])
         line: dict[str, Value] = {"study": plan.name, "planned": len(plan.trials), **counts}
         line |= {"not_run": missing, "hours": hours, "verdicts": len(told)}
         data.append(Line(line | {"undecided": told.count("undecided")}, source))
@@ -134,11 +142,11 @@ def studies_table(root: Root, known: Sequence[tuple[Plan, Sequence[Record]]]) ->
 
 
 def verdicts_in(folder: StudyFolder) -> list[str]:
-    """Every verdict that a study's reports have printed."""
+    """Every verdict that a study's reports have printed; a table that two of them have, once."""
     found: list[str] = []
     for pattern in WITH_VERDICTS:
-        for path in sorted(folder.report.rglob(f"tables/{pattern}")):
-            found += _column(path, "verdict")
+        of = {p.name: p for p in sorted(folder.report.rglob(f"tables/{pattern}"))}
+        found += [verdict for path in of.values() for verdict in _column(path, "verdict")]
     return found
 
 

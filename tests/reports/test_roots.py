@@ -12,7 +12,7 @@ from orchestration.commands.report import report
 from orchestration.records.layout import Root
 from orchestration.studies.axes import Grid
 from orchestration.studies.expansion import Trial
-from reports.roots import write_against, write_index
+from reports.roots import verdicts_in, write_against, write_index
 from reports.writing import write_reports
 
 pytestmark = pytest.mark.slow
@@ -50,6 +50,25 @@ def test_the_page_of_all_studies_counts_what_ran_failed_and_is_undecided(two: Ro
     assert found["failed"].to_dict() == {"first": 0, "later": 1}
     assert found["not_run"].to_dict() == {"first": 0, "later": 1}
     assert found.loc["first", "verdicts"] == 2 and found.loc["later", "verdicts"] == 0
+
+
+def test_what_is_decided_stands_on_the_page_of_all_studies(two: Root, tmp_path: Path) -> None:
+    shutil.copytree(two.path, tmp_path / "root")
+    root = Root.at(tmp_path / "root")
+    path = root.study("first").report / "tables" / "contrasts-image_auroc.csv"
+    told = pd.read_csv(path)
+    told["verdict"] = "better"
+    told.to_csv(path, index=False)
+    page = write_index(root).markdown.read_text(encoding="utf-8")
+    (line,) = [one for one in page.splitlines() if one.startswith("| [first]")]
+    assert "1 better" in line
+
+
+def test_a_table_that_two_reports_of_a_study_have_counts_once(two: Root, tmp_path: Path) -> None:
+    shutil.copytree(two.path, tmp_path / "root")
+    report = Root.at(tmp_path / "root").study("first").report
+    shutil.copytree(report / "tables", report / "checklist" / "tables", dirs_exist_ok=True)
+    assert len(verdicts_in(Root.at(tmp_path / "root").study("first"))) == 2
 
 
 def test_its_links_lead_to_the_reports_that_there_are(two: Root) -> None:
