@@ -43,16 +43,31 @@ def pictures_on(
     """These pictures of each class that has any; None where the sheet is not there or not
     whole: trials keep maps where they ran, and may lose them."""
     try:
-        places = _places(folder / PLACES)
+        places = places_in(folder)
         with Image.open(folder / SHEET, formats=("PNG",)) as opened:
             sheet = opened.convert("RGB")
-        rows = [(name, tuple(_pictures(sheet, places, name, which))) for name in classes]
+        return pictures_of(sheet, places, classes, which)
     except (OSError, SyntaxError, ValueError, KeyError, csv.Error):
         return None
+
+
+def pictures_of(
+    sheet: Image.Image, places: Places, classes: Sequence[str], which: Sequence[str]
+) -> list[tuple[str, tuple[ShownPicture, ...]]]:
+    """These pictures of each class that has any.
+
+    Raises:
+        ValueError, KeyError: the places are not those of a sheet of that size.
+    """
+    rows = [(name, tuple(_pictures(sheet, places, name, which))) for name in classes]
     return [(name, pictures) for name, pictures in rows if pictures]
 
 
-def _places(path: Path) -> Places:
+def places_in(folder: Path) -> Places:
+    """Raises:
+    OSError, ValueError, csv.Error: they cannot be read, or not whole.
+    """
+    path = folder / PLACES
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if any(None in {*row, *row.values()} for row in rows):

@@ -15,6 +15,7 @@ from moleflow.data.images import open_square
 from moleflow.evaluation import RoutedScores, SequenceEvaluation
 from moleflow.saved import Depths
 from moleflow.types import Bool, Float
+from orchestration.records.map_images import write_images
 from orchestration.records.map_sheets import EARLIER, PLACES, SHEET, TILES
 from orchestration.studies.expansion import Trial
 from orchestration.trial.heat_maps import heat
@@ -76,7 +77,8 @@ def write_map_sheet(
     when_learned: Mapping[str, RoutedScores],
     bits: Depths,
 ) -> None:
-    """Per class a line of test pictures: photograph, anomaly map, mask, each by the routed bank.
+    """Per class a line of test pictures: photograph, anomaly map, mask, each by the routed bank;
+    and images of them as a tracking store shows them.
 
     The colour scale of a class runs from its good pictures' median to its highest score, of its
     maps at the same moment: a base that goes on learning moves all scores of a class.
@@ -97,6 +99,7 @@ def write_map_sheet(
             writer.writerows(_places(line, top))
             top += line.size[1]
     sheet.save(folder / SHEET)
+    write_images(folder, sheet, trial.sequence)
 
 
 def class_line(data: ClassData, now: RoutedScores, earlier: RoutedScores) -> ClassLine:

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from orchestration.records.events import Attempt, Epoch, EventLog, Metrics
 from orchestration.records.layout import Root
+from orchestration.records.map_images import write_images
 from orchestration.records.map_sheets import CHANGED, EARLIER, PLACES, SHEET, SHOWN, TILES
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Plan, Trial
@@ -63,6 +64,7 @@ def draw_sheet(folder: Path, changed: bool) -> None:
                     sheet.paste(Image.fromarray(rough).resize((TILE, TILE)), (j * TILE, top))
                 writer.writerow([name, why, f"{why}.png", 0.5, TILE, j * TILE, *tops])
     sheet.save(folder / SHEET)
+    write_images(folder, sheet, [(name,) for name in CLASSES])
 
 
 def write(root: Root, trial: Trial, seconds: float, rate: float) -> None:

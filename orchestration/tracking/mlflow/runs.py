@@ -33,7 +33,6 @@ from orchestration.tracking.mlflow.batches import PARAM_LENGTH, plain_text
 from orchestration.tracking.mlflow.connection import connected, translated
 from orchestration.tracking.mlflow.database import PATIENCE
 from orchestration.tracking.mlflow.datasets import dataset_of
-from orchestration.tracking.mlflow.images import LOGGED, log_images
 from orchestration.tracking.mlflow.kept_report import answer, content_of, report_files
 from orchestration.tracking.mlflow.logged_models import LoggedModels, no_model
 from orchestration.tracking.mlflow.metric_names import loads, timings, tracked
@@ -62,6 +61,7 @@ from orchestration.tracking.mlflow.study_answer import (
     setting_called,
     settings_of,
 )
+from orchestration.tracking.mlflow.trial_files import LOGGED, log_files
 from orchestration.tracking.mlflow.vain_settings import tell_vain
 from orchestration.tracking.tracker import (
     Tracker,
@@ -191,12 +191,9 @@ class MlflowTracker(Tracker):
         with self._calls() as client:
             self._make(trial, record.started)
             known = self._trials[trial.key]
-            if known.tags.get(COMPLETE) != tags[COMPLETE]:
-                client.log_artifact(known.run_id, str(folder.record(trial.key)))
-                if folder.artifacts(trial.key).is_dir():
-                    client.log_artifacts(known.run_id, str(folder.artifacts(trial.key)))
-                if log_images(client, known, record, folder):
-                    tags |= LOGGED
+            told = known.tags.get(COMPLETE) == tags[COMPLETE]
+            if not told and log_files(client, known, record, folder):
+                tags |= LOGGED
             if record.failure is None:
                 self._trials.drop(trial.key, "moleflow.failure")
             self._trials.add(trial.key, times)

@@ -11,12 +11,13 @@ from PIL import Image
 
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
+from orchestration.records.map_images import IMAGES, write_images
 from orchestration.records.map_sheets import CHANGED, EARLIER, PLACES, SHEET, SHOWN, TILES
 from orchestration.studies.expansion import Trial
 from orchestration.tracking.mlflow.image_names import image_key, plain_name
-from orchestration.tracking.mlflow.images import log_images
 from orchestration.tracking.mlflow.own_runs import Known
 from orchestration.tracking.mlflow.saved_view import saved_view
+from orchestration.tracking.mlflow.trial_files import log_files
 from tests.orchestration.tracking.stores import end_trial, small_plan
 
 SIDE = 8
@@ -29,10 +30,15 @@ class Files:
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        """Images alone."""
+        self.others: set[str] = set()
 
-    def log_artifacts(self, run_id: str, place: str, below: str) -> None:
+    def log_artifacts(self, run_id: str, place: str) -> None:
         assert run_id == KNOWN.run_id
-        self.kept |= {f"{below}/{path.name}": path.read_bytes() for path in Path(place).iterdir()}
+        every = [path for path in Path(place).rglob("*") if path.is_file()]
+        sent = {path.relative_to(place).as_posix(): path.read_bytes() for path in every}
+        self.kept |= {name: content for name, content in sent.items() if "images/" in name}
+        self.others = sent.keys() - self.kept.keys()
 
 
 def leave_sheet(root: Root, trial: Trial, shade: int = 0, changed: str = "") -> None:
@@ -90,7 +96,7 @@ def logged(root: Root, trial: Trial, files: Files) -> bool:
     folder = root.study(trial.study)
     record = Ledger(folder).read(trial.key)
     assert record is not None
-    return log_images(files, KNOWN, record, folder)  # pyright: ignore[reportArgumentType]
+    return log_files(files, KNOWN, record, folder)  # pyright: ignore[reportArgumentType]
 
 
 def test_every_class_has_one_image_at_the_last_step_in_the_layout_of_log_image(
@@ -138,6 +144,44 @@ def test_a_class_that_later_tasks_changed_has_an_image_at_the_step_of_its_own_ta
     maps = TILES.index("map")
     assert unlike(shown[1], shown[len(CLASSES)]) == {(worst, maps), (len(SHOWN), maps)}
     assert unlike(shown[0], shown[1]) == {(row, maps) for row in every}
+
+
+def pack(root: Root, trial: Trial) -> Path:
+    """As a trial does after its sheet; returns where."""
+    folder = root.study(trial.study).artifacts(trial.key)
+    with Image.open(folder / SHEET) as sheet:
+        write_images(folder, sheet.convert("RGB"), trial.sequence)
+    return folder / IMAGES
+
+
+def test_images_that_a_trial_encoded_are_sent_as_they_are_and_are_those_of_its_sheet(
+    root: Root, trial: Trial
+) -> None:
+    """Records of before have a sheet alone."""
+    leave_sheet(root, trial, changed=trial.sequence[0][0])
+    of_sheet, encoded = Files(), Files()
+    assert logged(root, trial, of_sheet)
+    packed = pack(root, trial)
+    (packed.parent / SHEET).write_bytes(b"")  # is not read
+    assert logged(root, trial, encoded)
+    assert len(of_sheet.kept) == 2 * (len(CLASSES) + 2)
+    assert encoded.kept == of_sheet.kept
+    assert encoded.others == of_sheet.others == {f"{trial.key}.json", PLACES, SHEET}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
+def test_images_that_were_damaged_are_made_anew_from_the_sheet(
+    root: Root, trial: Trial, damage: str
+) -> None:
+    leave_sheet(root, trial)
+    whole, again = Files(), Files()
+    assert logged(root, trial, whole)
+    packed = pack(root, trial)
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2] ^= 1
+    packed.write_bytes({"cut": content[:-9], "flipped": content, "emptied": b""}[damage])
+    assert logged(root, trial, again)
+    assert again.kept == whole.kept
 
 
 def test_a_later_attempt_s_images_take_the_place_of_those_before(root: Root, trial: Trial) -> None:

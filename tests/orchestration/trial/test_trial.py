@@ -170,6 +170,7 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
         "all_orders.json",
         "anomaly_maps.csv",
         "anomaly_maps.png",
+        "anomaly_maps.zip",
         "config.json",
         "r_matrices.csv",
         "rivals.csv",
