@@ -1,12 +1,8 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-
-import numpy as np
-from jaxtyping import Float
 
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
@@ -15,7 +11,6 @@ from orchestration.records import results
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
-from orchestration.records.results import Name, Rows
 from orchestration.sharing.no_effect import Outcome
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.studies.named_settings import (
@@ -25,104 +20,11 @@ from orchestration.studies.named_settings import (
     other_names,
     trials_of,
 )
+from reports.alike import Alike
+from reports.measurements import Measurements
 
 LONGEST_NAME = 24
 """Characters of a task's name in labels and cells."""
-
-
-class Measurements:
-    """Numbers of the ledger, found by trial and name. Fractions of 1.
-
-    Held as plain arrays: a number takes its eight bytes, whatever its names are.
-    """
-
-    def __init__(self) -> None:
-        self._entries: dict[str, Float[np.ndarray, "names steps"]] = {}
-        self._summaries: dict[str, Float[np.ndarray, " names"]] = {}
-        self._entry_names: dict[tuple[str, str, str], int] = {}
-        """Class, metric and routing."""
-        self._summary_names: dict[tuple[str, str, str], int] = {}
-        """Metric, definition and routing."""
-
-    def add(self, trial: str, rows: Rows) -> None:
-        """All numbers of a trial."""
-        entry, summary = self._places(rows.known)
-        of_class = entry[rows.names] >= 0
-        names, steps = entry[rows.names[of_class]], rows.steps[of_class]
-        size = (int(names.max(initial=-1)) + 1, int(steps.max(initial=0)))
-        entries = np.full(size, np.nan)
-        entries[names, steps - 1] = rows.values[of_class]
-        self._entries[trial] = entries
-        # Where several steps have one, the last stands.
-        order = np.argsort(rows.steps[~of_class], kind="stable")
-        names = summary[rows.names[~of_class]][order]
-        summaries = np.full(int(names.max(initial=-1)) + 1, np.nan)
-        summaries[names] = rows.values[~of_class][order]
-        self._summaries[trial] = summaries
-
-    def _places(self, measured: Sequence[Name]) -> tuple[np.ndarray, np.ndarray]:
-        """Of each name among the entries and among the summaries; -1 where it is none of them."""
-        entry, summary = np.full(len(measured), -1), np.full(len(measured), -1)
-        for i, (class_name, metric, definition, routing) in enumerate(measured):
-            if class_name:
-                key = class_name, metric, routing
-                entry[i] = self._entry_names.setdefault(key, len(self._entry_names))
-            else:
-                key = metric, definition, routing
-                summary[i] = self._summary_names.setdefault(key, len(self._summary_names))
-        return entry, summary
-
-    def summary(
-        self, trial: str, metric: str, definition: str, routing: str = "routed"
-    ) -> float | None:
-        """A number over classes, e.g. `final_mean`; where several steps have it, the last."""
-        place = self._summary_names.get((metric, definition, routing))
-        found = self._summaries.get(trial)
-        if place is None or found is None or place >= len(found):
-            return None
-        return _number(found[place])
-
-    def entry(
-        self, record: Record, step: int, class_name: str, metric: str, routing: str = "routed"
-    ) -> float | None:
-        """R[step, class]: the class's number when `step` tasks had been learned (from 1)."""
-        place = self._entry_names.get((class_name, metric, routing))
-        found = self._entries.get(record.key)
-        if place is None or found is None or place >= len(found) or step > found.shape[1]:
-            return None
-        return _number(found[place, step - 1])
-
-    def along(
-        self, record: Record, class_name: str, metric: str, routing: str = "routed"
-    ) -> list[float]:
-        """`entry` of every step of the sequence; NaN where there is none."""
-        place = self._entry_names.get((class_name, metric, routing))
-        found, steps = self._entries.get(record.key), len(record.sequence)
-        if place is None or found is None or place >= len(found):
-            return [math.nan] * steps
-        known: list[float] = found[place, :steps].tolist()
-        return known + [math.nan] * (steps - len(known))
-
-    def final(
-        self, record: Record, class_name: str, metric: str, routing: str = "routed"
-    ) -> float | None:
-        """The class's number at the end of the sequence; None where it cannot be measured."""
-        return self.entry(record, len(record.sequence), class_name, metric, routing)
-
-    def finals(self, record: Record, metric: str, routing: str = "routed") -> dict[str, float]:
-        """Numbers at the end of the sequence by class, of the classes that have one."""
-        found = {c: self.final(record, c, metric, routing) for c in classes_of(record)}
-        return {name: value for name, value in found.items() if value is not None}
-
-    @cached_property
-    def definitions(self) -> list[str]:
-        """Summary definitions that the table holds, other than means at or along the way."""
-        means = {"step", "step_mean", "final_mean", "on_task_mean"}
-        return sorted({definition for _, definition, _ in self._summary_names} - means)
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 @dataclass(frozen=True)
@@ -194,17 +96,10 @@ class Evidence:
         metrics = (replace(m, margin=declared.get(m.name, m.margin)) for m in METRICS)
         return tuple(metric for metric in metrics if metric.margin is not None)
 
-    @cached_property
-    def outcomes(self) -> dict[str, Outcome]:
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
         """Of finished trials, by key: what is compared to find settings that changed nothing."""
-        finals = self.measurements.finals
-        return {
-            record.key: Outcome(
-                record.hashes,
-                {(m.name, n): v for m in METRICS for n, v in finals(record, m.name).items()},
-            )
-            for record in self.finished
-        }
+        return _Outcomes(self._done, self.measurements)
 
     @cached_property
     def orders(self) -> dict[str, str]:
@@ -263,6 +158,24 @@ class Evidence:
         return Setting(number, names[0].label, trials, done, names)
 
 
+class _Outcomes(Mapping[str, Outcome]):
+    """Each made when it is asked for, and not kept: of most trials nobody asks."""
+
+    def __init__(self, finished: Mapping[str, Record], measurements: Measurements):
+        self._finished, self._measurements = finished, measurements
+
+    def __getitem__(self, key: str) -> Outcome:
+        record, finals = self._finished[key], self._measurements.finals
+        numbers = {(m.name, n): v for m in METRICS for n, v in finals(record, m.name).items()}
+        return Outcome(record.hashes, numbers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._finished)
+
+    def __len__(self) -> int:
+        return len(self._finished)
+
+
 def load(folder: StudyFolder) -> Evidence:
     """Read a study's plan, its records without their numbers, and the numbers: of the table of
     results, where it was made of this ledger, and else of the records.
@@ -271,9 +184,9 @@ def load(folder: StudyFolder) -> Evidence:
         StudyError: the study has not been planned.
         StoreError: its plan is damaged.
     """
-    plan, ledger = plan_of(folder), Ledger(folder)
+    alike, ledger = Alike(), Ledger(folder)
+    plan = alike.shared(plan_of(folder))
     planned = {trial.key for trial in plan.trials}
-    alike = _Alike()
     found = dict[str, Record]()
     misfits: list[MisfitError] = []
     known = ledger.keys()
@@ -284,7 +197,7 @@ def load(folder: StudyFolder) -> Evidence:
             misfits.append(error)
             continue
         if record is not None and key in planned:
-            found[key] = alike.lean(record)
+            found[key] = alike.shared(_lean(record))
     measurements = Measurements()
     damaged = list[MisfitError]()
     for trial, rows in results.measured(folder, set(found), damaged):
@@ -297,25 +210,11 @@ def load(folder: StudyFolder) -> Evidence:
     return Evidence(plan, records, strays, measurements, folder, tuple(sorted(map(str, misfits))))
 
 
-class _Alike:
-    """Gives records one object where they hold equal ones: hundreds of trials have one config."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, object] = {}
-        self._texts: dict[str, str] = {}
-
-    def lean(self, record: Record) -> Record:
-        """Without numbers, which are in the measurements, and what only a store asks for."""
-        shared = ("config", "data", "versions", "result_versions", "fingerprints")
-        one = {name: self._one(name, getattr(record, name)) for name in shared}
-        one["hashes"] = {self._text(n): self._text(h) for n, h in record.hashes.items()}
-        return record.model_copy(update={**one, "rows": (), "uses": {}})
-
-    def _one(self, name: str, value: object) -> object:
-        return self._known.setdefault(f"{name} {value!r}", value)
-
-    def _text(self, text: str) -> str:
-        return self._texts.setdefault(text, text)
+def _lean(record: Record) -> Record:
+    """Without numbers, which are in the measurements, and without what only a store or a search in
+    progress asks for."""
+    means = tuple(row for row in record.selection if row.definition == "step_mean")
+    return record.model_copy(update={"rows": (), "uses": {}, "selection": means})
 
 
 def classes_of(record: Record) -> list[str]:

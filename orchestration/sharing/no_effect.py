@@ -143,7 +143,7 @@ def _alike(pairs: list[tuple[Trial, Trial]], outcomes: Mapping[str, Outcome]) ->
         return "", True
 
     def all_same(of: Callable[[Outcome], object]) -> bool:
-        both = [(of(outcomes[a.key]), of(outcomes[b.key])) for a, b in pairs]
+        both = ((of(outcomes[a.key]), of(outcomes[b.key])) for a, b in pairs)
         return all(one and one == other for one, other in both)
 
     same_weights = all_same(lambda outcome: _hashes(outcome, "base", "bank"))
