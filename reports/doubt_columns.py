@@ -29,6 +29,8 @@ Decided = tuple[str, Known, Interval]
 Maker = Callable[..., object]
 HEADER = "with pictures"
 """Of the column, which stands right of the number that it is of."""
+ALONE = "; over seeds alone"
+"""Of a table whose intervals test pictures are not in, for the end of its caption."""
 MOST_NAMED = 5
 """Trials that a sentence names."""
 HOW = (

@@ -2,7 +2,8 @@
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from matplotlib.figure import Figure as Canvas
 
@@ -25,19 +26,22 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.doubt_columns import HEADER, both, both_cell, both_fields, caption, has_pictures
+from reports.doubt_columns import ALONE, HEADER, both, both_cell, both_fields, caption, has_pictures
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, whole_seeds
-from reports.picture_doubt import Doubted, Kept, doubted
+from reports.picture_doubt import Doubted, Kept, Together, doubted, together
 from reports.statistics import (
     Best,
     Equivalence,
     best,
+    best_over_images,
     effects,
     equivalence,
     pairwise,
     seeds_to_settle,
+    seeds_to_settle_over_images,
     summarise,
+    upper_over_images,
 )
 
 
@@ -55,21 +59,48 @@ class FirstTasks:
     records: tuple[Record, ...]
     left_out: int
     """Finished trials of seeds that lack an order or a task 0."""
+    pictures: Together | str
+    """What other test pictures would do to the means; in words why it is not known."""
 
     @property
     def verdict(self) -> Equivalence:
         return equivalence(self.values, self.metric.margin or 0.0)
 
-    @property
+    @cached_property
     def best(self) -> Best:
         return best(self.values)
+
+    @cached_property
+    def on_other_pictures(self) -> "OnOtherPictures | None":
+        """Nothing where that is not known."""
+        if isinstance(self.pictures, str):
+            return None
+        covariance = self.pictures.covariance
+        return OnOtherPictures(
+            best_over_images(self.values, covariance),
+            upper_over_images(self.values, covariance),
+            seeds_to_settle_over_images(self.values, covariance),
+        )
 
     def source_of(self, by: object, name: str = "") -> Source:
         of = [r for r in self.records if not name or r.task0 == name]
         return computed(by, keys(of))  # pyright: ignore[reportArgumentType]
 
 
-def first_tasks(evidence: Evidence, setting: Setting, metric: Metric) -> FirstTasks | None:
+@dataclass(frozen=True)
+class OnOtherPictures:
+    """What is said over seeds, over seeds and test pictures."""
+
+    best: Best
+    upper: float
+    """Of the largest difference."""
+    settle: int | None
+    """More seeds that would settle which is best; None where no number of seeds would."""
+
+
+def first_tasks(
+    evidence: Evidence, setting: Setting, metric: Metric, kept: Kept
+) -> FirstTasks | None:
     """None where fewer than two tasks 0, or two seeds of all of them, have finished."""
     final = evidence.measurements.summary
     have = [r for r in setting.finished if final(r.key, metric.name, "final_mean") is not None]
@@ -85,9 +116,12 @@ def first_tasks(evidence: Evidence, setting: Setting, metric: Metric) -> FirstTa
         return mean(final(r.key, metric.name, "final_mean") or 0.0 for r in alike)
 
     values = tuple(tuple(value(name, seed) for seed in seeds) for name in names)
-    return FirstTasks(
-        metric, tuple(names), tuple(seeds), values, tuple(used), len(have) - len(used)
-    )
+    pictures: Together | str = "trials keep no scores that tell it"
+    if has_pictures(metric.name):
+        groups = [[r for r in used if r.task0 == name] for name in names]
+        pictures = together(evidence, kept, metric.name, groups)
+    left_out = len(have) - len(used)
+    return FirstTasks(metric, tuple(names), tuple(seeds), values, tuple(used), left_out, pictures)
 
 
 def of_pictures(
@@ -116,7 +150,7 @@ def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks, kept:
         interval = Cell(bracketed(one.interval), source=every)
         cells = [Cell(plus_minus(summary), f"n = {len(found.seeds)} seeds", own)]
         cells += [Cell(percent(one.difference), source=every), interval]
-        cells.append(Cell(f"{100 * chances[i]:.0f} %", source=every))
+        cells.append(Cell(_chance(chances[i]), source=every))
         line: dict[str, Value] = {"task0": name, "metric": found.metric.name}
         line |= {"definition": "final_mean", **numbers(summary), "effect": one.difference}
         line |= {"effect_low": low, "effect_high": high, "p_adjusted": one.p}
@@ -127,7 +161,10 @@ def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks, kept:
             line |= both_fields(means[i][1])
             ends = both(effect, one.interval) or (None, None)
             line |= {"effect_both_low": ends[0], "effect_both_high": ends[1]}
+            others = found.on_other_pictures
+            line |= {"probability_best_both": others.best.probability[i] if others else None}
             if shown:
+                cells.append(_chance_on_others(found, i))
                 cells.insert(3, both_cell(effect, effects_table, one.interval))
                 cells.insert(1, both_cell(means[i][1], effects_table))
         rows.append([evidence.tasks[name], *cells])
@@ -135,12 +172,27 @@ def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks, kept:
     told = (
         f"{found.metric.title} by task 0, in percent: mean ± sd over seeds, and the difference to "
         "the mean of all tasks 0 with 95 % intervals that hold for all of them together (Šidák)"
-        f"{shown}"
+        "; P(best): the probability to have the highest true mean"
+        f"{shown or ALONE}"
     )
     beside = [HEADER] * bool(shown)
     header = ("Task 0", "Mean ± sd", *beside, "Effect", "95 % interval", *beside, "P(best)")
+    header += tuple(beside)
     name = file_name(f"task0_effects-{found.metric.name}", setting)
     return table(name, told, header, rows, data, every)
+
+
+def _chance(probability: float) -> str:
+    return f"{100 * probability:.0f} %"
+
+
+def _chance_on_others(found: FirstTasks, i: int) -> Cell:
+    """To be the best over seeds and test pictures."""
+    of, others = found.pictures, found.on_other_pictures
+    if isinstance(of, str) or others is None:
+        return Cell(DASH, str(of), computed(effects_table))
+    left_out = f"{of.left_out} trials left out" if of.left_out else ""
+    return Cell(_chance(others.best.probability[i]), left_out, computed(effects_table, of.trials))
 
 
 def on_other_pictures(
@@ -229,33 +281,64 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
         source = one.source_of(verdicts_table)
         margin = one.metric.margin or 0.0
         leader = one.names[chance.leader]
-        settle = DASH if more is None else str(more)
-        cells = [percent(verdict.range), percent(verdict.upper), percent(margin, 1)]
-        told = f"{evidence.tasks[leader]} ({100 * chance.probability[chance.leader]:.0f} %)"
-        rows.append(
-            [
-                one.metric.title,
-                verdict.verdict,
-                *(Cell(text, source=source) for text in cells),
-                Cell(str(len(one.seeds)), source=source),
-                Cell(told, source=source),
-                Cell(settle, source=source),
-            ]
-        )
+        others = one.on_other_pictures
+        upper, likely, settle = _below(evidence, one, others) if others else ("", "", "")
+        cells = [
+            Cell(percent(verdict.range)),
+            Cell(percent(verdict.upper), upper),
+            Cell(percent(margin, 1)),
+            Cell(str(len(one.seeds))),
+            Cell(_named(evidence, one, chance), likely),
+            Cell(DASH if more is None else str(more), settle),
+        ]
+        row: list[Cell | str] = [one.metric.title, verdict.verdict]
+        rows.append([*row, *(replace(cell, source=source) for cell in cells)])
         line: dict[str, Value] = {"metric": one.metric.name, "definition": "final_mean"}
         line |= {"task_zeros": len(one.names), "seeds": len(one.seeds), "margin": margin}
         line |= {"range": verdict.range, "upper": verdict.upper, "p": verdict.p}
         line |= {"p_equivalence": verdict.p_equivalence, "verdict": verdict.verdict}
         line |= {"leader": leader, "probability_best": chance.probability[chance.leader]}
-        data.append(Line(line | {"seeds_to_settle": more, "left_out": one.left_out}, source))
+        line |= {"seeds_to_settle": more, "left_out": one.left_out}
+        data.append(Line(line | _fields_on_others(one), source))
+    known = [one.metric.title for one in found if one.on_other_pictures]
+    alone = [one.metric.title for one in found if not one.on_other_pictures]
     caption = (
         "Between tasks 0, in points: largest − smallest mean, and the smallest margin inside which "
         "they would be equivalent (95 %). Most likely best, with its probability; seeds that would "
-        "most likely settle which is best, if means and noise stayed as they are"
+        "most likely settle which is best, if means and noise stayed as they are (–: 1,000 would "
+        "not). Over seeds"
+        + (f"; below, {HEADER}: over test pictures too" if known else "")
+        + (f"; {', '.join(alone)} over seeds alone" if alone else "")
     )
     header = ("Metric", "Verdict", "Range", "Up to", "Margin", "Seeds", "Best", "Seeds to settle")
     every = computed(verdicts_table, [r.key for one in found for r in one.records])
     return table(file_name("task0_verdicts", setting), caption, header, rows, data, every, 2)
+
+
+def _named(evidence: Evidence, found: FirstTasks, of: Best) -> str:
+    """The likeliest to be best."""
+    leader = evidence.tasks[found.names[of.leader]]
+    return f"{leader} ({_chance(of.probability[of.leader])})"
+
+
+def _below(evidence: Evidence, found: FirstTasks, others: OnOtherPictures) -> tuple[str, str, str]:
+    """What stands below the largest difference, the likeliest, and the seeds to settle it."""
+    settle = DASH if others.settle is None else str(others.settle)
+    told = percent(others.upper), _named(evidence, found, others.best), settle
+    return (f"{told[0]} {HEADER}", f"{told[1]} {HEADER}", f"{told[2]} {HEADER}")
+
+
+def _fields_on_others(found: FirstTasks) -> dict[str, Value]:
+    others, of = found.on_other_pictures, found.pictures
+    why_not = of if isinstance(of, str) and has_pictures(found.metric.name) else ""
+    return {
+        "upper_both": others.upper if others else None,
+        "leader_both": found.names[others.best.leader] if others else None,
+        "probability_best_both": max(others.best.probability) if others else None,
+        "seeds_to_settle_both": others.settle if others else None,
+        "trials_left_out": None if isinstance(of, str) else of.left_out,
+        "why_not": why_not,
+    }
 
 
 def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:

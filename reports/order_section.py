@@ -73,7 +73,7 @@ def _which_first(
     evidence: Evidence, setting: Setting, near: Distances | None, kept: Kept
 ) -> tuple[Section, ...]:
     """Effects of task 0, where several were run with several seeds."""
-    every = [first_task.first_tasks(evidence, setting, metric) for metric in evidence.concluded]
+    every = [first_task.first_tasks(evidence, setting, m, kept) for m in evidence.concluded]
     found = [one for one in every if one is not None]
     if not found:
         return ()

@@ -29,6 +29,7 @@ from reports.statistics import (
     ImagesAlone,
     OverImages,
     auroc_value,
+    between_groups,
     doubt,
     images_alone,
 )
@@ -38,6 +39,7 @@ TOLERANCE = 1e-9
 """Of a metric of kept scores to the recorded one: sums may have been taken in other orders."""
 CHECKED = "image_auroc"
 """The metric by which kept scores are known to be those of a record."""
+FEW = "fewer than two test pictures of a kind"
 METRICS: Final[tuple[str, ...]] = tuple(name for name in TITLES if name in ESTIMATES)
 """What kept scores tell the doubt of."""
 
@@ -181,12 +183,49 @@ def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubt
     images = [_class(name, scores) for name in classes]
     few = [one.name for one in images if one.smaller < 2]
     if few:
-        return f"fewer than two test pictures of a kind: {', '.join(few)}"
+        return f"{FEW}: {', '.join(few)}"
     over = tuple(ESTIMATES[metric](one, weights) for one in images)
     both = doubt(values, [one.covariance for one in over], [one.smaller for one in images])
     trials = tuple(dict.fromkeys(keys(record for _, record in used)))
     left_out = len({record.key for _, record in terms}) - len(trials)
     return Doubted(metric, classes, values, tuple(images), over, weights, both, trials, left_out)
+
+
+@dataclass(frozen=True)
+class Together:
+    """What other test pictures would do to several means at once."""
+
+    covariance: Float[np.ndarray, "g g"]
+    trials: tuple[str, ...]
+    left_out: int
+    """Trials of seeds of which a trial has no scores."""
+
+
+def together(
+    evidence: Evidence, found: Kept, metric: str, groups: Sequence[Sequence[Record]]
+) -> Together | str:
+    """Of means over classes and seeds, each over its records: all have the same seeds, and were
+    tested on the same pictures. In words why it is not known."""
+    terms = [(i, record) for i, records in enumerate(groups) for record in records]
+    lacking = {record.seed for _, record in terms if record.key not in found.scores}
+    used = [(i, record) for i, record in terms if record.seed not in lacking]
+    if not used:
+        return _lacking(found, [record for _, record in terms])
+    seeds = sorted({record.seed for _, record in used})
+    rows = [i * len(seeds) + seeds.index(record.seed) for i, record in used]
+    weights = np.zeros((len(groups) * len(seeds), len(used)))
+    weights[rows, range(len(used))] = 1 / np.bincount(rows)[rows]
+    scores, weights = _different([found.scores[record.key] for _, record in used], weights)
+    classes = tuple(sorted(evidence.measurements.finals(used[0][1], metric)))
+    if any(set(one) != set(classes) for one in scores):
+        return "not all trials have it of the same classes"
+    images = [_class(name, scores) for name in classes]
+    few = [one.name for one in images if one.smaller < 2]
+    if few:
+        return f"{FEW}: {', '.join(few)}"
+    each = [ESTIMATES[metric](one, weights).covariance for one in images]
+    trials = tuple(keys(record for _, record in used))
+    return Together(between_groups(each, len(groups)), trials, len(terms) - len(trials))
 
 
 def shared(

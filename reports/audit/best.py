@@ -1,16 +1,18 @@
 """The second way to which option is best and how many seeds would settle it: drawn instead of
-integrated, and by t in closed form where there are two."""
+integrated, and by t in closed form where there are two; with test pictures by normal equations of
+the differences to the last option, where the report turns to axes of their own."""
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from moleflow.streams import numpy_stream
-from reports.audit.distributions import chi2_quantile, t_tail
+from reports.audit.distributions import chi2_quantile, normal_tail, t_tail
 from reports.audit.tests import Layout
 
-DRAWS = 100_000
+DRAWS, AT_ONCE = 100_000, 20_000
 SETTLED, MOST_SEEDS = 0.95, 1000
 NEARLY = 0.02
 """Of a probability: what a coarse integral and a finite sample may lie apart."""
@@ -52,6 +54,59 @@ def _drawn(means: Sequence[float], error: float, df: int) -> list[float]:
     return (won / weight.sum()).tolist()
 
 
+def chances_on_pictures(found: Layout, pictures: np.ndarray, seeds: int) -> list[float]:
+    """The same where pictures move the means, too, all at once.
+
+    Args:
+        pictures: covariance of the means.
+    """
+    g = len(found.names)
+    if found.identical:
+        return [1 / g] * g
+    df, error = (g - 1) * (seeds - 1), found.sd / math.sqrt(seeds)
+    draws = numpy_stream("audit", "the best on other pictures", g, df)
+    errors = error * np.sqrt(df / draws.chisquare(df, DRAWS))
+    if g == 2:
+        own = max(0.0, float(pictures[0, 0] + pictures[1, 1] - 2 * pictures[0, 1]))
+        gaps = (found.means[0] - found.means[1]) / np.sqrt(2 * errors**2 + own)
+        below = statistics.fmean(map(normal_tail, gaps.tolist()))
+        return [1 - below, below]
+    away = np.array(found.means) - math.fsum(found.means) / g
+    centred = pictures - pictures.mean(axis=0) - pictures.mean(axis=1)[:, None] + pictures.mean()
+    widest = error**2 * df / chi2_quantile(LARGEST_NOISE, df)
+    largest = math.sqrt(widest + max(0.0, float(np.linalg.eigvalsh(centred)[-1])))
+    u = draws.random(DRAWS)
+    spreads = 10 * max(largest, math.sqrt(float((away**2).sum()) / (g - 1))) * u * u
+    best, weight = np.empty(DRAWS, dtype=int), np.empty(DRAWS)
+    for start in range(0, DRAWS, AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        normal = draws.standard_normal((3, len(u[part]), g))
+        best[part], weight[part] = _moved(away, centred, spreads[part], errors[part], normal)
+    weight = u * np.exp(weight - weight.max())
+    return (np.bincount(best, weights=weight, minlength=g) / weight.sum()).tolist()
+
+
+def _moved(
+    means: np.ndarray, pictures: np.ndarray, spreads: np.ndarray, errors: np.ndarray, z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best of each drawn world, and the logarithm of how likely it makes the means: a world and
+    what is seen of it are drawn, and the world is moved by how much else was seen (Matheron), all
+    by differences to the last."""
+    g = len(means)
+    less_last = np.hstack([np.eye(g - 1), -np.ones((g - 1, 1))])
+    of_pictures = less_last @ pictures @ less_last.T
+    tau, noise = spreads[:, None, None] ** 2, errors[:, None, None] ** 2
+    whole = (tau + noise) * (less_last @ less_last.T) + of_pictures
+    axes, sizes = np.linalg.svd(pictures)[:2]
+    worlds = spreads[:, None] * z[0]
+    shown = worlds + errors[:, None] * z[1] + (z[2] * np.sqrt(sizes)) @ axes.T
+    seen = np.broadcast_to(less_last @ means, (len(spreads), g - 1))
+    solved = np.linalg.solve(whole, np.stack([seen - shown @ less_last.T, seen], axis=2))
+    moved = worlds + tau[..., 0] * (solved[..., 0] @ less_last)
+    likely = np.linalg.slogdet(whole)[1] + (solved[..., 1] * seen).sum(axis=1)
+    return moved.argmax(axis=1), -likely / 2
+
+
 def near(said: str, found: float) -> float:
     """What is said of a probability, where it is that which was found but for the sampling."""
     try:
@@ -60,12 +115,12 @@ def near(said: str, found: float) -> float:
         return found
 
 
-def settles(found: Layout, said: str) -> bool:
+def settles(seeds: int, said: str, chances: Callable[[int], Sequence[float]]) -> bool:
     """Whether so many further seeds, and no fewer, settle which is best; nothing said: whether no
     number of seeds does."""
     if not said:
-        return max(chances(found, MOST_SEEDS)) < SETTLED + NEARLY
-    total = found.seeds + int(said)
-    if max(chances(found, total)) < SETTLED - NEARLY:
+        return max(chances(MOST_SEEDS)) < SETTLED + NEARLY
+    total = seeds + int(said)
+    if max(chances(total)) < SETTLED - NEARLY:
         return False
-    return total == found.seeds or max(chances(found, total - 1)) < SETTLED + NEARLY
+    return total == seeds or max(chances(total - 1)) < SETTLED + NEARLY

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+from reports.audit import together
 from reports.audit.best import NEARLY, chances, near, settles
 from reports.audit.distributions import f_tail, t_quantile, t_tail
 from reports.audit.pictures import METRICS, Parts, columns, of_parts
@@ -18,6 +19,7 @@ from reports.audit.tests import (
     range_of,
     range_point,
 )
+from reports.audit.together import several
 from reports.audit.words import Allowed
 
 BY_QUADRATURE = 1e-6
@@ -73,6 +75,7 @@ def effects(line: Line) -> Expected:
     chance = chances(found, found.seeds)[i]
     numbers |= {"probability_best": near(line.cells["probability_best"], chance)}
     own = line.cells["task0"]
+    numbers |= together.chance(line, found, used)
     numbers |= columns(line, _parts(used, {own: 1}))
     if "why_not" in numbers:
         share = -1 / g
@@ -119,6 +122,7 @@ def verdicts(line: Line) -> Expected:
     numbers = verdict_of(found, line.records.margins[line.cells["metric"]])
     values = line.measured(line.finished)
     numbers |= {"left_out": len(values) - len(used)} | _best(found, line.cells)
+    numbers |= together.verdict(line, found, used, numbers)
     return Expected(numbers, frozenset(trial.key for trial in used))
 
 
@@ -131,7 +135,7 @@ def _best(found: Layout, cells: Mapping[str, str]) -> Numbers:
     numbers: Numbers = {"leader": leader}
     numbers |= {"probability_best": near(cells["probability_best"], chance[leader])}
     more = cells["seeds_to_settle"]
-    fits = settles(found, more)
+    fits = settles(found.seeds, more, lambda seeds: chances(found, seeds))
     return numbers | {"seeds_to_settle": (more or None) if fits else "(another number)"}
 
 
@@ -152,7 +156,7 @@ def verdict_of(found: Layout, margin: float) -> Numbers:
     return numbers | {"verdict": "equivalent" if same else "different" if other else "undecided"}
 
 
-def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+def spans(trials: Sequence[Trial], records: Records) -> Allowed:
     """Numbers of seeds, ranges and their bounds, for any metric with a margin."""
     values: list[float] = []
     texts: set[str] = set()
@@ -164,6 +168,32 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             values += [float(numbers[name] or 0.0) for name in ("range", "upper")]
             texts |= {f"n = {found[0].seeds} seeds", str(numbers["verdict"])}
     return Allowed(frozenset(texts), tuple(values))
+
+
+def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """The same, and what is likely to be best, over seeds and on other pictures too."""
+    known = spans(trials, records)
+    values, texts = list(known.values), set(known.texts)
+    for metric, margin in records.margins.items():
+        line = Line({"metric": metric}, "", (), tuple(trials), records)
+        found = layout(trials, line.measured(trials))
+        if found is None:
+            continue
+        likely = [max(chances(found[0], found[0].seeds))]
+        of = several(line, *found) if metric in METRICS else ""
+        if not isinstance(of, str):
+            numbers = verdict_of(found[0], margin)
+            values.append(of.upper(float(numbers["range"] or 0), float(numbers["upper"] or 0)))
+            likely.append(max(of.chances(found[0].seeds)))
+        texts |= {f"{said} %" for one in likely for said in _near(100 * one)}
+    return Allowed(frozenset(texts), tuple(values))
+
+
+def _near(percents: float) -> range:
+    """Whole ones that may be said of it."""
+    return range(
+        math.ceil(percents - 100 * NEARLY - 0.5), math.floor(percents + 100 * NEARLY + 0.5) + 1
+    )
 
 
 def on_other_pictures(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -196,5 +226,5 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.task0.sentence": sentence,
     "reports.order_answer._of_first": sentence,
     "reports.kinds.task0._on_other_pictures": on_other_pictures,
-    "reports.first_task.dots": sentence,
+    "reports.first_task.dots": spans,
 }

@@ -124,11 +124,11 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     lacking = {trial.seed for trial in every if trial.key not in have}
     used = [trial for trial in every if trial.seed not in lacking]
     if not used:
-        return _why(records, every)
+        return why(records, every)
     classes = tuple(sorted(used[0].classes))
     if any(set(trial.classes) != set(classes) for trial in used):
         return "not all trials have it of the same classes"
-    sizes = [_sizes(have[used[0].key][name]) for name in classes]
+    sizes = [sizes_of(have[used[0].key][name]) for name in classes]
     few = [name for name, of in zip(classes, sizes, strict=True) if min(of) < 2]
     if few:
         return f"fewer than two test pictures of a kind: {', '.join(few)}"
@@ -136,7 +136,7 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     terms = {seed: _of(parts, seed) for seed in seeds}
     values = [[_value(terms[s], metric, name) for name in classes] for s in seeds]
     covariances = [
-        _covariance(have, terms.values(), metric, name, of)
+        covariance(have, terms.values(), metric, name, of)
         for name, of in zip(classes, sizes, strict=True)
     ]
     own = tuple({trial.key: trial for trial in used}.values())
@@ -144,7 +144,7 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     return Found(classes, values, covariances, sizes, own, left_out)
 
 
-def _why(records: Records, trials: Sequence[Trial]) -> str:
+def why(records: Records, trials: Sequence[Trial]) -> str:
     if not trials:
         return "no seed has finished every order"
     lacking = [read(records, trial) for trial in trials if trial.key not in kept(records)]
@@ -166,11 +166,11 @@ def _value(terms: Terms, metric: str, name: str) -> float:
     return math.fsum(w * value for w, value in found if value is not None)
 
 
-def _sizes(of: Scores) -> tuple[int, int]:
+def sizes_of(of: Scores) -> tuple[int, int]:
     return len(of.of(False)), len(of.of(True))
 
 
-def _covariance(
+def covariance(
     have: Mapping[str, Mapping[str, Scores]],
     terms: Iterable[Terms],
     metric: str,

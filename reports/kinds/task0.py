@@ -27,9 +27,11 @@ from reports.doubt_columns import Decided
 from reports.evidence import Evidence, Setting, keys
 from reports.first_task import FirstTasks, Pair
 from reports.picture_doubt import Kept
+from reports.statistics import Best
 
 SUBJECT = "Which task first"
 TOO_FEW = "Fewer than two tasks 0 with two seeds each have finished: nothing to compare."
+TOO = " on other test pictures too"
 ONE_FIRST = "All trials begin with the same task: there is no other task 0 to compare."
 
 
@@ -40,7 +42,7 @@ def document(evidence: Evidence) -> Document:
     headline: list[Words] = []
     kept = picture_doubt.kept(evidence)
     for setting in evidence.settings:
-        every = [first_task.first_tasks(evidence, setting, m) for m in evidence.concluded]
+        every = [first_task.first_tasks(evidence, setting, m, kept) for m in evidence.concluded]
         found = [one for one in every if one is not None]
         pairs = [first_task.pairs(evidence, one, kept) for one in found]
         told: list[Words] = [sentence(evidence, one) for one in found]
@@ -59,16 +61,14 @@ def document(evidence: Evidence) -> Document:
 
 def sentence(evidence: Evidence, found: FirstTasks) -> Words:
     """Verdict and n first, then how much, which is best and what would settle it."""
-    verdict, chance = found.verdict, found.best
-    source = found.source_of(sentence)
+    verdict, source = found.verdict, found.source_of(sentence)
     told = {
         "equivalent": "equivalent, it does not matter which task is first",
         "different": "different, it matters which task is first",
         "undecided": "undecided",
     }[verdict.verdict]
-    leader = evidence.tasks[found.names[chance.leader]]
-    likely = f"{100 * chance.probability[chance.leader]:.0f} %"
-    words: tuple[str | Number, ...] = (
+    others = found.on_other_pictures
+    words: list[str | Number] = [
         f"{found.metric.title}: {told} (",
         Number(f"n = {len(found.seeds)} seeds", source),
         f" of {len(found.names)} tasks 0; margin {percent(found.metric.margin, 1)} points). Their "
@@ -76,11 +76,32 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
         Number(f"{percent(verdict.range)} points", source),
         ", and true ones within ",
         Number(f"{percent(verdict.upper)} points", source),
-        " with 95 % confidence. ",
-    )
+        " with 95 % confidence over seeds",
+    ]
+    if others:
+        words += [", within ", Number(f"{percent(others.upper)} points", source), f"{TOO}. "]
+    else:
+        words.append(" alone. ")
     if verdict.identical:
         return (*words, "Every seed gave all of them the same number.")
-    return (*words, f"Most likely best: {leader}, with a probability of {likely}.")
+    return (*words, *_most_likely(evidence, found))
+
+
+def _most_likely(evidence: Evidence, found: FirstTasks) -> list[str | Number]:
+    """The best task 0 with its probability, over seeds and over pictures too."""
+    chance, others = found.best, found.on_other_pictures
+    leader = evidence.tasks[found.names[chance.leader]]
+    words: list[str | Number] = [f"Most likely best: {leader}, with a probability of "]
+    words += [_likely(found, chance), " over seeds"]
+    if others is None:
+        return [*words, " alone."]
+    if others.best.leader != chance.leader:
+        words.append(f"; {evidence.tasks[found.names[others.best.leader]]}")
+    return [*words, ", ", _likely(found, others.best), f"{TOO}."]
+
+
+def _likely(found: FirstTasks, of: Best) -> Number:
+    return Number(f"{100 * max(of.probability):.0f} %", found.source_of(sentence))
 
 
 def _on_other_pictures(

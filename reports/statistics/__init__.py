@@ -15,7 +15,13 @@ from reports.statistics.aggregates import (
     stratified_bootstrap,
 )
 from reports.statistics.block_designs import Blocks, blocks
-from reports.statistics.choices import Best, best, seeds_to_settle
+from reports.statistics.choices import (
+    Best,
+    best,
+    best_over_images,
+    seeds_to_settle,
+    seeds_to_settle_over_images,
+)
 from reports.statistics.components import (
     IMAGES,
     RESIDUAL,
@@ -26,8 +32,13 @@ from reports.statistics.components import (
 )
 from reports.statistics.contrasts import ALPHA, MARGINS, Contrast, Verdict, adjusted, contrast, holm
 from reports.statistics.correlations import Correlation, pearson, spearman
-from reports.statistics.doubts import Doubt, doubt
-from reports.statistics.equivalences import Equivalence, GroupsVerdict, equivalence
+from reports.statistics.doubts import Doubt, between_groups, doubt
+from reports.statistics.equivalences import (
+    Equivalence,
+    GroupsVerdict,
+    equivalence,
+    upper_over_images,
+)
 from reports.statistics.image_metrics import (
     Auroc,
     Resampled,
@@ -123,6 +134,8 @@ __all__ = [
     "auroc",
     "auroc_value",
     "best",
+    "best_over_images",
+    "between_groups",
     "blocks",
     "bootstrap_covariance",
     "bootstrap_images",
@@ -154,12 +167,14 @@ __all__ = [
     "search_importance",
     "seed_bootstrap",
     "seeds_to_settle",
+    "seeds_to_settle_over_images",
     "spearman",
     "spread",
     "stratified_bootstrap",
     "studentized_range",
     "summarise",
     "two_way",
+    "upper_over_images",
     "variance_components",
     "weighted_ap",
     "weighted_aupro",

@@ -1,6 +1,6 @@
 """Seeds and test images, two sources of doubt, together for the mean over classes.
 
-S seeds, C classes.
+S seeds, C classes, G groups.
 """
 # pyright: reportMissingTypeStubs=false
 
@@ -86,6 +86,28 @@ def doubt(
     mean = float(table.mean())
     interval = (mean - half, mean + half)
     return Doubt(mean, from_seeds, from_images, raw < 0, interval, of_images)
+
+
+def between_groups(
+    covariances: Sequence[Float[np.ndarray, "gs gs"]], groups: int
+) -> Float[np.ndarray, "g g"]:
+    """What other test images would do to the means of G groups at once: their covariance, in which
+    `doubt` sees one variance.
+
+    The images are the same for all groups, so what they do to two alike is in no difference of the
+    two. Of each pair of groups the mean over two different seeds, so that what images do to one
+    seed stays with the seeds; a single seed has it, too.
+
+    Args:
+        covariances: per class, of all groups' S seeds, group by group, over samples of images.
+    """
+    total = np.zeros((groups, groups))
+    for one in covariances:
+        s = len(one) // groups
+        table = one.reshape(groups, s, groups, s)
+        every = table.sum(axis=(1, 3))
+        total += every if s == 1 else (every - np.einsum("gshs->gh", table)) / (s * (s - 1))
+    return total / len(covariances) ** 2
 
 
 def _half(variance: float, df: float) -> float:

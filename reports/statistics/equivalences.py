@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Float
 from scipy import special
 
 from moleflow.metrics.summaries import SEEDS_FOR_INTERVAL
@@ -73,3 +75,21 @@ def equivalence(values: Numbers, margin: float) -> Equivalence:
     p = float(special.fdtrc(found.groups - 1, found.df, f))
     verdict = "equivalent" if p_equivalence <= ALPHA else "different" if p <= ALPHA else "undecided"
     return Equivalence(spread, upper, p_equivalence, p, verdict, False, large, small)
+
+
+def upper_over_images(values: Numbers, covariance: Float[np.ndarray, "g g"]) -> float:
+    """`Equivalence.upper` on other test images too: the bound from seeds, with the most that images
+    do to a difference of two groups beside it, as the root of the sum of squares.
+
+    Args:
+        values: [G, S].
+        covariance: of the groups' means over samples of images, the same for all.
+
+    Raises:
+        ValueError: as `equivalence`.
+    """
+    of_seeds = equivalence(values, 0.0)
+    own = np.diag(covariance)
+    of_images = float((own[:, None] + own - 2 * covariance).max(initial=0.0))
+    half = float(special.ndtri(1 - ALPHA)) * math.sqrt(of_images)
+    return of_seeds.range + math.hypot(of_seeds.upper - of_seeds.range, half)

@@ -27,8 +27,8 @@ def wrong(folder: StudyFolder) -> list[str]:
 def changed(path: Path, line: int, column: str, change: Callable[[float], float]) -> Iterator[str]:
     """A table with another number in a line of its file, until it is left: the place of it."""
     whole = path.read_bytes()
-    table = pd.read_csv(path)
-    table.loc[line - 2, column] = change(table.loc[line - 2, column])
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[line - 2, column] = repr(change(float(table.loc[line - 2, column])))
     table.to_csv(path, index=False)
     try:
         yield f"{path.name} line {line}, {column}"

@@ -1,16 +1,15 @@
 """Seeds and test pictures in reports: on studies that kept scores their numbers follow from."""
 
-import csv
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from moleflow.streams import numpy_stream
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.axes import Grid, Variants
@@ -22,75 +21,25 @@ from reports.document import Table, Text, plain
 from reports.evidence import load
 from reports.kept_scores import FILE
 from reports.picture_doubt import Doubted, kept, of_setting
-from reports.statistics import auroc_value, delong_covariance, weighted_ap
-from reports.statistics.over_images import f1_max
+from reports.statistics import delong_covariance
 from reports.writing import write_reports
-from tests.reports.audited import wrong
+from tests.reports.audited import changed, wrong
 from tests.reports.conftest import Lab
+from tests.reports.pictured import (
+    ANOMALOUS,
+    GOOD,
+    LABELS,
+    page,
+    read,
+    run,
+    scores,
+)
 
 pytestmark = pytest.mark.slow
-GOOD, ANOMALOUS = 12, 18
-LABELS = np.arange(GOOD + ANOMALOUS) >= GOOD
 AXIS = Variants(
     baseline="main",
     variants={"main": {}, "worse": {"loss.tail_weight": 0.0}, "chance": {"mixer.kernel": 0}},
 )
-
-
-WORSE, CHANCE = "hazelnut", "cable"
-"""Tasks 0 that change scores as the variants of these names do."""
-
-
-def scores(trial: Trial, class_name: str) -> np.ndarray:
-    """What pictures look like is the same for all; a seed sees each its own way, and `chance` gains
-    by two pictures of one class that few samples have."""
-    common = numpy_stream("tests", "pictures", class_name).normal(size=len(LABELS))
-    own = numpy_stream("tests", "own", class_name, trial.seed).normal(size=len(LABELS))
-    variant = trial.axes.get("variant", "main")
-    found = common + 0.1 * own + 1.5 * LABELS
-    if variant == "worse" and trial.config.loss.tail_weight == 0:
-        variant = "main" if "loss.tail_weight" in trial.axes else variant
-    if variant == "worse" or trial.sequence[0][0] == WORSE:
-        found = found - 1.2 * LABELS
-    if (variant == "chance" or trial.sequence[0][0] == CHANCE) and class_name == "bottle":
-        found[np.flatnonzero(LABELS)[:2]] += 4
-    return found
-
-
-def law(trial: Trial, metric: str, class_name: str, step: int) -> float:
-    found = scores(trial, class_name)
-    if metric == "image_auroc":
-        return auroc_value(LABELS, found)
-    if metric == "image_ap":
-        return float(weighted_ap(LABELS, found)(np.ones((1, len(LABELS))))[0])
-    if metric == "image_f1_max":
-        return float(f1_max(LABELS, found, np.ones((len(LABELS), 1)))[0])
-    return 0.9
-
-
-def keep(folder: StudyFolder, trial: Trial, of: Mapping[str, np.ndarray] | None = None) -> Path:
-    path = folder.artifacts(trial.key) / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        distances = [f"squared_distance {name}" for name in trial.classes]
-        head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
-        writer.writerow([*head, *distances])
-        for name in trial.classes:
-            for i, score in enumerate((of or {}).get(name, scores(trial, name))):
-                kind = "bent" if LABELS[i] else ""
-                far = [1.0 if other == name else 4.0 for other in trial.classes]
-                value = float(score)
-                row = [name, f"{kind or 'good'}/{i:03}.png", kind, value, value, name, *far]
-                writer.writerow(row)
-    return path
-
-
-def run(lab: Lab, folder: StudyFolder, trials: tuple[Trial, ...]) -> None:
-    lab.law = law
-    lab.run(folder, trials)
-    for trial in trials:
-        keep(folder, trial)
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +50,6 @@ def variants(make_lab: Callable[[Path], Lab], tmp_path_factory) -> StudyFolder:
     run(lab, folder, plan.trials)
     write_reports(folder)
     return folder
-
-
-def page(folder: StudyFolder) -> str:
-    return (folder.report / "report.md").read_text("utf-8")
-
-
-def read(folder: StudyFolder, name: str, index: str = "metric") -> pd.DataFrame:
-    return pd.read_csv(folder.report / "tables" / f"{name}.csv").set_index(index)
 
 
 def test_one_seed_has_delongs_deviation_of_each_class_and_no_interval_over_seeds(lab: Lab) -> None:
@@ -207,6 +148,50 @@ def test_differences_of_tasks_0_have_intervals_that_pictures_only_widen(
         assert middle.tolist() == pytest.approx(table[name].tolist())
     assert pairs["seeds_both"].tolist() == [3, 3, 3]
     assert wrong(firsts) == []
+
+
+def test_which_task_0_is_best_is_told_over_seeds_and_on_other_pictures_too(
+    firsts: StudyFolder,
+) -> None:
+    effects = read(firsts, "task0_effects-image_auroc", "task0")
+    verdict = read(firsts, "task0_verdicts").loc["image_auroc"]
+    over_seeds, both = effects["probability_best"], effects["probability_best_both"]
+    assert both.sum() == pytest.approx(1) and both.max() < over_seeds.max() - 0.02
+    assert (verdict["leader_both"], verdict["probability_best_both"]) == (both.idxmax(), both.max())
+    assert verdict["upper_both"] > verdict["upper"] and verdict["trials_left_out"] == 0
+    said = f"{100 * over_seeds.max():.0f} % over seeds, {100 * both.max():.0f} % on other test"
+    assert said in page(firsts)
+    assert re.search(r"Pixel AP: .* with 95 % confidence over seeds alone\.", page(firsts))
+    assert "probability_best_both" not in read(firsts, "task0_effects-pixel_ap", "task0")
+
+
+BEST_CHANGED = (
+    ("task0_effects-image_auroc", 3, "probability_best_both"),
+    ("task0_verdicts", 2, "probability_best_both"),
+    ("task0_verdicts", 2, "upper_both"),
+)
+
+
+def test_other_numbers_of_what_is_best_on_other_pictures_are_found(
+    firsts: StudyFolder, tmp_path: Path
+) -> None:
+    folder = StudyFolder(tmp_path / firsts.name)
+    shutil.copytree(firsts.path, folder.path)
+    path = folder.report / "index.html"
+    text = path.read_text("utf-8")
+    text, many = re.subn(r"(<span[^>]*>)\d+ %(</span> on other)", r"\g<1>3 %\2", text)
+    assert many == 1
+    path.write_text(text, "utf-8")
+    with ExitStack() as stack:
+        places = [
+            stack.enter_context(
+                changed(folder.report / "tables" / f"{name}.csv", line, column, lambda v: v - 0.03)
+            )
+            for name, line, column in BEST_CHANGED
+        ]
+        found = wrong(folder)
+    assert [place for place in places if not any(place in one for one in found)] == []
+    assert any("a sentence says 3 %" in one for one in found)
 
 
 def test_which_tasks_0_differ_on_other_pictures_too_is_told(firsts: StudyFolder) -> None:

@@ -175,7 +175,7 @@ def first_tasks(losses: Sequence[float | None], ends: Sequence[float]) -> FirstT
     ]  # fmt: skip
     values = tuple((end, end + 0.001) for end in ends)
     metric = next(one for one in METRICS if one.name == "image_auroc")
-    return FirstTasks(metric, names, (0, 1), values, tuple(trials), 0)
+    return FirstTasks(metric, names, (0, 1), values, tuple(trials), 0, "")
 
 
 def test_the_correlation_of_losses_and_results_is_that_of_their_means() -> None:

@@ -21,6 +21,7 @@ from orchestration.tracking.mlflow.told_by_reports import findings, fitting, sho
 from orchestration.tracking.tracker import TrackerRefused
 from reports.evidence import load
 from reports.first_task import first_tasks
+from reports.picture_doubt import kept
 from reports.statistics import effects
 from reports.two_by_two import KINDS as KINDS_OF_VALUES
 from reports.two_by_two import crossed
@@ -171,7 +172,7 @@ def test_a_setting_s_run_says_which_first_task_is_best_as_its_report_does(
     metric = evidence.concluded[0]
     assert len(evidence.settings) == 2
     for setting in evidence.settings:
-        found = first_tasks(evidence, setting, metric)
+        found = first_tasks(evidence, setting, metric, kept(evidence))
         assert found is not None
         verdict, best = found.verdict, found.best
         leader = found.names[best.leader]

@@ -12,12 +12,12 @@ import pytest
 from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kept
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
-from reports.audit.best import NEARLY, chances, settles
+from reports.audit.best import NEARLY, chances, chances_on_pictures, settles
 from reports.audit.order_words import RULES
 from reports.audit.similarity import RULES as OF_DISTANCES
 from reports.audit.study import audit_study
 from reports.audit.tests import Layout
-from reports.statistics import best, seeds_to_settle
+from reports.statistics import best, best_over_images, seeds_to_settle
 from reports.writing import write_reports
 from tests.reports.audited import impossible
 from tests.reports.conftest import METRICS, Lab
@@ -144,5 +144,21 @@ def test_which_is_best_comes_out_the_same_by_drawing_as_by_integrals(groups: int
     found = Layout(tuple(map(str, range(groups))), tuple(map(tuple, values.tolist())))
     assert chances(found, 4) == pytest.approx(best(values).probability, abs=NEARLY)
     more = seeds_to_settle(values)
-    assert settles(found, "" if more is None else str(more))
-    assert not settles(found, str(2 * (more or 0) + 5))
+
+    def by_drawing(seeds: int) -> list[float]:
+        return chances(found, seeds)
+
+    assert settles(4, "" if more is None else str(more), by_drawing)
+    assert not settles(4, str(2 * (more or 0) + 5), by_drawing)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 8])
+def test_which_is_best_on_other_pictures_comes_out_the_same_by_another_draw(groups: int) -> None:
+    draws = np.random.default_rng(groups)
+    values = 0.9 + draws.normal(0, 0.01, (groups, 1)) + draws.normal(0, 0.01, (groups, 4))
+    found = Layout(tuple(map(str, range(groups))), tuple(map(tuple, values.tolist())))
+    root = draws.normal(0, 0.01 / groups**0.5, (groups, groups))
+    covariance = root @ root.T + 1e-4  # and what moves all alike
+    wanted = best_over_images(values, covariance).probability
+    assert chances_on_pictures(found, covariance, 4) == pytest.approx(wanted, abs=NEARLY)
+    assert max(wanted) < max(best(values).probability) - NEARLY
