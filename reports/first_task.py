@@ -26,7 +26,16 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.doubt_columns import ALONE, HEADER, both, both_cell, both_fields, caption, has_pictures
+from reports.doubt_columns import (
+    ALONE,
+    HEADER,
+    Maker,
+    both,
+    both_cell,
+    both_fields,
+    caption,
+    has_pictures,
+)
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, whole_seeds
 from reports.picture_doubt import Doubted, Kept, Together, doubted, together
@@ -37,12 +46,13 @@ from reports.statistics import (
     best_over_images,
     effects,
     equivalence,
-    pairwise,
     seeds_to_settle,
     seeds_to_settle_over_images,
     summarise,
     upper_over_images,
 )
+
+TOO = " on other test pictures too"
 
 
 @dataclass(frozen=True)
@@ -82,9 +92,9 @@ class FirstTasks:
             seeds_to_settle_over_images(self.values, covariance),
         )
 
-    def source_of(self, by: object, name: str = "") -> Source:
+    def source_of(self, by: Maker, name: str = "") -> Source:
         of = [r for r in self.records if not name or r.task0 == name]
-        return computed(by, keys(of))  # pyright: ignore[reportArgumentType]
+        return computed(by, keys(of))
 
 
 @dataclass(frozen=True)
@@ -207,71 +217,6 @@ def on_other_pictures(
     ]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two tasks 0."""
-
-    first: str
-    second: str
-    difference: float
-    interval: tuple[float, float]
-    """That holds for all pairs together (Tukey)."""
-    p: float
-    pictures: Doubted | str
-
-    @property
-    def differ(self) -> bool:
-        return self.interval[0] > 0 or self.interval[1] < 0
-
-
-def pairs(evidence: Evidence, found: FirstTasks, kept: Kept) -> list[Pair]:
-    """Every two; of a metric that kept scores tell nothing of without pictures."""
-    made: list[Pair] = []
-    for one in pairwise(found.values):
-        assert one.second is not None
-        first, second = found.names[one.first], found.names[one.second]
-        pictures: Doubted | str = ""
-        if has_pictures(found.metric.name):
-            pictures = of_pictures(evidence, found, kept, {first: 1, second: -1})
-        made.append(Pair(first, second, one.difference, one.interval, one.p, pictures))
-    return made
-
-
-def pairs_table(
-    evidence: Evidence, setting: Setting, found: FirstTasks, each: Sequence[Pair]
-) -> Table:
-    """Every two tasks 0, and what may be said of their difference."""
-    rows: list[list[Cell | str]] = []
-    data: list[Line] = []
-    every = found.source_of(pairs_table)
-    margin = found.metric.margin or 0.0
-    shown = caption([pair.pictures for pair in each])
-    pictured = has_pictures(found.metric.name)
-    for pair in each:
-        low, high = pair.interval
-        inside = -margin < low and high < margin
-        verdict = "equivalent" if inside else "different" if pair.differ else "undecided"
-        cells = [percent(pair.difference), bracketed(pair.interval)]
-        name = f"{evidence.tasks[pair.first]} − {evidence.tasks[pair.second]}"
-        row: list[Cell | str] = [name, verdict, *(Cell(text, source=every) for text in cells)]
-        row += [both_cell(pair.pictures, pairs_table, pair.interval)] if shown else []
-        rows.append(row)
-        line: dict[str, Value] = {"task0": pair.first, "other": pair.second}
-        line |= {"metric": found.metric.name, "definition": "final_mean", "margin": margin}
-        line |= {"difference": pair.difference, "difference_low": low, "difference_high": high}
-        line |= {"p_adjusted": pair.p, "verdict": verdict}
-        line |= both_fields(pair.pictures, pair.interval) if pictured else {}
-        data.append(Line(line, every))
-    told = (
-        f"{found.metric.title}: every two tasks 0, in points, with 95 % intervals that hold for "
-        "all pairs together (Tukey); equivalent where the interval lies inside of the margin"
-        f"{shown}"
-    )
-    header = ("Pair", "Verdict", "Difference", "95 % interval", *[HEADER] * bool(shown))
-    name = file_name(f"task0_pairs-{found.metric.name}", setting)
-    return table(name, told, header, rows, data, every, 2)
-
-
 def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Table:
     """Per metric: range of the means, verdict inside the margin, and what would settle it."""
     rows: list[list[Cell | str]] = []
@@ -339,6 +284,18 @@ def _fields_on_others(found: FirstTasks) -> dict[str, Value]:
         "trials_left_out": None if isinstance(of, str) else of.left_out,
         "why_not": why_not,
     }
+
+
+def most_likely(evidence: Evidence, found: FirstTasks, by: Maker) -> list[str | Number]:
+    """The best task 0 with its probability, over seeds and over pictures too."""
+    source, others = found.source_of(by), found.on_other_pictures
+    words: list[str | Number] = [f"{evidence.tasks[found.names[found.best.leader]]}, "]
+    words += [Number(_chance(max(found.best.probability)), source), " over seeds"]
+    if others is None:
+        return [*words, " alone"]
+    other = evidence.tasks[found.names[others.best.leader]]
+    words.append(", " if others.best.leader == found.best.leader else f"; {other}, ")
+    return [*words, Number(_chance(max(others.best.probability)), source), TOO]
 
 
 def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:

@@ -3,19 +3,20 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from moleflow.metrics.catalogue import CONCLUDED, Metric
+from moleflow.metrics.catalogue import Metric
 from reports import first_task, order_causes, performance, sensitivity
 from reports.digits import percent, plus_minus
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence, Setting, keys
 from reports.order_causes import Measured
+from reports.picture_doubt import Kept
 from reports.statistics import NOISE, Observation, Spread, summarise
 
 
-def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
+def sentences(evidence: Evidence, setting: Setting, kept: Kept) -> tuple[Words, ...]:
     """One of each metric that something is concluded on, each number with its n."""
     found: list[Words] = []
-    for metric in CONCLUDED:
+    for metric in evidence.concluded:
         observed = performance.observations(evidence, setting, metric.name)
         summary = summarise(o.value for o in observed)
         if summary is None:
@@ -28,7 +29,7 @@ def sentences(evidence: Evidence, setting: Setting) -> tuple[Words, ...]:
                 f"{metric.title} at the end of the sequence: ",
                 _number(evidence, setting, metric, f"{plus_minus(summary)} %"),
                 f" ({trials}, mean over {classes} classes)",
-                *_of_first(evidence, setting, metric, observed, ranges["task0"]),
+                *_of_first(evidence, setting, metric, observed, ranges["task0"], kept),
                 *_of_orders(evidence, setting, metric, ranges["order"]),
                 *_of_seeds(evidence, setting, metric, ranges["seed"]),
                 ".",
@@ -48,16 +49,18 @@ def _of_first(
     metric: Metric,
     observed: Sequence[Observation],
     between: Spread | None,
+    kept: Kept,
 ) -> Words:
-    """The verdict on task 0; its range alone where too few seeds were run for one."""
+    """The verdict on task 0 and which is most likely best; the range alone where too few seeds were
+    run for one."""
     if between is None:
         return ()
-    found = first_task.first_tasks(evidence, setting, metric)
+    found = first_task.first_tasks(evidence, setting, metric, kept)
     firsts = len({o.task0 for o in observed})
     if found is None:
         within = _number(evidence, setting, metric, f"{percent(between.mean)} points")
         return ("; means by task 0 lie within ", within, f" (n = {firsts}; too few seeds to judge)")
-    source = found.source_of(_of_first)
+    source, likely = found.source_of(_of_first), not found.verdict.identical
     return (
         "; which task is first: ",
         Number(found.verdict.verdict, source),
@@ -65,7 +68,13 @@ def _of_first(
         Number(f"{percent(found.verdict.range)} points", source),
         f", margin {percent(metric.margin, 1)}, ",
         Number(f"n = {len(found.seeds)} seeds", source),
-        f" of {len(found.names)} tasks 0)",
+        f" of {len(found.names)} tasks 0",
+        *(
+            ("; most likely best: ", *first_task.most_likely(evidence, found, _of_first))
+            if likely
+            else ()
+        ),
+        ")",
     )
 
 

@@ -219,7 +219,7 @@ def on_other_pictures(trials: Sequence[Trial], records: Records) -> Allowed:
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.first_task.effects_table": effects,
-    "reports.first_task.pairs_table": pairs,
+    "reports.first_task_pairs.pairs_table": pairs,
     "reports.first_task.verdicts_table": verdicts,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {

@@ -57,7 +57,7 @@ def _values(found: Iterable[object]) -> tuple[float, ...]:
 def answer(trials: Sequence[Trial], records: Records) -> Allowed:
     """Mean and sd of the final means, and ranges between task 0s, orders and seeds."""
     found: list[object] = []
-    for metric in SENTENCES_OF:
+    for metric in records.margins:
         line = _line(trials, records, metric=metric, definition="final_mean")
         found += over_trials(line).numbers.values()
         for source in ("task0", "order", "seed"):

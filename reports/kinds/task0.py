@@ -6,6 +6,7 @@ from reports import (
     base_loss,
     doubt_columns,
     first_task,
+    first_task_pairs,
     made,
     papers_by_class,
     performance,
@@ -25,13 +26,12 @@ from reports.document import (
 )
 from reports.doubt_columns import Decided
 from reports.evidence import Evidence, Setting, keys
-from reports.first_task import FirstTasks, Pair
+from reports.first_task import TOO, FirstTasks
+from reports.first_task_pairs import Pair
 from reports.picture_doubt import Kept
-from reports.statistics import Best
 
 SUBJECT = "Which task first"
 TOO_FEW = "Fewer than two tasks 0 with two seeds each have finished: nothing to compare."
-TOO = " on other test pictures too"
 ONE_FIRST = "All trials begin with the same task: there is no other task 0 to compare."
 
 
@@ -44,7 +44,7 @@ def document(evidence: Evidence) -> Document:
     for setting in evidence.settings:
         every = [first_task.first_tasks(evidence, setting, m, kept) for m in evidence.concluded]
         found = [one for one in every if one is not None]
-        pairs = [first_task.pairs(evidence, one, kept) for one in found]
+        pairs = [first_task_pairs.pairs(evidence, one, kept) for one in found]
         told: list[Words] = [sentence(evidence, one) for one in found]
         for one, of in zip(found, pairs, strict=True):
             told += _on_other_pictures(evidence, one, of, kept)
@@ -84,24 +84,7 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
         words.append(" alone. ")
     if verdict.identical:
         return (*words, "Every seed gave all of them the same number.")
-    return (*words, *_most_likely(evidence, found))
-
-
-def _most_likely(evidence: Evidence, found: FirstTasks) -> list[str | Number]:
-    """The best task 0 with its probability, over seeds and over pictures too."""
-    chance, others = found.best, found.on_other_pictures
-    leader = evidence.tasks[found.names[chance.leader]]
-    words: list[str | Number] = [f"Most likely best: {leader}, with a probability of "]
-    words += [_likely(found, chance), " over seeds"]
-    if others is None:
-        return [*words, " alone."]
-    if others.best.leader != chance.leader:
-        words.append(f"; {evidence.tasks[found.names[others.best.leader]]}")
-    return [*words, ", ", _likely(found, others.best), f"{TOO}."]
-
-
-def _likely(found: FirstTasks, of: Best) -> Number:
-    return Number(f"{100 * max(of.probability):.0f} %", found.source_of(sentence))
+    return (*words, "Most likely best: ", *first_task.most_likely(evidence, found, sentence), ".")
 
 
 def _on_other_pictures(
@@ -132,7 +115,7 @@ def _results(
         return []
     tables = [first_task.effects_table(evidence, setting, one, kept) for one in found]
     every_two = [
-        first_task.pairs_table(evidence, setting, one, of)
+        first_task_pairs.pairs_table(evidence, setting, one, of)
         for one, of in zip(found, pairs, strict=True)
     ]
     left = sum(one.left_out for one in found)

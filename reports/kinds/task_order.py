@@ -37,6 +37,8 @@ from reports.order_section import AllOrders
 from reports.picture_doubt import Kept
 
 SUBJECT = "Task-order sensitivity"
+Answers = dict[int, tuple[Words, ...]]
+"""Sentences by the setting's number."""
 
 
 def document(evidence: Evidence) -> Document:
@@ -51,14 +53,16 @@ def document(evidence: Evidence) -> Document:
         found = _results(evidence, setting, compared[setting.number], of, kept)
         results += made.of_setting(setting, found)
     results += papers_by_class.sections(evidence)
-    answer = _answer(evidence, shown, compared, orders, kept)
+    told = {s.number: order_answer.sentences(evidence, s, kept) for s in shown}
+    answer = _answer(evidence, shown, told, compared, orders, kept)
     made_ = made.report(evidence, SUBJECT, answer, results, ())
-    return replace(made_, headline=_headline(evidence, shown))
+    return replace(made_, headline=_headline(evidence, shown, told))
 
 
 def _answer(
     evidence: Evidence,
     shown: Sequence[Setting],
+    answers: Answers,
     compared: dict[int, Invariance],
     orders: dict[int, AllOrders],
     kept: Kept,
@@ -66,7 +70,7 @@ def _answer(
     found: list[Block] = []
     for setting in shown:
         one_task = performance.one_task_sentence(setting)
-        told: list[Words] = [*order_answer.sentences(evidence, setting)]
+        told: list[Words] = [*answers[setting.number]]
         told.append(one_task or compared[setting.number].words)
         told += orders[setting.number].answer
         told.append(doubts.sentence(evidence, setting, kept))
@@ -169,14 +173,14 @@ def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
     return [*found, Fold("Counts", counts)] if counts else found
 
 
-def _headline(evidence: Evidence, shown: Sequence[Setting]) -> str:
+def _headline(evidence: Evidence, shown: Sequence[Setting], told: Answers) -> str:
     """The main table as plain text, and what it answers."""
     lines = list[str]()
     for setting in shown:
         label = f" ({setting.label})" if setting.label else ""
         main: Table = performance.main_table(evidence, setting)
         lines += [f"{main.caption}{label}", to_text(main)]
-        lines += [plain(words) for words in order_answer.sentences(evidence, setting)]
+        lines += [plain(words) for words in told[setting.number]]
     if not shown:
         lines.append("No trial has finished, so there are no results.")
     if evidence.unfinished or evidence.missing:
