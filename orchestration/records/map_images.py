@@ -104,7 +104,7 @@ def _encoded(
     for name, pictures in found:
         now = [one.image for one in pictures]
         yield _image(name, len(sequence), now)
-        if any(one.earlier for one in pictures):
+        if learned[name] < len(sequence) and any(one.earlier for one in pictures):
             yield _image(name, learned[name], [one.earlier or one.image for one in pictures])
             yield _image(name, 0, [_without_map(one) for one in now])
 

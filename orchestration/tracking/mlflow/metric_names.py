@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from moleflow.metrics.catalogue import HEADLINES
 from orchestration.records.events import Epoch, Event, Load, Metrics, Number
 from orchestration.records.ledger import Record
-from orchestration.tracking.mlflow.naming import metric_name
+from orchestration.tracking.mlflow.naming import called
 
 NAME = re.compile(r"(?P<summary>summary_)?(?P<of>selection_)?(?P<oracle>oracle_)?(?P<metric>[^/]+)")
 """How events call a metric, before `/` and the class, `mean` or a summary's definition."""
@@ -100,7 +100,7 @@ def timings(record: Record) -> dict[str, float]:
 def _trained(event: Epoch) -> Iterator[tuple[str, float]]:
     for name, value in event.numbers.items():
         if name in TRAINING:
-            yield f"training/{name} {_plain(event.stage.task)}", value
+            yield f"training/{name} {called(event.stage.task)}", value
 
 
 def _measured(numbers: Mapping[str, float], misrouted: bool) -> Iterator[tuple[str, float]]:
@@ -121,14 +121,9 @@ def _shown(found: re.Match[str], what: str) -> str:
         return f"transfer/{metric} {TRANSFER[what]}" if sent else ""
     if what != "mean":
         plain = headline and not (found["oracle"] or found["of"])
-        return f"by_class/{metric} {_plain(what)}" if plain else ""
+        return f"by_class/{metric} {called(what)}" if plain else ""
     if found["of"]:
         return "" if found["oracle"] else f"training/selection_{metric}"
     if found["oracle"] or metric == ROUTING:
         return f"oracle/{metric}"
     return f"{metric}/mean" if headline else f"by_class/{metric} mean"
-
-
-def _plain(name: str) -> str:
-    """Of a class or task, as MLflow takes it."""
-    return metric_name(name.replace("/", "_"))

@@ -15,7 +15,7 @@ from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.studies.trial_keys import digest
 
 LONGEST_PART = 100
-"""Letters of a part of a metric's name: a task of many classes has a long one."""
+"""Bytes of a part of a name: a task of many classes has a long one, and a file's name has 255."""
 DIGITS = 8
 DIGESTED = re.compile(rf"-[0-9a-f]{{{DIGITS}}}$")
 """How a name ends that was made plain; one that ends so by itself is given a digest too."""
@@ -24,6 +24,8 @@ NOTE = "mlflow.note.content"
 """The tag that MLflow's view shows as a description, in Markdown."""
 OWN = ("task0", "order", "ordering", "seed")
 """Parameters that a trial has whatever its study varies."""
+CUT = "…"
+"""Where a long text was cut."""
 BASE = "the base config"
 """What the setting is called that changes nothing."""
 
@@ -54,7 +56,7 @@ def setting_title(axes: Mapping[str, str]) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + CUT
 
 
 def short_axes(axes: Iterable[str]) -> dict[str, str]:
@@ -172,14 +174,15 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def metric_name(name: str) -> str:
-    """A name that MLflow takes: letters, digits and `_ - . / : space`. Others become `_`, and a
-    digest keeps two such names apart."""
-    return "/".join(_plain_part(part) for part in name.split("/"))
+    """A name that MLflow takes, in sections: each part of it as `called` has it."""
+    return "/".join(called(part) for part in name.split("/"))
 
 
-def _plain_part(part: str) -> str:
-    """A part keeps its look under every metric: `training/loss a_b-e23984aa`."""
-    plain = re.sub(r"[^\w\-.: ]", "_", part)[:LONGEST_PART]
-    if plain == part and not DIGESTED.search(part):
+def called(name: str) -> str:
+    """A class, a task or anything else as names of metrics, images and tags have it, wherever they
+    do: letters of any alphabet, digits and `_ - . : space`. Others become `_`, and a digest keeps
+    two such names apart: `a_b-e23984aa`."""
+    plain = re.sub(r"[^\w\-.: ]", "_", name).encode()[:LONGEST_PART].decode(errors="ignore")
+    if plain == name and not DIGESTED.search(name):
         return plain
-    return f"{plain}-{digest(part)[:DIGITS]}"
+    return f"{plain}-{digest(name)[:DIGITS]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestration.plain import uncelled
 from orchestration.records.layout import StudyFolder
-from orchestration.tracking.mlflow.naming import BASE
+from orchestration.tracking.mlflow.naming import BASE, called
 from orchestration.tracking.tracker import TrackerRefused
 
 NUMBERED = re.compile(r"-setting(\d+)$")
@@ -77,7 +77,7 @@ class Finding:
     setting: str | None
     """Whose it is; None: the whole study's."""
     subject: str
-    """The metric, and what else the line is about."""
+    """The metric, and what else the line is about, as names of metrics have it."""
     numbers: Mapping[str, float]
     """Those that it has, by their columns."""
     words: Mapping[str, str]
@@ -115,7 +115,8 @@ def _read(path: Path, kind: Kind, settings: Sequence[str]) -> Iterator[Finding]:
         for line in csv.DictReader(file):
             if line.get("verdict") == "":  # no pair of trials has finished
                 continue
-            subject = [line["metric"], *(uncelled(line[column]) for column in kind.about)]
+            about = (called(uncelled(line[column])) for column in kind.about)
+            subject = [line["metric"], *about]
             columns = [column for group in kind.numbers for column in group]
             numbers = {column: float(line[column]) for column in columns if line[column]}
             words = {word: uncelled(line[word]) for word in WORDS if line.get(word)}

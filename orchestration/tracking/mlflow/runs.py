@@ -40,7 +40,6 @@ from orchestration.tracking.mlflow.naming import (
     NOTE,
     code_tags,
     count_tags,
-    metric_name,
     record_tags,
     run_name,
     setting_tags,
@@ -210,7 +209,7 @@ class MlflowTracker(Tracker):
         with self._calls():
             for point in found:
                 at = milliseconds(point.time)
-                own = [Metric(metric_name(n), v, at, point.step) for n, v in point.study.items()]
+                own = [Metric(n, v, at, point.step) for n, v in point.study.items()]
                 self._studies.add(plan.name, own)
                 for name, (step, numbers) in point.settings.items():
                     if self._settings.get(name) is not None:

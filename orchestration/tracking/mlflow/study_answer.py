@@ -14,7 +14,7 @@ from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan
 from orchestration.studies.named_settings import named_settings, one_setting_each, trials_of
 from orchestration.studies.trial_keys import digest
-from orchestration.tracking.mlflow.naming import BASE, setting_title
+from orchestration.tracking.mlflow.naming import BASE, CUT, DIGITS, called, setting_title
 
 ANSWERED = "moleflow.answered"
 """On the study's run: of which trials it has the answer."""
@@ -196,8 +196,10 @@ def _spread(records: Sequence[Record]) -> Numbers:
 
 
 def title_beside(setting: Setting) -> str:
-    """What a setting is called in names of metrics, beside other settings."""
-    return setting_title(setting.axes).replace("=", " ").replace("/", "_")
+    """What a setting is called in names of metrics, beside other settings: two whose long values
+    begin alike are told apart by a digest."""
+    title = setting_title(setting.axes).replace("=", " ")
+    return called(title.replace(CUT, f" {digest(setting.name)[:DIGITS]}"))
 
 
 def _beside(setting: Setting, numbers: Numbers) -> Numbers:

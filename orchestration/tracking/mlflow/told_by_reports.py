@@ -9,7 +9,6 @@ from math import isnan, nan
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Plan
 from orchestration.tracking.mlflow.connection import Metric
-from orchestration.tracking.mlflow.naming import metric_name
 from orchestration.tracking.mlflow.own_runs import OwnRuns, milliseconds
 from orchestration.tracking.mlflow.report_tables import CONTRASTS, KINDS, Finding, findings_in
 from orchestration.tracking.mlflow.study_answer import (
@@ -123,7 +122,7 @@ def _tags(of: Sequence[Finding]) -> dict[str, str]:
     for one in of:
         section = "" if one.kind is CONTRASTS else f"{one.kind.section}."
         for column, text in one.words.items():
-            tags[f"{TAGS[column]}{section}{metric_name(one.subject)}"] = text
+            tags[f"{TAGS[column]}{section}{one.subject}"] = text
     return tags
 
 
@@ -132,7 +131,7 @@ def _send(
 ) -> None:
     """What was told and is none any more is not a number from now on."""
     shown = {n: v for n, v in runs[value].metrics.items() if n.startswith(SECTIONS)}
-    every = dict.fromkeys(shown, nan) | {metric_name(n): v for n, v in numbers.items()}
+    every = {**dict.fromkeys(shown, nan), **numbers}
     new = {n: v for n, v in every.items() if n not in shown or _differ(v, shown[n])}
     at = milliseconds(time.time())  # of two numbers at one step the later is shown
     runs.add(value, [Metric(name, number, at, step) for name, number in new.items()])
