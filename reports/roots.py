@@ -37,7 +37,7 @@ from reports.document import (
 from reports.evidence import Evidence, Setting, keys, load
 from reports.provenance import differences
 from reports.statistics import Contrast, contrast, holm
-from reports.variants import called
+from reports.variants import baseline_of_all, called
 
 WITH_VERDICTS = (
     "contrasts-*.csv",
@@ -46,6 +46,7 @@ WITH_VERDICTS = (
     "order_measured*.csv",
 )
 """Tables of reports that have a column of verdicts on differences."""
+NOTHING_ALIKE = "No setting of one has the name or the config of one of the other."
 STATES = ("finished", "stopped", "diverged", "failed")
 Place = tuple[str, int]
 """Order and seed."""
@@ -167,6 +168,7 @@ def write_against(root: Root, name: str, other: str) -> Written:
     ours, theirs = load(root.study(name)), load(root.study(other))
     pairs = _settings(ours, theirs)
     results = {metric: _results(ours, theirs, pairs, metric) for metric in ours.concluded}
+    results = results if pairs else {}
     tables = [against_table(ours, theirs, pairs, *of) for of in results.items()]
     told = [sentence(ours, theirs, pairs, *of) for of in results.items()]
     differ = list(_differences(ours, theirs, pairs))
@@ -174,12 +176,12 @@ def write_against(root: Root, name: str, other: str) -> Written:
         title=f"{name} against {other}",
         subject="Two studies compared",
         question=f"What differs between {name} and {other}, setting by setting?",
-        answer=(Listed(tuple(told)) if pairs else Text("They have no setting in common.", "bad"),),
+        answer=(Listed(tuple(told)) if pairs else Text(NOTHING_ALIKE, "bad"),),
         sections=(
             Section("Differences", tuple(tables)),
             Section("What was done otherwise", (Listed(tuple(differ)),)),
         ),
-        headline="\n".join(plain(words)[:100] for words in told),
+        headline="\n".join(plain(words)[:100] for words in told or [NOTHING_ALIKE]),
         beside=tuple(
             (one, f"../../studies/{one}/report/index.html")
             for one in (name, other)
@@ -190,14 +192,26 @@ def write_against(root: Root, name: str, other: str) -> Written:
 
 
 def _settings(ours: Evidence, theirs: Evidence) -> list[tuple[Setting, Setting]]:
-    """Of one name; else the only ones, whatever they are called."""
+    """Of one name; of the others, those of one config; where there are none, what each study
+    compares with, or its only setting."""
     named = {name.label: one for one in theirs.settings for name in one.names}
-    every = [(one, [name.label for name in one.names if name.label in named])
-             for one in ours.settings]  # fmt: skip
-    found = [(one, named[labels[0]]) for one, labels in every if labels]
-    if not found and len(ours.settings) == len(theirs.settings) == 1:
+    found: dict[int, tuple[Setting, Setting]] = {}
+    for mine in ours.settings:
+        labels = [name.label for name in mine.names if name.label in named]
+        if labels:
+            found[mine.number] = mine, named[labels[0]]
+    taken = {yours.number for _, yours in found.values()}
+    free = [one for one in theirs.settings if one.number not in taken]
+    for mine in ours.settings:
+        alike = [one for one in free if one.trials[0].config == mine.trials[0].config]
+        if mine.number not in found and alike:
+            found[mine.number] = mine, alike[0]
+    if found:
+        return [found[number] for number in sorted(found)]
+    if len(ours.settings) == len(theirs.settings) == 1:
         return [(ours.settings[0], theirs.settings[0])]
-    return found
+    mine, yours = baseline_of_all(ours), baseline_of_all(theirs)
+    return [] if mine is None or yours is None else [(mine, yours)]
 
 
 def _values(evidence: Evidence, setting: Setting, metric: str) -> dict[Place, float]:
@@ -300,8 +314,11 @@ def _differences(
         fields |= dict.fromkeys(differences(mine.trials[0].config, yours.trials[0].config))
     for field, one, two in fields:
         yield f"{field}: {one} ({names[0]}), {two} ({names[1]})."
-    if not fields:
+    if pairs and not fields:
         yield "All settings of the configs that are compared are the same."
+    both = len({one.key for one in ours.plan.trials} & {one.key for one in theirs.plan.trials})
+    if both:
+        yield f"{both} {'trial is' if both == 1 else 'trials are'} in both, and cannot differ."
 
 
 def _facts(ours: Evidence, theirs: Evidence) -> Mapping[str, tuple[str, str]]:

@@ -96,7 +96,7 @@ def families(evidence: Evidence) -> list[Family]:
         if own is not None:
             others = tuple(s for s in settings if s.trials[0].config != wanted)
             found.append(Family(part, len(found) + 1 if part else 0, own, others))
-    main = _baseline_of_all(evidence)
+    main = baseline_of_all(evidence)
     if main is not None:
         config = main.trials[0].config
         settings = evidence.settings_of(alone)
@@ -105,7 +105,7 @@ def families(evidence: Evidence) -> list[Family]:
     return found
 
 
-def _baseline_of_all(evidence: Evidence) -> Setting | None:
+def baseline_of_all(evidence: Evidence) -> Setting | None:
     """The base config, with the changes of the baselines of its axes of variants."""
     wanted = baseline_config(evidence.plan.study)
     return next((s for s in evidence.settings if s.trials[0].config == wanted), None)

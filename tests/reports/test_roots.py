@@ -10,7 +10,7 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.commands.report import report
 from orchestration.records.layout import Root
-from orchestration.studies.axes import Grid
+from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
 from reports.roots import verdicts_in, write_against, write_index
 from reports.writing import write_reports
@@ -105,6 +105,30 @@ def test_what_two_studies_do_otherwise_is_listed(lab) -> None:
         lab.run(folder, plan.trials)
     page = write_against(lab.root, "one", "two").markdown.read_text(encoding="utf-8")
     assert r"lora.rank: 16 (one), 32 (two)" in page
+
+
+def test_settings_of_one_config_are_compared_whatever_their_names(lab) -> None:
+    for name, axis in (
+        ("named", Variants(variants={"main": {}, "small": {"lora.rank": 8}}, baseline="main")),
+        ("grid", Grid(field="lora.rank", values=(64, 32))),
+    ):
+        folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=(axis,), name=name)
+        lab.run(folder, plan.trials)
+    written = write_against(lab.root, "named", "grid")
+    found = pd.read_csv(written.html.parent / "tables" / "against-image_auroc.csv")
+    assert list(found["setting"]) == ["variant = main"]
+    assert list(found["other"]) == ["lora.rank = 64"]
+    assert list(found["difference"]) == [0.0]
+
+
+def test_settings_that_nothing_joins_are_not_compared(lab) -> None:
+    for name, ranks in (("one", (8, 16)), ("two", (32, 128))):
+        axis = Grid(field="lora.rank", values=ranks)
+        folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=(axis,), name=name)
+        lab.run(folder, plan.trials)
+    page = write_against(lab.root, "one", "two").markdown.read_text(encoding="utf-8")
+    assert "No setting of one has the name or the config of one of the other." in page
+    assert "are the same" not in page and "no order and seed is in both" not in page
 
 
 def test_a_study_against_itself_is_refused(two: Root) -> None:
