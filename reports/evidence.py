@@ -1,8 +1,9 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 from moleflow.config import Config
 from moleflow.data.sequences import task_name
@@ -22,6 +23,8 @@ from orchestration.studies.named_settings import (
 )
 from reports.alike import Alike
 from reports.measurements import Measurements
+
+T = TypeVar("T")
 
 LONGEST_NAME = 24
 """Characters of a task's name in labels and cells."""
@@ -73,6 +76,13 @@ class Evidence:
     """Where it was read, for what trials left beside their records."""
     misfits: tuple[str, ...] = ()
     """What is wrong with files of the ledger that are not the records of their names."""
+    _read: dict[object, Any] = field(default_factory=dict[object, Any], repr=False, compare=False)
+
+    def once(self, read: Callable[["Evidence"], T]) -> T:
+        """What this reads beside the records, read by the first report that asks for it."""
+        if read not in self._read:
+            self._read[read] = read(self)
+        return self._read[read]
 
     @property
     def finished(self) -> tuple[Record, ...]:

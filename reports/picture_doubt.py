@@ -7,8 +7,8 @@ S seeds, K scorings, C classes.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -62,16 +62,24 @@ class Kept:
     other: frozenset[str]
     """Trials that kept scores of other pictures than those before, or such as do not give the
     recorded numbers."""
+    made: dict[object, "Doubted | str"] = field(
+        default_factory=dict[object, "Doubted | str"], repr=False, compare=False
+    )
+    """What was computed of them, by metric and parts: tables and sentences ask for the same."""
 
 
 def kept(evidence: Evidence) -> Kept:
-    """Of all finished trials. Where training does not depend on the order, trials that share theirs
-    share their scores at the end, and one file is read for all; each trial's recorded numbers must
-    follow from it."""
+    """Of all finished trials, read once for all reports of a study. Where training does not depend
+    on the order, trials that share theirs share their scores at the end, and one file is read for
+    all; each trial's recorded numbers must follow from it."""
+    return evidence.once(_read)
+
+
+def _read(evidence: Evidence) -> Kept:
     known: dict[object, Scores] = {}
     found: dict[str, Scores] = {}
     silent, other = set[str](), set[str]()
-    pictures: dict[str, object] = {}
+    pictures: dict[str, ClassScores] = {}
     for record in evidence.finished:
         free = order_free(record.config)
         place = (record.config.model_dump_json(), trained_alike(record)) if free else record.key
@@ -83,11 +91,13 @@ def kept(evidence: Evidence) -> Kept:
         if own is None:
             silent.add(record.key)
             continue
-        same = all(pictures.get(name, of.pictures) == of.pictures for name, of in own.items())
+        same = all(pictures.get(name, of).pictures == of.pictures for name, of in own.items())
         if not same or not _recorded(evidence, record, own):
             other.add(record.key)
             continue
-        pictures |= {name: of.pictures for name, of in own.items()}
+        pictures = own | pictures
+        # Names are held once: they take far more than the numbers.
+        own = {name: replace(of, pictures=pictures[name].pictures) for name, of in own.items()}
         known.setdefault(place, own)
         found[record.key] = own
     return Kept(found, frozenset(silent), frozenset(other))
@@ -113,7 +123,7 @@ class Doubted:
     classes: tuple[str, ...]
     values: Float[np.ndarray, "s c"]
     """Each a mean over orders."""
-    images: tuple[ClassImages, ...]
+    scores: tuple[Scores, ...]
     over_images: tuple[OverImages, ...]
     """By class."""
     weights: Float[np.ndarray, "s k"]
@@ -131,10 +141,16 @@ class Doubted:
         return images_alone(self.both.mean, self.over_images, drawn)
 
     @property
+    def images(self) -> Iterator[ClassImages]:
+        """By class, each made when it is asked for: all of its scores beside each other."""
+        return (_class(name, self.scores) for name in self.classes)
+
+    @property
     def pictures(self) -> tuple[int, int]:
         """Good and anomalous, of all classes."""
-        anomalous = sum(int(one.anomalous.sum()) for one in self.images)
-        return sum(len(one.anomalous) for one in self.images) - anomalous, anomalous
+        every = [self.scores[0][name].anomalous for name in self.classes]
+        anomalous = sum(int(one.sum()) for one in every)
+        return sum(map(len, every)) - anomalous, anomalous
 
     @property
     def separated(self) -> int:
@@ -168,6 +184,13 @@ def of_difference(
 
 def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubted | str:
     """Of a sum, paired by seed: every part has every seed."""
+    asked = metric, tuple((factor, tuple(keys(records))) for factor, records in parts)
+    if asked not in found.made:
+        found.made[asked] = _doubted(evidence, found, metric, parts)
+    return found.made[asked]
+
+
+def _doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubted | str:
     terms = [(i, record) for i, (_, records) in enumerate(parts) for record in records]
     lacking = {record.seed for _, record in terms if record.key not in found.scores}
     used = [(i, record) for i, record in terms if record.seed not in lacking]
@@ -188,7 +211,7 @@ def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubt
     both = doubt(values, [one.covariance for one in over], [one.smaller for one in images])
     trials = tuple(dict.fromkeys(keys(record for _, record in used)))
     left_out = len({record.key for _, record in terms}) - len(trials)
-    return Doubted(metric, classes, values, tuple(images), over, weights, both, trials, left_out)
+    return Doubted(metric, classes, values, tuple(scores), over, weights, both, trials, left_out)
 
 
 @dataclass(frozen=True)
