@@ -1,9 +1,21 @@
 """How numbers are shown, and how they stand in files."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 from reports.document import DASH, Value
-from reports.statistics import Contrast, Summary
+from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
+
+MOST_TOLD = 1000
+"""Seeds; more are told as more than these."""
+SAYS_NOTHING = 100
+"""How many times the fewest seeds the most are, where the number between says nothing."""
+OF_NOISE = (
+    "How many more seeds would most likely (80 %) give a verdict supposes the difference that was "
+    "seen; from the fewest to the most is what a 95 % interval of the noise leaves open. Two seeds "
+    "know their noise to a factor of 72, three of 12, five of 5 and ten of 3, and seeds go with "
+    "its square."
+)
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -76,7 +88,43 @@ def contrasted(result: Contrast | None) -> dict[str, Value]:
         "p_equivalence_holm": result.p_equivalence_holm if result else None,
         "verdict": result.verdict if result else None,
         "seeds_to_decide": result.seeds_to_decide if result else None,
+        **needed("seeds_to_decide", result.seeds_to_decide_range if result else None),
     }
+
+
+def needed(what: str, seeds: Needed | None) -> dict[str, Value]:
+    """Fields for a CSV file of the fewest and the most."""
+    low, high = seeds or (None, None)
+    return {f"{what}_low": low, f"{what}_high": high}
+
+
+def more_seeds(result: Contrast) -> str:
+    """How many more would most likely give a verdict, and what their noise leaves open of that;
+    empty where there is a verdict, or no noise."""
+    if result.seeds_to_decide_range is None:
+        return ""
+    low, high = result.seeds_to_decide_range
+    if low is None or low > MOST_TOLD:
+        return f"over {MOST_TOLD:,} more seeds would be needed"
+    if (high or MOST_SEEDS) > SAYS_NOTHING * low:
+        return f"{result.n} seeds do not say how many more would tell: {from_to(low, high)}"
+    about = rounded(result.seeds_to_decide, round)
+    if low == high:
+        return f"{about} more seed{'' if low == 1 else 's'} would most likely tell"
+    return f"about {about} more seeds would most likely tell, {from_to(low, high)}"
+
+
+def from_to(low: int | None, high: int | None) -> str:
+    """Ends of a number of seeds, rounded outwards."""
+    return f"from {rounded(low, math.floor)} to {rounded(high, math.ceil)}"
+
+
+def rounded(seeds: int | None, how: Callable[[float], int]) -> str:
+    """Two digits of a number of seeds; none of what is more than anyone runs."""
+    if seeds is None or seeds > MOST_TOLD:
+        return f"over {MOST_TOLD:,}"
+    unit = 10 ** max(0, len(str(seeds)) - 2)
+    return f"{how(seeds / unit) * unit:,}"
 
 
 def p_value(p: float | None) -> str:

@@ -11,9 +11,16 @@ from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, numbers, percent, plus_minus
+from reports.digits import (
+    bracketed,
+    from_to,
+    needed,
+    numbers,
+    percent,
+    plus_minus,
+    rounded,
+)
 from reports.document import (
-    DASH,
     Cell,
     Figure,
     Line,
@@ -48,6 +55,7 @@ from reports.statistics import (
     equivalence,
     seeds_to_settle,
     seeds_to_settle_over_images,
+    seeds_to_settle_range,
     summarise,
     upper_over_images,
 )
@@ -228,13 +236,15 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
         leader = one.names[chance.leader]
         others = one.on_other_pictures
         upper, likely, settle = _below(evidence, one, others) if others else ("", "", "")
+        between = seeds_to_settle_range(one.values)
+        settle = "\n".join(filter(None, ("" if verdict.identical else from_to(*between), settle)))
         cells = [
             Cell(percent(verdict.range)),
             Cell(percent(verdict.upper), upper),
             Cell(percent(margin, 1)),
             Cell(str(len(one.seeds))),
             Cell(_named(evidence, one, chance), likely),
-            Cell(DASH if more is None else str(more), settle),
+            Cell(rounded(more, round), settle),
         ]
         row: list[Cell | str] = [one.metric.title, verdict.verdict]
         rows.append([*row, *(replace(cell, source=source) for cell in cells)])
@@ -243,15 +253,16 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
         line |= {"range": verdict.range, "upper": verdict.upper, "p": verdict.p}
         line |= {"p_equivalence": verdict.p_equivalence, "verdict": verdict.verdict}
         line |= {"leader": leader, "probability_best": chance.probability[chance.leader]}
-        line |= {"seeds_to_settle": more, "left_out": one.left_out}
+        line |= {"seeds_to_settle": more, **needed("seeds_to_settle", between)}
+        line |= {"left_out": one.left_out}
         data.append(Line(line | _fields_on_others(one), source))
     known = [one.metric.title for one in found if one.on_other_pictures]
     alone = [one.metric.title for one in found if not one.on_other_pictures]
     caption = (
         "Between tasks 0, in points: largest − smallest mean, and the smallest margin inside which "
         "they would be equivalent (95 %). Most likely best, with its probability; seeds that would "
-        "most likely settle which is best, if means and noise stayed as they are (–: 1,000 would "
-        "not). Over seeds"
+        "most likely settle which is best, if means and noise stayed as they are, and below from "
+        "the fewest to the most that a 95 % interval of the noise leaves open. Over seeds"
         + (f"; below, {HEADER}: over test pictures too" if known else "")
         + (f"; {', '.join(alone)} over seeds alone" if alone else "")
     )

@@ -20,12 +20,12 @@ LARGEST_NOISE = 1 / 24
 """Share of χ² below which the prior of the spread is not made wider by it."""
 
 
-def chances(found: Layout, seeds: int) -> list[float]:
+def chances(found: Layout, seeds: int, noise: float = 1.0) -> list[float]:
     """Of each option to be the best, were means and noise those that so many seeds gave."""
     g = len(found.names)
     if found.identical:
         return [1 / g] * g
-    df, error = (g - 1) * (seeds - 1), found.sd / math.sqrt(seeds)
+    df, error = (g - 1) * (seeds - 1), noise * found.sd / math.sqrt(seeds)
     if g == 2:
         below = t_tail((found.means[0] - found.means[1]) / (error * math.sqrt(2)), df)
         return [1 - below, below]
@@ -120,7 +120,7 @@ def settles(seeds: int, said: str, chances: Callable[[int], Sequence[float]]) ->
     number of seeds does."""
     if not said:
         return max(chances(MOST_SEEDS)) < SETTLED + NEARLY
-    total = seeds + int(said)
+    total = seeds + int(float(said))
     if max(chances(total)) < SETTLED - NEARLY:
         return False
     return total == seeds or max(chances(total - 1)) < SETTLED + NEARLY

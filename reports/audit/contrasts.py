@@ -68,7 +68,7 @@ def contrasts(line: Line) -> Expected:
     if found is None:
         numbers |= columns(line, ())
         return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
-    numbers |= judged(results, cells["setting"], margin, cells.get("seeds_to_decide", ""))
+    numbers |= judged(results, cells["setting"], margin, cells)
     parts = list(zip((-1, 1), found.sides, strict=True))
     numbers |= columns(line, parts, results[cells["setting"]].interval)
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}

@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -12,7 +12,15 @@ from reports.audit.distributions import f_tail
 from reports.audit.pictures import METRICS, Ends, Parts, columns, of_parts
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
-from reports.audit.tests import LEVEL, Tested, enough, step_down, tested, verdict
+from reports.audit.tests import (
+    LEVEL,
+    Tested,
+    ends_of_noise,
+    fewest,
+    step_down,
+    tested,
+    verdict,
+)
 from reports.audit.words import Allowed, numbers_of_seeds
 
 Corner = tuple[bool, bool]
@@ -28,6 +36,7 @@ STEPS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
 }
 TOGETHER: Mapping[str, float] = {"both": 1, "second": -1, "first": -1, "neither": 1}
 """How often each corner counts in an interaction."""
+NEEDED = ("seeds_to_decide", "seeds_to_decide_low", "seeds_to_decide_high")
 ROUNDING = 1e-12
 
 
@@ -177,7 +186,7 @@ def interactions(line: Line) -> Expected:
     }
     results = {part: _interaction(found, margin) for part, found in others.items()}
     part = line.cells["part"]
-    numbers = judged(results, part, margin, line.cells.get("seeds_to_decide", ""))
+    numbers = judged(results, part, margin, line.cells)
     anova = {name: _anova(found) for name, found in others.items()}
     f, p, share = anova[part]
     holm = step_down({name: one[1] for name, one in anova.items() if one[1] is not None})
@@ -190,8 +199,10 @@ def interactions(line: Line) -> Expected:
     return Expected(numbers, own.keys)
 
 
-def judged(results: Mapping[str, Tested], name: str, margin: float, printed: str) -> Numbers:
-    """One of several contrasts of a table."""
+def judged(
+    results: Mapping[str, Tested], name: str, margin: float, cells: Mapping[str, str]
+) -> Numbers:
+    """One of several contrasts of a table, of which these cells are a line."""
     one = results[name]
     numbers: Numbers = {"seeds": one.n, "margin": margin, "difference": one.difference}
     low, high = one.interval or (None, None)
@@ -203,13 +214,14 @@ def judged(results: Mapping[str, Tested], name: str, margin: float, printed: str
         return numbers | {"verdict": "undecided", "p_holm": None, "p_equivalence_holm": None}
     told = verdict(one.difference, adjusted[name], equivalent[name])
     numbers |= {"p_holm": adjusted[name], "p_equivalence_holm": equivalent[name], "verdict": told}
-    if printed and told == "undecided":
-        open_ = [sum(p > LEVEL for p in each.values()) for each in (adjusted, equivalent)]
-        levels = (LEVEL / max(1, open_[0]), LEVEL / max(1, open_[1]))
-        more = int(float(printed))
-        numbers |= {"seeds_to_decide": more if enough(one, margin, levels, more) else None}
-    elif told != "undecided":
-        numbers |= {"seeds_to_decide": None}
+    if told != "undecided":
+        return numbers | dict.fromkeys(NEEDED)
+    open_ = [sum(p > LEVEL for p in each.values()) for each in (adjusted, equivalent)]
+    levels = (LEVEL / max(1, open_[0]), LEVEL / max(1, open_[1]))
+    for column, end in zip(NEEDED, (1.0, *ends_of_noise(one.n - 1)), strict=True):
+        if column in cells:
+            other = replace(one, sd=(one.sd or 0.0) * end)
+            numbers[column] = fewest(other, margin, levels, cells[column])
     return numbers
 
 
@@ -255,7 +267,7 @@ def simple_effects(line: Line) -> Expected:
             assert found is not None
             results[f"{part} {i}"] = tested(found.values[before], found.values[after], margin)
     name = f"{line.cells['part']} {line.cells['other_in']}"
-    numbers = judged(results, name, margin, line.cells.get("seeds_to_decide", ""))
+    numbers = judged(results, name, margin, line.cells)
     before, after = STEPS[factor][int(line.cells["other_in"])]
     own = _of(line)
     numbers |= _on_pictures(line, own, {before: -1, after: 1}, results[name].interval)
@@ -291,7 +303,7 @@ def on_other_pictures(trials: Sequence[Trial], records: Records) -> Allowed:
         results = {part: _interaction(found, margin or 0.0) for part, found in every.items()}
         clear = decided = 0
         for part, one in results.items():
-            if judged(results, part, margin or 0.0, "")["verdict"] in ("better", "worse"):
+            if judged(results, part, margin or 0.0, {})["verdict"] in ("better", "worse"):
                 found = of_parts(records, _parts(every[part], TOGETHER), metric)
                 low, high = (0.0, 0.0) if isinstance(found, str) else found.both(one.interval)
                 decided, clear = decided + 1, clear + ((low or 0) * (high or 0) > 0)

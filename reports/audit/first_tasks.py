@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 
 from reports.audit import together
 from reports.audit.best import NEARLY, chances, near, settles
@@ -16,12 +17,14 @@ from reports.audit.tests import (
     LEVEL,
     SEEDS_FOR_PROOF,
     Layout,
+    ends_of_noise,
     range_of,
     range_point,
 )
 from reports.audit.together import several
 from reports.audit.words import Allowed
 
+TO_SETTLE = ("seeds_to_settle", "seeds_to_settle_low", "seeds_to_settle_high")
 BY_QUADRATURE = 1e-6
 """Of what two programs find for a point of the studentised range."""
 
@@ -134,9 +137,12 @@ def _best(found: Layout, cells: Mapping[str, str]) -> Numbers:
         leader = said
     numbers: Numbers = {"leader": leader}
     numbers |= {"probability_best": near(cells["probability_best"], chance[leader])}
-    more = cells["seeds_to_settle"]
-    fits = settles(found.seeds, more, lambda seeds: chances(found, seeds))
-    return numbers | {"seeds_to_settle": (more or None) if fits else "(another number)"}
+    for column, end in zip(TO_SETTLE, (1.0, *ends_of_noise(found.df)), strict=True):
+        if column in cells:
+            of = partial(chances, found, noise=end)
+            fits = settles(found.seeds, cells[column], of)
+            numbers[column] = (cells[column] or None) if fits else "(another number)"
+    return numbers
 
 
 def verdict_of(found: Layout, margin: float) -> Numbers:

@@ -17,13 +17,16 @@ from scipy import special, stats
 
 from reports.audit.distributions import (
     chi2_quantile,
+    chi2_tail,
     f_quantile,
     f_tail,
+    root,
     t_quantile,
     t_tail,
 )
 
 LEVEL, SEEDS_FOR_PROOF, POWER = 0.05, 3, 0.8
+MOST_SEEDS = 10_000
 ROUNDING = 1e-12
 NEARLY = 1e-3
 """Of a probability, from one quadrature to another."""
@@ -119,6 +122,30 @@ def enough(one: Tested, margin: float, levels: tuple[float, float], more: int) -
     if decides(one, margin, levels, total) < POWER - NEARLY:
         return False
     return more == 1 or decides(one, margin, levels, total - 1) < POWER + NEARLY
+
+
+def fewest(one: Tested, margin: float, levels: tuple[float, float], said: str) -> int | str | None:
+    """What is said of the further seeds that make a verdict likely, where no fewer do; nothing
+    said: that none do."""
+    if not one.sd:
+        return None
+    if not said:
+        none = decides(one, margin, levels, MOST_SEEDS) < POWER + NEARLY
+        return None if none else "(some number)"
+    more = int(float(said))
+    return more if enough(one, margin, levels, more) else "(another number)"
+
+
+@cache
+def ends_of_noise(df: int) -> tuple[float, float]:
+    """Of the 95 % interval of a deviation, as parts of the one that was seen: where χ² leaves 2.5 %
+    above and below."""
+
+    def at(tail: float) -> float:
+        return root(lambda x: chi2_tail(math.exp(x), df) - tail, -30.0, 30.0)
+
+    smallest, largest = (math.sqrt(df / math.exp(at(tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
+    return smallest, largest
 
 
 @dataclass(frozen=True)

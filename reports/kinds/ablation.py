@@ -13,7 +13,7 @@ from reports import (
     ranking_figures,
     tradeoffs,
 )
-from reports.digits import percent, span
+from reports.digits import OF_NOISE, more_seeds, percent, span
 from reports.document import (
     Block,
     Document,
@@ -127,10 +127,8 @@ def _by_how_much(compared: Compared) -> list[str | Number]:
     assert result is not None
     source = computed(_sentences, compared.trials)
     words: list[str | Number] = [" (", Number(f"{percent(result.difference)} points", source)]
-    more = result.seeds_to_decide if result.verdict == "undecided" else None
-    if more:
-        words.append(f"; {more} more seed{'' if more == 1 else 's'} would most likely tell")
-    return [*words, ")"]
+    more = more_seeds(result)
+    return [*words, f"; {more})" if more else ")"]
 
 
 def _effectless(evidence: Evidence) -> list[Block]:
@@ -172,7 +170,7 @@ def _contrasts(
             "together (Holm): better or worse where the difference is not zero, equivalent where "
             "it is smaller than the margin, undecided where these seeds do not tell. Intervals are "
             "those of one contrast alone, over seeds; “with pictures” takes the test pictures for "
-            "a sample as well."
+            f"a sample as well. {OF_NOISE}"
         ),
     ]
     for metric in evidence.concluded:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from moleflow.metrics.catalogue import Metric
 from reports import crossing, doubt_columns, made, papers, picture_doubt
 from reports.crossing import OnPictures
-from reports.digits import percent, span
+from reports.digits import OF_NOISE, more_seeds, percent, span
 from reports.document import (
     Block,
     Document,
@@ -66,7 +66,7 @@ def _meaning() -> Text:
         "Better: two components help each other, worse: they stand in each other’s way, "
         "equivalent: each does the same, inside of the margin, whether the other is there or "
         "not. Values right after learning and final values are two questions, lest forgetting "
-        "pass for an effect of a component."
+        f"pass for an effect of a component. {OF_NOISE}"
     )
 
 
@@ -88,9 +88,8 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
             lead = f"{meaning}: " if i == 0 else ", "
             words.append(f"{lead}{one.design.name} (")
             words += [Number(f"{percent(result.difference)} points", source)]
-            more = result.seeds_to_decide
-            seeds_more = "seed" if more == 1 else "seeds"
-            words.append(f"; {more} more {seeds_more} would most likely tell)" if more else ")")
+            more = more_seeds(result)
+            words.append(f"; {more})" if more else ")")
         words += [". "] if alike else []
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:

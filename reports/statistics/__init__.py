@@ -21,6 +21,7 @@ from reports.statistics.choices import (
     best_over_images,
     seeds_to_settle,
     seeds_to_settle_over_images,
+    seeds_to_settle_range,
 )
 from reports.statistics.components import (
     IMAGES,
@@ -84,7 +85,7 @@ from reports.statistics.pixels import (
 )
 from reports.statistics.range_distributions import dunnett, studentized_range
 from reports.statistics.ranks import Ranks, friedman
-from reports.statistics.seeds_needed import POWER
+from reports.statistics.seeds_needed import MOST_SEEDS, POWER, Needed
 from reports.statistics.shares import Component, Decomposition, decompose
 from reports.statistics.simultaneous import Simultaneous, against, effects, pairwise
 from reports.statistics.spreads import Disparity, Spread, order_disparity, spread
@@ -95,6 +96,7 @@ __all__ = [
     "ESTIMATES",
     "IMAGES",
     "MARGINS",
+    "MOST_SEEDS",
     "NOISE",
     "POWER",
     "RESIDUAL",
@@ -115,6 +117,7 @@ __all__ = [
     "GroupsVerdict",
     "ImagesAlone",
     "Interaction",
+    "Needed",
     "Observation",
     "OverImages",
     "PixelCounts",
@@ -168,6 +171,7 @@ __all__ = [
     "seed_bootstrap",
     "seeds_to_settle",
     "seeds_to_settle_over_images",
+    "seeds_to_settle_range",
     "spearman",
     "spread",
     "stratified_bootstrap",

@@ -8,7 +8,7 @@ groups differ.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from scipy import special
 from moleflow.streams import numpy_stream
 from reports.statistics.block_designs import Blocks, blocks
 from reports.statistics.inputs import Numbers
+from reports.statistics.seeds_needed import Needed, ends_of_noise
 
 SETTLED = 0.95
 """Probability of being best at which the question is settled."""
@@ -89,7 +90,24 @@ def seeds_to_settle(values: Numbers) -> int | None:
     Raises:
         ValueError: as `best`.
     """
+    return _to_settle(blocks(values))
+
+
+def seeds_to_settle_range(values: Numbers) -> Needed:
+    """Fewest and most that `seeds_to_settle` can be: at the ends of the 95 % interval of the noise.
+
+    Args:
+        values: [G, S].
+
+    Raises:
+        ValueError: as `best`.
+    """
     found = blocks(values)
+    low, high = (_to_settle(replace(found, sd=found.sd * end)) for end in ends_of_noise(found.df))
+    return low, high
+
+
+def _to_settle(found: Blocks) -> int | None:
     return _more(found.seeds, lambda seeds: _chances(found, seeds))
 
 

@@ -11,7 +11,7 @@ from scipy import special
 
 from moleflow.metrics.summaries import NOISE, SEEDS_FOR_INTERVAL
 from reports.statistics.inputs import smallest_gap
-from reports.statistics.seeds_needed import Noise, further_seeds
+from reports.statistics.seeds_needed import Needed, Noise, further_seeds, further_seeds_range
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 
@@ -58,13 +58,27 @@ class Contrast:
         own: plan the number, then look once. None where there is a verdict, where one seed shows
         no noise, and where 10,000 seeds would not do.
         """
+        noise = self._noise
+        return None if noise is None else further_seeds(noise, self.n)
+
+    @cached_property
+    def seeds_to_decide_range(self) -> Needed | None:
+        """Fewest and most that `seeds_to_decide` can be: at the ends of the 95 % interval of the
+        noise, which few seeds hardly know (two to a factor of 72, three of 12, five of 5), the
+        difference being the one seen here. An end is None where 10,000 seeds would not do; no range
+        where there is a verdict or no noise.
+        """
+        noise = self._noise
+        return None if noise is None else further_seeds_range(noise, self.n)
+
+    @cached_property
+    def _noise(self) -> Noise | None:
         if self.verdict != "undecided" or not self.sd or self.n < 2:
             return None
-        noise = Noise(self.difference, self.sd, self.margin, self.level, self.level_equivalence)
-        return further_seeds(noise, self.n)
+        return Noise(self.difference, self.sd, self.margin, self.level, self.level_equivalence)
 
     def minutes_to_decide(self, minutes_per_seed: float) -> float | None:
-        """What `seeds_to_decide` cost.
+        """What `seeds_to_decide` cost; the ends of its range cost in proportion.
 
         Args:
             minutes_per_seed: of one seed's trials that are still missing, baseline and variant.

@@ -1,4 +1,5 @@
-"""How many seeds a verdict needs, given the difference and the noise that were seen."""
+"""How many seeds a verdict needs, given the difference and the noise that were seen; and what the
+doubt of the noise itself leaves open of that number."""
 # pyright: reportMissingTypeStubs=false
 
 import math
@@ -11,6 +12,10 @@ POWER = 0.8
 """Probability of a verdict that is planned for."""
 MOST_SEEDS = 10_000
 """More are nobody's plan."""
+UNKNOWN = 0.05
+"""Of the interval of the noise."""
+Needed = tuple[int | None, int | None]
+"""Fewest and most further seeds; None: more than are anyone's plan."""
 STEPS = 512
 """Of the quadrature over the estimated noise; right to about 1e-4."""
 
@@ -65,3 +70,20 @@ def further_seeds(noise: Noise, n: int) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if decided(noise, middle) >= POWER else (middle, high)
     return high - n if high <= MOST_SEEDS else None
+
+
+def further_seeds_range(noise: Noise, n: int) -> Needed:
+    """`further_seeds` at both ends of the 95 % interval of the noise that n seeds show."""
+    low, high = (
+        further_seeds(noise._replace(sd=noise.sd * end), n) for end in ends_of_noise(n - 1)
+    )
+    return low, high
+
+
+def ends_of_noise(df: int) -> tuple[float, float]:
+    """Of the 95 % interval of a standard deviation (χ²), as parts of the one that was seen with so
+    many degrees of freedom."""
+    smallest, largest = (
+        math.sqrt(df / float(special.chdtri(df, tail))) for tail in (UNKNOWN / 2, 1 - UNKNOWN / 2)
+    )
+    return smallest, largest

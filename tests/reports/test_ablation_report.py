@@ -12,6 +12,7 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
+from reports.digits import from_to, rounded
 from reports.evidence import load
 from reports.writing import write_reports
 from tests.reports.audited import changed, wrong
@@ -76,9 +77,12 @@ def test_a_difference_is_that_of_paired_seeds(study: StudyFolder) -> None:
 
 
 def test_undecided_says_how_many_seeds_would_tell(study: StudyFolder) -> None:
-    more = contrasts(study).loc["variant = no dia", "seeds_to_decide"]
+    line = contrasts(study).loc["variant = no dia"]
+    low, more, high = (line[f"seeds_to_decide{end}"] for end in ("_low", "", "_high"))
     page = (study.report / "report.md").read_text(encoding="utf-8")
-    assert more > 0 and f"; {int(more)} more seeds would most likely tell)" in page
+    assert 0 < low < more < high
+    told = [rounded(int(more), round), from_to(int(low), int(high))]
+    assert f"; about {told[0]} more seeds would most likely tell, {told[1]})" in page
 
 
 def test_a_variant_that_changes_no_number_is_told(study: StudyFolder) -> None:
@@ -139,6 +143,14 @@ def test_every_number_of_the_report_is_found_a_second_time(study: StudyFolder) -
 def test_a_changed_number_of_a_contrast_is_found(study: StudyFolder, column: str) -> None:
     path = study.report / "tables" / "contrasts-image_auroc.csv"
     with changed(path, 5, column, lambda value: value * 1.0001 + 1e-7) as place:
+        assert any(place in one for one in wrong(study))
+
+
+@pytest.mark.parametrize("end", ["", "_low", "_high"])
+def test_other_numbers_of_seeds_to_decide_are_found(study: StudyFolder, end: str) -> None:
+    path = study.report / "tables" / "contrasts-image_auroc.csv"
+    (line,) = [i for i, name in enumerate(contrasts(study).index, start=2) if "dia" in name]
+    with changed(path, line, f"seeds_to_decide{end}", lambda value: value + 5) as place:
         assert any(place in one for one in wrong(study))
 
 

@@ -11,8 +11,16 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from moleflow.streams import numpy_stream
 from reports.audit import tests as second_way
+from reports.digits import from_to, more_seeds
 from reports.statistics import Contrast, adjusted, contrast, holm
-from reports.statistics.seeds_needed import POWER, Noise, decided, further_seeds
+from reports.statistics.seeds_needed import (
+    POWER,
+    Noise,
+    decided,
+    ends_of_noise,
+    further_seeds,
+    further_seeds_range,
+)
 
 MARGIN = 0.005
 
@@ -215,6 +223,52 @@ def test_seeds_that_decide_are_the_fewest():
         found = further_seeds(noise, 3)
         slow = next(n for n in range(4, 500) if decided(noise, n) >= POWER)
         assert found == slow - 3
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_the_range_of_seeds_that_decide_holds_the_number_of_the_true_noise(n: int):
+    """In 95 % of estimates of the noise, which alone is in doubt here."""
+    truth = Noise(0.5, 1.0, 1.0, 0.05, 0.05)
+    needed = further_seeds(truth, n)
+    assert needed is not None
+    draw = numpy_stream("tests", "contrast", "noise", n)
+    ranges = [
+        further_seeds_range(truth._replace(sd=math.sqrt(x / (n - 1))), n)
+        for x in draw.chisquare(n - 1, 250)
+    ]
+    held = sum((low or math.inf) <= needed <= (high or math.inf) for low, high in ranges)
+    assert held / 250 == pytest.approx(0.95, abs=0.035)
+
+
+def test_the_ends_of_the_noise_are_those_of_chi_square():
+    for df in (1, 2, 9):
+        expected = np.sqrt(df / stats.chi2.ppf([0.975, 0.025], df))
+        assert ends_of_noise(df) == pytest.approx(tuple(expected))
+    low, high = ends_of_noise(1)
+    assert high / low == pytest.approx(72, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([0.91, 0.905], "2 seeds do not say how many more would tell: from 10 to over 1,000"),
+        (
+            [0.93, 0.905, 0.95, 0.93, 0.90],
+            r"about 320 more seeds would most likely tell, from 110 to over 1,000",
+        ),
+        ([0.9] * 5, ""),
+        ([0.95, 0.96, 0.97, 0.98, 0.99], ""),
+    ],
+)
+def test_words_on_further_seeds_have_the_doubt_of_the_noise(values: list[float], says: str):
+    baseline = [0.90, 0.91, 0.92, 0.93, 0.94][: len(values)]
+    assert more_seeds(contrast(baseline, values, MARGIN)) == says
+
+
+@pytest.mark.parametrize(("seeds", "told"), [((3, 20), "3 to 20"), ((101, 999), "100 to 1,000"),
+                                             ((1, 1001), "1 to over 1,000")])  # fmt: skip
+def test_ends_of_a_number_of_seeds_are_rounded_outwards(seeds: tuple[int, int], told: str):
+    assert from_to(*seeds) == f"from {told}"
 
 
 def test_more_seeds_than_anyone_runs_are_no_plan():

@@ -16,6 +16,7 @@ from reports.statistics import (
     equivalence,
     pairwise,
     seeds_to_settle,
+    seeds_to_settle_range,
     studentized_range,
 )
 
@@ -212,6 +213,14 @@ def test_seeds_that_settle_it_do():
     assert max(best(y).probability) < 0.95
     again = np.hstack([y] * 40)
     assert seeds_to_settle(again) == 0
+
+
+def test_the_range_of_seeds_that_settle_it_is_that_of_the_noise():
+    y = groups("settle", [0.0, 0.008, 0.02], 3, 0.012)
+    low, high = seeds_to_settle_range(y)
+    more = seeds_to_settle(y)
+    assert low is not None and more is not None and low < more
+    assert high is None or high > more
 
 
 def test_groups_without_a_difference_are_never_settled():
