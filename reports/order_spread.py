@@ -15,6 +15,7 @@ from moleflow.streams import numpy_stream
 from reports.all_orders import QUANTITIES, Group, Orders
 from reports.digits import percent
 from reports.document import (
+    DASH,
     Cell,
     Figure,
     Line,
@@ -33,6 +34,7 @@ from reports.statistics import NOISE
 from reports.statistics.orders import MOST_ENUMERATED, MOST_EXACT, every_order, running_means
 from reports.statistics.orders.drawn import drawn_orders
 
+ONE_EACH = "one order each: nothing to compare"
 SAMPLE = 5
 """Orders that a paper usually runs."""
 DRAWS = 10_000
@@ -145,6 +147,13 @@ def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
             ]
             if not alike:
                 continue
+            if all(one.orders == 1 for _, one in alike):
+                rows.append([f"{metric.title}, {title}", ONE_EACH, *[DASH] * 3, "1"])
+                nothing = dict.fromkeys(("sd", "largest_range", "task0", "seed"))
+                line: dict[str, Value] = {"metric": metric.name, "quantity": quantity, **nothing}
+                line |= {"margin": metric.margin, "orders": 1, "groups": len(alike)}
+                data.append(Line(line | {"verdict": None, "how": alike[0][1].how}, source))
+                continue
             widest, of = max(alike, key=lambda pair: pair[1].maximum - pair[1].minimum)
             ranges = [one.maximum - one.minimum for _, one in alike]
             typical = float(np.sqrt(np.mean([one.sd**2 for _, one in alike])))
@@ -156,7 +165,7 @@ def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
             shown = [Cell(cells[0], source=source), Cell(cells[1], where, source)]
             shown += [Cell(text, source=source) for text in cells[2:]]
             rows.append([f"{metric.title}, {title}", verdict, *shown])
-            line: dict[str, Value] = {"metric": metric.name, "quantity": quantity, "sd": typical}
+            line = {"metric": metric.name, "quantity": quantity, "sd": typical}
             line |= {"largest_range": largest, "task0": widest.task0, "seed": widest.seed}
             line |= {"margin": margin, "orders": of.orders, "groups": len(alike)}
             data.append(Line(line | {"verdict": verdict, "how": of.how}, source))

@@ -117,7 +117,9 @@ def agreement(found: Choices) -> Words:
     """Whether the selection score ranks proposals as the test set does."""
     source, seen = found.source(agreement), found.agreement
     if seen is None or seen.value is None or seen.p is None:
-        return "Whether the two rank proposals alike cannot be told: one of them does not vary."
+        few = len(found.scores) < 3
+        why = "fewer than three proposals have both" if few else "one of them does not vary"
+        return f"Whether the two rank proposals alike cannot be told: {why}."
     verdict = "That selection score and test rank proposals alike is not shown"
     if seen.p <= ALPHA:
         alike = "alike" if seen.value > 0 else "against each other"

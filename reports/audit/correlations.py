@@ -26,7 +26,7 @@ def correlated(
     """
     names = (of, f"{of}_low", f"{of}_high", "p")
     a, b = _away(x), _away(y)
-    if a is None or b is None:
+    if a is None or b is None or len(x) == 2:
         return dict.fromkeys(names)
     squares = sum(v * v for v in a) * sum(v * v for v in b)
     r = float(sum(v * w for v, w in zip(a, b, strict=True))) / math.sqrt(squares)

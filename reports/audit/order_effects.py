@@ -84,10 +84,14 @@ def spread(line: Line) -> Expected:
     quantity = line.cells["quantity"]
     known = [(group, sorted(of.values())) for group in every if (of := group.of(quantity))]
     values = [one for _, one in known]
+    margin = line.records.margins.get(line.cells["metric"], 0.0)
+    if all(len(one) == 1 for one in values):  # which nothing differs from
+        nothing = dict.fromkeys(("sd", "largest_range", "task0", "seed", "verdict"))
+        told: Numbers = {"margin": margin, "groups": len(values), "orders": 1, "how": "every order"}
+        return Expected(told | nothing)
     variances = [statistics.pvariance(one) for one in values]
     largest = max(float(one[-1] - one[0]) for one in values)
     widest = [(g, one) for g, one in known if largest - float(one[-1] - one[0]) < NOISE]
-    margin = line.records.margins.get(line.cells["metric"], 0.0)
     beyond = "inside" if largest <= margin else "beyond"
     numbers: Numbers = {"sd": float(mean_of(variances)) ** 0.5, "largest_range": largest}
     numbers |= {"margin": margin, "groups": len(values), "how": "every order"}

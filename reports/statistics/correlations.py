@@ -14,6 +14,8 @@ from reports.statistics.distributions import midranks
 from reports.statistics.image_metrics import Z
 from reports.statistics.inputs import Numbers, numbers
 
+FEWEST = 3
+"""Pairs that a correlation says something of."""
 DRAWS = 9999
 EXACT = 8
 """Pairs; up to here all orders are tried."""
@@ -25,7 +27,7 @@ class Correlation:
 
     n: int
     value: float | None
-    """None where one side does not vary."""
+    """None where one side does not vary, and of two pairs, which always lie on a line."""
     interval: tuple[float, float] | None
     """95 %, by Fisher's z; None for fewer than 4 pairs and for a perfect correlation, of which n
     pairs cannot tell how perfect it is."""
@@ -87,7 +89,7 @@ def _correlation(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], spread: float, name: str
 ) -> Correlation:
     n, r = len(x), _product(x, y)
-    if r is None:
+    if r is None or n < FEWEST:
         return Correlation(n, None, None, None)
     interval = None
     if n > 3 and 1 - abs(r) > NOISE:

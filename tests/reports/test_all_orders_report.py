@@ -64,6 +64,21 @@ def csv(folder: StudyFolder, name: str) -> pd.DataFrame:
     return pd.read_csv(folder.report / "tables" / f"{name}.csv")
 
 
+def test_one_order_for_each_task_zero_is_compared_with_nothing(lab: Lab) -> None:
+    lab.classes, lab.law = ("bottle", "cable"), lambda trial, metric, c, step: by_class(c)
+    folder, plan = lab.plan(orders=1)
+    lab.run(folder, plan.trials)
+    for trial in plan.trials:
+        keep(folder, trial, by_class)
+    write_reports(folder)
+    found = csv(folder, "order_spread")
+    assert (found["orders"] == 1).all()
+    assert found[["sd", "largest_range", "verdict"]].isna().all(axis=None)
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert page.count("one order each: nothing to compare | – | – | – | 1 |") == len(found)
+    assert "no order matters |" not in page and wrong(folder) == []
+
+
 def test_all_orders_have_their_columns_and_hand_computed_numbers(study: StudyFolder) -> None:
     found = csv(study, "all_orders")
     assert tuple(found.columns) == COLUMNS

@@ -183,6 +183,12 @@ def test_what_does_not_vary_has_no_correlation():
     assert pearson([0.5, 0.5, 0.5 + 1e-16], [1.0, 2.0, 3.0]).value is None
 
 
+@pytest.mark.parametrize("correlation", [pearson, spearman])
+def test_two_pairs_have_no_correlation_as_they_always_lie_on_a_line(correlation):
+    found = correlation([0.5, 0.7], [3.0, 1.0])
+    assert (found.n, found.value, found.interval, found.p) == (2, None, None, None)
+
+
 def test_a_perfect_correlation_has_no_interval():
     found = pearson([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0])
     assert (found.value, found.interval, found.p) == (pytest.approx(1.0), None, 2 / 24)
