@@ -106,12 +106,17 @@ def more_seeds(result: Contrast) -> str:
     low, high = result.seeds_to_decide_range
     if low is None or low > MOST_TOLD:
         return f"over {MOST_TOLD:,} more seeds would be needed"
-    if (high or MOST_SEEDS) > SAYS_NOTHING * low:
+    if says_nothing(low, high):
         return f"{result.n} seeds do not say how many more would tell: {from_to(low, high)}"
     about = rounded(result.seeds_to_decide, round)
     if low == high:
         return f"{about} more seed{'' if low == 1 else 's'} would most likely tell"
     return f"about {about} more seeds would most likely tell, {from_to(low, high)}"
+
+
+def says_nothing(low: int | None, high: int | None) -> bool:
+    """Whether the ends of a number of seeds lie too far apart for one between them."""
+    return low is not None and (high or MOST_SEEDS) > SAYS_NOTHING * max(1, low)
 
 
 def from_to(low: int | None, high: int | None) -> str:

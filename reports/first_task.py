@@ -19,8 +19,10 @@ from reports.digits import (
     percent,
     plus_minus,
     rounded,
+    says_nothing,
 )
 from reports.document import (
+    DASH,
     Cell,
     Figure,
     Line,
@@ -237,14 +239,15 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
         others = one.on_other_pictures
         upper, likely, settle = _below(evidence, one, others) if others else ("", "", "")
         between = seeds_to_settle_range(one.values)
-        settle = "\n".join(filter(None, ("" if verdict.identical else from_to(*between), settle)))
+        told = DASH if verdict.identical or says_nothing(*between) else rounded(more, round)
+        doubt = "" if verdict.identical else from_to(*between)
         cells = [
             Cell(percent(verdict.range)),
             Cell(percent(verdict.upper), upper),
             Cell(percent(margin, 1)),
             Cell(str(len(one.seeds))),
             Cell(_named(evidence, one, chance), likely),
-            Cell(rounded(more, round), settle),
+            Cell(told, "\n".join(filter(None, (doubt, settle)))),
         ]
         row: list[Cell | str] = [one.metric.title, verdict.verdict]
         rows.append([*row, *(replace(cell, source=source) for cell in cells)])
@@ -279,7 +282,7 @@ def _named(evidence: Evidence, found: FirstTasks, of: Best) -> str:
 
 def _below(evidence: Evidence, found: FirstTasks, others: OnOtherPictures) -> tuple[str, str, str]:
     """What stands below the largest difference, the likeliest, and the seeds to settle it."""
-    settle = DASH if others.settle is None else str(others.settle)
+    settle = rounded(others.settle, round)
     told = percent(others.upper), _named(evidence, found, others.best), settle
     return (f"{told[0]} {HEADER}", f"{told[1]} {HEADER}", f"{told[2]} {HEADER}")
 

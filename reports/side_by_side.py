@@ -235,7 +235,7 @@ def _curve_figure(
     for metric in evidence.concluded:
         every = [seeded(evidence, s, metric.name, "final_mean").summary for s in settings]
         means = [summary.mean for summary in every if summary]
-        if means:
+        if len(means) > 1:
             spread = Number(f"{percent(max(means) - min(means))} points", source)
             words += [f"{metric.title}: highest minus lowest mean ", spread, ". "]
     seeds = sorted({record.seed for record in records})

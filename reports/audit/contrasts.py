@@ -1,12 +1,12 @@
 """Tables of variants against their baseline, recomputed from plain records."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from reports.audit.crossings import judged
-from reports.audit.pictures import columns
+from reports.audit.pictures import METRICS, columns, of_parts
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
@@ -208,9 +208,96 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
 
 
 def decided(trials: Sequence[Trial], records: Records) -> Allowed:
-    """How many of so many variants can have a verdict: counts up to the number of settings."""
-    most = len(records.labelled)
-    return Allowed(frozenset(f"{k} of {n}" for n in range(most) for k in range(n + 1)))
+    """How many variants of a table have a verdict, of those that are compared."""
+    texts: set[str] = set()
+    for line, judgements in _judged(records):
+        found = [paired(line, line.cells["baseline"], label) for label in judgements]
+        if _rest_on(trials, found):
+            verdicts = [told != "undecided" for told in judgements.values()]
+            texts.add(f"{sum(verdicts)} of {len(verdicts)}")
+    return Allowed(frozenset(texts))
+
+
+def clear_of_zero(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many variants that are better or worse stay so over test pictures, too."""
+    texts: set[str] = set()
+    for line, judgements in _judged(records):
+        if line.cells["metric"] not in METRICS:
+            continue
+        results = _all(line, records.margins[line.cells["metric"]])
+        sure = [label for label, told in judgements.items() if told in ("better", "worse")]
+        found = {k: one for k in sure if (one := paired(line, line.cells["baseline"], k))}
+        clear = 0
+        for label, one in found.items() if _rest_on(trials, found.values()) else ():
+            parts = list(zip((-1, 1), one.sides, strict=True))
+            both = of_parts(records, parts, line.cells["metric"])
+            low, high = (0.0, 0.0) if isinstance(both, str) else both.both(results[label].interval)
+            clear += (low or 0) * (high or 0) > 0
+        texts.add(f"{clear} of {len(found)}" if _rest_on(trials, found.values()) else "")
+    return Allowed(frozenset(texts - {""}))
+
+
+def _rest_on(trials: Sequence[Trial], found: Iterable[Paired | None]) -> bool:
+    """Whether just these trials are named."""
+    keys = (one.keys for one in found if one is not None)
+    return frozenset[str]().union(*keys) == frozenset(trial.key for trial in trials)
+
+
+def _judged(records: Records) -> Iterator[tuple[Line, Mapping[str, object]]]:
+    """Every table of variants, and the verdict on each of them that is compared."""
+    for baseline, others in tables(records):
+        for metric, margin in records.margins.items():
+            cells = {"metric": metric, "baseline": baseline, "setting": others[0]}
+            line = Line(cells, "", (), (), records)
+            results = _all(line, margin)
+            yield line, {k: judged(results, k, margin, {})["verdict"] for k in results}
+
+
+def tables(records: Records) -> list[tuple[str, list[str]]]:
+    """Baselines and what is compared with each: of each part of a union, and of those that have one
+    setting."""
+    parts, of = records.parts, records.labelled
+    found: list[tuple[str, list[str]]] = []
+    alone: list[str] = []
+    for part in dict.fromkeys(parts.values()):
+        own = [label for label in parts if parts[label] == part]
+        study = records.part(part)
+        if part and len(records.once(own)) == 1:
+            alone += own
+            continue
+        baseline = next((k for k in own if _is_base(of[k][0].config, study)), None)
+        if baseline is not None:
+            others = [k for k in together(records, own[0], baseline) if k != baseline]
+            found += [(baseline, others)] if others else []
+    main = next((k for k in of if _is_base(of[k][0].config, records.study)), None)
+    if main is not None and alone:
+        usual = of[main][0].config
+        others = [k for k in records.once(alone) if of[k][0].config != usual]
+        found += [(main, others)] if others else []
+    return found
+
+
+def _is_base(config: Mapping[str, Any], study: Mapping[str, Any]) -> bool:
+    """Whether a config is a study's base, with the changes of the baselines of its axes."""
+    changed: dict[str, Any] = {}
+    touched: set[str] = set()
+    for axis in study["axes"]:
+        variants: Mapping[str, Mapping[str, Any]] = axis.get("variants") or {}
+        touched |= {axis["field"]} if "field" in axis else set()
+        touched |= set(axis.get("fields") or ()).union(*variants.values())
+        if variants and not axis.get("when"):
+            changed |= variants[axis["baseline"]]
+    if not touched:
+        return config == study["base"]
+    return all(_at(config, name) == changed.get(name, _at(study["base"], name)) for name in touched)
+
+
+def _at(config: Mapping[str, Any], name: str) -> object:
+    value: Any = config
+    for step in name.split("."):
+        inner = cast(Mapping[str, Any], value if isinstance(value, Mapping) else {})
+        value = inner.get(step)
+    return value
 
 
 def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -246,6 +333,6 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.ablation._sentences": sentence,
     "reports.contrasts.class_forest": class_sentence,
     "reports.contrasts.forest": decided,
-    "reports.kinds.ablation._on_other_pictures": decided,
+    "reports.kinds.ablation._on_other_pictures": clear_of_zero,
     "reports.tradeoffs.pareto_figure": unbeaten,
 }

@@ -82,9 +82,7 @@ def _two_levels(axis: Mapping[str, Any]) -> bool:
 
 def _within(records: Records, part: str, name: str) -> str | None:
     """The level that counts as *with*; None: the first that a trial has."""
-    study = records.study
-    for one in part.split("/") if part else ():
-        study = study["parts"][one]
+    study = records.part(part)
     for axis in study["axes"]:
         if axis.get("name") == name and "baseline" in axis:
             return str(axis["baseline"])

@@ -132,6 +132,13 @@ class Records:
             found.setdefault(tuple(trial.key for trial in self.labelled[label]), label)
         return list(found.values())
 
+    def part(self, path: str) -> Mapping[str, Any]:
+        """The study of a union that is its part of this name; empty: itself."""
+        found = self.study
+        for name in path.split("/") if path else ():
+            found = found["parts"][name]
+        return found
+
     @cached_property
     def parts(self) -> dict[str, str]:
         """By label of a setting, the part of a union that asks for it."""
