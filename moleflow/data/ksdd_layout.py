@@ -82,7 +82,7 @@ class KsddLayout(Layout):
                     "defective; take it from the archive again"
                 )
             status = mask.stat()
-            marked = _marks(mask, status.st_size, status.st_mtime_ns)
+            marked = _marks(mask, status.st_size, status.st_ino, status.st_ctime_ns)
             found.append(Picture(path, DEFECT, mask) if marked else Picture(path, GOOD))
         return found
 
@@ -101,6 +101,6 @@ def _pictures_of(mask: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=10_000)
-def _marks(mask: Path, size: int, changed: int) -> bool:
-    """Whether a mask of this size and date marks anything; looked at once in a process."""
+def _marks(mask: Path, size: int, inode: int, changed: int) -> bool:
+    """Whether a mask of this appearance marks anything; looked at once in a process."""
     return bool(decode_mask(mask).any())

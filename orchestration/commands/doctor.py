@@ -44,7 +44,10 @@ def doctor(
         str | None, Parameter(help="Folder or URI (s3://…) of stage results; default: in --root.")
     ] = None,
     full: Annotated[
-        bool, Parameter(negative="", help="Compare the content of all data, not of a few files.")
+        bool,
+        Parameter(
+            negative="", help="Read and compare the content of all data, not of a few files."
+        ),
     ] = False,
     profile: Annotated[
         str | None, Parameter(help="Tell the GPU memory that a trial of this profile needs.")
@@ -60,7 +63,7 @@ def doctor(
     place, uri = Root.at(root), tracking_uri(mlflow_uri)
     os.environ.update(tracking_environment() | worker_environment(Resources(address=address)))
     os.environ.update(without_proxies_here(os.environ))
-    found = list(_guarded("root", examine_machine(place, data, uri, store)))
+    found = list(_guarded("root", examine_machine(place, data, uri, store, full)))
     if address is not None:
         found += _guarded("cluster", _of_cluster(address, place, data, store, nodes, full))
     if profile is not None or settings:

@@ -21,11 +21,12 @@ from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 
-from moleflow.data.catalog import open_catalog
+from moleflow.data.catalog import fingerprint, open_catalog
 from moleflow.errors import DataError, StoreError
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_folder, leave_note
 from orchestration.hiding import safe_uri
+from orchestration.records.dataset import kept_fingerprint
 from orchestration.records.layout import Root
 from orchestration.store.address import parts_of
 from orchestration.store.store import open_store
@@ -55,9 +56,13 @@ class Finding:
 
 
 def examine_machine(
-    root: Root, data: Path | None, mlflow_uri: str | None, store: str | None
+    root: Root, data: Path | None, mlflow_uri: str | None, store: str | None, full: bool = False
 ) -> Iterator[Finding]:
-    """This machine; the root folder is left as it was, or absent."""
+    """This machine; the root folder is left as it was, or absent.
+
+    Args:
+        full: read the content of all data.
+    """
     yield judge_python(sys.version_info[:2])
     yield judge_packages()
     yield judge_torch(ask_torch())
@@ -68,6 +73,8 @@ def examine_machine(
     yield from examine_tracking(root, mlflow_uri)
     if data is not None:
         yield judge_data(data)
+        if full:
+            yield judge_content(data, root)
     if store is not None:
         yield judge_store(store)
 
@@ -220,6 +227,31 @@ def judge_data(data: Path) -> Finding:
         return Finding("data", "problem", str(error).splitlines()[0], remedy)
     pictures = sum(len(one.train) + len(one.test) for one in found.values())
     return Finding("data", "ok", f"{data}: {len(found)} classes, {pictures} pictures")
+
+
+def judge_content(data: Path, root: Root) -> Finding:
+    """The content of all files against what the root folder believes of them by their dates."""
+    changed: list[str] = []
+    try:
+        found = open_catalog(data.expanduser().resolve())
+        for name, one in found.items():
+            believed = kept_fingerprint(one, root)
+            if believed not in (None, fingerprint(one)):
+                changed.append(name)
+    except (DataError, OSError) as error:
+        remedy = f"see moleflow data check {data}"
+        return Finding("data content", "problem", str(error).splitlines()[0], remedy)
+    if changed:
+        return Finding(
+            "data content",
+            "problem",
+            f"{data}: other content than was checked, with the same dates and sizes: "
+            f"{', '.join(changed)}",
+            f"delete {root.checked} (it is made again), and begin a new --root if trials ran since",
+        )
+    return Finding(
+        "data content", "ok", f"{data}: all files were read; nothing is believed wrongly"
+    )
 
 
 def judge_store(store: str) -> Finding:

@@ -22,15 +22,13 @@ from moleflow.config_parts import BackboneConfig
 from moleflow.errors import ConfigError, MoleflowError, WeightsError
 from moleflow.settings import Settings
 from orchestration.records.layout import Root
-from orchestration.records.notes import keep_note, kept_note, place_of_note
+from orchestration.records.notes import SETTLED, keep_note, kept_note, place_of_note
 from orchestration.studies.terms import Resources
 from orchestration.studies.trial_keys import digest
 
 STDOUT, STDERR = 1, 2
 CHECKS_VERSION = 1
 LIBRARIES = ("torch", "timm", "torchvision")
-SETTLED = 2.0
-"""Seconds since its last change after which a file's times tell it from any later version."""
 HERE = """
 import json, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)

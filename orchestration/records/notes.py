@@ -15,6 +15,9 @@ from orchestration.records.layout import Root
 
 Kind = TypeVar("Kind", bound=Settings)
 
+SETTLED = 2.0
+"""Seconds since its last change after which a file's times tell it from any later version."""
+
 
 def place_of_note(name: str, root: Root) -> Path:
     """Where the note of a name lies; the name says all that what it holds depends on."""
