@@ -29,6 +29,7 @@ Decided = tuple[str, Known, Interval]
 Maker = Callable[..., object]
 HEADER = "with pictures"
 """Of the column, which stands right of the number that it is of."""
+NEGATIVE = "estimate of pictures below 0: no sign of them"
 ALONE = "; over seeds alone"
 """Of a table whose intervals test pictures are not in, for the end of its caption."""
 MOST_NAMED = 5
@@ -79,6 +80,7 @@ def both_cell(one: Known, by: Maker, beside: Interval = None) -> Cell:
     interval = both(one, beside)
     notes = [] if interval else [f"± {percent(one.from_images)} from pictures"]
     notes += [f"{one.left_out} trials left out"] if one.left_out else []
+    notes += [NEGATIVE] if one.both.images_negative else []
     return Cell(bracketed(interval), "\n".join(notes), computed(by, one.trials))
 
 
@@ -89,7 +91,7 @@ def both_note(one: Known) -> str:
     interval = both(one)
     if interval is None:
         return f"± {percent(one.from_images)} from pictures"
-    return f"{bracketed(interval)} {HEADER}"
+    return f"{bracketed(interval)} {HEADER}{f'; {NEGATIVE}' if one.both.images_negative else ''}"
 
 
 def both_fields(one: Known, beside: Interval = None) -> dict[str, Value]:
@@ -160,6 +162,10 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
         return f"{lead}not known ({why or 'nothing has finished'})."
     words: list[str | Number] = [lead, "test pictures leave open "]
     words += _from_least_to_most(known, lambda one: one.from_images, _of_pictures)
+    below = [name for name, one in known if one.both.images_negative]
+    if below:
+        many = f" in {len(below)} of {len(known)}" if len(known) > 1 else ""
+        words.append(f" (estimate below 0{many}: no sign of them)")
     words.append(", seeds ")
     several = [(name, one) for name, one in known if one.from_seeds is not None]
     if several:

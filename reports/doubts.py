@@ -28,7 +28,7 @@ from reports.document import (
     note,
     table,
 )
-from reports.doubt_columns import HOW, NOT_KEPT, Interval, intervals, lacking
+from reports.doubt_columns import HOW, NEGATIVE, NOT_KEPT, Interval, intervals, lacking
 from reports.doubt_columns import sentence as of_means
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name
@@ -86,12 +86,13 @@ def _row(metric: str, one: Doubted | str, source: Source) -> list[Cell | str]:
     left_out = f"{one.left_out} trials left out" if one.left_out else ""
     apart = one.separated
     perfect = f"{apart} class{'' if apart == 1 else 'es'} at 100 %" if apart else ""
+    below = NEGATIVE if one.both.images_negative else ""
     cells = [
         Cell(percent(one.both.mean), left_out),
         Cell(str(len(one.values))),
         Cell(str(good + anomalous), f"{good} good, {anomalous} anomalous"),
         Cell(percent(one.from_seeds)),
-        Cell(percent(one.from_images), perfect),
+        Cell(percent(one.from_images), "\n".join(filter(None, (perfect, below)))),
         Cell(bracketed(of_seeds)),
         Cell(bracketed(one.alone.interval)),
         Cell(bracketed(both)),

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from orchestration.studies.search import Search, log_uniform
 from orchestration.studies.study import Study
 from reports import doubts
 from reports.document import Table, Text, plain
+from reports.doubt_columns import both_cell, sentence
 from reports.evidence import load
 from reports.kept_scores import FILE
 from reports.picture_doubt import Doubted, kept, of_setting
@@ -113,6 +115,17 @@ def test_a_mean_of_settings_has_the_doubt_that_it_has_alone(variants: StudyFolde
     pictures = f"{4 * GOOD} good and {4 * ANOMALOUS} anomalous"
     assert f"the 95 % interval over seeds and test pictures (n = {pictures})" in text
     assert f" to ± {100 * found['sd_pictures']:.2f} points (worse, {pictures})" in text
+
+
+def test_an_estimate_of_pictures_below_zero_is_said(variants: StudyFolder) -> None:
+    evidence = load(variants)
+    made = of_setting(evidence, evidence.settings[0], kept(evidence), "image_auroc")
+    assert isinstance(made, Doubted)
+    below = replace(made, both=replace(made.both, images_negative=True))
+    for one, times in ((made, 0), (below, 1)):
+        cell = both_cell(one, of_setting)
+        told = (cell.note, plain(sentence("image_auroc", [("", one)])))
+        assert [text.count("below 0") for text in told] == [times, times]
 
 
 def test_a_difference_has_the_doubt_of_pictures_that_both_saw(variants: StudyFolder) -> None:
