@@ -105,10 +105,12 @@ class Sender:
         lacking = len(self._lacking)
         trials = f"parts of {lacking} trial{'s' if lacking > 1 else ''} and " if lacking else ""
         command = ["moleflow", "sync", self._plan.name, *self._tracker.options()]
+        # The same command again does not mend what was refused.
+        first = "mend what is said above, then " if TrackerRefused in self._told else ""
         self._told |= {TrackerAway, TrackerRefused}
         self._tell(
             f"tracking is incomplete: the store may lack {trials}the study's end; "
-            f"bring it up to date with: {shlex.join(command)}"
+            f"{first}bring it up to date with: {shlex.join(command)}"
         )
 
     def _keep_strays(self) -> None:

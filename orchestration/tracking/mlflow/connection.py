@@ -72,6 +72,7 @@ __all__ = [
     "RunTag",
     "Schema",
     "add_to_model",
+    "bad_request",
     "check_reachable",
     "connected",
     "every_page",
@@ -118,6 +119,11 @@ def _look_at(uri: str) -> None:
         ask(uri)
     if is_server(uri) or file is not None:
         MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+
+
+def bad_request(text: str) -> MlflowException:
+    """What a served model answers with this text, as HTTP 400."""
+    return MlflowException.invalid_parameter_value(text)
 
 
 def every_page(search: Callable[..., PagedList[Kind]], *asked: object) -> Iterator[Kind]:

@@ -78,7 +78,7 @@ class LoggedModels:
         if model.model_id not in {one.model_id for one in (known.model_outputs if known else ())}:
             self._client.log_outputs(run.run_id, [mlflow.LoggedModelOutput(model.model_id, 0)])
         with tempfile.TemporaryDirectory() as place:
-            _write(Path(place) / "model", model, folder, record.key)
+            describe(Path(place) / "model", model, folder.model(record.key))
             self._client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
         self._known[record.key] = self._client.finalize_logged_model(model.model_id, READY)
 
@@ -132,11 +132,11 @@ def no_model(record: Record) -> StudyError:
     )
 
 
-def _write(place: Path, model: mlflow.LoggedModel, folder: StudyFolder, key: str) -> None:
-    """How the model is loaded, without loading it: torch has no place in a driver."""
+def describe(place: Path, model: mlflow.LoggedModel, own: Path) -> None:
+    """Write how the model that lies in the folder `own` is loaded, without loading it: torch has no
+    place in a driver."""
     place.mkdir()
     shutil.copyfile(CODE, place / CODE.name)
-    own = folder.model(key)
     described = mlflow.Model(
         run_id=model.source_run_id, model_id=model.model_id, signature=_signature()
     )

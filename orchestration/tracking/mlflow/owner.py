@@ -3,7 +3,10 @@
 import getpass
 import platform
 import re
+import shlex
+import sqlite3
 import uuid
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -15,6 +18,7 @@ from orchestration.tracking.mlflow.database import make_once
 
 OWNER, PLACE, USER = "moleflow.owner", "moleflow.root", "mlflow.user"
 """Tags of an experiment and of runs; MLflow's view shows the last one as the one who made a run."""
+ID = re.compile(r"[0-9a-f]{32}")
 
 
 @final
@@ -43,13 +47,42 @@ def owner_of(root: Root) -> Owner:
             make_once(root.owner, _make)
         found = read_regular(root.owner, most=100).decode("ascii", "replace").strip()
     except OSError as error:
-        raise StoreError(f"{root.owner}: {error.strerror or error}") from None
-    if not re.fullmatch(r"[0-9a-f]{32}", found):
-        raise StoreError(
-            f"{root.owner}: says no owner; delete the file: the tracking store then gets runs of "
-            "its own from this root folder, beside those that it made before"
-        )
+        if isinstance(error, PermissionError):
+            said = f"{root.owner}: {error.strerror}; mend its permissions"
+            raise StoreError(said) from None
+        raise _damaged(root, str(error.strerror or error)) from None
+    if not ID.fullmatch(found):
+        raise _damaged(root, "says no owner")
     return Owner(found, f"{platform.node()}:{root.path}", _user())
+
+
+def _damaged(root: Root, why: str) -> StoreError:
+    """The remedy that makes no run a second time, where the root folder's own database tells it."""
+    file = shlex.quote(str(root.owner))
+    clear = f"rm -r {file}" if root.owner.is_dir() else f"rm {file}"
+    known = _owners_in(root.mlflow_db)
+    if len(known) == 1:
+        return StoreError(
+            f"{root.owner}: damaged ({why}); write it anew, as {root.mlflow_db.name} has it, with: "
+            f"{clear}; echo {known[0]} > {file}"
+        )
+    return StoreError(
+        f"{root.owner}: damaged ({why}); write the tag {OWNER} of this root folder's runs into it, "
+        f"or delete it with: {clear}; the tracking store then gets runs of its own from this root "
+        "folder, beside those that it made before"
+    )
+
+
+def _owners_in(database: Path) -> list[str]:
+    """Of the runs that a root folder's own database holds."""
+    if not database.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as opened:
+            rows = opened.execute("select distinct value from tags where key = ?", (OWNER,))
+            return [value for (value,) in rows if ID.fullmatch(value)]
+    except sqlite3.Error:
+        return []
 
 
 def _make(file: Path) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import pandas as pd
 
 import moleflow
-from orchestration.tracking.mlflow.connection import PythonModel, set_model
+from orchestration.tracking.mlflow.connection import PythonModel, bad_request, set_model
 
+COLUMNS = ("path", "image")
+ASKED = "give the picture's `path`, or its bytes as `image`"
 HERE = Path(__file__).resolve().parent
 
 
@@ -40,7 +42,14 @@ class TrialModel(PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """A line for each picture: score, task, map (none with `maps` false), and what is wrong
-        with a picture that cannot be read."""
+        with a picture that cannot be read.
+
+        Raises:
+            MlflowException: a line names no picture, or two.
+        """
+        # MLflow drops columns of other names, and with the last one it drops every line.
+        if not any(name in model_input for name in COLUMNS):
+            raise bad_request(f"no column `path` or `image`: {ASKED}")
         maps = (params or {}).get("maps", True)
         with tempfile.TemporaryDirectory() as folder:
             pictures = list(_pictures(model_input, Path(folder)))
@@ -53,6 +62,8 @@ class TrialModel(PythonModel):
 def _pictures(asked: pd.DataFrame, folder: Path) -> Iterator[Path]:
     for number, line in enumerate(asked.to_dict(orient="records")):
         content, path = line.get("image"), line.get("path")
+        if isinstance(content, bytes) and isinstance(path, str):
+            raise bad_request(f"line {number}: has both; {ASKED}")
         if isinstance(content, bytes):
             file = folder / f"{number}.png"  # a picture is what its bytes say, whatever its name
             file.write_bytes(content)
@@ -60,7 +71,7 @@ def _pictures(asked: pd.DataFrame, folder: Path) -> Iterator[Path]:
         elif isinstance(path, str):
             yield Path(path)
         else:
-            raise ValueError(f"line {number}: give the picture's `path`, or its bytes as `image`")
+            raise bad_request(f"line {number}: {ASKED}")
 
 
 def _row(answer: Any, maps: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,5 +171,9 @@ def test_a_served_model_scores_as_the_model_itself(
         by_path = invoked(address, ["path"], [[str(path)] for path in paths])
         contents = [[base64.b64encode(path.read_bytes()).decode()] for path in paths]
         by_bytes = invoked(address, ["image"], contents)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            invoked(address, ["Path"], [[str(path)] for path in paths])
+        assert refused.value.code == 400
+        assert "give the picture's `path`" in json.load(refused.value)["message"]
     assert [(one["score"], one["task"]) for one in by_path] == expected
     assert by_bytes == by_path

@@ -1,19 +1,21 @@
 """Several root folders, one tracking store, one name of a study: each has runs of its own; and a
 root folder that is moved takes its artifacts with it."""
 
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from moleflow.errors import StoreError
 from orchestration.commands.tracking import _find_artifacts  # pyright: ignore[reportPrivateUsage]
 from orchestration.records.events import read_events
 from orchestration.records.layout import Root
 from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import sync
 from orchestration.tracking.mlflow.owner import OWNER, PLACE, owner_of
-from orchestration.tracking.tracker import TrackerRefused
+from tests.orchestration.records.damaged_root import a_folder, emptied, garbage, zeroed
 from tests.orchestration.tracking.stores import (
     begin_trial,
     contents,
@@ -23,6 +25,10 @@ from tests.orchestration.tracking.stores import (
 )
 
 pytestmark = pytest.mark.slow
+
+
+def larger(path: Path) -> None:
+    path.write_bytes(b"x" * 1000)
 
 
 def tracker(root: Root, uri: str | None = None):
@@ -130,12 +136,34 @@ def test_a_root_folder_that_was_moved_takes_its_artifacts_with_it(tmp_path: Path
     assert not old.path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 33, b"small\n", b"x" * 1000])
-def test_a_damaged_owner_is_named_and_nothing_is_sent(tmp_path: Path, content: bytes) -> None:
-    root = Root.at(tmp_path)
+DAMAGES = (emptied, zeroed, garbage, larger, a_folder)
+
+
+def test_a_damaged_owner_says_how_to_begin_anew(tmp_path: Path) -> None:
+    root = Root.at(tmp_path / "a root")
+    for damage in DAMAGES:
+        first = owner_of(root)
+        damage(root.owner)
+        with pytest.raises(StoreError, match=str(root.owner)) as refused:
+            owner_of(root)
+        remedy = str(refused.value).partition(" with: ")[2].partition(";")[0]
+        subprocess.run(["sh", "-c", remedy], check=True)
+        assert owner_of(root) == owner_of(root) != first
+
+
+def test_nothing_is_sent_by_a_damaged_owner_and_nothing_twice_after_its_remedy(
+    tmp_path: Path,
+) -> None:
+    root = Root.at(tmp_path / "a root")
     plan = small_plan(root)
-    root.owner.write_bytes(content)
-    with pytest.raises(TrackerRefused, match=str(root.owner)):
-        tracker(root).begin(plan, 1.0)
-    root.owner.unlink()
-    assert owner_of(root) == owner_of(root)
+    write_trial(root, plan.trials[0])
+    sync(plan, root.study("small"), tracker(root), [].append)
+    before = contents(default_uri(root)).keys()
+    for damage in DAMAGES:
+        damage(root.owner)
+        said: list[str] = []
+        assert not sync(plan, root.study("small"), tracker(root), said.append)
+        assert "then bring it up to date with: moleflow sync" in said[-1]
+        subprocess.run(["sh", "-c", said[0].partition(" with: ")[2]], check=True)
+    assert sync(plan, root.study("small"), tracker(root), [].append)
+    assert contents(default_uri(root)).keys() == before
