@@ -16,4 +16,5 @@ STUDY = Study(
     base=task0.STUDY.base,
     axes=task0.STUDY.axes,
     seeds=task0.STUDY.seeds,
+    reports=("task_order",),
 )

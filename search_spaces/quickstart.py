@@ -29,4 +29,5 @@ STUDY = Study(
     axes=(TaskZero(count=2), Orders(count=2)),
     seeds=(0, 1),
     data="synthetic",
+    reports=("task_order",),
 )

@@ -21,4 +21,5 @@ STUDY = Study(
         Grid(field="seeding", values=("by_class", "positional")),
     ),
     seeds=(0, 1, 2),
+    reports=("task_order",),
 )

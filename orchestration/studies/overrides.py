@@ -91,7 +91,19 @@ def _changed(study: Study, request: Request) -> Study:
             changes["classes"] = request.classes
         if request.seeds is not None:
             changes["seeds"] = tuple(range(request.seeds))
-    return Study(**{**dict(study), **changes})
+    return _telling_of_it(study, changes)
+
+
+def _telling_of_it(study: Study, changes: Mapping[str, Any]) -> Study:
+    """The changed study, with reports of what it varies; those that a study names stay, and those
+    that tell of what is added come after them."""
+    tree = {**dict(study), **changes}
+    del tree["reports"]
+    changed = Study(**tree)
+    if not study.names_reports:
+        return changed
+    added = [kind for kind in changed.telling if kind not in study.telling]
+    return Study(**tree, reports=tuple(dict.fromkeys((*study.reports, *added))))
 
 
 def _each(studies: tuple[Study, ...], request: Request) -> tuple[Study, ...]:

@@ -7,7 +7,7 @@ import itertools
 import string
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,7 @@ from orchestration.studies.axes import (
     Zip,
 )
 from orchestration.studies.search import Search
+from orchestration.studies.telling_reports import USUAL, main_first, telling
 from orchestration.studies.written import ClassName, Condition, Written, plain
 
 OPEN = "trials of a search are proposed while it runs, so it is run as a study of its own"
@@ -52,8 +53,9 @@ class Study(Written):
     seeds: tuple[int, ...] = (0,)
     data: Literal["folder", "synthetic"] = "folder"
     """`folder`: the user names it with --data; `synthetic`: made below the root folder."""
-    reports: tuple[str, ...] = ("task_order",)
-    """Kinds of report that are written at the end, the main one first."""
+    reports: tuple[str, ...] = ()
+    """Kinds of report that are written at the end, the main one first. Not given: those that tell
+    of what the study varies, of a union of what its parts vary."""
     margins: dict[str, float] = Field(default_factory=dict[str, float])
     """Largest differences that do not matter, fractions of 1 by metric; reports conclude on these
     metrics, and on those that have a margin without being named (`moleflow.metrics.catalogue`)."""
@@ -64,9 +66,12 @@ class Study(Written):
 
     @classmethod
     def union(
-        cls, question: str, parts: Mapping[str, "Study"], reports: tuple[str, ...] = ("task_order",)
+        cls, question: str, parts: Mapping[str, "Study"], reports: tuple[str, ...] | None = None
     ) -> Self:
         """All trials of several studies; a trial that several ask for is run once.
+
+        Args:
+            reports: kinds, the main one first; None: those that tell of what the parts vary.
 
         Raises:
             StudyError: there are no studies, or they declare different margins of one metric.
@@ -74,13 +79,14 @@ class Study(Written):
         if not parts:
             raise StudyError("a union of no studies asks for nothing; name some")
         first = next(iter(parts.values()))
+        named: dict[str, Any] = {} if reports is None else {"reports": reports}
         return cls(
             question=question,
             base=first.base,
             parts=dict(parts),
             data=first.data,
-            reports=reports,
             margins=_margins_of(parts),
+            **named,
         )
 
     def without(self, *others: "Study") -> Self:
@@ -144,6 +150,12 @@ class Study(Written):
         self._check_names((*self.exclude, *self.only, *conditions))
         return self
 
+    @model_validator(mode="after")
+    def _reports_tell_what_varies(self) -> Self:
+        if not self.names_reports:  # and these are not names that were given
+            object.__setattr__(self, "reports", self.telling or USUAL)
+        return self
+
     def _check_names(self, conditions: Iterable[Condition]) -> None:
         names = {*OWN, *config_fields(), *self._axis_names}
         for name in itertools.chain.from_iterable(conditions):
@@ -156,6 +168,23 @@ class Study(Written):
     def _axis_names(self) -> set[str]:
         own = {axis.name for axis in self.axes if isinstance(axis, Variants)}
         return own.union(*(part._axis_names for part in self.parts.values()))
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """Kinds of report about what it varies, whichever it names; none where nothing varies."""
+        parts = self.parts.values()
+        kinds = [k for one in parts for k in (one.reports if one.names_reports else one.telling)]
+        if any(one.base != self.leaves[0].base for one in self.leaves):
+            kinds.append("ablation")
+        cut = [(one.scenario, one.groups) for one in self.leaves]
+        if any(one != cut[0] for one in cut):
+            kinds.append("scenarios")
+        return main_first(kinds) if parts else telling(self.axes)
+
+    @property
+    def names_reports(self) -> bool:
+        """Whether its kinds of report were given, rather than taken from what it varies."""
+        return "reports" in self.model_fields_set
 
     @property
     def leaves(self) -> "tuple[Study, ...]":
