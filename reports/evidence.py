@@ -195,7 +195,7 @@ def load(folder: StudyFolder) -> Evidence:
         StoreError: its plan is damaged.
     """
     alike, ledger = Alike(), Ledger(folder)
-    plan = alike.shared(plan_of(folder))
+    plan = plan_of(folder, alike.shared)
     planned = {trial.key for trial in plan.trials}
     found = dict[str, Record]()
     misfits: list[MisfitError] = []

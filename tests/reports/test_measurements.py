@@ -13,6 +13,7 @@ import pytest
 
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Failure, Ledger, Record, StageSource
+from orchestration.records.plans import plan_of, write_plan
 from orchestration.records.results import Rows
 from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
@@ -61,6 +62,22 @@ def test_a_trial_takes_no_more_memory_than_its_changing_numbers_need(tmp_path: P
     _bytes(few)  # what is made once, by whoever reads first
     growth = (_bytes(many) - _bytes(few)) / 12
     assert 1000 < growth < MOST_A_TRIAL
+
+
+def test_a_plan_read_trial_by_trial_is_the_one_that_was_written(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=2, orders=2, seeds=(0, 1))
+    met: list[Trial] = []
+
+    def kept(trial: Trial) -> Trial:
+        met.append(trial)
+        return trial
+
+    assert repr(plan_of(folder, kept)) == repr(plan)
+    assert tuple(met) == plan.trials
+    for some in (plan.trials[:1], ()):
+        other = plan.model_copy(update={"trials": some})
+        write_plan(other, folder)
+        assert plan_of(folder) == other
 
 
 def _study(place: Path, orders: int) -> StudyFolder:
