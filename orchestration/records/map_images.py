@@ -101,12 +101,16 @@ def _encoded(
     found: Iterable[tuple[str, Sequence[ShownPicture]]], sequence: Sequence[Task]
 ) -> Iterator[MapImage]:
     learned = {name: i for i, task in enumerate(sequence, start=1) for name in task}
+    tiles = dict[int, Image.Image]()
     for name, pictures in found:
         now = [one.image for one in pictures]
         yield _image(name, len(sequence), now)
         if learned[name] < len(sequence) and any(one.earlier for one in pictures):
             yield _image(name, learned[name], [one.earlier or one.image for one in pictures])
-            yield _image(name, 0, [_without_map(one) for one in now])
+            side = now[0].height
+            if side not in tiles:  # a font takes a millisecond to load
+                tiles[side] = _not_learned(side)
+            yield _image(name, 0, [_with_map(one, tiles[side]) for one in now])
 
 
 def _image(name: str, step: int, images: Sequence[Image.Image]) -> MapImage:
@@ -129,12 +133,16 @@ def _below_each_other(images: Sequence[Image.Image]) -> Image.Image:
     return every
 
 
-def _without_map(image: Image.Image) -> Image.Image:
-    """Before the class was learned."""
-    before, side = image.copy(), image.height
-    left = TILES.index("map") * side
-    draw = ImageDraw.Draw(before)
-    draw.rectangle((left, 0, left + side - 1, side - 1), fill="lightgrey")
-    middle = (left + side / 2, side / 2)
-    draw.text(middle, "not learned yet", "black", anchor="mm", font_size=side / 10)
-    return before
+def _not_learned(side: int) -> Image.Image:
+    """In place of a map before the class was learned."""
+    tile = Image.new("RGB", (side, side), "lightgrey")
+    middle = (side / 2, side / 2)
+    text = "not learned yet"
+    ImageDraw.Draw(tile).text(middle, text, "black", anchor="mm", font_size=side / 10)
+    return tile
+
+
+def _with_map(image: Image.Image, tile: Image.Image) -> Image.Image:
+    other = image.copy()
+    other.paste(tile, (TILES.index("map") * tile.width, 0))
+    return other

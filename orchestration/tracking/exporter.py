@@ -13,7 +13,7 @@ from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused
 
 PERIOD = 2.0
 """Seconds between two batches: a call per batch is what a store is slow at."""
-SHARE, STRETCH = 0.015, 5.0
+SHARE, STRETCH = 0.01, 5.0
 """Part of a core that sending may take; batches come up to that many times rarer to keep to it."""
 LONGEST_PAUSE = 60.0
 """Seconds between two tries while the store is away."""

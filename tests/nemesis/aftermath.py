@@ -4,9 +4,10 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from math import inf
 
 import pandas as pd
 
@@ -91,6 +92,7 @@ class AttemptSeen:
     """An attempt at a trial, as its events tell; positions are bytes in their file."""
 
     role: str
+    first: int
     made: Counter[StageRef]
     open: dict[StageRef, int]
     """Stages that were begun and not ended, and where that is said."""
@@ -112,7 +114,7 @@ def attempts(folder: StudyFolder, key: str) -> list[AttemptSeen]:
         except (ValueError, KeyError, TypeError):
             kind, said, stage = "", {}, None
         if kind == "attempt":
-            found.append(AttemptSeen(said.get("role", ""), Counter(), {}, place))
+            found.append(AttemptSeen(said.get("role", ""), place, Counter(), {}, place))
         elif found and stage is not None and kind == "stage started":
             found[-1].open[stage] = place
         elif found and stage is not None and kind == "stage finished":
@@ -157,8 +159,7 @@ class Report:
 
 
 def costs(arena: Arena, ended: float) -> list[Cost]:
-    """Of every fault that came to pass: a stage that was not ended is the loss of the fault that
-    ended its process, or of the last one before it.
+    """Of every fault that came to pass.
 
     Args:
         ended: when the last command did, by the machine's monotonic clock.
@@ -166,23 +167,20 @@ def costs(arena: Arena, ended: float) -> list[Cost]:
     told = [one for one in trace(arena) if "event appended" in one[2]]
     fired, lost = arena.fired(), Counter[int]()
     seconds = dict.fromkeys((one.number for one in fired), 0.0)
+    at = {one.number: one.at for one in sorted(fired, key=lambda one: one.at)}
+    ends = {number for number in at if arena.faults[number].act in ("signal", "others")}
     for study in arena.studies:
         for record in records_of(arena.study(study)):
             where = f"studies/{study}/trials/{record.key}/events.jsonl"
-            said = {size: at for at, _, _, path, size, _ in told if path == where}
-            for attempt in attempts(arena.study(study), record.key):
-                for place in attempt.open.values():
-                    begun = said.get(place)
-                    if begun is None or not fired:
-                        continue
-                    after = [f for f in fired if f.at > begun]
-                    before = [f for f in fired if f.at <= begun]
-                    # What ends a process ends the stage that was open; a full disk, one that came.
-                    ends = after and arena.faults[after[0].number].act in ("signal", "others")
-                    blamed = after[0] if ends or not before else before[-1]
-                    lost[blamed.number] += 1
-                    until = max(blamed.at, said.get(attempt.last, begun))
-                    seconds[blamed.number] += (blamed.at if ends else until) - begun
+            said = {size: when for when, _, _, path, size, _ in told if path == where}
+            every = attempts(arena.study(study), record.key)
+            next_begin = [said.get(one.first, inf) for one in every[1:]]
+            for attempt, until in zip(every, [*next_begin, inf], strict=True):
+                begun = [said[place] for place in attempt.open.values() if place in said]
+                for stage in begun if fired else ():
+                    number, cost = blame(stage, said.get(attempt.last, stage), until, at, ends)
+                    lost[number] += 1
+                    seconds[number] += cost
     return [
         Cost(
             arena.faults[one.number],
@@ -192,6 +190,31 @@ def costs(arena: Arena, ended: float) -> list[Cost]:
         )
         for one in fired
     ]
+
+
+def blame(
+    begun: float, last: float, until: float, at: Mapping[int, float], ends: Collection[int]
+) -> tuple[int, float]:
+    """Which fault a stage that was not ended is the loss of, and the seconds that were lost: of the
+    one that ended its process, or of the last one before it.
+
+    Args:
+        begun: when the stage was.
+        last: when its attempt said its last word.
+        until: when the next attempt at the trial began, which nothing of this one outlived.
+        at: when each fault came, in their order.
+        ends: those that end processes.
+    """
+    after = [number for number in at if begun < at[number] <= until]
+    before = [number for number in at if at[number] <= begun]
+    # What ends a process ends the stage that was open; a full disk, one that came.
+    if after and (after[0] in ends or not before):
+        number = after[0]
+    else:
+        number = before[-1] if before else next(iter(at))
+    if number in after:
+        return number, (at[number] if number in ends else max(at[number], last)) - begun
+    return number, max(last, begun) - begun
 
 
 def wrong(arena: Arena, expected: Outcome) -> Iterator[str]:
