@@ -77,8 +77,8 @@ def open_training(
 
 
 def _tell(layout: Layout, classes: Sequence[str], say: Say) -> None:
-    """Which folders may not be read, where no classes were named."""
-    for line in () if classes else layout.unreadable.values():
+    """What lies beside the classes, where none were named."""
+    for line in () if classes else (*layout.unreadable.values(), *layout.beside()):
         say(line)
 
 

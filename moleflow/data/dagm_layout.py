@@ -9,7 +9,7 @@ from pathlib import Path
 from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.listing import images
 from moleflow.data.pictures import GOOD, ClassData, Picture
-from moleflow.data.strays import said_of_masks, unused_masks
+from moleflow.data.strays import of_other_kinds_below, said_of_masks, unused_masks
 
 DEFECT = "defect"
 LABEL = "_label"
@@ -40,10 +40,17 @@ class DagmLayout(Layout):
     def mask_advice(self, picture: Picture) -> str:
         raise AssertionError(f"{picture.path}: it is the label that makes a picture defective")
 
+    def untaken_of_training(self, data: ClassData) -> list[str]:
+        return list(of_other_kinds_below(self._classes[data.name] / "Train", 1))
+
     def untaken(self, data: ClassData) -> list[str]:
-        truth = self._classes[data.name] / "Test" / "Label"
-        strays = unused_masks(truth, data.test)
-        return [said_of_masks(strays, truth, "Label/<stem>_label.PNG")] if strays else []
+        test = self._classes[data.name] / "Test"
+        strays = unused_masks(test / "Label", data.test)
+        return [
+            *self.untaken_of_training(data),
+            *of_other_kinds_below(test, 1),
+            *([said_of_masks(strays, test / "Label", "Label/<stem>_label.PNG")] if strays else []),
+        ]
 
     def remarks(self, data: ClassData) -> list[str]:
         left = [picture for picture in self._pictures(data.name, "Train") if picture.anomalous]

@@ -3,7 +3,7 @@
 import difflib
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Layout(ABC):
         self.root = root
         self.unreadable: dict[str, str] = {}
         """Folders that may be classes, and why that cannot be told."""
+        self.beside: Callable[[], Iterable[str]] = tuple
+        """What lies beside the classes and is not taken, or is taken twice."""
 
     @abstractmethod
     def class_names(self) -> list[str]:

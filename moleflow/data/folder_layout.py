@@ -17,6 +17,8 @@ from moleflow.data.strays import (
     beside_pictures,
     is_like,
     loose,
+    of_other_kinds,
+    of_other_kinds_below,
     other_folders,
     said_of_masks,
     said_of_unused,
@@ -101,7 +103,8 @@ class FolderLayout(Layout):
 
     def untaken_of_training(self, data: ClassData) -> list[str]:
         folder, good = self._classes[data.name], self._names.good
-        return [*loose(folder / "train"), *beside_pictures(folder / "train" / good)]
+        train = folder / "train"
+        return [*loose(train), *of_other_kinds(train), *beside_pictures(train / good)]
 
     def untaken(self, data: ClassData) -> list[str]:
         folder, names = self._classes[data.name], self._names
@@ -109,7 +112,9 @@ class FolderLayout(Layout):
         found = [
             *self.untaken_of_training(data),
             *loose(folder / names.test),
+            *of_other_kinds(folder / names.test),
             *(line for sort in self._sorts(folder) for line in beside_pictures(sort)),
+            *of_other_kinds_below(truth, 2 if names.mask_folders else 1),
         ]
         strays = [path for path in unused_masks(truth, data.test) if not self._is_of_good(path)]
         if strays and data.masks:

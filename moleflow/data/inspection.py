@@ -38,7 +38,7 @@ class Inspection:
     layout: str
     classes: tuple[ClassInspection, ...]
     remarks: tuple[str, ...] = ()
-    """Of folders that may be classes, and cannot be read."""
+    """Of what lies beside the classes."""
 
     @property
     def problems(self) -> int:
@@ -74,7 +74,7 @@ def inspect(
         else ClassInspection(name, tuple(contradictions[name]))
         for name in contradictions
     )
-    passed = () if classes else tuple(layout.unreadable.values())
+    passed = () if classes else (*layout.unreadable.values(), *layout.beside())
     return Inspection(root, layout.title, tuple(found), passed)
 
 

@@ -11,6 +11,7 @@ from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.decoding import decode_mask
 from moleflow.data.listing import images
 from moleflow.data.pictures import GOOD, ClassData, Picture
+from moleflow.data.strays import beside_pictures
 from moleflow.errors import DataError
 
 NAME = "kolektorsdd2"
@@ -53,9 +54,10 @@ class KsddLayout(Layout):
             for path in images(self.root / split)
             if path.stem.endswith(MASK) and not list(_pictures_of(path))
         ]
-        if not alone:
-            return []
-        return [f"{len(alone)} masks belong to no picture; the first is {alone[0]}"]
+        told = [line for split in ("train", "test") for line in beside_pictures(self.root / split)]
+        if alone:
+            told.append(f"{len(alone)} masks belong to no picture; the first is {alone[0]}")
+        return told
 
     def remarks(self, data: ClassData) -> list[str]:
         left = sum(picture.anomalous for picture in self._labelled["train"])

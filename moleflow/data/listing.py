@@ -73,6 +73,18 @@ def images_below(folder: Path) -> list[Path]:
     return sorted(_below(folder, ()))
 
 
+def first_image(folder: Path, depth: int = 6) -> Path | None:
+    """A picture in a folder or in folders in it, so many deep; None if there is none.
+
+    Raises:
+        DataError: one of them may not be read.
+    """
+    content = listed(folder)
+    here = (path for path, is_folder in content if not is_folder and is_picture(path))
+    below = (first_image(path, depth - 1) for path, is_folder in content if is_folder and depth > 1)
+    return next(here, None) or next(filter(None, below), None)
+
+
 def listed(folder: Path) -> list[tuple[Path, bool]]:
     """What is in a folder, sorted, without what is hidden, and whether it is a folder.
 

@@ -93,6 +93,16 @@ def is_deep(path: Path) -> bool:
         return open_pixels(path).deep is not None
 
 
+def holds_picture(path: Path) -> bool:
+    """Whether a file is one of `FORMATS` by its first bytes, whatever it is called."""
+    try:
+        refuse_other_than_files(path)
+        with _quiet(), _opened(path, path):
+            return True
+    except (DataError, ValueError):
+        return False
+
+
 def pages(path: Path) -> int:
     """How many pictures an image file holds; the first is the one that is used.
 

@@ -1,6 +1,7 @@
 """Which layout a root folder is in, told from the folders of its classes alone."""
 
-from collections.abc import Set
+import os
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from moleflow.data.dagm_layout import DagmLayout
 from moleflow.data.dataset_layout import Layout, composed
 from moleflow.data.folder_layout import AD2, BTAD, LOCO, MVTEC, FolderLayout
 from moleflow.data.ksdd_layout import KsddLayout, is_ksdd
-from moleflow.data.listing import folder_names, folders, is_text, shown
+from moleflow.data.listing import first_image, folder_names, folders, is_text, shown
 from moleflow.data.realiad_layout import realiad
+from moleflow.data.strays import loose
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout
 from moleflow.errors import DataError
 
@@ -26,6 +28,8 @@ class Found:
     """Title of the layout of each class."""
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     """Folders that may be classes, and why that cannot be told."""
+    others: list[Path] = field(default_factory=list[Path])
+    """Folders that are no classes."""
 
 
 def _refuse_class(root: Path) -> None:
@@ -54,6 +58,7 @@ def recognise(root: Path) -> Layout:
     found = _look(root)
     layout = _layout(root, found)
     layout.unreadable = found.unreadable
+    layout.beside = lambda: _beside(root, found)
     return layout
 
 
@@ -128,7 +133,9 @@ def _look(root: Path) -> Found:
             )
             continue
         kind = _kind(folder, content)
-        if kind is not None:
+        if kind is None:
+            found.others.append(folder)
+        else:
             found.kinds[folder] = kind
     return found
 
@@ -163,6 +170,32 @@ def _kind(folder: Path, content: Set[str]) -> str | None:
     return VISA if "Data" in content and (folder / "Data" / "Images").is_dir() else None
 
 
+def _beside(root: Path, found: Found) -> Iterator[str]:
+    """What lies beside the classes and is not taken, or is taken twice."""
+    yield from loose(root)
+    for folder in found.others:
+        try:
+            inner, first = _classes_below(folder), first_image(folder)
+        except DataError as error:
+            yield str(error)
+            continue
+        if inner:
+            yield (
+                f"{folder}: holds classes of its own, which are not taken ({', '.join(inner)}); "
+                f"move them up, into {root}, or name {folder} with --data"
+            )
+        elif first is not None:
+            yield (
+                f"{folder}: holds pictures and is no class, so they are not taken; the first is "
+                f"{first}. A class has a folder train/good (upper and lower case count)"
+            )
+    places: dict[str, Path] = {}
+    for folder in sorted(found.kinds, key=Path.is_symlink):
+        same = places.setdefault(os.path.realpath(folder), folder)
+        if same != folder:
+            yield f"{folder}: is the folder of class {same.name} too (a link): both are the same"
+
+
 def _mixed(root: Path, kinds: dict[Path, str]) -> str:
     groups = [
         f"{kind}: {', '.join(sorted(path.name for path in kinds if kinds[path] == kind))}"
@@ -192,6 +225,16 @@ def _no_class(root: Path, found: Found) -> str:
 
 def _holds_classes(folder: Path) -> bool:
     try:
-        return _special(folder) is not None or bool(_look(folder).kinds)
+        return bool(_classes_below(folder))
     except DataError:
         return False
+
+
+def _classes_below(folder: Path) -> list[str]:
+    """Names of the classes that a folder would have as a data set of its own.
+
+    Raises:
+        DataError: it would be refused.
+    """
+    special = _special(folder)
+    return special.class_names() if special else [path.name for path in _look(folder).kinds]

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from moleflow.data.listing import images_below, is_picture, listed
-from moleflow.data.opening import SUFFIXES
+from moleflow.data.listing import folders, images_below, is_picture, listed
+from moleflow.data.opening import SUFFIXES, holds_picture
 from moleflow.data.pictures import Picture
 
 FOREIGN = (
@@ -14,11 +14,19 @@ FOREIGN = (
     *(".npy", ".npz", ".mat", ".dcm", ".svg", ".eps", ".pdf", ".ico"),
 )
 """Suffixes of pictures that are not read."""
+TEXTS = (".txt", ".json", ".xml", ".csv", ".md", ".yaml", ".yml", ".html", ".db", ".ini")
+"""Suffixes of what lies beside pictures, often one for each, and is none."""
 LIKE_MASKS = ("gt", "mask", "masks", "label", "labels", "annotation", "annotations")
 
 
 def beside_pictures(folder: Path) -> Iterator[str]:
     """Pictures in a folder's folders, and files of other kinds, where only pictures are read."""
+    yield from below_pictures(folder)
+    yield from of_other_kinds(folder)
+
+
+def below_pictures(folder: Path) -> Iterator[str]:
+    """Pictures in a folder's folders, where only pictures are read."""
     content = listed(folder)
     below = [path for inner, is_folder in content if is_folder for path in images_below(inner)]
     if below:
@@ -26,13 +34,32 @@ def beside_pictures(folder: Path) -> Iterator[str]:
             f"{folder}: {_pictures(below)} in folders below it {_are(below)} not taken; the first "
             f"is {below[0]}. Move them up, into {folder.name}"
         )
-    foreign = [path for path, is_folder in content if not is_folder and _is_foreign(path)]
+
+
+def of_other_kinds(folder: Path) -> Iterator[str]:
+    """Pictures in a folder that are not read, for what they are or for what they are called."""
+    files = [path for path, is_folder in listed(folder) if not is_folder and not is_picture(path)]
+    foreign = [path for path in files if _is_foreign(path)]
     if foreign:
         kinds = ", ".join(f"{n} {s}" for s, n in Counter(p.suffix for p in foreign).items())
         yield (
             f"{folder}: {len(foreign)} files of other kinds than are read ({kinds}) are not taken; "
             f"the first is {foreign[0]}. Save them as one of {', '.join(SUFFIXES)}"
         )
+    misnamed = [path for path in files if _may_be_picture(path) and holds_picture(path)]
+    if misnamed:
+        yield (
+            f"{folder}: {_pictures(misnamed)} by content, but not by name, {_are(misnamed)} not "
+            f"taken; the first is {misnamed[0]}. Let names end with {', '.join(SUFFIXES)}"
+        )
+
+
+def of_other_kinds_below(folder: Path, depth: int) -> Iterator[str]:
+    """Of a folder and the folders in it, so many deep."""
+    yield from of_other_kinds(folder)
+    if depth:
+        for inner in folders(folder):
+            yield from of_other_kinds_below(inner, depth - 1)
 
 
 def loose(folder: Path) -> Iterator[str]:
@@ -90,6 +117,10 @@ def twice(test: Sequence[Picture]) -> Iterator[str]:
 
 def _is_foreign(path: Path) -> bool:
     return path.suffix.lower() in FOREIGN
+
+
+def _may_be_picture(path: Path) -> bool:
+    return path.suffix.lower() not in (*FOREIGN, *TEXTS)
 
 
 def _pictures(found: Sequence[Path]) -> str:

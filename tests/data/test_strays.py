@@ -57,7 +57,31 @@ def _stray_mask(bottle: Path) -> str:
     return "1 mask belongs to no picture and is not taken; the first is"
 
 
-@pytest.mark.parametrize("lay", [_inner, _gif, _loose, _stray_mask])
+def _nameless(bottle: Path) -> str:
+    _copy(bottle / "test/good/000.png", bottle / "train/good/000")
+    _copy(bottle / "test/good/000.png", bottle / "train/good/000.bak")
+    return "2 pictures by content, but not by name, are not taken; the first is"
+
+
+def _nameless_mask(bottle: Path) -> str:
+    _copy(bottle / "ground_truth/broken/000_mask.png", bottle / "ground_truth/broken/7_mask")
+    return "1 picture by content, but not by name, is not taken; the first is"
+
+
+def _loose_gif(bottle: Path) -> str:
+    _copy(bottle / "test/good/000.png", bottle / "train/x.gif")
+    return "1 files of other kinds than are read (1 .gif) are not taken"
+
+
+def _gif_mask(bottle: Path) -> str:
+    _copy(bottle / "ground_truth/broken/000_mask.png", bottle / "ground_truth/broken/7_mask.gif")
+    return "1 files of other kinds than are read (1 .gif) are not taken"
+
+
+LAY = (_inner, _gif, _loose, _stray_mask, _nameless, _nameless_mask, _loose_gif, _gif_mask)
+
+
+@pytest.mark.parametrize("lay", LAY)
 def test_what_looks_meant_and_is_not_taken_is_told(bottle: Path, lay: Callable[[Path], str]):
     expected = lay(bottle)
     said, problems = _told(bottle)
@@ -68,6 +92,11 @@ def test_what_looks_meant_and_is_not_taken_is_told(bottle: Path, lay: Callable[[
 def test_a_sound_class_is_told_nothing_of(bottle: Path):
     (bottle / "license.txt").write_text("free")
     (bottle / "train/good/Thumbs.db").write_text("")
+    (bottle / "train/good/README").write_text("BMP pictures of bottles")
+    (bottle / "train/good/000.json").write_text("{}")
+    os.mkfifo(bottle / "train/good/pipe")
+    (bottle.parent / "licences").mkdir()
+    (bottle.parent / "licences/MIT.txt").write_text("free")
     assert _told(bottle) == ([], [])
 
 
@@ -80,6 +109,40 @@ def test_pictures_that_are_left_out_on_purpose_are_no_problem(bottle: Path):
         f"bottle: {bottle}/train/broken: 2 pictures are not used",
         f"bottle: {bottle}/validation: 1 picture is not used",
     ]
+
+
+def _deeper(bottle: Path) -> str:
+    shutil.copytree(bottle, bottle.parent / "more/cable")
+    return f"{bottle.parent}/more: holds classes of its own, which are not taken (cable); move"
+
+
+def _deep(bottle: Path) -> str:
+    shutil.copytree(bottle, bottle.parent / "more/and/cable")
+    return f"{bottle.parent}/more: holds pictures and is no class, so they are not taken; the first"
+
+
+def _capitals(bottle: Path) -> str:
+    _copy(bottle / "train/good/000.png", bottle.parent / "cable/Train/Good/0.png")
+    return f"{bottle.parent}/cable: holds pictures and is no class"
+
+
+def _beside(bottle: Path) -> str:
+    _copy(bottle / "train/good/000.png", bottle.parent / "0.png")
+    return f"{bottle.parent}: 1 picture in no folder of a kind is not taken"
+
+
+def _link(bottle: Path) -> str:
+    (bottle.parent / "alias").symlink_to(bottle)
+    return f"{bottle.parent}/alias: is the folder of class bottle too (a link)"
+
+
+@pytest.mark.parametrize("lay", [_deeper, _deep, _capitals, _beside, _link])
+def test_what_lies_beside_the_classes_is_told(bottle: Path, lay: Callable[[Path], str]):
+    expected = lay(bottle)
+    (remark,) = inspect(bottle.parent).remarks
+    assert remark.startswith(expected)
+    assert _told(bottle)[0] == [remark]
+    assert inspect(bottle.parent, ["bottle"]).remarks == ()
 
 
 def _folders_of_masks(truth: Path) -> None:
