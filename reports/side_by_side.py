@@ -4,10 +4,11 @@ axis of numbers, and how much each axis of a grid moves the outcome."""
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import colour, guides, house_style, log_x
@@ -29,7 +30,17 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.doubt_columns import HEADER, both_cell, both_fields, caption, has_pictures
+from reports.doubt_columns import (
+    ALONE,
+    HEADER,
+    Interval,
+    Known,
+    both,
+    both_cell,
+    both_fields,
+    caption,
+    has_pictures,
+)
 from reports.doubt_columns import sentence as doubts_sentence
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import in_whole_seeds, interval_text
@@ -98,7 +109,8 @@ def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
         rows.append([Cell(called(setting), setting.also), trials, *cells])
     told = (
         f"{metric.title}, mean over classes, in percent (forgetting in points): mean ± sd over "
-        f"seeds, each a mean over its orders, and from three seeds on the 95 % interval{shown}"
+        "seeds, each a mean over its orders, and from three seeds on the 95 % interval"
+        f"{shown or ALONE}"
     )
     at_the_end, *others = KINDS.values()
     header = ("Setting", "Trials", at_the_end, *[HEADER] * bool(shown), *others)
@@ -158,9 +170,32 @@ def _is_number(text: str) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def curve(evidence: Evidence, axis: str) -> Figure | None:
-    """Means over an axis of numbers with bands of 95 %, a line for each value of the others."""
-    groups = _along(evidence, axis)
+OVER_SEEDS, WITH_PICTURES = 0.25, 0.12
+"""How opaque bands are."""
+OverPictures = Mapping[str, Mapping[int, Known]]
+"""Of means at the end, by metric and the setting's number."""
+
+
+def over_pictures(evidence: Evidence, kept: Kept) -> OverPictures:
+    """What pictures leave open of the means at the end, of metrics that it is known of."""
+    return {
+        metric.name: {
+            s.number: of_setting(evidence, s, kept, metric.name) for s in evidence.settings
+        }
+        for metric in evidence.concluded
+        if has_pictures(metric.name)
+    }
+
+
+def curve(evidence: Evidence, axis: str, pictures: OverPictures) -> Figure | None:
+    """Means over an axis of numbers with bands of 95 %, over seeds and over seeds and pictures, a
+    line for each value of the others."""
+    groups: dict[str, list[tuple[float, Setting]]] = {}
+    for setting in evidence.settings:
+        axes = setting.trials[0].axes
+        if axis in axes:
+            rest = setting_name({name: value for name, value in axes.items() if name != axis})
+            groups.setdefault(rest, []).append((float(axes[axis]), setting))
     if not any(setting.finished for of in groups.values() for _, setting in of):
         return None
     metrics = evidence.concluded
@@ -169,52 +204,41 @@ def curve(evidence: Evidence, axis: str) -> Figure | None:
         plots = canvas.subplots(1, len(metrics), squeeze=False, gridspec_kw={"wspace": 0.28})[0]
         for ax, metric in zip(plots, metrics, strict=True):
             for i, (rest, of) in enumerate(groups.items()):
-                points = _points(evidence, sorted(of, key=lambda pair: pair[0]), metric)
-                x, middle = [p[0] for p in points], [p[1] for p in points]
+                points = _points(evidence, of, metric, pictures.get(metric.name, {}))
+                x, middle = [p[0] for p in points], [100 * p[1].mean for p in points]
                 ax.plot(x, middle, "o-", color=colour(i), lw=1.4, ms=4, label=rest or None)
-                ends = [(p[0], p[2], p[3]) for p in points if p[2] is not None]
-                if ends:
-                    low, high = [e[1] for e in ends], [e[2] for e in ends]
-                    ax.fill_between(
-                        [e[0] for e in ends], low, high, color=colour(i), alpha=0.15, lw=0
-                    )
+                _band(ax, [(x, whole) for x, _, whole in points], colour(i), WITH_PICTURES)
+                _band(ax, [(x, of.interval) for x, of, _ in points], colour(i), OVER_SEEDS)
             _scaled(ax, [x for of in groups.values() for x, _ in of])
             ax.set_xlabel(axis)
             ax.set_ylabel(f"{metric.title} [%]")
             guides(ax)
         if len(groups) > 1:
             plots[-1].legend(fontsize=6.5)
-    return _curve_figure(evidence, canvas, axis, groups)
-
-
-def _along(evidence: Evidence, axis: str) -> dict[str, list[tuple[float, Setting]]]:
-    """Settings by the value of an axis, by what else they are called; of names that lead along the
-    same settings, or some of them, the first."""
-    found: dict[str, dict[int, tuple[float, Setting]]] = {}
-    for setting in evidence.settings:
-        for axes in (name.axes for name in setting.names):
-            if axis in axes:
-                rest = setting_name({name: value for name, value in axes.items() if name != axis})
-                at = float(axes[axis]), setting
-                found.setdefault(rest, {}).setdefault(setting.number, at)
-    kept: dict[str, list[tuple[float, Setting]]] = {}
-    for rest, of in sorted(found.items(), key=lambda item: -len(item[1])):
-        if not any(of.keys() <= {s.number for _, s in other} for other in kept.values()):
-            kept[rest] = list(of.values())
-    return {rest: kept[rest] for rest in found if rest in kept}
+    return _curve_figure(evidence, canvas, axis, groups, pictures)
 
 
 def _points(
-    evidence: Evidence, of: Sequence[tuple[float, Setting]], metric: Metric
-) -> list[tuple[float, float, float | None, float | None]]:
-    found: list[tuple[float, float, float | None, float | None]] = []
-    for x, setting in of:
+    evidence: Evidence,
+    of: Sequence[tuple[float, Setting]],
+    metric: Metric,
+    pictures: Mapping[int, Known],
+) -> list[tuple[float, Summary, Interval]]:
+    """The number of the axis, what seeds gave, and the interval over seeds and pictures."""
+    found: list[tuple[float, Summary, Interval]] = []
+    for x, setting in sorted(of, key=lambda pair: pair[0]):
         summary = seeded(evidence, setting, metric.name, "final_mean").summary
         if summary is not None:
-            low, high = summary.interval or (None, None)
-            ends = (None if low is None else 100 * low, None if high is None else 100 * high)
-            found.append((x, 100 * summary.mean, *ends))
+            found.append((x, summary, both(pictures.get(setting.number, ""))))
     return found
+
+
+def _band(ax: Axes, points: Sequence[tuple[float, Interval]], tone: str, alpha: float) -> None:
+    """Between the ends of intervals, in percent, of points that have one."""
+    known = [(x, 100 * ends[0], 100 * ends[1]) for x, ends in points if ends]
+    if known:
+        places, low, high = zip(*known, strict=True)
+        ax.fill_between(places, low, high, color=tone, alpha=alpha, lw=0)
 
 
 def _scaled(ax: object, values: Sequence[float]) -> None:
@@ -224,13 +248,17 @@ def _scaled(ax: object, values: Sequence[float]) -> None:
 
 
 def _curve_figure(
-    evidence: Evidence, canvas: Canvas, axis: str, groups: dict[str, list[tuple[float, Setting]]]
+    evidence: Evidence,
+    canvas: Canvas,
+    axis: str,
+    groups: dict[str, list[tuple[float, Setting]]],
+    pictures: OverPictures,
 ) -> Figure:
     settings = [setting for of in groups.values() for _, setting in of]
     records = [record for setting in settings for record in setting.finished]
     source = computed(curve, keys(records))
     words: list[str | Number] = [
-        "Means over seeds; bands are their 95 % intervals, from three seeds on. "
+        f"Means over seeds, from three on with their 95 % intervals. {_tones(evidence, pictures)}. "
     ]
     for metric in evidence.concluded:
         every = [seeded(evidence, s, metric.name, "final_mean").summary for s in settings]
@@ -242,6 +270,17 @@ def _curve_figure(
     title = f"What {axis} changes"
     name = f"curve-{axis.replace('.', '_')}"
     return drawn(canvas, name, title, "%", f"{len(seeds)} seeds", tuple(words))
+
+
+def _tones(evidence: Evidence, pictures: OverPictures) -> str:
+    """What the bands are over."""
+    known = {name for name, of in pictures.items() if any(both(one) for one in of.values())}
+    alone = [metric.title for metric in evidence.concluded if metric.name not in known]
+    told = (
+        ["The darker band is over seeds, the lighter over seeds and test pictures"] if known else []
+    )
+    told += [f"{', '.join(alone)}: over seeds alone"] if alone else []
+    return "; ".join(told)
 
 
 def importance(evidence: Evidence, metric: Metric) -> tuple[Share, ...] | None:

@@ -14,7 +14,8 @@ def document(evidence: Evidence) -> Document:
     told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
     told += side_by_side.on_other_pictures(evidence, kept)
     axes = side_by_side.numeric_axes(evidence)
-    figures = [side_by_side.curve(evidence, axis) for axis in axes]
+    pictures = side_by_side.over_pictures(evidence, kept)
+    figures = [side_by_side.curve(evidence, axis, pictures) for axis in axes]
     shown = tuple(figure for figure in figures if figure is not None)
     blocks: list[Block] = [Gallery(shown)] if shown else []
     if not axes:

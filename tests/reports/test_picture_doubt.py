@@ -288,6 +288,28 @@ def test_what_a_search_chose_has_the_doubt_from_pictures_on_test(lab: Lab) -> No
     assert wrong(folder) == []
 
 
+def heights(svg: str) -> list[float]:
+    """Of bands, in the order in which they are drawn."""
+    paths = re.findall(r'id="FillBetween[^"]*">\s*<defs>\s*<path id="[^"]*" d="([^"]*)"', svg)
+    each = [[float(y) for y in re.findall(r"[ML] \S+ (\S+)", path)] for path in paths]
+    return [max(ys) - min(ys) for ys in each]
+
+
+def test_curves_have_a_band_over_seeds_inside_of_one_with_pictures(lab: Lab) -> None:
+    axis = Grid(field="loss.tail_weight", values=(0.5, 0.6))
+    lab.reports = ("sensitivity",)
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=(axis,))
+    run(lab, folder, plan.trials)
+    write_reports(folder)
+    svg = (folder.report / "figures" / "curve-loss_tail_weight.svg").read_text("utf-8")
+    outer, inner, pixels = heights(svg)
+    assert outer > inner > pixels == 0  # all seeds have one pixel AP
+    of = read(folder, "settings-image_auroc", "definition").loc["final_mean"].iloc[0]
+    widths = of["both_high"] - of["both_low"], of["interval_high"] - of["interval_low"]
+    assert outer / inner == pytest.approx(widths[0] / widths[1], rel=1e-3)
+    assert "the lighter over seeds and test pictures; Pixel AP: over seeds alone" in page(folder)
+
+
 DAMAGE: Mapping[str, Callable[[StudyFolder, tuple[Trial, ...], Record], None]] = {
     "gone": lambda folder, _, record: (folder.artifacts(record.key) / FILE).unlink(),
     "cut off": lambda folder, _, record: _cut(folder.artifacts(record.key) / FILE),
