@@ -88,7 +88,8 @@ def contrast_table(
         data.append(Line(line, source))
     header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
     header += (*[doubt_columns.HEADER] * bool(shown), "p (Holm)", "Seeds")
-    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent{shown}"
+    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent"
+    caption += shown or doubt_columns.ALONE
     every = [r.key for setting in (baseline, *(c.setting for c in found)) for r in setting.finished]
     whole = computed(contrast_table, every)
     return table(f"contrasts-{metric.name}", caption, header, rows, data, whole, 2)
@@ -136,7 +137,7 @@ def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
     decided = sum(result.verdict != "undecided" for _, result in shown)
     source = computed(forest, [key for c, _ in shown for key in c.trials])
     caption: Words = (
-        "Variant minus baseline with its 95 % interval; the grey band is the margin. ",
+        "Variant minus baseline with its 95 % interval, over seeds alone; the grey band is the margin. ",
         Number(f"{decided} of {len(shown)}", source),
         " variants have a verdict.",
     )
@@ -243,8 +244,8 @@ def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
     )
     source = computed(class_forest, compared.trials)
     caption: Words = (
-        "Variant minus baseline with the 95 % interval of each class alone; the grey band is the "
-        f"margin. What changes most is {most.name}, with {called(compared.setting)}: ",
+        "Variant minus baseline with the 95 % interval of each class by itself, over seeds alone; "
+        f"the grey band is the margin. What changes most is {most.name}, with {called(compared.setting)}: ",
         Number(f"{percent(most.result.difference)} points", source),
         ".",
     )

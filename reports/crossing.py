@@ -25,7 +25,7 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.doubt_columns import HEADER, Known, both_cell, both_fields, both_note, caption
+from reports.doubt_columns import ALONE, HEADER, Known, both_cell, both_fields, both_note, caption
 from reports.doubt_columns import has_pictures as known_of
 from reports.evidence import Evidence, keys
 from reports.picture_doubt import Kept, doubted
@@ -95,7 +95,7 @@ def interaction_table(
         f"{metric.title} {KINDS[kind]}, in points: (both − second) − (first − neither), paired by "
         "seed; interval of one design alone, verdict and p for all together (Holm). Beside it the "
         "analysis of variance that papers print, which takes runs of one seed for independent"
-        f"{shown}"
+        f"{shown or ALONE}"
     )
     header = ("Components", "Verdict", "Interaction", "95 % interval", *[HEADER] * bool(shown),
               "p (Holm)", "Seeds", "F", "p (Holm)", "Partial η²", "p, HC3")  # fmt: skip
@@ -210,7 +210,8 @@ def effects_table(
         rows.append([one.design.name, own.name, where, *cells])
     told = (
         f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
-        f"and in, paired by seed; verdicts for all lines of one factor together (Holm){shown}"
+        f"and in, paired by seed; verdicts for all lines of one factor together (Holm)"
+        f"{shown or ALONE}"
     )
     header = ("Components", "Effect of", "Where", "Verdict", "Difference", "95 % interval",
               *[HEADER] * bool(shown), "p (Holm)", "Seeds")  # fmt: skip
@@ -276,7 +277,7 @@ def _caption(shown: Sequence[Crossed]) -> Words:
     """Which lines are not parallel."""
     source = computed(lines_figure, trial_keys(shown))
     words: list[str | Number] = [
-        "Means over seeds with 95 % intervals; lines that are parallel show no interaction. "
+        "Means with 95 % intervals, over seeds alone; lines that are parallel show no interaction. "
     ]
     for one in shown:
         if one.result is not None:

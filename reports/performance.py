@@ -95,7 +95,8 @@ def task0_table(evidence: Evidence, setting: Setting) -> Table:
     ]
     caption = (
         "By task 0, in percent: each seed's mean over its orders, then mean ± sd over seeds; "
-        "below it smallest to largest seed, and from three seeds on the 95 % interval of the mean"
+        "below it smallest to largest seed, and from three seeds on the 95 % interval of the mean, "
+        "over seeds alone"
     )
     return _grouped(evidence, setting, task0_table, "by_task0", caption, ("Task 0",), groups)
 
@@ -109,7 +110,7 @@ def order_table(evidence: Evidence, setting: Setting) -> Table:
         groups.append(([name, evidence.tasks[first]], records, columns))
     caption = (
         "By order, in percent: mean ± sd over seeds; below it smallest to largest seed, and from "
-        "three seeds on the 95 % interval of the mean"
+        "three seeds on the 95 % interval of the mean, over seeds alone"
     )
     names = ("Order", "Task 0")
     return _grouped(evidence, setting, order_table, "by_order", caption, names, groups)

@@ -158,7 +158,7 @@ def ranking_table(found: Together) -> Table:
     pairs = [_line(found, i) for i in order]
     caption = (
         f"{found.metric.title} at the end of the sequence, in percent, by average rank over "
-        f"{found.classes} classes; {found.seeds} seeds"
+        f"{found.classes} classes; {found.seeds} seeds, over which alone the interval is"
     )
     header = ("Setting", "Average rank", "Interquartile mean", "95 % interval", "P(improvement)")
     whole = computed(ranking_table, found.trials)

@@ -269,7 +269,8 @@ def against_table(
         data.append(Line(line, source))
     caption = (
         f"{metric.title} at the end of the sequence, in points: {ours.plan.name} minus "
-        f"{theirs.plan.name}, paired by order and seed; verdicts for all lines together (Holm)"
+        f"{theirs.plan.name}, paired by order and seed; verdicts for all lines together (Holm); "
+        "intervals over seeds alone"
     )
     header = ("Setting", "Verdict", "Difference", "95 % interval", "p (Holm)", "Seeds")
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
