@@ -137,7 +137,8 @@ def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
     decided = sum(result.verdict != "undecided" for _, result in shown)
     source = computed(forest, [key for c, _ in shown for key in c.trials])
     caption: Words = (
-        "Variant minus baseline with its 95 % interval, over seeds alone; the grey band is the margin. ",
+        "Variant minus baseline with its 95 % interval, over seeds alone; the grey band is the "
+        "margin. ",
         Number(f"{decided} of {len(shown)}", source),
         " variants have a verdict.",
     )
@@ -245,7 +246,8 @@ def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
     source = computed(class_forest, compared.trials)
     caption: Words = (
         "Variant minus baseline with the 95 % interval of each class by itself, over seeds alone; "
-        f"the grey band is the margin. What changes most is {most.name}, with {called(compared.setting)}: ",
+        f"the grey band is the margin. What changes most is {most.name}, with "
+        f"{called(compared.setting)}: ",
         Number(f"{percent(most.result.difference)} points", source),
         ".",
     )

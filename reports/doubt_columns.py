@@ -1,7 +1,7 @@
 """Seeds and test pictures in tables of other things: beside each mean over classes at the end of a
 sequence, and beside each difference of two, the interval over both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from moleflow.metrics.catalogue import TITLES
 from orchestration.records.ledger import Record
@@ -18,7 +18,7 @@ from reports.document import (
     note,
 )
 from reports.evidence import Evidence, keys
-from reports.picture_doubt import METRICS, Doubted, Kept
+from reports.picture_doubt import METRICS, Doubted, Kept, Together
 from reports.statistics import SEEDS_FOR_INTERVAL, summarise
 
 Interval = tuple[float, float] | None
@@ -178,7 +178,19 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
         if interval:
             words += ["; 95 % interval with both ", Number(f"{bracketed(interval)} %", source)]
     unknown = [name for name, one in made if isinstance(one, str)]
-    return (*words, f". Not known of {', '.join(unknown)}." if unknown else ".")
+    words.append(f". Not known of {', '.join(unknown)}." if unknown else ".")
+    return (*words, without(one for _, one in known))
+
+
+def without(made: Iterable[Doubted | Together]) -> str:
+    """Says that trials are left out of these, for want of scores that can be used."""
+    each = {one.left_out for one in made}
+    most = max(each, default=0)
+    if not most:
+        return ""
+    up_to = "up to " if len(each) > 1 else ""
+    trials = f"trial{'' if most == 1 else 's'} of seeds"
+    return f" Left out: {up_to}{most} {trials} of which scores cannot be used."
 
 
 def _from_least_to_most(
@@ -220,4 +232,5 @@ def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[st
     words.append(" differences that are not zero over seeds stay clear of it")
     words.append(f"; on other pictures there may be none: {', '.join(lost)}" if lost else "")
     words.append(f"; not known: {', '.join(unknown)}" if unknown else "")
-    return (*words, ".")
+    each = [one for _, one, _ in decided if not isinstance(one, str)]
+    return (*words, f".{without(each)}")

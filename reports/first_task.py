@@ -309,7 +309,10 @@ def most_likely(evidence: Evidence, found: FirstTasks, by: Maker) -> list[str | 
         return [*words, " alone"]
     other = evidence.tasks[found.names[others.best.leader]]
     words.append(", " if others.best.leader == found.best.leader else f"; {other}, ")
-    return [*words, Number(_chance(max(others.best.probability)), source), TOO]
+    words += [Number(_chance(max(others.best.probability)), source), TOO]
+    of = found.pictures
+    lost = 0 if isinstance(of, str) else of.left_out
+    return [*words, f" (without {lost} trials whose scores cannot be used)" if lost else ""]
 
 
 def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:

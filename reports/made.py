@@ -77,12 +77,9 @@ def of_setting(setting: Setting, found: Sequence[Section]) -> Sequence[Section]:
 
 
 def terminal(evidence: Evidence, sentences: Sequence[Words]) -> list[str]:
-    """The sentences, and what is not in them, in lines of at most 100 columns."""
-    found = [plain(sentence) for sentence in sentences]
-    if not evidence.finished:
-        found.append("No trial has finished, so there are no results.")
-    if evidence.unfinished or evidence.missing:
-        found.append(dict(provenance.facts(evidence))["Trials"])
+    """What is not in the sentences, and then these, in lines of at most 100 columns."""
+    found = [plain(block.words) for block in incomplete(evidence)]
+    found += [plain(sentence) for sentence in sentences]
     return [line for text in found for line in textwrap.wrap(text, 100)]
 
 
@@ -102,7 +99,7 @@ def asked(evidence: Evidence) -> Section:
     )
 
 
-def incomplete(evidence: Evidence) -> list[Block]:
+def incomplete(evidence: Evidence) -> list[Text]:
     """Says where numbers are not those of the whole study."""
     trials = dict(provenance.facts(evidence))["Trials"]
     if not evidence.finished:

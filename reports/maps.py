@@ -1,13 +1,18 @@
 """A strip of a trial's own anomaly maps: people look before they read."""
 
+import csv
 import io
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from orchestration.records.ledger import Record
-from orchestration.records.map_sheets import ShownPicture, pictures_on
+from orchestration.records.map_sheets import PLACES, SHEET, ShownPicture, pictures_on, places_in
 from reports.document import Block, Number, Picture, Strip, Text, computed
 from reports.evidence import Evidence, classes_of
 
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+MOST_NAMED = 5
 NAMES = {
     "best": "highest score",
     "median": "median score",
@@ -31,11 +36,32 @@ def strip(evidence: Evidence, records: Iterable[Record]) -> Block:
                 f", seed {record.seed}, after the last task, each picture by the bank that the "
                 "router chose. Under a picture: the share of the class’s good pictures that score "
                 "lower.",
+                _damaged(evidence),
             )
             return Strip("maps", "The best, the median and the worst picture", caption, rows)
-    return Text(
-        "No finished trial kept anomaly maps that can be read where this report was made.", "note"
-    )
+    none = "No finished trial kept anomaly maps that can be read where this report was made."
+    return Text(none + _damaged(evidence), "note")
+
+
+def _damaged(evidence: Evidence) -> str:
+    """Names trials whose maps are there and not whole."""
+    lost = [r.key for r in evidence.finished if not _whole(evidence.folder.artifacts(r.key))]
+    more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+    return f" Maps that cannot be read: {', '.join(lost[:MOST_NAMED])}{more}." if lost else ""
+
+
+def _whole(folder: Path) -> bool:
+    """Whether the sheet is not cut off and its list can be read, or neither was kept."""
+    sheet = folder / SHEET
+    if not sheet.exists() and not (folder / PLACES).exists():
+        return True
+    try:
+        places_in(folder)
+        with sheet.open("rb") as file:
+            file.seek(-len(PNG_END), os.SEEK_END)
+            return file.read() == PNG_END
+    except (OSError, ValueError, KeyError, csv.Error):
+        return False
 
 
 def _shown(one: ShownPicture) -> Picture:

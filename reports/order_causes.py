@@ -145,7 +145,8 @@ def measured_table(evidence: Evidence, setting: Setting) -> Table | None:
         return None
     caption = (
         "Orders that were trained, with one task 0: largest − smallest mean over seeds, and the "
-        "smallest margin inside which orders would be equivalent (95 %, over seeds alone), in points"
+        "smallest margin inside which orders would be equivalent (95 %), in points; over seeds "
+        "alone"
     )
     header = ("Metric", "Task 0", "Verdict", "Range", "Up to", "Margin", "Orders", "Seeds")
     whole = computed(measured_table, keys(_bound(setting)))

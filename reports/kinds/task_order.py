@@ -15,7 +15,6 @@ from reports import (
     papers_by_class,
     performance,
     picture_doubt,
-    provenance,
     sensitivity,
 )
 from reports.document import (
@@ -175,16 +174,12 @@ def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
 
 def _headline(evidence: Evidence, shown: Sequence[Setting], told: Answers) -> str:
     """The main table as plain text, and what it answers."""
-    lines = list[str]()
+    lines = [plain(block.words) for block in made.incomplete(evidence)]
     for setting in shown:
         label = f" ({setting.label})" if setting.label else ""
         main: Table = performance.main_table(evidence, setting)
         lines += [f"{main.caption}{label}", to_text(main)]
         lines += [plain(words) for words in told[setting.number]]
-    if not shown:
-        lines.append("No trial has finished, so there are no results.")
-    if evidence.unfinished or evidence.missing:
-        lines.append(dict(provenance.facts(evidence))["Trials"])
     return "\n".join(textline for line in lines for textline in _wrap(line))
 
 

@@ -365,6 +365,7 @@ def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
     assert (found["seeds"], found["trials_left_out"]) == (2, 2)
     text = page(folder)
     assert f"Of 4 finished trials, 1 kept no scores that can be read ({one.key})" in text
+    assert "Left out: 2 trials of seeds of which scores cannot be used." in text
     assert "Of 4 finished trials, 1 kept scores that do not give the recorded image AUROC" in text
 
 

@@ -64,7 +64,8 @@ def test_a_grid_that_lacks_a_cell_has_no_exact_importance(lab) -> None:
     lab.reports, lab.law = ("sensitivity",), by_setting
     folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1), axes=AXES)
     lab.run(folder, plan.trials[2:])
-    write_reports(folder)
+    (written, *_) = write_reports(folder)
+    assert written.headline.startswith("Not all of the study is in these numbers: 12 planned")
     assert not list((folder.report / "tables").glob("importance-*"))
     assert "Not all of the study is in these numbers" in (folder.report / "report.md").read_text()
     assert wrong(folder) == []
