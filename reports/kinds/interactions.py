@@ -20,6 +20,7 @@ from reports.document import (
     note,
 )
 from reports.evidence import Evidence
+from reports.statistics import Contrast
 from reports.two_by_two import KINDS, Crossed, Kind, crossed, designs, trial_keys
 
 SUBJECT = "Interactions of components"
@@ -81,20 +82,29 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     words: list[str | Number] = [f"{title} (", Number(n, source)]
     words.append(f", margin {percent(metric.margin, 1)} points): ")
     for verdict, meaning in crossing.MEANINGS.items():
-        alike = [one for one in known if one.result and one.result.contrast.verdict == verdict]
-        for i, one in enumerate(alike):
-            assert one.result is not None
-            result = one.result.contrast
-            lead = f"{meaning}: " if i == 0 else ", "
-            words.append(f"{lead}{one.design.name} (")
-            words += [Number(f"{percent(result.difference)} points", source)]
-            more = more_seeds(result)
-            words.append(f"; {more})" if more else ")")
-        words += [". "] if alike else []
+        alike = [
+            (one.design.name, one.result.contrast)
+            for one in known
+            if one.result and one.result.contrast.verdict == verdict
+        ]
+        for i, (name, result) in enumerate(alike):
+            words.append(f"{f'{meaning}: ' if i == 0 else ', '}{name} (")
+            words += [Number(f"{percent(result.difference)} points", source), ")"]
+        words += [f"{soonest(alike)}. "] if alike else []
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:
         words.append(f"Not compared, for want of two whole seeds: {', '.join(nothing)}.")
     return tuple(words)
+
+
+def soonest(alike: Sequence[tuple[str, Contrast]]) -> str:
+    """Which of them the fewest further seeds would decide, and how many; tables have all."""
+    open_ = [(result.seeds_to_decide, name, more_seeds(result)) for name, result in alike]
+    told = [(least, name, text) for least, name, text in open_ if least is not None and text]
+    if not told:
+        return ""
+    _, name, text = min(told)
+    return f"; {text}" if len(alike) == 1 else f"; soonest decided, {name}: {text}"
 
 
 def _on_other_pictures(
