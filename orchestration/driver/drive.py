@@ -18,6 +18,7 @@ from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.planning import MOST_TRIALS, Planning
 from orchestration.driver.preflight import check_precision, checking_beside, checking_here
+from orchestration.driver.reach import check_store
 from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
 from orchestration.driver.searching import Searching
@@ -83,6 +84,8 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
     with _environment(terms.resources), none_left_if_refused(root):
         planning = _planning(question, session, terms, choices)
         check_precision(planning.configs, terms.resources)
+        away = terms.resources.address is not None
+        check_store(terms.store, root, session.say, session.warn, elsewhere=away)
         root.claim()
         with driving(name, root, session.command, session.warn):
             checking = checking_here if choices.runner == "inline" else checking_beside

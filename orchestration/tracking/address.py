@@ -47,6 +47,25 @@ def check_uri(uri: str, named_by: str = "--mlflow-uri") -> str:
     return _absolute(uri)
 
 
+def check_driver(uri: str) -> str:
+    """The URI, if what speaks with its database is installed.
+
+    Raises:
+        StudyError: it is not.
+    """
+    if scheme_of(uri) not in (*SERVERS, "sqlite"):
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            make_url(uri).get_dialect().import_dbapi()
+        except (ImportError, ArgumentError) as error:
+            raise StudyError(
+                f"--mlflow-uri {safe_uri(uri)}: install the driver ({error})"
+            ) from None
+    return uri
+
+
 def _absolute(uri: str) -> str:
     scheme, separator, path = uri.partition(":///")
     if scheme_of(uri) != "sqlite" or not separator or path.startswith(("/", ":memory:", "file:")):

@@ -22,6 +22,7 @@ from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Record
 from orchestration.studies.expansion import Plan, Trial, order_numbers
 from orchestration.tracking.address import (
+    check_driver,
     check_uri,
     default_uri,
     is_server,
@@ -95,7 +96,7 @@ class MlflowTracker(Tracker):
     _models: LoggedModels
 
     def __init__(self, root: Root, uri: str | None = None):
-        self._uri = check_uri(uri) if uri else default_uri(root)
+        self._uri = check_driver(check_uri(uri)) if uri else default_uri(root)
         self._options = store_options(uri, root)
         self._root = root
         self._client: MlflowClient | None = None
