@@ -11,7 +11,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from moleflow.errors import ClusterError, MoleflowError
-from orchestration.commands.consoles import Terminal, err
+from orchestration.commands.consoles import Terminal, err, to_output
 
 REFUSED, INTERRUPTED = 2, 130
 
@@ -116,7 +116,8 @@ def main() -> None:
     words = sys.argv[1:]
     try:
         code = _done(words)
-        sys.stdout.flush()
+        with to_output() as stream:
+            stream.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:

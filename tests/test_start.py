@@ -95,10 +95,32 @@ def test_closed_streams_end_no_command(closed: str) -> None:
     assert ("quickstart" in ran.stdout) == (">&-" not in closed.replace("2>&-", ""))
 
 
-def test_a_full_disk_behind_the_output_is_told(tmp_path: Path) -> None:
-    ran = command("studies", shell='"$@" > /dev/full', TMPDIR=str(tmp_path))
-    assert ran.returncode == UNEXPECTED
-    assert "No space left" in ran.stderr and "Traceback" not in ran.stderr
+@pytest.mark.parametrize("words", [("--help",), ("studies",)])
+def test_a_full_disk_behind_the_output_is_told_and_is_no_crash(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    ran = command(*words, shell='"$@" > /dev/full', TMPDIR=str(tmp_path))
+    assert ran.returncode == PIPE_CLOSED
+    assert ran.stderr.startswith("error: standard output cannot be written (No space left")
+    assert not any(tmp_path.iterdir())
+
+
+LASTS = """from orchestration.commands.consoles import err, out
+    out.outlive()
+    out.print('one')
+    out.print('two')
+    err.print('still there')
+    return 141 if out.lost else 0"""
+
+
+@pytest.mark.parametrize("full", ["> /dev/full", ">&3", "2> /dev/full"])
+def test_what_works_for_others_goes_on_when_nothing_more_can_be_said(full: str) -> None:
+    """As a study does; and messages that nobody can read end nothing."""
+    gone = "exec 3> >(true); wait $!"  # a pipe whose reader has ended
+    ran = command("studies", before=with_body(LASTS), shell=f'{gone}; "$@" {full}')
+    assert ran.returncode == (0 if "2>" in full else PIPE_CLOSED)
+    assert ("still there" in ran.stderr) == ("2>" not in full)
+    assert ran.stderr.count("standard output cannot be written") == (full == "> /dev/full")
 
 
 def test_an_encoding_that_lacks_a_letter_ends_no_command(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from orchestration.commands.consoles import OutputLost
 from orchestration.hiding import safe_text
 from orchestration.plain import one_line
 from orchestration.records.layout import FORMAT_FILE, Root
@@ -19,7 +20,7 @@ from orchestration.records.layout import FORMAT_FILE, Root
 UNEXPECTED = 70
 """As in sysexits.h: neither that trials failed (1) nor that a request was refused (2)."""
 PIPE_CLOSED = 128 + 13
-"""What a shell says of a process that SIGPIPE ended."""
+"""What a shell says of a process that SIGPIPE ended; and of any whose output takes nothing more."""
 DEFAULT_ROOT = "runs"
 
 
@@ -31,6 +32,12 @@ def caught(error: BaseException, words: Sequence[str]) -> int:
     """
     if isinstance(error, BrokenPipeError) and reader_is_gone():
         _say_no_more()
+        return PIPE_CLOSED
+    if isinstance(error, OutputLost):
+        _say_no_more()
+        with suppress(OSError):
+            sys.stderr.write(f"error: {error}; give it a place that has room\n")
+            sys.stderr.flush()
         return PIPE_CLOSED
     text = safe_text("".join(traceback.format_exception(error)))
     line = one_line(safe_text(_line(error)))

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -26,7 +26,7 @@ from moleflow.profiles import PROFILES
 from moleflow.profiles import profile as named_profile
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.cluster.environment import DETERMINISTIC
-from orchestration.commands.consoles import err, out
+from orchestration.commands.consoles import err, out, to_output
 from orchestration.commands.options import (
     ClassesOption,
     RootOption,
@@ -145,7 +145,8 @@ def predict(
             outputs.callback(drawn.close)
         lines = ScoreLines(file, predictor.tasks)
         for number, answer in enumerate(answers):
-            lines.write(answer)
+            with to_output() if csv_file is None else nullcontext():
+                lines.write(answer)
             if isinstance(answer, Unreadable):
                 problems += 1
                 err.print(f"[bold red]not scored:[/] {escape(answer.reason)}")
