@@ -190,12 +190,7 @@ def over_pictures(evidence: Evidence, kept: Kept) -> OverPictures:
 def curve(evidence: Evidence, axis: str, pictures: OverPictures) -> Figure | None:
     """Means over an axis of numbers with bands of 95 %, over seeds and over seeds and pictures, a
     line for each value of the others."""
-    groups: dict[str, list[tuple[float, Setting]]] = {}
-    for setting in evidence.settings:
-        axes = setting.trials[0].axes
-        if axis in axes:
-            rest = setting_name({name: value for name, value in axes.items() if name != axis})
-            groups.setdefault(rest, []).append((float(axes[axis]), setting))
+    groups = _along(evidence, axis)
     if not any(setting.finished for of in groups.values() for _, setting in of):
         return None
     metrics = evidence.concluded
@@ -216,6 +211,23 @@ def curve(evidence: Evidence, axis: str, pictures: OverPictures) -> Figure | Non
         if len(groups) > 1:
             plots[-1].legend(fontsize=6.5)
     return _curve_figure(evidence, canvas, axis, groups, pictures)
+
+
+def _along(evidence: Evidence, axis: str) -> dict[str, list[tuple[float, Setting]]]:
+    """Settings by the value of an axis, by what else they are called; of names that lead along the
+    same settings, or some of them, the first."""
+    found: dict[str, dict[int, tuple[float, Setting]]] = {}
+    for setting in evidence.settings:
+        for axes in (name.axes for name in setting.names):
+            if axis in axes:
+                rest = setting_name({name: value for name, value in axes.items() if name != axis})
+                at = float(axes[axis]), setting
+                found.setdefault(rest, {}).setdefault(setting.number, at)
+    kept: dict[str, list[tuple[float, Setting]]] = {}
+    for rest, of in sorted(found.items(), key=lambda item: -len(item[1])):
+        if not any(of.keys() <= {s.number for _, s in other} for other in kept.values()):
+            kept[rest] = list(of.values())
+    return {rest: kept[rest] for rest in found if rest in kept}
 
 
 def _points(
@@ -261,15 +273,23 @@ def _curve_figure(
         f"Means over seeds, from three on with their 95 % intervals. {_tones(evidence, pictures)}. "
     ]
     for metric in evidence.concluded:
-        every = [seeded(evidence, s, metric.name, "final_mean").summary for s in settings]
-        means = [summary.mean for summary in every if summary]
-        if len(means) > 1:
-            spread = Number(f"{percent(max(means) - min(means))} points", source)
-            words += [f"{metric.title}: highest minus lowest mean ", spread, ". "]
+        ranges = [_range(evidence, [s for _, s in of], metric) for of in groups.values()]
+        known = [one for one in ranges if one is not None]
+        if known:
+            most = Number(f"{percent(max(known))} points", source)
+            alike = ", all else alike" if len(groups) > 1 else ""
+            words += [f"{metric.title}: highest minus lowest mean{alike}, ", most, ". "]
     seeds = sorted({record.seed for record in records})
     title = f"What {axis} changes"
     name = f"curve-{axis.replace('.', '_')}"
     return drawn(canvas, name, title, "%", f"{len(seeds)} seeds", tuple(words))
+
+
+def _range(evidence: Evidence, settings: Sequence[Setting], metric: Metric) -> float | None:
+    """Largest minus smallest mean at the end; None where fewer than two have one."""
+    every = [seeded(evidence, s, metric.name, "final_mean").summary for s in settings]
+    means = [summary.mean for summary in every if summary]
+    return max(means) - min(means) if len(means) > 1 else None
 
 
 def _tones(evidence: Evidence, pictures: OverPictures) -> str:

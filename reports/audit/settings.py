@@ -98,11 +98,34 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(texts), tuple(values))
 
 
+def along(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Of each axis, the largest range of means where nothing else has another value."""
+    found: list[float] = []
+    for metric in records.margins:
+        groups: dict[tuple[str, frozenset[tuple[str, str]]], list[float]] = {}
+        for of in records.settings:
+            line = Line({"metric": metric}, "", (), tuple(of), records)
+            done = finished(of)
+            means, _ = by_seed(done, line.measured(done))
+            named = {frozenset(_setting(axes)) for axes in (of[0].axes, *of[0].also)}
+            for axes in named if means else ():
+                for one in axes:
+                    group = groups.setdefault((one[0], axes - {one}), [])
+                    group.append(statistics.mean(means))
+        for axis in {name for name, _ in groups}:
+            found.append(max(max(of) - min(of) for (n, _), of in groups.items() if n == axis))
+    return Allowed(values=tuple(found))
+
+
+def _setting(axes: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [item for item in axes.items() if item[0] not in NOT_SETTINGS]
+
+
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.side_by_side.settings_table": over_seeds,
     "reports.side_by_side.importance_table": importance,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.side_by_side.sentence": sentence,
-    "reports.side_by_side.curve": sentence,
+    "reports.side_by_side.curve": along,
 }

@@ -1,13 +1,17 @@
 """Laws of reports that set settings side by side, on ledgers whose truth is known."""
 
+import re
+
 import pandas as pd
 import pytest
 
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid, Scenarios
 from orchestration.studies.expansion import Trial
+from orchestration.studies.study import Study
 from reports.writing import write_reports
 from tests.reports.audited import wrong
+from tests.reports.conftest import Lab
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +52,28 @@ def test_importance_is_that_of_the_effects_that_were_put_in(study: StudyFolder) 
 def test_curves_are_drawn_over_axes_of_numbers(study: StudyFolder) -> None:
     drawn = {path.stem for path in (study.report / "figures").glob("curve-*.svg")}
     assert drawn == {"curve-loss_tail_weight", "curve-lora_rank"}
+
+
+def test_a_curve_tells_what_its_own_axis_changes(study: StudyFolder) -> None:
+    page = (study.report / "report.md").read_text(encoding="utf-8")
+    told = re.findall(r"Image AUROC: highest minus lowest mean, all else alike, ([0-9.]+)", page)
+    assert told == ["10.00", "2.00"]
+
+
+def test_a_curve_goes_through_a_setting_under_each_of_its_names(lab: Lab) -> None:
+    lab.law = by_setting
+    common = {"question": "?", "base": lab.config, "classes": lab.classes, "seeds": (0, 1)}
+    tail = Study(**common, axes=(Grid(field="loss.tail_weight", values=(0.0, 0.7)),))
+    rank = Study(**common, axes=(Grid(field="lora.rank", values=(16, 64)),))
+    union = Study.union("?", {"a": tail, "b": rank}, reports=("sensitivity",))
+    folder, plan = lab.planned(union, "union")
+    assert len(plan.trials) == 3 * 2  # tail 0.7 and rank 64 are the base
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    told = re.findall(r"Image AUROC: highest minus lowest mean, ([0-9.]+)", page)
+    assert told == ["7.00", "2.00"]
+    assert wrong(folder) == []
 
 
 def test_forgetting_stands_beside_what_was_learned(study: StudyFolder) -> None:
