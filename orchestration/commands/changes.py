@@ -113,6 +113,8 @@ class StudyRequest:
     study: Study
     source: str
     """Its file; empty for one that comes with the package."""
+    packaged: str = ""
+    """The study of the package that it is."""
 
 
 def asked(study: str, changes: Changes) -> StudyRequest:
@@ -123,6 +125,7 @@ def asked(study: str, changes: Changes) -> StudyRequest:
     """
     name, found = load_study(study)
     source = str(Path(study).resolve()) if study.endswith(".py") else ""
+    packaged = "" if source else name
     if changes.name is not None:
         if changes.name != name and changes.name in known_studies():
             raise StudyError(
@@ -134,7 +137,7 @@ def asked(study: str, changes: Changes) -> StudyRequest:
         changed = customised(found, request)
     for line in replaced(found, request):
         warn(line)
-    return StudyRequest(name, changed, source)
+    return StudyRequest(name, changed, source, packaged)
 
 
 def _values(pairs: tuple[str, ...], option: Literal["--vary", "--zip"]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from orchestration.commands.plan_trials import Format, write_trials
 from orchestration.commands.planned import plan_answer
 from orchestration.commands.run import USUAL_MACHINES, USUAL_STORAGE, Machines, Storage, terms_of
 from orchestration.driver.expected import Wanted, expected
+from orchestration.driver.one_name import no_longer_asked
 from orchestration.driver.preview import Look, preview
 from orchestration.driver.session import check_runner
 from orchestration.records.layout import Root
@@ -54,7 +55,8 @@ def plan(
         raise StudyError("--json and --format both say what is printed; give one of them")
     wanted = asked(study, changes)
     place, terms = Root.at(storage.root), terms_of(machines, storage)
-    look = Look(changes.data, classes_of, wanted.source, changes.most_trials, terms.store)
+    origin = (wanted.source, wanted.packaged)
+    look = Look(changes.data, classes_of, *origin, changes.most_trials, terms.store)
     found = preview(wanted.name, wanted.study, place, look, warn)
     inline = check_runner(machines.runner) == "inline"
     asks = Wanted(workers, probe, changes.first, storage.sharing, inline)
@@ -62,7 +64,9 @@ def plan(
     if as_format is not None:
         write_trials(told, as_format)
         return DONE
-    shown = plan_answer(told, terms.resources, tuple(without_effect(found.plan)))
+    left_over = no_longer_asked(found.plan, place.study(wanted.name)) if found.known else ""
+    warnings = (*without_effect(found.plan), *([left_over] if left_over else []))
+    shown = plan_answer(told, terms.resources, warnings)
     if not list_them:
         shown = shown.model_copy(update={"runs": None})
     if as_json:

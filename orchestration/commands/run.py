@@ -90,7 +90,7 @@ def run(
     wanted = asked(study, changes)
     place, terms = Root.at(storage.root), terms_of(machines, storage)
     session = Session(place, tracking_uri(storage.mlflow_uri), out, err, _command_line())
-    question = Question(wanted.name, wanted.study, changes.data, wanted.source)
+    question = Question(wanted.name, wanted.study, changes.data, wanted.source, wanted.packaged)
     try:
         finished = drive(question, session, terms, _choices(changes, machines, storage))
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from orchestration.driver.driving import driving
 from orchestration.driver.expected import foretold
 from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
+from orchestration.driver.one_name import no_longer_asked
 from orchestration.driver.planning import MOST_TRIALS, Planning
 from orchestration.driver.preflight import check_precision, checking_beside, checking_here
 from orchestration.driver.reach import check_store
@@ -52,6 +53,8 @@ class Question:
     """Folder of the classes; None for a study that makes its own pictures."""
     source: str = ""
     """The study's file; empty for one that comes with the package, or from Python."""
+    packaged: str = ""
+    """The study of the package that it is."""
 
 
 class Choices(Settings):
@@ -124,6 +127,7 @@ def _planning(question: Question, session: Session, terms: Terms, choices: Choic
         session.root,
         session.say,
         source=question.source,
+        packaged=question.packaged,
         most=choices.most_trials,
         store=terms.store,
         warn=session.warn,
@@ -152,6 +156,9 @@ def _scheduled(
             f"{outdated} trials on record were measured by another version{since}: they run again, "
             "from what the store holds, and their records are kept"
         )
+    left_over = no_longer_asked(plan, folder)
+    if left_over:
+        session.warn(left_over)
     again = retry(now, folder, choices.retry)
     if again:
         session.say(f"{len(again)} trials that {' or '.join(choices.retry)} run again")

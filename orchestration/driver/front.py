@@ -86,12 +86,12 @@ def _terms(resources: Resources, verify: float, store: str | None) -> Terms:
 
 def _question(study: Study | str, data: Path | str | None, name: str | None) -> Question:
     source = str(Path(study).resolve()) if isinstance(study, str) and study.endswith(".py") else ""
-    found = study
+    found, packaged = study, ""
     if isinstance(found, str):
         known, found = load_study(found)
-        name = name or known
+        name, packaged = name or known, "" if source else known
     name = check_name(name or name_of(found.question))
-    return Question(name, found, None if data is None else str(data), source)
+    return Question(name, found, None if data is None else str(data), source, packaged)
 
 
 def _session(root: Root, mlflow_uri: str | None, quiet: bool, name: str) -> Session:

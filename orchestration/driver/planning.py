@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moleflow.errors import MoleflowError, StudyError
+from moleflow.errors import StudyError
 from orchestration.driver import tpe
 from orchestration.driver.measured import (
     feature_distances,
@@ -15,13 +14,13 @@ from orchestration.driver.measured import (
     with_difficulty,
     with_distances,
 )
+from orchestration.driver.one_name import check_source
 from orchestration.driver.preflight import Check
 from orchestration.driver.reporting import check_reports
 from orchestration.driver.searching import Searching
-from orchestration.records.layout import Root, StudyFolder
-from orchestration.records.plans import plan_of, write_plan
+from orchestration.records.layout import Root
+from orchestration.records.plans import write_plan
 from orchestration.store.store import folder_of
-from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan, expand, trials_asked
 from orchestration.studies.known_classes import Pictures
 from orchestration.studies.orders import left_out, sequences
@@ -53,6 +52,7 @@ class Planning:
         say: Say,
         *,
         source: str = "",
+        packaged: str = "",
         most: int = MOST_TRIALS,
         store: str | None = None,
         warn: Say = lambda text: None,
@@ -62,6 +62,7 @@ class Planning:
         Args:
             data: folder of the classes; None where the study makes its own pictures.
             source: the study's file; empty for one that comes with the package.
+            packaged: the study of the package that it is.
             most: trials that the study may have.
             store: where results of stages live; None: below the root folder.
             warn: told of proposals of a search that are damaged.
@@ -72,7 +73,7 @@ class Planning:
         # What only reads a plan needs no pictures.
         from moleflow.data.catalog import classes_in, open_catalog
 
-        refuse_slips(name, study, root, source)
+        refuse_slips(name, study, root, source, packaged)
         if study.search_axis is not None:
             tpe.check_installed(study.search_axis)
         study = with_difficulty(study, root)
@@ -81,7 +82,7 @@ class Planning:
         self._warn = warn
         self._name, self._study, self._root, self._say = name, study, root, say
         self._store = folder_of(store, root)
-        self._source = source
+        self._source, self._packaged = source, packaged
         self._data_root = _data_root(study, data, root, say)
         self._catalog = open_catalog(self._data_root, study.named_classes, say)
         names = study.named_classes or tuple(self._catalog)
@@ -105,7 +106,8 @@ class Planning:
         from orchestration.records.dataset import checked
 
         # Again: another driver of this name may have come and gone before this one's turn.
-        check_source(self._root.study(self._name), self._source)
+        folder = self._root.study(self._name)
+        check_source(folder, self._source, self._packaged, self._study.question)
         pictures = sum(len(data.train) + len(data.test) for data in self._catalog.values())
         self._say(
             f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
@@ -129,25 +131,26 @@ class Planning:
 
         def expanded(proposals: Sequence[Proposal] = ()) -> Plan:
             place = str(self._data_root), fingerprints, weights, self._source
-            return expand(self._name, study, *place, proposals)
+            found = expand(self._name, study, *place, proposals)
+            return found.model_copy(update={"packaged": self._packaged})
 
         if study.search_axis is None:
             plan = expanded()
         else:
             self.searching = Searching(study, self._name, self._root, expanded, self._warn)
             plan = self.searching.plan
-        write_plan(plan, self._root.study(self._name))
+        write_plan(plan, folder)
         return plan
 
 
-def refuse_slips(name: str, study: Study, root: Root, source: str) -> None:
+def refuse_slips(name: str, study: Study, root: Root, source: str, packaged: str) -> None:
     """Refuse what shows before the classes are known.
 
     Raises:
         StudyError, StoreError: of the root folder, of the study's name, or of what is asked.
     """
     root.check_format()
-    check_source(root.study(name), source)
+    check_source(root.study(name), source, packaged, study.question)
     with named_by(source):
         check_reports(study)
         check_written(study)
@@ -203,32 +206,6 @@ def _check_rungs(search: Search, tasks: int) -> None:
             f"Search.rungs: {search.rungs}; a trial has {tasks} tasks, and none is stopped after "
             "the last; name smaller numbers"
         )
-
-
-def check_source(folder: StudyFolder, source: str) -> None:
-    """One name is one study: another file's would mix its trials with those that are there.
-
-    Raises:
-        StudyError: the folder is that of another file, which is still there.
-    """
-    try:
-        before = plan_of(folder).source
-    except MoleflowError:  # none yet, or damaged: it is written anew
-        return
-    builtin = folder.name in known_studies()
-    another = Path(before).is_file() if before else builtin
-    if another and before != source and not (source and before and _same(before, source)):
-        raise StudyError(
-            f"study {folder.name} of this root folder is {before or 'the one of the package'}, and "
-            f"this is {source or 'the one of the package'}; give the file another name, or choose "
-            "another --root"
-        )
-
-
-def _same(one: str, other: str) -> bool:
-    with suppress(OSError):
-        return Path(one).samefile(other)
-    return False
 
 
 def _told(found: "Checked", name: str, crops: bool, say: Say) -> str:

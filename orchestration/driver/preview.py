@@ -33,6 +33,8 @@ class Look:
     classes_of: str | None = None
     """A data set that need not be there."""
     source: str = ""
+    packaged: str = ""
+    """The study of the package that it is."""
     most: int = MOST_TRIALS
     store: str | None = None
 
@@ -59,7 +61,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     """
     from moleflow.data.catalog import classes_in
 
-    refuse_slips(name, study, root, look.source)
+    refuse_slips(name, study, root, look.source, look.packaged)
     study = with_difficulty(study, root)
     fingerprints: dict[str, str] | None = None
     if look.classes_of is not None:

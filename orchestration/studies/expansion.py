@@ -63,6 +63,8 @@ class Plan(Settings):
     trials: tuple[Trial, ...]
     source: str = ""
     """The study's file; empty for one that comes with the package."""
+    packaged: str = ""
+    """The study of the package that it is; empty for one of a file or from Python."""
     proposed: int = 0
     """Of a search: proposals whose trials are among these; more may come."""
 

@@ -140,7 +140,7 @@ class PlanAnswer(Settings):
     disk: dict[str, int]
     """Bytes that are left, by what takes them: `features`, `trained`, `scores`, `records`."""
     warnings: tuple[str, ...]
-    """What cannot have an effect."""
+    """What cannot have an effect, and how many trials on record the plan does not ask for."""
     left_out: tuple[str, ...]
     """What of the study does not fit these classes, and is left out or made to fit."""
     runs: tuple[Run, ...] | None = None
