@@ -34,9 +34,8 @@ def write_reports(folder: StudyFolder, asked: Sequence[str] = ()) -> list[Writte
     chosen = tuple(asked) or own
     unknown = [name for name in chosen if name not in kinds.known()]
     if unknown:
-        raise StudyError(
-            f"there is no report {', '.join(unknown)}; known are {', '.join(kinds.known())}"
-        )
+        named = ", ".join(name or "''" for name in unknown)
+        raise StudyError(f"there is no report {named}; known are {', '.join(kinds.known())}")
     always = () if asked or CHECKLIST in own else (CHECKLIST,)
     linked = tuple(dict.fromkeys((*own, CHECKLIST)))
     places = {name: "" if name == own[0] else f"{name}/" for name in (*linked, *chosen)}

@@ -32,8 +32,8 @@ def plan_page(found: PlanAnswer, *, inline: bool = False) -> Page:
     train, test = (sum(getattr(one, name) for one in found.classes) for name in ("train", "test"))
     parts.append(
         Text(
-            f"{len(found.classes)} classes in {found.data}: {counted(train, 'training picture')}, "
-            f"{counted(test, 'test picture')}"
+            f"{counted(len(found.classes), 'class')} in {found.data}: "
+            f"{counted(train, 'training picture')}, {counted(test, 'test picture')}"
         )
     )
     share = f" ({tasks.distinct / tasks.asked:.0%})" if tasks.asked else ""

@@ -22,6 +22,9 @@ from orchestration.views.logs import find_trial
 
 DONE = 0
 NAME = re.compile(r"[A-Za-z0-9][\w\-. ]{0,99}", re.ASCII)
+ALIAS = re.compile(r"[A-Za-z0-9][\w\-]{0,99}", re.ASCII)
+RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
+"""Aliases that MLflow keeps for itself; it says so when the version has been made."""
 
 
 def register(
@@ -33,9 +36,14 @@ def register(
     mlflow_uri: UriOption = None,
 ) -> int:
     """Register a finished trial's model in MLflow, with its weights, to be loaded and served."""
-    for option, text in (("--name", name), ("--alias", alias)):
-        if text is not None and not NAME.fullmatch(text):
-            raise StudyError(f"{option} {text!r}: use letters, digits, and _ - . in it")
+    if not NAME.fullmatch(name):
+        raise StudyError(f"--name {name!r}: use letters, digits, and _ - . in it")
+    if alias is not None and not ALIAS.fullmatch(alias):
+        raise StudyError(f"--alias {alias!r}: use letters, digits, and _ - in it")
+    if alias is not None and RESERVED.fullmatch(alias):
+        raise StudyError(
+            f"--alias {alias}: MLflow keeps this one for itself; choose another, e.g. champion"
+        )
     place, uri = Root.at(root), tracking_uri(mlflow_uri)
     folder, key = find_trial(trial, place)
     record = Ledger(folder).read_brief(key)

@@ -187,6 +187,11 @@ def _warn(text: str) -> None:
 
 
 def _open(store: str | None, root: Root) -> Store:
+    """Raises:
+    StudyError: there is no root folder, nor a store that is named.
+    """
+    if store is None and not root.path.is_dir():
+        raise StudyError(f"no results in {root.path}: there is no such folder; is --root right?")
     return open_store(store, root, lambda text: err.print(escape(text)))
 
 

@@ -29,6 +29,7 @@ from orchestration.studies.proposing import Proposal
 from orchestration.studies.search import Search
 from orchestration.studies.slips import check_written, named_by
 from orchestration.studies.study import Study
+from orchestration.views.display import counted
 
 if TYPE_CHECKING:
     from orchestration.records.dataset import Checked
@@ -110,7 +111,8 @@ class Planning:
         check_source(folder, self._source, self._packaged, self._study.question)
         pictures = sum(len(data.train) + len(data.test) for data in self._catalog.values())
         self._say(
-            f"checking {pictures} pictures of {len(self._catalog)} classes in {self._data_root}"
+            f"checking {counted(pictures, 'picture')} of {counted(len(self._catalog), 'class')} "
+            f"in {self._data_root}"
         )
         crops = any(config.image.resize == "crop" for config in self.configs)
         fingerprints: dict[str, str] = {}

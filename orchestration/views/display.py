@@ -55,7 +55,8 @@ def roughly(seconds: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    several = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else several}"
 
 
 def clipped(name: str, longest: int = LONGEST_NAME) -> str:
