@@ -178,23 +178,30 @@ def _orders(records: Sequence[Record], seed: int) -> set[str]:
 
 
 def _simple_effects(found: Sequence[Crossed]) -> list[Crossed]:
-    """With each factor's effect at both levels of the other; Holm over all of a factor's."""
+    """With each factor's effect at both levels of the other; Holm over all of a factor's, those of
+    the same trials once, which designs share where they leave the same components in."""
     effects: list[dict[Factored, tuple[Contrast, Contrast]]] = [{} for _ in found]
     for factor, steps in STEPS.items():
-        adjusted = iter(
-            holm(
-                [
-                    contrast(one.values[before], one.values[after], one.metric.margin or 0.0)
-                    for one in found
-                    if one.seeds
-                    for before, after in steps
-                ]
+        different = {
+            _rests_on(one, step): contrast(
+                one.values[step[0]], one.values[step[1]], one.metric.margin or 0.0
             )
-        )
+            for one in found
+            if one.seeds
+            for step in steps
+        }
+        adjusted = dict(zip(different, holm(list(different.values())), strict=True))
         for one, of in zip(found, effects, strict=True):
             if one.seeds:
-                of[factor] = next(adjusted), next(adjusted)
+                without, beside = (adjusted[_rests_on(one, step)] for step in steps)
+                of[factor] = without, beside
     return [replace(one, effects=of) for one, of in zip(found, effects, strict=True)]
+
+
+def _rests_on(one: Crossed, step: tuple[Corner, Corner]) -> tuple[frozenset[str], ...]:
+    """Trials at two corners."""
+    used = set(keys(one.records))
+    return tuple(frozenset(keys(one.design.corners[corner])) & used for corner in step)
 
 
 def trial_keys(found: Sequence[Crossed]) -> list[str]:

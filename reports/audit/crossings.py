@@ -259,12 +259,15 @@ def simple_effects(line: Line) -> Expected:
     """What a factor changes at one level of the other."""
     margin, factor = line.records.margins[line.cells["metric"]], line.cells["factor"]
     results: dict[str, Tested] = {}
+    names: dict[str, str] = {}
     for part, axes in designs(line.records).items():
         found = cells(line.records, part, axes, line)
         for i, (before, after) in enumerate(STEPS[factor]) if found else ():
             assert found is not None
-            results[f"{part} {i}"] = tested(found.values[before], found.values[after], margin)
-    name = f"{line.cells['part']} {line.cells['other_in']}"
+            sides = [sorted(t.key for t in found.used[corner]) for corner in (before, after)]
+            names[f"{part} {i}"] = json.dumps(sides)  # of the same trials: one comparison
+            results[json.dumps(sides)] = tested(found.values[before], found.values[after], margin)
+    name = names[f"{line.cells['part']} {line.cells['other_in']}"]
     numbers = judged(results, name, margin, line.cells)
     before, after = STEPS[factor][int(line.cells["other_in"])]
     own = _of(line)

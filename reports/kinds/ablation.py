@@ -42,6 +42,10 @@ from reports.variants import (
 SUBJECT = "Ablation"
 VERDICTS = ("better", "worse", "equivalent", "undecided")
 NO_BASELINE = "The study does not run its baseline, so nothing is compared."
+APART = (
+    "Verdicts hold for all comparisons of one part and one metric together (Holm), not over all "
+    "{parts} parts: where nothing differs, each part has its own chance of 5 % of a false one."
+)
 ONE_SETTING = "The study has one setting, so nothing is compared."
 
 
@@ -72,6 +76,8 @@ def document(evidence: Evidence) -> Document:
         else:
             answer.append(said)
             sections += parts
+    if len(compared) > 1:
+        answer.append(note(APART.format(parts=len(compared))))
     answer += _effectless(evidence)
     sections.append(_tradeoffs(evidence))
     each = [
@@ -90,6 +96,7 @@ def document(evidence: Evidence) -> Document:
     sections += papers_by_class.sections(evidence)
     shown = compared[0][0].baseline.finished if compared else ()
     headline = [line for _, found in compared for line in _headline(evidence, found)]
+    headline += [APART.format(parts=len(compared))] if len(compared) > 1 else []
     headline = headline or [nothing.words]
     return made.report(evidence, SUBJECT, answer, sections, headline, shown)
 

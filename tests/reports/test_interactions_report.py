@@ -13,6 +13,7 @@ from reports.audit.study import audit_study
 from reports.digits import more_seeds
 from reports.kinds.interactions import soonest
 from reports.statistics import contrast
+from reports.statistics import adjusted
 from reports.writing import write_reports
 from tests.reports.audited import changed, impossible, wrong
 from tests.reports.conftest import Lab
@@ -94,6 +95,19 @@ def test_trials_that_designs_share_are_in_each_of_them(study: StudyFolder) -> No
     path = study.report / "tables" / "corners-image_auroc-final_mean.csv"
     both = pd.read_csv(path).query("corner == 'both'")
     assert list(both["n"]) == [5, 5, 5] and both["mean"].nunique() == 1
+
+
+def test_a_comparison_that_designs_share_counts_once_among_the_p_values(
+    study: StudyFolder,
+) -> None:
+    """What freezing does with all components in is one comparison of the same trials in each."""
+    path = study.report / "tables" / "simple_effects-image_auroc-final_mean.csv"
+    found = pd.read_csv(path).query("factor == 'first'")
+    shared = found[found["other_in"] == 1]
+    assert len(found) == 6 and len(shared) == 3 and shared["p_holm"].nunique() == 1
+    alone = found[found["other_in"] == 0]
+    once = [*alone["p"], shared["p"].iloc[0]]
+    assert [*alone["p_holm"], shared["p_holm"].iloc[0]] == pytest.approx(adjusted(once))
 
 
 def test_every_number_of_the_report_is_found_a_second_time(study: StudyFolder) -> None:
