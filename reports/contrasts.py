@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from reports import doubt_columns, performance, picture_doubt
-from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
+from reports.digits import bracketed, contrasted, counted, ends, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,
@@ -83,7 +83,7 @@ def contrast_table(
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
             line |= {f"{before}mean": every.mean if every else None}
             line |= {f"{before}sd": every.sd if every else None}
-        line |= counted(evidence, compared.setting)
+        line |= by_status(evidence, compared.setting)
         line |= doubt_columns.both_fields(made[i], beside) if pictured else {}
         data.append(Line(line, source))
     header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
@@ -110,7 +110,7 @@ def _row(
     if result is None:
         return [name, DASH, mean, DASH, DASH, DASH, "0"]
     pairs = computed(contrast_table, compared.trials)
-    left_out = f"{compared.left_out} pairs left out" if compared.left_out else ""
+    left_out = f"{counted(compared.left_out, 'pair')} left out" if compared.left_out else ""
     return [
         name,
         Cell(result.verdict, source=pairs),
@@ -161,7 +161,7 @@ def _intervals(
         ax.plot([100 * middle], [y], "o", color=colour(0), ms=dot)
 
 
-def counted(evidence: Evidence, setting: Setting) -> dict[str, Value]:
+def by_status(evidence: Evidence, setting: Setting) -> dict[str, Value]:
     """Trials of a setting by what came of them."""
     own = {trial.key for trial in setting.trials}
     status = [record.status for record in evidence.records if record.key in own]
@@ -172,7 +172,7 @@ def counted(evidence: Evidence, setting: Setting) -> dict[str, Value]:
 
 def unfinished(evidence: Evidence, setting: Setting) -> str:
     """What did not finish; empty where all did."""
-    counts = counted(evidence, setting)
+    counts = by_status(evidence, setting)
     told = [
         f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items() if n and kind != "finished"
     ]

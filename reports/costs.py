@@ -11,7 +11,7 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import colour, guides, house_style, marker
 from orchestration.records.ledger import Record
 from orchestration.records.stages import SUMMARY, StageKind, StageRef
-from reports.digits import seconds, span
+from reports.digits import counted, seconds, span
 from reports.document import (
     DASH,
     Cell,
@@ -157,7 +157,7 @@ def memory_figure(found: Sequence[Sizes]) -> Figure:
         Number(f"{last.tasks * last.base * BYTES / MEBIBYTE:.2f} MiB", source),
         ".",
     )
-    n = f"{len(shown)} setting{'' if len(shown) == 1 else 's'}"
+    n = counted(len(shown), "setting")
     n += f" of {len(found)}, the others equal or left out" if len(found) > len(shown) else ""
     return drawn(canvas, "cost_memory", "Memory against the number of tasks", "MiB", n, caption)
 
@@ -287,7 +287,7 @@ def _of_parameters(found: Sequence[Sizes]) -> Words:
         Number(span((one.added for one in found), ","), source),
         " trained parameters to a base of ",
         Number(span((one.base for one in found), ","), source),
-        f" ({len(found)} setting{'' if len(found) == 1 else 's'}).",
+        f" ({counted(len(found), 'setting')}).",
     )
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, contrasted, p_value, percent, plus_minus, span
+from reports.digits import bracketed, contrasted, counted, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,
@@ -116,11 +116,11 @@ def _told(one: Crossed) -> dict[str, Value]:
 
 def _row(one: Crossed, source: Source) -> list[Cell | str]:
     if one.result is None:
-        few = Cell(DASH, f"{one.design.planned} trials planned", source)
+        few = Cell(DASH, f"{counted(one.design.planned, 'trial')} planned", source)
         return [few, *[Cell(DASH)] * 3, Cell(str(len(one.seeds)), source=source), *[Cell(DASH)] * 4]
     result, effect = one.result.contrast, one.result.anova.interaction
     texts = [percent(result.difference), bracketed(result.interval)]
-    left = f"{one.left_out} trials left out" if one.left_out else ""
+    left = f"{counted(one.left_out, 'trial')} left out" if one.left_out else ""
     return [
         Cell(result.verdict, "" if result.verdict == "undecided" else MEANINGS[result.verdict]),
         *(Cell(text, source=source) for text in texts),

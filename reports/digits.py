@@ -1,11 +1,13 @@
 """How numbers are shown, and how they stand in files."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from reports.document import DASH, Value
 from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
 
+MOST_LISTED = 6
+"""Values that a line names."""
 MOST_TOLD = 1000
 """Seeds; more are told as more than these."""
 SAYS_NOTHING = 100
@@ -24,6 +26,17 @@ def percent(value: float | None, digits: int = 2) -> str:
         return DASH
     text = f"{100 * value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
+
+
+def counted(number: int, noun: str) -> str:
+    """How many of what there are: `1 trial`, `2 trials`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(values: Sequence[str], joined_by: str) -> str:
+    """The first few of them, and how many more there are."""
+    more = len(values) - MOST_LISTED
+    return joined_by.join(values[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def plus_minus(summary: Summary | None) -> str:
@@ -110,7 +123,7 @@ def more_seeds(result: Contrast) -> str:
         return f"{result.n} seeds do not say how many more would tell: {from_to(low, high)}"
     about = rounded(result.seeds_to_decide, round)
     if low == high:
-        return f"{about} more seed{'' if low == 1 else 's'} would most likely tell"
+        return f"{counted(low, 'more seed')} would most likely tell"
     return f"about {about} more seeds would most likely tell, {from_to(low, high)}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from moleflow.metrics.catalogue import TITLES
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, percent
+from reports.digits import bracketed, counted, percent
 from reports.document import (
     DASH,
     Block,
@@ -79,7 +79,7 @@ def both_cell(one: Known, by: Maker, beside: Interval = None) -> Cell:
         return Cell(DASH, one, computed(by))
     interval = both(one, beside)
     notes = [] if interval else [f"± {percent(one.from_images)} from pictures"]
-    notes += [f"{one.left_out} trials left out"] if one.left_out else []
+    notes += [f"{counted(one.left_out, 'trial')} left out"] if one.left_out else []
     notes += [NEGATIVE] if one.both.images_negative else []
     return Cell(bracketed(interval), "\n".join(notes), computed(by, one.trials))
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, guides, house_style, name_legend, named_rows
 from moleflow.metrics.catalogue import TITLES
-from reports.digits import bracketed, percent
+from reports.digits import bracketed, counted, percent
 from reports.document import (
     DASH,
     Block,
@@ -83,7 +83,7 @@ def _row(metric: str, one: Doubted | str, source: Source) -> list[Cell | str]:
         return [TITLES[metric], Cell(DASH, one, source), *[DASH] * 7]
     good, anomalous = one.pictures
     of_seeds, both = intervals(one)
-    left_out = f"{one.left_out} trials left out" if one.left_out else ""
+    left_out = f"{counted(one.left_out, 'trial')} left out" if one.left_out else ""
     apart = one.separated
     perfect = f"{apart} class{'' if apart == 1 else 'es'} at 100 %" if apart else ""
     below = NEGATIVE if one.both.images_negative else ""

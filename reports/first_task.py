@@ -13,6 +13,7 @@ from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from reports.digits import (
     bracketed,
+    counted,
     from_to,
     needed,
     numbers,
@@ -211,7 +212,7 @@ def _chance_on_others(found: FirstTasks, i: int) -> Cell:
     of, others = found.pictures, found.on_other_pictures
     if isinstance(of, str) or others is None:
         return Cell(DASH, str(of), computed(effects_table))
-    left_out = f"{of.left_out} trials left out" if of.left_out else ""
+    left_out = f"{counted(of.left_out, 'trial')} left out" if of.left_out else ""
     return Cell(_chance(others.best.probability[i]), left_out, computed(effects_table, of.trials))
 
 

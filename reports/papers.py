@@ -109,9 +109,10 @@ def same_data(evidence: Evidence) -> bool:
 
 
 def section(evidence: Evidence) -> Section | None:
-    """Measured beside published, table by table; None where nothing is published on it."""
+    """Measured beside published, table by table; None where nothing is published on it, or measured
+    of it."""
     found = list(counterparts(evidence))
-    if not found:
+    if not any(one.measured for _, lines in found for one in lines):
         return None
     blocks: list[Block] = []
     if not same_data(evidence):

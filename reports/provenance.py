@@ -8,7 +8,7 @@ from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from orchestration.records.ledger import ClassSummary, Record, Span
 from orchestration.sharing.no_effect import cautions
-from reports.digits import span
+from reports.digits import listed, span
 from reports.document import DASH, Table, Value, computed, table
 from reports.evidence import Evidence, keys
 
@@ -198,7 +198,7 @@ def _duration(seconds: float) -> str:
 
 
 def _distinct(values: Iterable[str]) -> str:
-    return "; ".join(sorted(set(values))) or DASH
+    return listed(sorted(set(values)), "; ") or DASH
 
 
 def data_table(evidence: Evidence) -> Table:
@@ -245,10 +245,12 @@ def config_table(evidence: Evidence) -> Table:
     configs = [config.flat() for config in evidence.configs]
     names = list(dict.fromkeys(name for config in configs for name in config))
     rows: list[tuple[str, str]] = []
+    data: list[dict[str, Value]] = []
     for name in names:
         values = [json.dumps(config[name]) for config in configs if name in config]
-        rows.append((name, " | ".join(dict.fromkeys(values))))
-    data: list[dict[str, Value]] = [{"field": name, "value": value} for name, value in rows]
+        different = list(dict.fromkeys(values))
+        rows.append((name, listed(different, " | ")))
+        data.append({"field": name, "value": " | ".join(different)})
     source = computed(config_table)
     return table("settings", "Settings of the study", ("Field", "Value"), rows, data, source, 2)
 

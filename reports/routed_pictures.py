@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, log_x, named_rows
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
+from reports.digits import counted
 from reports.document import (
     Cell,
     Figure,
@@ -202,7 +203,7 @@ def margins_figure(setting: Setting, found: Seen) -> Figure:
         Number(f"{least:.3f}", source),
         f", {name}.",
     )
-    title, n = "The router’s margin", f"{len(found.records)} trials"
+    title, n = "The router’s margin", counted(len(found.records), "trial")
     return drawn(canvas, file_name("routing_margins", setting), title, "ratio", n, caption)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from reports.digits import numbers, percent, plus_minus
+from reports.digits import counted, numbers, percent, plus_minus
 from reports.document import (
     Cell,
     Figure,
@@ -111,7 +111,8 @@ def accuracy_figure(evidence: Evidence, setting: Setting) -> Figure | None:
         )
     name = file_name("routing_accuracy", setting)
     title = "Pictures that went to their own task, mean over trials"
-    return drawn(canvas, name, title, "%", f"{len(setting.finished)} trials", caption)
+    n = counted(len(setting.finished), "trial")
+    return drawn(canvas, name, title, "%", n, caption)
 
 
 def cost_table(evidence: Evidence, setting: Setting, metrics: Sequence[Metric]) -> Table:

@@ -11,7 +11,7 @@ from moleflow.drawing import FAINT, INK, colour, guides, house_style
 from moleflow.metrics.catalogue import TITLES
 from orchestration.records.objective import metric_of
 from orchestration.studies.search import Search
-from reports.digits import percent
+from reports.digits import counted, percent
 from reports.document import Figure, Number, Words, computed, drawn
 from reports.evidence import keys
 from reports.proposals import Proposed, best, finished
@@ -78,7 +78,7 @@ def count(found: Sequence[Proposed]) -> str:
     n = len(finished(found))
     rest = {o: sum(one.outcome == o for one in found) for o in ("stopped", *UNMEASURED)}
     told = [f"{many} {outcome}" for outcome, many in rest.items() if many]
-    return ", ".join([f"{n} finished proposal{'' if n == 1 else 's'}", *told])
+    return ", ".join([counted(n, "finished proposal"), *told])
 
 
 def caption(found: Sequence[Proposed], chosen: Proposed) -> Words:

@@ -1,7 +1,7 @@
 """How much task 0, the order after it, and the seed move the numbers."""
 
 from moleflow.metrics.catalogue import TITLES
-from reports.digits import percent
+from reports.digits import counted, percent
 from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, in_whole_seeds, measured, observations
@@ -33,7 +33,7 @@ def decomposition_table(evidence: Evidence, setting: Setting) -> Table:
         nothing = "none" if not found.varies else DASH
         shares = [nothing if c.share is None else percent(c.share, 1) for c in found.components]
         design = f"{found.trials} = {found.orders} orders × {found.seeds} seeds"
-        left_out = f"{found.left_out} trials left out" if found.left_out else ""
+        left_out = f"{counted(found.left_out, 'trial')} left out" if found.left_out else ""
         cells = [Cell(share, source=source) for share in shares]
         rows.append([label, *cells, Cell(design, left_out, source)])
         for part in found.components:
@@ -150,7 +150,7 @@ def disparity_table(evidence: Evidence, setting: Setting) -> Table:
 def caveat(setting: Setting) -> str:
     """What the number of seeds allows to say."""
     n = len(setting.seeds)
-    seeds = f"{n} seed{'' if n == 1 else 's'}"
+    seeds = counted(n, "seed")
     if n < SEEDS_FOR_INTERVAL:
         return (
             f"With {seeds} (fewer than {SEEDS_FOR_INTERVAL}) these numbers describe the trials "

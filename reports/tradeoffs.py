@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import INK, colour, guides, house_style
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from reports.digits import percent
+from reports.digits import counted, percent
 from reports.document import (
     DASH,
     Cell,
@@ -144,7 +144,7 @@ def pareto_figure(found: Sequence[Traded]) -> Figure | None:
         Number(f"{len(free)} of {len(shown)}", source),
         f": {', '.join(free)}. Means; noise is not taken into account.",
     )
-    n = f"{len(shown)} settings"
+    n = counted(len(shown), "setting")
     return drawn(canvas, "pareto", "What is gained for what it costs", "%", n, caption)
 
 

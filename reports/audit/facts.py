@@ -10,6 +10,7 @@ from reports.audit.records import Records, Trial, read_record
 from reports.audit.words import Allowed, Rule
 
 DASH: Final = "–"
+MOST_LISTED = 6
 
 
 def facts(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -171,7 +172,9 @@ def _duration(seconds: float) -> str:
 
 
 def _each(values: Iterable[str]) -> str:
-    return "; ".join(sorted(set(values))) or DASH
+    every = sorted(set(values))
+    more = f" and {len(every) - MOST_LISTED} more" if len(every) > MOST_LISTED else ""
+    return "; ".join(every[:MOST_LISTED]) + more or DASH
 
 
 def shown_trial(trials: Sequence[Trial], records: Records) -> Allowed:

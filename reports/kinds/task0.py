@@ -13,7 +13,7 @@ from reports import (
     picture_doubt,
     variance,
 )
-from reports.digits import percent
+from reports.digits import counted, percent
 from reports.document import (
     Block,
     Document,
@@ -131,7 +131,11 @@ def _results(
                     "Equivalent comes first: a difference that is real but inside of the margin is "
                     "equivalent, and undecided is not equivalent."
                 ),
-                *([Text(f"{left} trials of incomplete seeds were left out.")] if left else []),
+                *(
+                    [Text(f"{counted(left, 'trial')} of incomplete seeds left out.")]
+                    if left
+                    else []
+                ),
                 *tables,
                 *doubt_columns.explained(evidence, kept),
                 Fold("Every two tasks 0", tuple(every_two)),
