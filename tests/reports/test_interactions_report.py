@@ -12,8 +12,7 @@ from orchestration.studies.study import Study
 from reports.audit.study import audit_study
 from reports.digits import more_seeds
 from reports.kinds.interactions import soonest
-from reports.statistics import contrast
-from reports.statistics import adjusted
+from reports.statistics import adjusted, contrast
 from reports.writing import write_reports
 from tests.reports.audited import changed, impossible, wrong
 from tests.reports.conftest import Lab
