@@ -104,7 +104,7 @@ def check_pictures(data: ClassData, progress: Callable[[int], None] | None = Non
     problems = [problem for one in seen for problem in one.problems]
     if problems:
         raise DataError(f"class '{data.name}' has damaged files:\n{first_named(problems)}")
-    return findings(seen[: len(data.train)], seen[len(data.train) :])
+    return findings(seen[: len(data.train)], seen[len(data.train) :], data.good_masks)
 
 
 def fingerprint(data: ClassData) -> str:
@@ -143,7 +143,7 @@ def _open_class(layout: Layout, name: str) -> ClassData:
 
 
 def _open_training(layout: Layout, name: str) -> ClassData:
-    data = replace(_read_class(layout, name), test=())
+    data = replace(_read_class(layout, name), test=(), good_masks=())
     return _complete(layout, data, layout.training_problems(data))
 
 

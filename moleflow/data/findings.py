@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 
+from moleflow.data.decoding import decode_mask
 from moleflow.data.depth import depth_of
 from moleflow.data.examination import Examined
 from moleflow.data.pictures import Picture
+from moleflow.errors import DataError
+
+LEAST_SIDE, FAR = 4, 8
+"""Pixels of a picture's shorter side, and times that the others' is as long, that are odd."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +27,24 @@ class Findings:
     """What `image.resize=crop` leaves out."""
 
 
-def findings(train: Sequence[Examined], test: Sequence[Examined]) -> Findings:
-    """What was found in the pictures of a class and their masks."""
+def findings(
+    train: Sequence[Examined], test: Sequence[Examined], good_masks: Sequence[Path] = ()
+) -> Findings:
+    """What was found in the pictures of a class and their masks.
+
+    Args:
+        good_masks: of normal pictures; they should mark nothing.
+    """
     return Findings(
-        tuple(_inverted(test)),
-        (*_depths(train, test), *_grey_edges(test), *_pages([*train, *test])),
+        (*_inverted(test), *_leaked(train, test), *_contradicting(test), *_marked(good_masks)),
+        (
+            *_depths(train, test),
+            *_grey_edges(test),
+            *_pages([*train, *test]),
+            *_tiny([*train, *test]),
+            *_repeated(train, "training"),
+            *_repeated(test, "test"),
+        ),
         said_of_cut_off([one.picture for one in test if one.cut_off], _masks(test)),
     )
 
@@ -36,6 +56,71 @@ def _inverted(test: Sequence[Examined]) -> Iterator[str]:
             f"{len(found)} of {_masks(test)} masks mark all but a part inside of the picture: are "
             f"they inverted? The first is {found[0].picture.mask}; anomalous pixels are the bright "
             "ones"
+        )
+
+
+def _leaked(train: Sequence[Examined], test: Sequence[Examined]) -> Iterator[str]:
+    """Test pictures that training sees, pixel for pixel."""
+    trained = {one.digest: one.picture.path for one in reversed(train) if one.digest is not None}
+    for one in test:
+        if one.digest in trained:
+            yield (
+                f"{one.picture.path}: has the same pixels as {trained[one.digest]}, so training "
+                "sees a test picture; remove one of them"
+            )
+
+
+def _contradicting(test: Sequence[Examined]) -> Iterator[str]:
+    """Anomalous test pictures that are normal ones too, pixel for pixel."""
+    normal = {one.digest: one.picture.path for one in reversed(test) if not one.picture.anomalous}
+    for one in test:
+        if one.picture.anomalous and one.digest is not None and one.digest in normal:
+            yield (
+                f"{one.picture.path}: has the same pixels as {normal[one.digest]}, so one picture "
+                "counts as anomalous and as normal; remove the wrong one"
+            )
+
+
+def _marked(good_masks: Sequence[Path]) -> Iterator[str]:
+    """Masks of normal pictures that mark something, or that cannot be read."""
+    for mask in good_masks:
+        try:
+            if decode_mask(mask).any():
+                yield (
+                    f"{mask}: marks pixels of a picture that counts as normal, and is not used; "
+                    "move the picture to its defect, or remove the mask"
+                )
+        except DataError as error:
+            yield str(error)
+
+
+def _tiny(seen: Sequence[Examined]) -> Iterator[str]:
+    """Pictures far smaller than the others of their class."""
+    sides = {one.picture.path: min(one.size) for one in seen if one.size is not None}
+    if not sides:
+        return
+    least = max(LEAST_SIDE, median(sides.values()) / FAR)
+    found = [path for path, side in sides.items() if side < least]
+    if found:
+        yield (
+            f"{len(found)} of {len(sides)} pictures are far smaller than the others, or only some "
+            f"pixels wide: the first is {found[0]}"
+        )
+
+
+def _repeated(seen: Sequence[Examined], kind: str) -> Iterator[str]:
+    """Pictures that count several times."""
+    known: dict[tuple[str, bool], Path] = {}
+    found: list[tuple[Path, Path]] = []
+    for one in seen:
+        if one.digest is not None:
+            first = known.setdefault((one.digest, one.picture.anomalous), one.picture.path)
+            if first != one.picture.path:
+                found.append((one.picture.path, first))
+    if found:
+        yield (
+            f"{len(found)} of {len(seen)} {kind} pictures repeat another one of them, pixel for "
+            f"pixel: the first is {found[0][0]}, as {found[0][1]}"
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moleflow.data.dataset_layout import Layout, Places
-from moleflow.data.listing import folders, images
+from moleflow.data.listing import folders, images, images_below
 from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.data.strays import (
@@ -80,7 +80,9 @@ class FolderLayout(Layout):
             for defect in self._sorts(folder)
             for picture in self._sorted_into(defect, folder / names.truth / defect.name)
         )
-        return ClassData(name, train, test)
+        truth = folder / names.truth
+        good = sorted(path for name in {names.good, GOOD} for path in images_below(truth / name))
+        return ClassData(name, train, test, tuple(path for path in good if path.is_file()))
 
     def contradictions(self, name: str) -> list[str]:
         folder, names = self._classes[name], self._names
@@ -116,7 +118,7 @@ class FolderLayout(Layout):
             *(line for sort in self._sorts(folder) for line in beside_pictures(sort)),
             *of_other_kinds_below(truth, 2 if names.mask_folders else 1),
         ]
-        strays = [path for path in unused_masks(truth, data.test) if not self._is_of_good(path)]
+        strays = [path for path in unused_masks(truth, data.test) if path not in data.good_masks]
         if strays and data.masks:
             found.append(said_of_masks(strays, truth, names.mask))
         found += [
@@ -146,9 +148,6 @@ class FolderLayout(Layout):
         """Folders of test pictures: one for normal ones, and for each defect."""
         test = folder / self._names.test
         return [path for path in folders(test) if path != folder / self._names.truth]
-
-    def _is_of_good(self, mask: Path) -> bool:
-        return mask.parent.name in (self._names.good, GOOD)
 
     def _stray_masks(self, data: ClassData) -> list[str]:
         """Masks of which none fits a picture by name would be left out without a word."""

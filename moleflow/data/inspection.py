@@ -8,7 +8,7 @@ from moleflow.data.dataset_layout import Layout
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import findings
 from moleflow.data.listing import is_text, shown
-from moleflow.data.pictures import ClassData
+from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
 
 Size = tuple[int, int]
@@ -68,8 +68,10 @@ def inspect(
         if progress is not None:
             progress(done, total)
 
+    first: dict[str, Picture] = {}
+    """Pictures by digest, of the classes before."""
     found = (
-        _inspect_class(layout, read[name], advance)
+        _inspect_class(layout, read[name], advance, first)
         if name in read
         else ClassInspection(name, tuple(contradictions[name]))
         for name in contradictions
@@ -78,7 +80,9 @@ def inspect(
     return Inspection(root, layout.title, tuple(found), passed)
 
 
-def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None]) -> ClassInspection:
+def _inspect_class(
+    layout: Layout, data: ClassData, advance: Callable[[], None], before: dict[str, Picture]
+) -> ClassInspection:
     seen: list[Examined] = []
     nameless = [
         f"{shown(file)}: its name is not UTF-8, so it cannot be written down; rename it"
@@ -90,7 +94,7 @@ def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None])
         seen.append(examine(picture))
         advance()
     train, test = seen[: len(data.train)], seen[len(data.train) :]
-    found = findings(train, test)
+    found = findings(train, test, data.good_masks)
     problems = [
         *nameless,
         *layout.problems(data),
@@ -98,7 +102,6 @@ def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None])
         *_without_mask(data),
         *(problem for one in seen for problem in one.problems),
         *found.faults,
-        *_leaked(train, test),
     ]
     return ClassInspection(
         data.name,
@@ -106,8 +109,27 @@ def _inspect_class(layout: Layout, data: ClassData, advance: Callable[[], None])
         data,
         tuple(sorted({one.size for one in seen if one.size is not None})),
         tuple(sorted({one.mode for one in seen if one.mode is not None})),
-        (*layout.remarks(data), *found.remarks, *([found.cut_off] if found.cut_off else [])),
+        (
+            *layout.remarks(data),
+            *found.remarks,
+            *([found.cut_off] if found.cut_off else []),
+            *_in_other_classes(seen, before),
+        ),
     )
+
+
+def _in_other_classes(seen: Sequence[Examined], before: dict[str, Picture]) -> Iterator[str]:
+    """Pictures that a class before has too; its own are added to those."""
+    known = [(one.picture, before[d]) for one in seen if (d := one.digest) and d in before]
+    if known:
+        picture, other = known[0]
+        yield (
+            f"{len(known)} picture{'s have' if len(known) > 1 else ' has'} the same pixels as "
+            f"pictures of other classes: the first is {picture.path}, as {other.path}"
+        )
+    for one in seen:
+        if one.digest is not None:
+            before.setdefault(one.digest, one.picture)
 
 
 def _without_mask(data: ClassData) -> Iterator[str]:
@@ -116,14 +138,3 @@ def _without_mask(data: ClassData) -> Iterator[str]:
         for picture in data.test:
             if picture.anomalous and picture.mask is None:
                 yield f"{picture.path}: has no mask"
-
-
-def _leaked(train: Sequence[Examined], test: Sequence[Examined]) -> Iterator[str]:
-    """Test pictures that training sees, pixel for pixel."""
-    trained = {one.digest: one.picture.path for one in reversed(train) if one.digest is not None}
-    for one in test:
-        if one.digest in trained:
-            yield (
-                f"{one.picture.path}: has the same pixels as {trained[one.digest]}, so training "
-                "sees a test picture; remove one of them"
-            )

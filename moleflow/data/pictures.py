@@ -40,6 +40,8 @@ class ClassData:
     name: str
     train: tuple[Picture, ...]
     test: tuple[Picture, ...]
+    good_masks: tuple[Path, ...] = ()
+    """Masks of normal pictures, where there are any. They are not used, and should mark nothing."""
 
     @property
     def has_masks(self) -> bool:

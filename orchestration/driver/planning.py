@@ -1,7 +1,7 @@
 """From what is asked at the command line to a plan of trials, refused early if it cannot work."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,8 @@ class Planning:
             if time.monotonic() - said > QUIET:
                 said = time.monotonic()
                 self._say(f"checked {len(fingerprints)} of {len(self._catalog)} classes")
+        for line in _alike(fingerprints):
+            self._say(line)
         backbones = dict.fromkeys(config.backbone.name for config in self.configs)
         self._say(f"checking the backbone {', '.join(backbones)}")
         weights, study = check(), self._study
@@ -215,6 +217,15 @@ def _told(found: "Checked", name: str, crops: bool, say: Say) -> str:
     for line in (*found.told, *([found.cut_off] if crops and found.cut_off else [])):
         say(f"{name}: {line}")
     return found.fingerprint
+
+
+def _alike(fingerprints: Mapping[str, str]) -> Iterator[str]:
+    """Classes that are copies of, or links to, another one."""
+    known: dict[str, str] = {}
+    for name, files in fingerprints.items():
+        same = known.setdefault(files, name)
+        if same != name:
+            yield f"{name}: has the same files as class {same}, so both are one product"
 
 
 def _data_root(study: Study, data: str | None, root: Root, say: Say) -> Path:

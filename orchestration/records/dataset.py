@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moleflow.data.catalog import ClassData, check_pictures, fingerprint
+from moleflow.data.dataset_layout import MAX_NAMED
 from moleflow.settings import Settings
 from orchestration.records.layout import Root
 from orchestration.records.notes import SETTLED, keep_note, kept_note, place_of_note
 from orchestration.studies.trial_keys import digest
 
-CHECKS_VERSION = 5
+CHECKS_VERSION = 6
 
 
 class Checked(Settings):
@@ -104,13 +105,16 @@ def _read(
     known = kept_note(note, Checked)
     if known is None:
         found = check_pictures(data, advance)
-        told = (*found.faults, *found.remarks)
+        faults, more = found.faults[:MAX_NAMED], len(found.faults) - MAX_NAMED
+        rest = [f"and {more} more; see moleflow data check"] if more > 0 else []
+        told = (*faults, *rest, *found.remarks)
         known = Checked(fingerprint=content, told=told, cut_off=found.cut_off)
     return known, note
 
 
 def _files(data: ClassData) -> list[Path]:
-    return [path for picture in (*data.train, *data.test) for path in picture.files]
+    used = [path for picture in (*data.train, *data.test) for path in picture.files]
+    return [*used, *data.good_masks]
 
 
 def _labels(data: ClassData) -> list[int | str]:

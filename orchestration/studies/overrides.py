@@ -1,5 +1,6 @@
 """What a person changes of a study at the command line."""
 
+import csv
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -172,8 +173,10 @@ def _order_axes(study: Study, request: Request) -> list[Axis]:
 
 
 def _named(text: str, known: Collection[str]) -> tuple[str, ...]:
-    """Raises:
-    StudyError: one word that is no class.
+    """Classes or groups between commas; one with a comma in its name stands in double quotes.
+
+    Raises:
+        StudyError: one word that is no class, or no list.
     """
     if not {",", "+"} & set(text) and text not in known:
         close = nearest(text, [*RULES, *published_names(), *known])
@@ -181,7 +184,10 @@ def _named(text: str, known: Collection[str]) -> tuple[str, ...]:
             f"--order {text}: neither a rule nor a published order{close}; write classes as a,b,c, "
             f"the name of a .csv or .json file, or a rule: {', '.join(RULES)}"
         )
-    return tuple(text.split(","))
+    try:
+        return tuple(next(csv.reader([text])))
+    except csv.Error as error:
+        raise StudyError(f"--order {text}: {error}; write classes as a,b,c") from None
 
 
 def _stated(request: Request, seed: dict[str, int], known: Collection[str]) -> Orders:

@@ -94,6 +94,26 @@ def _leak(folder: Path) -> str:
     return f"{path}: has the same pixels as {folder}/train/good/002.png, so training sees"
 
 
+def _contradiction(folder: Path) -> str:
+    path = folder / "test/good/same.bmp"
+    Image.open(folder / "test/broken/000.png").save(path)
+    return f"{folder}/test/broken/000.png: has the same pixels as {path}, so one picture counts"
+
+
+def _good_mask(folder: Path) -> str:
+    path = folder / "ground_truth/good/000_mask.png"
+    path.parent.mkdir()
+    shutil.copy(folder / "ground_truth/broken/000_mask.png", path)
+    return f"{path}: marks pixels of a picture that counts as normal"
+
+
+def _torn_good_mask(folder: Path) -> str:
+    path = folder / "ground_truth/good/000_mask.png"
+    path.parent.mkdir()
+    path.write_text("no")
+    return f"{path}: is not an image"
+
+
 def _no_test(folder: Path) -> str:
     shutil.rmtree(folder / "test")
     return f"{folder.parent}: class 'bottle' has no images under test "
@@ -113,6 +133,9 @@ SPOIL = [
     _torn_mask,
     _no_mask,
     _leak,
+    _contradiction,
+    _good_mask,
+    _torn_good_mask,
     _no_test,
     _nothing_to_train,
 ]
@@ -159,6 +182,40 @@ def test_a_picture_twice_in_training_is_no_leak(tmp_path: Path, mvtec_class: Mak
     folder = mvtec_class(tmp_path / "bottle") / "train/good"
     shutil.copy(folder / "000.png", folder / "copy.png")
     assert _one(tmp_path).problems == ()
+
+
+def test_a_mask_of_a_normal_picture_that_marks_nothing_is_sound(tmp_path: Path, mvtec_class: Make):
+    path = mvtec_class(tmp_path / "bottle") / "ground_truth/good/000_mask.png"
+    path.parent.mkdir()
+    Image.new("L", (9, 7)).save(path)
+    assert (_one(tmp_path).problems, _one(tmp_path).remarks) == ((), ())
+
+
+def _repeated(folder: Path) -> str:
+    shutil.copy(folder / "train/good/000.png", folder / "train/good/copy.png")
+    return "1 of 4 training pictures repeat another one of them, pixel for pixel: the first is"
+
+
+def _tiny(folder: Path) -> str:
+    Image.new("L", (1, 1)).save(folder / "train/good/tiny.png")
+    return "1 of 7 pictures are far smaller than the others, or only some pixels wide"
+
+
+@pytest.mark.parametrize("lay", [_repeated, _tiny])
+def test_what_is_odd_is_a_remark(tmp_path: Path, mvtec_class: Make, lay: Callable[[Path], str]):
+    expected = lay(mvtec_class(tmp_path / "bottle"))
+    (remark,) = _one(tmp_path).remarks
+    assert remark.startswith(expected) and _one(tmp_path).problems == ()
+
+
+def test_pictures_of_another_class_are_a_remark(tmp_path: Path, mvtec_class: Make):
+    bottle, wood = mvtec_class(tmp_path / "bottle"), mvtec_class(tmp_path / "wood")
+    first, second = inspect(tmp_path).classes
+    assert first.remarks == () and second.problems == ()
+    assert second.remarks == (
+        "6 pictures have the same pixels as pictures of other classes: the first is "
+        f"{wood}/train/good/000.png, as {bottle}/train/good/000.png",
+    )
 
 
 def test_a_class_without_masks_is_sound(tmp_path: Path, mvtec_class: Make):

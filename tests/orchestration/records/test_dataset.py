@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from moleflow.data.catalog import ClassData, fingerprint, open_catalog
+from moleflow.data.dataset_layout import MAX_NAMED
 from moleflow.data.findings import Findings
 from orchestration.doctor.checks import judge_content
 from orchestration.records import dataset
-from orchestration.records.dataset import checked_fingerprint, kept_fingerprint
+from orchestration.records.dataset import checked, checked_fingerprint, kept_fingerprint
 from orchestration.records.layout import Root
 
 LONG_AGO = 10**18
@@ -134,6 +135,18 @@ def test_files_that_were_written_just_now_are_not_believed(
     assert kept_fingerprint(_bottle(folder), root) is None
     assert checked_fingerprint(_bottle(folder), root) == before
     assert decoded == ["bottle"]
+
+
+def test_what_makes_numbers_wrong_is_told_to_a_study_too_and_not_without_end(
+    folder: Path, root: Root
+) -> None:
+    for number in range(15):
+        _save(folder / f"test/good/leak{number}", 1)
+    _save(folder / "test/good/same", 4)
+    _save(folder / "ground_truth/good/0_mask", 255)
+    told = checked(_bottle(folder), root).told
+    assert sum("training sees a test picture" in line for line in told) == MAX_NAMED
+    assert "and 7 more; see moleflow data check" in told
 
 
 @pytest.mark.usefixtures("settled")

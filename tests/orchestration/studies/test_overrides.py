@@ -166,3 +166,10 @@ def test_what_only_some_variants_change_may_be_set_for_the_others() -> None:
     every = Variants(variants={"a": {"mixer.kernel": 3}, "b": {"mixer.kernel": 0}}, baseline="a")
     with pytest.raises(StudyError, match=r"--vary mixer\.kernel"):
         customised(study(every), Request(settings={"mixer.kernel": 5}))
+
+
+def test_a_class_with_a_comma_is_named_in_quotes() -> None:
+    asked = customised(study(), Request(order=('b,"a,c",it\'s "q"',)))
+    assert asked.orders_axis.named == (("b", "a,c", 'it\'s "q"'),)
+    with pytest.raises(StudyError, match="--order"):
+        customised(study(), Request(order=("a,b\rc",)))
