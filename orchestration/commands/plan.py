@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from moleflow.errors import StudyError
+from orchestration.cluster.allowance import allowed_cpus
 from orchestration.commands.changes import UNCHANGED, Changes, asked
 from orchestration.commands.consoles import answer, out
 from orchestration.commands.options import JsonOption, warn
@@ -60,6 +61,9 @@ def plan(
     found = preview(wanted.name, wanted.study, place, look, warn)
     inline = check_runner(machines.runner) == "inline"
     asks = Wanted(workers, probe, changes.first, storage.sharing, inline)
+    here, cores = allowed_cpus(), machines.cpus_per_trial
+    if machines.address is None and cores > here:
+        warn(f"--cpus-per-trial {cores:g}: this machine has {here}; no trial starts")
     told = expected(found, place, terms, asks)
     if as_format is not None:
         write_trials(told, as_format)

@@ -1,5 +1,6 @@
 """A plan that is only looked at: nothing is written, and no picture is decoded."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,9 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     configs = settings_from(study, look.source)
     weights: Mapping[BackboneConfig, str] = {one.backbone: str(one.backbone) for one in configs}
     known = fingerprints is not None
+    faults = dict.fromkeys(weights_fault(one.backbone.weights) for one in configs)
+    for fault in () if known else filter(None, faults):
+        say(f"{fault}; a run would be refused")
     if known:
         try:
             with checking_beside(configs, root, keep=False) as check:
@@ -92,6 +96,24 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     proposals = drawn_proposals(study, _made(study, root.study(name), say))
     plan = expand(name, study, place, prints, weights, look.source, proposals)
     return Preview(plan, pictures, known, tuple(unfit))
+
+
+def weights_fault(weights: str) -> str:
+    """What shows of a file of weights without torch: its place, and its header."""
+    if weights in ("pretrained", "random"):
+        return ""
+    path = Path(weights)
+    if not path.is_file():
+        return f"backbone.weights: {path} is no file"
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            whole = length <= path.stat().st_size - 8 and isinstance(
+                json.loads(file.read(length)), dict
+            )
+    except (OSError, ValueError) as error:
+        return f"backbone.weights: {path} cannot be read as safetensors ({error})"
+    return "" if whole else f"backbone.weights: {path} cannot be read as safetensors (no header)"
 
 
 def _made(study: Study, folder: StudyFolder, say: Callable[[str], None]) -> dict[int, Proposal]:

@@ -292,3 +292,17 @@ def test_ten_thousand_trials_are_planned_in_ten_seconds_and_a_gigabyte(tmp_path:
     trials, seconds, kilobytes = ran.stdout.split()
     assert trials == "10000"
     assert float(seconds) < 10 and int(kilobytes) < 1e6
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights of anything", b"\xff" * 64])
+def test_a_file_of_weights_that_is_none_is_told_by_its_name(
+    moleflow: Plans, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "some.safetensors"
+    if content is not None:
+        file.write_bytes(content)
+    words = ("plan", "task_order", "--classes-of", "mvtec", "--root", str(tmp_path / "root"))
+    said = moleflow(*words, "--cpus-per-trial", "9000", "--set", f"backbone.weights={file}")[1]
+    assert f"backbone.weights: {file}" in said and "a run would be refused" in said
+    assert "--cpus-per-trial 9000: this machine has" in said
+    assert "would be refused" not in moleflow(*words, "--set", "backbone.weights=random")[1]
