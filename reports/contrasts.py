@@ -79,6 +79,9 @@ def contrast_table(
         line |= {"definition": "final_mean", "margin": metric.margin}
         line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
         line |= {"pairs_left_out": compared.left_out, **contrasted(result)}
+        took = compared.seconds_per_seed
+        cost = result.minutes_to_decide(took / 60) if result and took is not None else None
+        line |= {"seconds_per_seed": took, "minutes_to_decide": cost}
         for before, of in (("", compared.setting), ("baseline_", baseline)):
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
             line |= {f"{before}mean": every.mean if every else None}

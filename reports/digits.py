@@ -127,6 +127,14 @@ def more_seeds(result: Contrast) -> str:
     return f"about {about} more seeds would most likely tell, {from_to(low, high)}"
 
 
+def at_work(seconds: float) -> str:
+    """How long something takes, in whole units that leave two digits or three."""
+    for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
+        if seconds < 120 * size or unit == "h":
+            return f"{max(1, round(seconds / size)):,} {unit}"
+    raise AssertionError(seconds)
+
+
 def says_nothing(low: int | None, high: int | None) -> bool:
     """Whether the ends of a number of seeds lie too far apart for one between them."""
     return low is not None and (high or MOST_SEEDS) > SAYS_NOTHING * max(1, low)

@@ -1,5 +1,6 @@
 """Settings of a study against their baseline: which trials pair, and what their differences say."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -36,6 +37,14 @@ class Compared:
     def trials(self) -> list[str]:
         """Keys of all of its pairs."""
         return keys(record for pair in self.pairs for record in pair)
+
+    @property
+    def seconds_per_seed(self) -> float | None:
+        """At work of the trials of one seed, baseline's and variant's; None without a seed."""
+        if self.result is None:
+            return None
+        took = {record.key: record.working_seconds for pair in self.pairs for record in pair}
+        return math.fsum(took.values()) / self.result.n
 
 
 @dataclass(frozen=True)

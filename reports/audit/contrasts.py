@@ -1,10 +1,12 @@
 """Tables of variants against their baseline, recomputed from plain records."""
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from reports.audit.compute import at_work
 from reports.audit.crossings import judged
 from reports.audit.pictures import METRICS, columns, of_parts
 from reports.audit.records import Records, Trial, finished
@@ -29,6 +31,12 @@ class Paired:
     @property
     def keys(self) -> frozenset[str]:
         return frozenset(trial.key for side in self.sides for trial in side)
+
+    @property
+    def seconds(self) -> float:
+        """That one seed's trials were at work."""
+        every = {trial.key: trial for side in self.sides for trial in side}
+        return math.fsum(map(at_work, every.values())) / len(self.before)
 
 
 def paired(line: Line, baseline: str, setting: str) -> Paired | None:
@@ -72,6 +80,9 @@ def contrasts(line: Line) -> Expected:
     parts = list(zip((-1, 1), found.sides, strict=True))
     numbers |= columns(line, parts, results[cells["setting"]].interval)
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
+    more = numbers.get("seeds_to_decide")
+    numbers |= {"seconds_per_seed": found.seconds}
+    numbers |= {"minutes_to_decide": None if more is None else float(more) * found.seconds / 60}
     return Expected(numbers, found.keys)
 
 
@@ -195,6 +206,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     labels = _named(trials, records)
     values: list[float] = []
     seeds: set[int] = set()
+    costs: set[str] = set()
     for metric in records.margins:
         line = Line({"metric": metric}, "", (), (), records)
         for one in labels:
@@ -204,7 +216,16 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     after, before = map(statistics.mean, (found.after, found.before))
                     values.append(after - before)
                     seeds.add(len(found.before))
-    return Allowed(numbers_of_seeds(seeds), tuple(values))
+                    costs.add(_whole(found.seconds))
+    return Allowed(numbers_of_seeds(seeds) | costs, tuple(values))
+
+
+def _whole(seconds: float) -> str:
+    """How a sentence writes them."""
+    if seconds < 120:
+        return f"{max(1, round(seconds)):,} s"
+    minutes = seconds / 60
+    return f"{round(minutes):,} min" if minutes < 120 else f"{round(minutes / 60):,} h"
 
 
 def decided(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -13,7 +13,7 @@ from reports import (
     ranking_figures,
     tradeoffs,
 )
-from reports.digits import OF_NOISE, more_seeds, percent, span
+from reports.digits import OF_NOISE, at_work, more_seeds, percent, span
 from reports.document import (
     Block,
     Document,
@@ -134,8 +134,10 @@ def _by_how_much(compared: Compared) -> list[str | Number]:
     assert result is not None
     source = computed(_sentences, compared.trials)
     words: list[str | Number] = [" (", Number(f"{percent(result.difference)} points", source)]
-    more = more_seeds(result)
-    return [*words, f"; {more})" if more else ")"]
+    more, took = more_seeds(result), compared.seconds_per_seed
+    if not more or took is None:
+        return [*words, f"; {more})" if more else ")"]
+    return [*words, f"; {more}, each ", Number(at_work(took), source), " of work)"]
 
 
 def _effectless(evidence: Evidence) -> list[Block]:

@@ -12,7 +12,7 @@ from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
-from reports.digits import from_to, rounded
+from reports.digits import at_work, from_to, rounded
 from reports.evidence import load
 from reports.writing import write_reports
 from tests.reports.audited import changed, wrong
@@ -82,7 +82,20 @@ def test_undecided_says_how_many_seeds_would_tell(study: StudyFolder) -> None:
     page = (study.report / "report.md").read_text(encoding="utf-8")
     assert 0 < low < more < high
     told = [rounded(int(more), round), from_to(int(low), int(high))]
-    assert f"; about {told[0]} more seeds would most likely tell, {told[1]})" in page
+    assert f"; about {told[0]} more seeds would most likely tell, {told[1]}, each " in page
+
+
+def test_what_a_seed_more_costs_is_what_its_trials_took(study: StudyFolder) -> None:
+    evidence = load(study)
+    (pairs,) = (s for s in evidence.settings if s.label == "variant = no dia")
+    took = sum(record.working_seconds for record in pairs.finished)
+    baseline = sum(record.working_seconds for record in evidence.settings[0].finished)
+    line = contrasts(study).loc["variant = no dia"]
+    assert line["seconds_per_seed"] == pytest.approx((took + baseline) / 5)
+    minutes = line["seeds_to_decide"] * line["seconds_per_seed"] / 60
+    assert line["minutes_to_decide"] == pytest.approx(minutes)
+    page = (study.report / "report.md").read_text(encoding="utf-8")
+    assert f", each {at_work(line['seconds_per_seed'])} of work)" in page
 
 
 def test_a_variant_that_changes_no_number_is_told(study: StudyFolder) -> None:
