@@ -82,7 +82,9 @@ def contrasts(line: Line) -> Expected:
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
     more = numbers.get("seeds_to_decide")
     numbers |= {"seconds_per_seed": found.seconds}
-    numbers |= {"minutes_to_decide": None if more is None else float(more) * found.seconds / 60}
+    # Where the number of seeds is not the one, neither are its minutes.
+    cost = more * found.seconds / 60 if isinstance(more, (int, float)) else more
+    numbers |= {"minutes_to_decide": cost}
     return Expected(numbers, found.keys)
 
 
