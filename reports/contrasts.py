@@ -27,7 +27,7 @@ from reports.document import (
 from reports.evidence import Evidence, Setting, keys
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
-from reports.variants import ClassDifference, Compared, called, compare, families
+from reports.variants import ClassDifference, Compared, Family, called, compare, families
 
 PLACE = 5
 """Of the interval over seeds and test pictures among the columns."""
@@ -50,6 +50,38 @@ def against_baselines(evidence: Evidence, kept: Kept) -> list[Table]:
         for family in families(evidence)
         for metric in evidence.concluded
     ]
+
+
+def verdicts(evidence: Evidence) -> list[Words]:
+    """Per baseline and metric: which settings are better, worse, or as good, and how many are not
+    decided. None where nothing is compared."""
+    found: list[Words] = []
+    for family in families(evidence):
+        for metric in evidence.concluded:
+            every = compare(evidence, family.baseline, family.others, metric)
+            known = [(c, c.result) for c in every if c.result is not None]
+            if known:
+                found.append(_verdict(family, metric, known))
+    return found
+
+
+def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Contrast]]) -> Words:
+    whole = computed(verdicts, [key for c, _ in known for key in c.trials])
+    part = f" ({family.part})" if family.part else ""
+    decided = sum(result.verdict != "undecided" for _, result in known)
+    words: list[str | Number] = [
+        f"{metric.title} against {called(family.baseline)}{part} (",
+        Number(f"n = {span(result.n for _, result in known)} seeds", whole),
+        f", margin {percent(metric.margin, 1)} points): ",
+        Number(f"{decided} of {len(known)}", whole),
+        " have a verdict",
+    ]
+    for told in ("better", "worse", "equivalent"):
+        alike = [(c, result) for c, result in known if result.verdict == told]
+        for i, (c, result) in enumerate(alike):
+            points = Number(f"{percent(result.difference)} points", computed(verdicts, c.trials))
+            words += [f"; {told}: " if i == 0 else ", ", f"{called(c.setting)} (", points, ")"]
+    return (*words, ".")
 
 
 def contrast_table(

@@ -1,6 +1,6 @@
 """What a study left on disk: its plan, its trials' records, and their numbers by name."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -78,11 +78,16 @@ class Evidence:
     """What is wrong with files of the ledger that are not the records of their names."""
     _read: dict[object, Any] = field(default_factory=dict[object, Any], repr=False, compare=False)
 
-    def once(self, read: Callable[["Evidence"], T]) -> T:
-        """What this reads beside the records, read by the first report that asks for it."""
-        if read not in self._read:
-            self._read[read] = read(self)
-        return self._read[read]
+    def once(self, read: Callable[["Evidence"], T], *of: Hashable) -> T:
+        """What this reads beside the records or makes of them, by the first that asks for it.
+
+        Args:
+            of: by which it is known; `read` itself where nothing is given.
+        """
+        key = of or read
+        if key not in self._read:
+            self._read[key] = read(self)
+        return self._read[key]
 
     @property
     def finished(self) -> tuple[Record, ...]:

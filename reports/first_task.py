@@ -123,6 +123,13 @@ def first_tasks(
     evidence: Evidence, setting: Setting, metric: Metric, kept: Kept
 ) -> FirstTasks | None:
     """None where fewer than two tasks 0, or two seeds of all of them, have finished."""
+    of = "first tasks", setting.number, metric
+    return evidence.once(lambda one: _first_tasks(one, setting, metric, kept), *of)
+
+
+def _first_tasks(
+    evidence: Evidence, setting: Setting, metric: Metric, kept: Kept
+) -> FirstTasks | None:
     final = evidence.measurements.summary
     have = [r for r in setting.finished if final(r.key, metric.name, "final_mean") is not None]
     names = sorted({record.task0 for record in have})

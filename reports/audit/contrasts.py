@@ -241,6 +241,12 @@ def decided(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(texts))
 
 
+def answer(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Both: how many have a verdict, and seeds and differences of those named."""
+    counts, numbers = decided(trials, records), sentence(trials, records)
+    return Allowed(counts.texts | numbers.texts, numbers.values)
+
+
 def clear_of_zero(trials: Sequence[Trial], records: Records) -> Allowed:
     """How many variants that are better or worse stay so over test pictures, too."""
     texts: set[str] = set()
@@ -356,6 +362,7 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.kinds.ablation._sentences": sentence,
     "reports.contrasts.class_forest": class_sentence,
     "reports.contrasts.forest": decided,
+    "reports.contrasts.verdicts": answer,
     "reports.kinds.ablation._on_other_pictures": clear_of_zero,
     "reports.tradeoffs.pareto_figure": unbeaten,
 }

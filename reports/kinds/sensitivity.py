@@ -11,7 +11,8 @@ SUBJECT = "Sensitivity to settings"
 def document(evidence: Evidence) -> Document:
     """The report of a study that varies settings along axes."""
     kept = picture_doubt.kept(evidence)
-    told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told = contrasts.verdicts(evidence)
+    told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
     told += side_by_side.on_other_pictures(evidence, kept)
     axes = side_by_side.numeric_axes(evidence)
     pictures = side_by_side.over_pictures(evidence, kept)

@@ -10,7 +10,8 @@ SUBJECT = "Strategies and bounds"
 def document(evidence: Evidence) -> Document:
     """The report of a study of ways to learn one class after another, and all at once."""
     kept = picture_doubt.kept(evidence)
-    told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told = contrasts.verdicts(evidence)
+    told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
     told += side_by_side.on_other_pictures(evidence, kept)
     tables = [side_by_side.settings_table(evidence, metric, kept) for metric in evidence.concluded]
     how = doubt_columns.explained(evidence, kept)

@@ -54,6 +54,22 @@ def test_curves_are_drawn_over_axes_of_numbers(study: StudyFolder) -> None:
     assert drawn == {"curve-loss_tail_weight", "curve-lora_rank"}
 
 
+def test_the_answer_tells_verdicts_first_and_their_numbers_are_audited(lab: Lab) -> None:
+    lab.reports, lab.law = ("sensitivity", "strategies"), by_setting
+    axis = Grid(field="loss.tail_weight", values=(0.0, 0.7, 1.0))
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=(axis,))
+    lab.run(folder, plan.trials)
+    for written in write_reports(folder):
+        page = written.markdown.read_text(encoding="utf-8").replace("\\", "")
+        (told, *_) = re.findall(r"^- Image AUROC(.*)", page, re.MULTILINE)
+        assert "(n = 3 seeds, margin 0.5 points): 2 of 2 have a verdict; better: " in told
+        assert "loss.tail_weight = 1.0 (3.00 points); worse: loss.tail_weight = 0.0 (" in told
+    assert wrong(folder) == []
+    html = folder.report / "index.html"
+    html.write_text(html.read_text("utf-8").replace(">2 of 2<", ">1 of 2<"), encoding="utf-8")
+    assert any("says 1 of 2" in one for one in wrong(folder))
+
+
 def test_a_curve_tells_what_its_own_axis_changes(study: StudyFolder) -> None:
     page = (study.report / "report.md").read_text(encoding="utf-8")
     told = re.findall(r"Image AUROC: highest minus lowest mean, all else alike, ([0-9.]+)", page)
