@@ -97,7 +97,8 @@ def test_ls_shows_each_entry_on_demand(run: Run, store: Store) -> None:
     ]
 
 
-def test_an_empty_root_has_nothing(run: Run) -> None:
+def test_an_empty_root_has_nothing(run: Run, root: Root) -> None:
+    root.path.mkdir(parents=True, exist_ok=True)
     assert run("ls")[0] == run("verify")[0] == run("gc")[0] == 0
 
 

@@ -42,7 +42,7 @@ from tests.orchestration.tracking.stores import (
 
 pytestmark = pytest.mark.slow
 
-STORES = ("sqlite", "server", "postgres", "postgres server")
+STORES = ("sqlite", "server", "postgres", pytest.param("postgres server", marks=pytest.mark.soak))
 ENDS = ("finished", "diverged", "failed", "open")
 STRANGE = ("schraube größe 5", "zipper", "瓶子")
 FIRST = STRANGE[0]
