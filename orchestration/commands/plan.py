@@ -16,7 +16,7 @@ from orchestration.commands.planned import plan_answer
 from orchestration.commands.run import USUAL_MACHINES, USUAL_STORAGE, Machines, Storage, terms_of
 from orchestration.driver.expected import Wanted, expected
 from orchestration.driver.one_name import no_longer_asked
-from orchestration.driver.preview import Look, preview
+from orchestration.driver.preview import Look, Preview, preview
 from orchestration.driver.session import check_runner
 from orchestration.records.layout import Root
 from orchestration.studies.effects import without_effect
@@ -52,8 +52,7 @@ def plan(
     Takes the options of `run`. Nothing runs, and nothing is written.
     """
     _check_numbers({"--workers": workers, "--first": changes.first})
-    if as_json and as_format is not None:
-        raise StudyError("--json and --format both say what is printed; give one of them")
+    _check_output(as_json, as_format)
     wanted = asked(study, changes)
     place, terms = Root.at(storage.root), terms_of(machines, storage)
     origin = (wanted.source, wanted.packaged)
@@ -61,16 +60,12 @@ def plan(
     found = preview(wanted.name, wanted.study, place, look, warn)
     inline = check_runner(machines.runner) == "inline"
     asks = Wanted(workers, probe, changes.first, storage.sharing, inline)
-    here, cores = allowed_cpus(), machines.cpus_per_trial
-    if machines.address is None and cores > here:
-        warn(f"--cpus-per-trial {cores:g}: this machine has {here}; no trial starts")
+    _check_cores(machines)
     told = expected(found, place, terms, asks)
     if as_format is not None:
         write_trials(told, as_format)
         return DONE
-    left_over = no_longer_asked(found.plan, place.study(wanted.name)) if found.known else ""
-    warnings = (*without_effect(found.plan), *([left_over] if left_over else []))
-    shown = plan_answer(told, terms.resources, warnings)
+    shown = plan_answer(told, terms.resources, _warnings(found, place))
     if not list_them:
         shown = shown.model_copy(update={"runs": None})
     if as_json:
@@ -78,6 +73,23 @@ def plan(
     else:
         out.print(plan_page(shown, inline=inline))
     return DONE
+
+
+def _check_output(as_json: bool, as_format: Format | None) -> None:
+    if as_json and as_format is not None:
+        raise StudyError("--json and --format both say what is printed; give one of them")
+
+
+def _warnings(found: Preview, place: Root) -> tuple[str, ...]:
+    folder = place.study(found.plan.name)
+    left = no_longer_asked(found.plan, folder) if found.known else ""
+    return (*without_effect(found.plan), *([left] if left else []))
+
+
+def _check_cores(machines: Machines) -> None:
+    here, cores = allowed_cpus(), machines.cpus_per_trial
+    if machines.address is None and cores > here:
+        warn(f"--cpus-per-trial {cores:g}: this machine has {here}; no trial starts")
 
 
 def _check_numbers(given: Mapping[str, int | None]) -> None:

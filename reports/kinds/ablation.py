@@ -80,6 +80,17 @@ def document(evidence: Evidence) -> Document:
         answer.append(note(APART.format(parts=len(compared))))
     answer += _effectless(evidence)
     sections.append(_tradeoffs(evidence))
+    sections.append(_each(evidence, kept))
+    sections += papers_by_class.sections(evidence)
+    shown = compared[0][0].baseline.finished if compared else ()
+    headline = [line for _, found in compared for line in _headline(evidence, found)]
+    headline += [APART.format(parts=len(compared))] if len(compared) > 1 else []
+    headline = headline or [nothing.words]
+    return made.report(evidence, SUBJECT, answer, sections, headline, shown)
+
+
+def _each(evidence: Evidence, kept: Kept) -> Section:
+    """Every setting by itself."""
     each = [
         Section(
             setting.label or "all trials",
@@ -92,13 +103,7 @@ def document(evidence: Evidence) -> Document:
         for setting in evidence.settings
         if setting.finished
     ]
-    sections.append(Section("Each setting", (*doubt_columns.explained(evidence, kept), *each)))
-    sections += papers_by_class.sections(evidence)
-    shown = compared[0][0].baseline.finished if compared else ()
-    headline = [line for _, found in compared for line in _headline(evidence, found)]
-    headline += [APART.format(parts=len(compared))] if len(compared) > 1 else []
-    headline = headline or [nothing.words]
-    return made.report(evidence, SUBJECT, answer, sections, headline, shown)
+    return Section("Each setting", (*doubt_columns.explained(evidence, kept), *each))
 
 
 def _compared(evidence: Evidence, family: Family, metric: Metric) -> list[Compared]:

@@ -1,6 +1,6 @@
 """Does it matter which task is learned first, and which should be?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from reports import (
     base_loss,
@@ -113,31 +113,15 @@ def _results(
 ) -> list[Section]:
     if not found:
         return []
-    tables = [first_task.effects_table(evidence, setting, one, kept) for one in found]
     every_two = [
         first_task_pairs.pairs_table(evidence, setting, one, of)
         for one, of in zip(found, pairs, strict=True)
     ]
-    left = sum(one.left_out for one in found)
     return [
         Section(
             "Tasks 0 compared",
             (
-                first_task.verdicts_table(evidence, setting, found),
-                first_task.dots(evidence, setting, found),
-                note(
-                    "The unit is the seed: a mean over the orders run with it. All tasks 0 share "
-                    "the seeds, which are blocks; the noise is taken to be the same for each. "
-                    "Equivalent comes first: a difference that is real but inside of the margin is "
-                    "equivalent, and undecided is not equivalent."
-                ),
-                *(
-                    [Text(f"{counted(left, 'trial')} of incomplete seeds left out.")]
-                    if left
-                    else []
-                ),
-                *tables,
-                *doubt_columns.explained(evidence, kept),
+                *_compared(evidence, setting, found, kept),
                 Fold("Every two tasks 0", tuple(every_two)),
             ),
         ),
@@ -154,3 +138,22 @@ def _results(
             tuple(base_loss.blocks(evidence, setting, found)),
         ),
     ]
+
+
+def _compared(
+    evidence: Evidence, setting: Setting, found: Sequence[FirstTasks], kept: Kept
+) -> Iterator[Block]:
+    yield first_task.verdicts_table(evidence, setting, found)
+    yield first_task.dots(evidence, setting, found)
+    yield note(
+        "The unit is the seed: a mean over the orders run with it. All tasks 0 share the seeds, "
+        "which are blocks; the noise is taken to be the same for each. Equivalent comes first: a "
+        "difference that is real but inside of the margin is equivalent, and undecided is not "
+        "equivalent."
+    )
+    left = sum(one.left_out for one in found)
+    if left:
+        yield Text(f"{counted(left, 'trial')} of incomplete seeds left out.")
+    for one in found:
+        yield first_task.effects_table(evidence, setting, one, kept)
+    yield from doubt_columns.explained(evidence, kept)
