@@ -7,7 +7,7 @@ groups differ.
 # pyright: reportMissingTypeStubs=false
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,7 +108,8 @@ def seeds_to_settle_range(values: Numbers) -> Needed:
 
 
 def _to_settle(found: Blocks) -> int | None:
-    return _more(found.seeds, lambda seeds: _chances(found, seeds))
+    leader = int(found.means.argmax())
+    return _more(found.seeds, lambda seeds: _chances(found, seeds, [leader]))
 
 
 def seeds_to_settle_over_images(
@@ -156,25 +157,32 @@ def _spreads(largest: float, away: Float[np.ndarray, "..."], g: int) -> tuple[np
     return reach * u * u, u
 
 
-def _chances(found: Blocks, seeds: int) -> Float[np.ndarray, " g"]:
+def _chances(found: Blocks, seeds: int, of: Sequence[int] | None = None) -> Float[np.ndarray, " g"]:
+    """
+    Args:
+        of: these groups alone, in their order; all of them where none are named.
+    """
     g = found.groups
+    own = list(range(g) if of is None else of)
     if found.identical:
-        return np.full(g, 1 / g)
-    gaps = found.means[:, None] - found.means
+        return np.full(len(own), 1 / g)
+    gaps = found.means[own, None] - found.means
     away = found.means - found.means.mean()
     between = float((away**2).sum())
     errors = _noises(found, seeds)
     tau, u = _spreads(float(errors.max()), away, g)
-    chances = np.zeros((NOISES, g))
-    for i, error in enumerate(errors.tolist()):
+    chances, whole = np.zeros(len(own)), 0.0
+    for error in errors.tolist():
         if g == 2:
-            chances[i] = _given(gaps / error, np.ones(1))[0]
-            continue
-        total = tau**2 + error**2
-        weight = u * total ** (-(g - 1) / 2) * np.exp(-between / (2 * total))
-        chances[i] = weight @ _given(gaps / error, np.sqrt(tau**2 / total))
+            weight, shrink = np.ones(1), np.ones(1)
+        else:
+            total = tau**2 + error**2
+            weight = u * total ** (-(g - 1) / 2) * np.exp(-between / (2 * total))
+            shrink = np.sqrt(tau**2 / total)
+        chances += weight @ _given(gaps / error, shrink)
+        whole += float(weight.sum())
     # Nodes' weights are what means add to the noise's own sum of squares.
-    return chances.sum(axis=0) / chances.sum()
+    return chances / (chances.sum() if of is None else whole)
 
 
 @dataclass(frozen=True)
@@ -222,8 +230,8 @@ def _chances_over_images(found: Blocks, images: _Images, seeds: int) -> Float[np
 
 
 def _given(
-    gaps: Float[np.ndarray, "g g"], shrink: Float[np.ndarray, " t"]
-) -> Float[np.ndarray, "t g"]:
+    gaps: Float[np.ndarray, "i g"], shrink: Float[np.ndarray, " t"]
+) -> Float[np.ndarray, "t i"]:
     """∫ φ(z) Π_{j ≠ i} Φ(z + √w·gap_ij) dz for each weight w: P(group i is the largest)."""
     z, weight = NORMAL
     below = special.ndtr(z + shrink[:, None, None, None] * gaps[..., None])
