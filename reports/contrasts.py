@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import counted
 from reports import doubt_columns, performance, picture_doubt
-from reports.digits import bracketed, contrasted, counted, ends, p_value, percent, plus_minus, span
+from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,

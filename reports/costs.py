@@ -9,9 +9,10 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.data.sequences import task_name
 from moleflow.drawing import colour, guides, house_style, marker
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.records.stages import SUMMARY, StageKind, StageRef
-from reports.digits import counted, seconds, span
+from reports.digits import seconds, span
 from reports.document import (
     DASH,
     Cell,

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, contrasted, counted, p_value, percent, plus_minus, span
+from reports.digits import bracketed, contrasted, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,

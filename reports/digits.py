@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from moleflow.wording import counted
 from reports.document import DASH, Value
 from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
 
@@ -26,11 +27,6 @@ def percent(value: float | None, digits: int = 2) -> str:
         return DASH
     text = f"{100 * value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
-
-
-def counted(number: int, noun: str) -> str:
-    """How many of what there are: `1 trial`, `2 trials`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(values: Sequence[str], joined_by: str) -> str:

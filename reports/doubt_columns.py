@@ -4,8 +4,9 @@ sequence, and beside each difference of two, the interval over both."""
 from collections.abc import Callable, Iterable, Sequence
 
 from moleflow.metrics.catalogue import TITLES
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, counted, percent
+from reports.digits import bracketed, percent
 from reports.document import (
     DASH,
     Block,
@@ -189,8 +190,8 @@ def without(made: Iterable[Doubted | Together]) -> str:
     if not most:
         return ""
     up_to = "up to " if len(each) > 1 else ""
-    trials = f"trial{'' if most == 1 else 's'} of seeds"
-    return f" Left out: {up_to}{most} {trials} of which scores cannot be used."
+    trials = counted(most, "trial")
+    return f" Left out: {up_to}{trials} of seeds of which scores cannot be used."
 
 
 def _from_least_to_most(

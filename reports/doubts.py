@@ -10,7 +10,8 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, guides, house_style, name_legend, named_rows
 from moleflow.metrics.catalogue import TITLES
-from reports.digits import bracketed, counted, percent
+from moleflow.wording import counted
+from reports.digits import bracketed, percent
 from reports.document import (
     DASH,
     Block,
@@ -207,7 +208,7 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
         ".",
     )
     title = f"{TITLES[one.metric]} of each class: what seeds and what test pictures leave open"
-    n = f"{len(one.values)} seed{'' if len(one.values) == 1 else 's'}"
+    n = counted(len(one.values), "seed")
     return drawn(canvas, file_name("doubt_by_class", setting), title, "%", n, caption)
 
 

@@ -11,6 +11,7 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import FAINT, colour, heat_map, house_style, marker
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from reports import performance
 from reports.confusions import Confusion
@@ -187,7 +188,7 @@ def _r_matrix(
     after = [f"after {task}" for task in tasks]
     canvas = heat_cells(values, texts, after, classes, (low, 100.0))
     title = f"{name}, task 0 {tasks[0]}: image AUROC of each class after each task, routed"
-    n = f"{len(records)} seed{'' if len(records) == 1 else 's'}"
+    n = counted(len(records), "seed")
     source = computed(r_matrices, keys(records))
     falls = {c: _fall(values[:, j]) for j, c in enumerate(classes)}
     most = max(falls, key=lambda c: falls[c])

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from reports.digits import (
     bracketed,
-    counted,
     from_to,
     needed,
     numbers,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import counted
 from reports import first_task, order_causes, performance, sensitivity
 from reports.digits import percent, plus_minus
 from reports.document import Number, Words, computed
@@ -21,14 +22,13 @@ def sentences(evidence: Evidence, setting: Setting, kept: Kept) -> tuple[Words, 
         summary = summarise(o.value for o in observed)
         if summary is None:
             continue
-        trials = f"n = {summary.n} trial{'' if summary.n == 1 else 's'}"
         classes = performance.classes_measured(evidence, setting, metric.name)
         ranges = sensitivity.spreads(observed)
         found.append(
             (
                 f"{metric.title} at the end of the sequence: ",
                 _number(evidence, setting, metric, f"{plus_minus(summary)} %"),
-                f" ({trials}, mean over {classes} classes)",
+                f" (n = {counted(summary.n, 'trial')}, mean over {classes} classes)",
                 *_of_first(evidence, setting, metric, observed, ranges["task0"], kept),
                 *_of_orders(evidence, setting, metric, ranges["order"]),
                 *_of_seeds(evidence, setting, metric, ranges["seed"]),
@@ -84,7 +84,7 @@ def _of_orders(
     """Whether orders with one task 0 differ, and where they do by design, the verdicts."""
     if between is None:
         return ()
-    groups = f"n = {between.groups} group{'' if between.groups == 1 else 's'}"
+    groups = f"n = {counted(between.groups, 'group')}"
     if between.largest <= NOISE:
         return (f"; orders with the same task 0 and seed do not differ ({groups})",)
     within = _number(evidence, setting, metric, f"{percent(between.largest)} points")
@@ -93,18 +93,18 @@ def _of_orders(
     if not found:
         return told
     of = [record for one in found for record in one.records]
-    verdicts = Number(counted(found), computed(_of_orders, keys(of)))
+    verdicts = Number(by_verdict(found), computed(_of_orders, keys(of)))
     return (*told, ", the order after task 0: ", verdicts)
 
 
-def counted(found: Sequence[Measured]) -> str:
+def by_verdict(found: Sequence[Measured]) -> str:
     """How many tasks 0 have which verdict, e.g. `different with 1 of 4 tasks 0, undecided with 3`.
 
     The verdict that tells most comes first.
     """
     many = Counter(one.result.verdict for one in found)
     told = [f"{v} with {many[v]}" for v in ("different", "undecided", "equivalent") if many[v]]
-    told[0] += f" of {len(found)} task{'' if len(found) == 1 else 's'} 0"
+    told[0] += f" of {counted(len(found), 'task')} 0"
     return ", ".join(told)
 
 
@@ -112,5 +112,5 @@ def _of_seeds(evidence: Evidence, setting: Setting, metric: Metric, within: Spre
     if within is None:
         return ()
     number = _number(evidence, setting, metric, f"{percent(within.largest)} points")
-    orders = f"n = {within.groups} order{'' if within.groups == 1 else 's'}"
-    return ("; seeds of one order lie within ", number, f" ({orders})")
+    orders = counted(within.groups, "order")
+    return ("; seeds of one order lie within ", number, f" (n = {orders})")

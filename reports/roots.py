@@ -8,6 +8,7 @@ from pathlib import Path
 from moleflow.errors import MoleflowError, StudyError
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
+from moleflow.wording import counted
 from orchestration.plain import uncelled
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
@@ -70,8 +71,8 @@ def write_index(root: Root) -> Written:
     source = computed(studies_table, [r.key for _, records in known for r in records])
     done = sum(record.status == "finished" for _, records in known for record in records)
     answer: Words = (
-        f"{len(known)} {'study asks' if len(known) == 1 else 'studies ask'} for {trials} "
-        f"trial{'' if trials == 1 else 's'}; ",
+        f"{len(known)} {'study asks' if len(known) == 1 else 'studies ask'} for "
+        f"{counted(trials, 'trial')}; ",
         Number(f"{done} {'has' if done == 1 else 'have'} finished", source),
         ".",
     )

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, log_x, named_rows
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
-from reports.digits import counted
 from reports.document import (
     Cell,
     Figure,

@@ -7,8 +7,9 @@ import numpy as np
 
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import counted, numbers, percent, plus_minus
+from reports.digits import numbers, percent, plus_minus
 from reports.document import (
     Cell,
     Figure,
@@ -171,7 +172,7 @@ def sentence(evidence: Evidence, setting: Setting, metric: Metric) -> Words:
     lost = summarise(oracle - routed for oracle, routed in pairs.values())
     if lost is None:
         return f"{metric.title}: no finished trial has it, routed and with an oracle."
-    source, n = computed(sentence, pairs), f"n = {lost.n} trial{'' if lost.n == 1 else 's'}"
+    source, n = computed(sentence, pairs), f"n = {counted(lost.n, 'trial')}"
     if max(abs(lost.low), abs(lost.high)) <= NOISE:
         return (f"{metric.title}: misrouting costs nothing (", Number(n, source), ").")
     return (

@@ -9,9 +9,10 @@ from matplotlib.ticker import MaxNLocator
 
 from moleflow.drawing import FAINT, INK, colour, guides, house_style
 from moleflow.metrics.catalogue import TITLES
+from moleflow.wording import counted
 from orchestration.records.objective import metric_of
 from orchestration.studies.search import Search
-from reports.digits import counted, percent
+from reports.digits import percent
 from reports.document import Figure, Number, Words, computed, drawn
 from reports.evidence import keys
 from reports.proposals import Proposed, best, finished

@@ -1,7 +1,8 @@
 """How much task 0, the order after it, and the seed move the numbers."""
 
 from moleflow.metrics.catalogue import TITLES
-from reports.digits import counted, percent
+from moleflow.wording import counted
+from reports.digits import percent
 from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, in_whole_seeds, measured, observations

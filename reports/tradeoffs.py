@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, guides, house_style
 from moleflow.metrics.means import mean
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import counted, percent
+from reports.digits import percent
 from reports.document import (
     DASH,
     Cell,

@@ -4,8 +4,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from moleflow.wording import counted
 from orchestration.views.answers import PlanAnswer
-from orchestration.views.display import counted, duration, new_table
+from orchestration.views.display import duration, new_table
 from orchestration.views.status import Page
 
 KINDS = {

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from moleflow.settings import Settings
+from moleflow.wording import counted
 from orchestration.cluster.environment import quiet_environment as worker_environment
 from orchestration.cluster.proxies import without_proxies_here
 from orchestration.driver import adoption
@@ -38,7 +39,7 @@ from orchestration.studies.known_classes import Pictures
 from orchestration.studies.study import Study
 from orchestration.studies.terms import Resources, Terms
 from orchestration.tracking.tracker import quiet_environment as tracking_environment
-from orchestration.views.display import counted, roughly
+from orchestration.views.display import roughly
 
 _REST = "the same command without --first runs them"
 

@@ -4,13 +4,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from moleflow.errors import MoleflowError, StudyError
+from moleflow.wording import counted
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError
 from orchestration.records.plans import plan_of
 from orchestration.studies.catalog import known_studies
 from orchestration.studies.expansion import Plan
 from orchestration.studies.versions import result_versions
-from orchestration.views.display import counted
 
 
 def check_source(folder: StudyFolder, source: str, packaged: str = "", question: str = "") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moleflow.errors import StudyError
+from moleflow.wording import counted
 from orchestration.driver import tpe
 from orchestration.driver.measured import (
     feature_distances,
@@ -29,7 +30,6 @@ from orchestration.studies.proposing import Proposal
 from orchestration.studies.search import Search
 from orchestration.studies.slips import check_written, named_by
 from orchestration.studies.study import Study
-from orchestration.views.display import counted
 
 if TYPE_CHECKING:
     from orchestration.records.dataset import Checked

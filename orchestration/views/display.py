@@ -12,6 +12,7 @@ from rich.text import Text
 
 from moleflow.data.sequences import task_name
 from moleflow.metrics.catalogue import HEADLINES
+from moleflow.wording import counted
 from orchestration.records.stages import TRAINED, StageRef
 from orchestration.studies.expansion import Trial
 from orchestration.views.record_brief import RecordBrief
@@ -52,11 +53,6 @@ def roughly(seconds: float) -> str:
     if seconds < 60:
         return f"{max(0, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def counted(number: int, noun: str) -> str:
-    several = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{number} {noun if number == 1 else several}"
 
 
 def clipped(name: str, longest: int = LONGEST_NAME) -> str:

@@ -6,10 +6,11 @@ import time
 from rich.console import RenderableType
 from rich.text import Text
 
+from moleflow.wording import counted
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure
 from orchestration.studies.expansion import Plan
-from orchestration.views.display import counted, failure_text, label
+from orchestration.views.display import failure_text, label
 from orchestration.views.record_brief import RecordBrief
 from orchestration.views.status import Page, study_status
 

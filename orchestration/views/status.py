@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moleflow.errors import StoreError
+from moleflow.wording import counted
 from orchestration.records.events import read_events
 from orchestration.records.forecasts import read_forecasts
 from orchestration.records.layout import Root, StudyFolder
@@ -27,7 +28,6 @@ from orchestration.views.display import (
     METRIC_HEADS,
     WorkTable,
     bar,
-    counted,
     duration,
     failure_lines,
     headlines,

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from moleflow.drawing import INK
+from moleflow.wording import counted
 from reports.document.parts import (
     Block,
     Document,
@@ -100,7 +101,7 @@ class _Sources:
 def said(source: Source) -> str:
     """In short; the page's script knows the keys."""
     n = len(source.trials)
-    from_ = f"of {n} trial{'' if n == 1 else 's'}" if n else "of the plan"
+    from_ = f"of {counted(n, 'trial')}" if n else "of the plan"
     return f"{from_}, by {source.function}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from moleflow.wording import counted
 from reports import (
     base_loss,
     doubt_columns,
@@ -13,7 +14,7 @@ from reports import (
     picture_doubt,
     variance,
 )
-from reports.digits import counted, percent
+from reports.digits import percent
 from reports.document import (
     Block,
     Document,

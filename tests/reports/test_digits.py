@@ -1,7 +1,8 @@
 """How counts and lists are told."""
 
+from moleflow.wording import counted
 from reports import papers
-from reports.digits import MOST_LISTED, counted, listed
+from reports.digits import MOST_LISTED, listed
 from reports.evidence import load
 from tests.reports.conftest import Lab
 
