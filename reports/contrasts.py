@@ -28,7 +28,7 @@ from reports.document import (
 from reports.evidence import Evidence, Setting, keys
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
-from reports.variants import ClassDifference, Compared, Family, called, compare, families
+from reports.variants import ClassDifference, Compared, Comparisons, Family, called
 
 PLACE = 5
 """Of the interval over seeds and test pictures among the columns."""
@@ -36,34 +36,27 @@ MOST_PANELS = 12
 """Variants that the figure by class has room for."""
 
 
-def against_baselines(evidence: Evidence, kept: Kept) -> list[Table]:
+def against_baselines(
+    evidence: Evidence, kept: Kept, compared: Sequence[Comparisons]
+) -> list[Table]:
     """A table per metric for every baseline of the study; none where it runs no baseline."""
     return [
-        family.named(
-            contrast_table(
-                evidence,
-                family.baseline,
-                metric,
-                compare(evidence, family.baseline, family.others, metric),
-                kept,
-            )
-        )
-        for family in families(evidence)
+        family.named(contrast_table(evidence, family.baseline, metric, found[metric.name], kept))
+        for family, found in compared
         for metric in evidence.concluded
     ]
 
 
-def verdicts(evidence: Evidence) -> list[Words]:
+def verdicts(evidence: Evidence, compared: Sequence[Comparisons]) -> list[Words]:
     """Per baseline and metric: which settings are better, worse, or as good, and how many are not
     decided. None where nothing is compared."""
-    found: list[Words] = []
-    for family in families(evidence):
+    told: list[Words] = []
+    for family, found in compared:
         for metric in evidence.concluded:
-            every = compare(evidence, family.baseline, family.others, metric)
-            known = [(c, c.result) for c in every if c.result is not None]
+            known = [(c, c.result) for c in found[metric.name] if c.result is not None]
             if known:
-                found.append(_verdict(family, metric, known))
-    return found
+                told.append(_verdict(family, metric, known))
+    return told
 
 
 def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Contrast]]) -> Words:

@@ -125,10 +125,10 @@ def more_seeds(result: Contrast) -> str:
 
 def at_work(seconds: float) -> str:
     """How long something takes, in whole units that leave two digits or three."""
-    for unit, size in (("s", 1), ("min", 60), ("h", 3600)):
-        if seconds < 120 * size or unit == "h":
-            return f"{max(1, round(seconds / size)):,} {unit}"
-    raise AssertionError(seconds)
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    minutes = seconds / 60
+    return f"{round(minutes)} min" if minutes < 120 else f"{round(minutes / 60):,} h"
 
 
 def says_nothing(low: int | None, high: int | None) -> bool:

@@ -168,8 +168,8 @@ def write_against(root: Root, name: str, other: str) -> Written:
         raise StudyError(f"{name} against itself: name two studies")
     ours, theirs = load(root.study(name)), load(root.study(other))
     pairs = _settings(ours, theirs)
-    results = {metric: _results(ours, theirs, pairs, metric) for metric in ours.concluded}
-    results = results if pairs else {}
+    metrics = ours.concluded if pairs else ()
+    results = {metric: _results(ours, theirs, pairs, metric) for metric in metrics}
     tables = [against_table(ours, theirs, pairs, *of) for of in results.items()]
     told = [sentence(ours, theirs, pairs, *of) for of in results.items()]
     differ = list(_differences(ours, theirs, pairs))

@@ -84,6 +84,11 @@ class Family:
         return replace(block, name=f"{block.name}-part{self.number}") if self.number else block
 
 
+ByMetric = Mapping[str, Sequence[Compared]]
+Comparisons = tuple[Family, ByMetric]
+"""What one baseline is compared with."""
+
+
 def families(evidence: Evidence) -> list[Family]:
     """Each part of a union against its own baseline, which parts may share; settings of parts that
     have one alone, and another config, against the study's. None without a baseline.
@@ -129,6 +134,20 @@ def called_by(label: str) -> str:
     """As `called`, of a setting's label."""
     name = label.removeprefix("variant = ")
     return (name if ", " not in name else label) or "the base config"
+
+
+def comparisons(evidence: Evidence) -> list[Comparisons]:
+    """Of every baseline."""
+    return [
+        (
+            family,
+            {
+                metric.name: compare(evidence, family.baseline, family.others, metric)
+                for metric in evidence.concluded
+            },
+        )
+        for family in families(evidence)
+    ]
 
 
 def compare(

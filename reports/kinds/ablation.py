@@ -1,6 +1,5 @@
 """What does each variant change against the baseline, and is that more than noise?"""
 
-from moleflow.metrics.catalogue import Metric
 from reports import (
     contrasts,
     doubt_columns,
@@ -29,13 +28,13 @@ from reports.document import (
 from reports.evidence import Evidence
 from reports.picture_doubt import Kept
 from reports.variants import (
+    ByMetric,
     Compared,
     Family,
     by_class,
     called,
     called_by,
-    compare,
-    families,
+    comparisons,
     without_effect,
 )
 
@@ -52,12 +51,8 @@ ONE_SETTING = "The study has one setting, so nothing is compared."
 def document(evidence: Evidence) -> Document:
     """The report of a study that varies settings around a baseline; of a union, each part around
     its own."""
-    every = families(evidence)
-    compared = [
-        (family, {m.name: _compared(evidence, family, m) for m in evidence.concluded})
-        for family in every
-        if family.others
-    ]
+    every = comparisons(evidence)
+    compared = [(family, found) for family, found in every if family.others]
     kept = picture_doubt.kept(evidence)
     nothing = Text(ONE_SETTING) if every else Text(NO_BASELINE, "bad")
     answer: list[Block] = [] if compared else [nothing]
@@ -106,11 +101,7 @@ def _each(evidence: Evidence, kept: Kept) -> Section:
     return Section("Each setting", (*doubt_columns.explained(evidence, kept), *each))
 
 
-def _compared(evidence: Evidence, family: Family, metric: Metric) -> list[Compared]:
-    return compare(evidence, family.baseline, family.others, metric)
-
-
-def _sentences(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Words]:
+def _sentences(evidence: Evidence, found: ByMetric) -> list[Words]:
     """One per metric: which variants are better, worse, equivalent, and which are not decided."""
     said: list[Words] = []
     for metric in evidence.concluded:
@@ -154,9 +145,7 @@ def _effectless(evidence: Evidence) -> list[Block]:
     ]
 
 
-def _on_other_pictures(
-    evidence: Evidence, found: dict[str, list[Compared]], kept: Kept
-) -> list[Words]:
+def _on_other_pictures(evidence: Evidence, found: ByMetric, kept: Kept) -> list[Words]:
     """Which differences stay clear of zero when test pictures are taken for a sample, too."""
     said: list[Words] = []
     for metric in (m for m in evidence.concluded if doubt_columns.has_pictures(m.name)):
@@ -172,9 +161,7 @@ def _on_other_pictures(
     return said
 
 
-def _contrasts(
-    evidence: Evidence, family: Family, found: dict[str, list[Compared]], kept: Kept
-) -> Section:
+def _contrasts(evidence: Evidence, family: Family, found: ByMetric, kept: Kept) -> Section:
     baseline = family.baseline
     blocks: list[Block] = [
         Text(f"Baseline: {called(baseline)}{f' ({baseline.also})' if baseline.also else ''}."),
@@ -195,7 +182,7 @@ def _contrasts(
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))
 
 
-def _classes(evidence: Evidence, family: Family, found: dict[str, list[Compared]]) -> Section:
+def _classes(evidence: Evidence, family: Family, found: ByMetric) -> Section:
     blocks: list[Block] = []
     for metric in evidence.concluded:
         classes = [(one, by_class(evidence, one, metric)) for one in found[metric.name]]
@@ -227,10 +214,10 @@ def _tradeoffs(evidence: Evidence) -> Section:
     return Section("What it costs", (*blocks, tradeoffs.pareto_table(found)))
 
 
-def _headline(evidence: Evidence, found: dict[str, list[Compared]]) -> list[Words]:
+def _headline(evidence: Evidence, found: ByMetric) -> list[Words]:
     lines: list[Words] = []
     for metric in evidence.concluded:
-        for compared in found.get(metric.name, []):
+        for compared in found[metric.name]:
             result = compared.result
             told = (
                 f"{result.verdict}, {percent(result.difference)} points, n = {result.n}"

@@ -1,9 +1,12 @@
 """How do results depend on settings: curves over numbers, and which axis of a grid matters?"""
 
+from collections.abc import Sequence
+
 from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side
 from reports.document import Block, Document, Gallery, Listed, Section, Text, note
 from reports.evidence import Evidence
 from reports.picture_doubt import Kept
+from reports.variants import Comparisons, comparisons
 
 SUBJECT = "Sensitivity to settings"
 
@@ -11,7 +14,8 @@ SUBJECT = "Sensitivity to settings"
 def document(evidence: Evidence) -> Document:
     """The report of a study that varies settings along axes."""
     kept = picture_doubt.kept(evidence)
-    told = contrasts.verdicts(evidence)
+    compared = comparisons(evidence)
+    told = contrasts.verdicts(evidence, compared)
     told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
     told += side_by_side.on_other_pictures(evidence, kept)
     axes = side_by_side.numeric_axes(evidence)
@@ -25,7 +29,11 @@ def document(evidence: Evidence) -> Document:
     blocks += doubt_columns.explained(evidence, kept)
     sections = [Section("Along the axes", tuple(blocks)), *_importance(evidence)]
     return made.report(
-        evidence, SUBJECT, [Listed(tuple(told))], [*sections, *_contrasts(evidence, kept)], told
+        evidence,
+        SUBJECT,
+        [Listed(tuple(told))],
+        [*sections, *_contrasts(evidence, kept, compared)],
+        told,
     )
 
 
@@ -41,6 +49,6 @@ def _importance(evidence: Evidence) -> list[Section]:
     return [Section("Which axis matters", (*tables, told))]
 
 
-def _contrasts(evidence: Evidence, kept: Kept) -> list[Section]:
-    tables = contrasts.against_baselines(evidence, kept)
+def _contrasts(evidence: Evidence, kept: Kept, compared: Sequence[Comparisons]) -> list[Section]:
+    tables = contrasts.against_baselines(evidence, kept, compared)
     return [Section("Against the base config", tuple(tables))] if tables else []
