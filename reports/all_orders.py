@@ -17,6 +17,7 @@ from orchestration.cluster.allowance import allowed_cpus
 from orchestration.records.all_orders import AllOrders, ClassInOrders, read_kept
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
+from reports.digits import MOST_NAMED, listed
 from reports.document import Line, Number, Table, Value, Words, computed, table
 from reports.evidence import Evidence, Setting, classes_of, keys, trained_alike
 from reports.performance import file_name
@@ -31,8 +32,6 @@ COLUMNS = (
     *("metric", "quantity", "task0", "seed", "orders"),
     *("minimum", "maximum", "mean", "sd", "q05", "q50", "q95"),
 )
-MOST_NAMED = 5
-"""Trials that a sentence names."""
 QUANTITIES: dict[Quantity, str] = {
     "running_mean": "mean over the steps",
     "worst_step": "worst step",
@@ -232,12 +231,10 @@ def _pairs(evidence: Evidence, group: Group, record: Record) -> Iterable[tuple[f
 
 def warning(compared: Checked) -> Words:
     """Of trials whose numbers are not those derived for their order."""
-    keys_ = ", ".join(compared.differing[:MOST_NAMED])
-    more = len(compared.differing) - MOST_NAMED
     return (
         "Measured numbers are not those that were derived for their order in ",
         Number(f"{len(compared.differing)} trials", computed(warning, compared.differing)),
-        f" ({keys_}{f' and {more} more' if more > 0 else ''}): what is said of all orders here is "
+        f" ({listed(compared.differing, most=MOST_NAMED)}): what is said of all orders here is "
         "not to be trusted before it is known why.",
     )
 

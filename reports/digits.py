@@ -9,6 +9,8 @@ from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
 
 MOST_LISTED = 6
 """Values that a line names."""
+MOST_NAMED = 5
+"""Trials that a sentence names."""
 MOST_TOLD = 1000
 """Seeds; more are told as more than these."""
 SAYS_NOTHING = 100
@@ -29,10 +31,10 @@ def percent(value: float | None, digits: int = 2) -> str:
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
-def listed(values: Sequence[str], joined_by: str) -> str:
+def listed(values: Sequence[str], joined_by: str = ", ", most: int = MOST_LISTED) -> str:
     """The first few of them, and how many more there are."""
-    more = len(values) - MOST_LISTED
-    return joined_by.join(values[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(values) - most
+    return joined_by.join(values[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def plus_minus(summary: Summary | None) -> str:

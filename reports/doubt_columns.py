@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, percent
+from reports.digits import MOST_NAMED, bracketed, listed, percent
 from reports.document import (
     DASH,
     Block,
@@ -33,8 +33,6 @@ HEADER = "with pictures"
 NEGATIVE = "estimate of pictures below 0: no sign of them"
 ALONE = "; over seeds alone"
 """Of a table whose intervals test pictures are not in, for the end of its caption."""
-MOST_NAMED = 5
-"""Trials that a sentence names."""
 HOW = (
     "Test pictures: a class is tested on some tens of pictures, the same in every trial, so no "
     "further seed takes their doubt away. What other pictures of these classes would change is "
@@ -142,14 +140,12 @@ def lacking(found: Kept, records: Sequence[Record]) -> list[Text]:
 
 
 def _told(trials: Sequence[str], records: Sequence[Record], what: str) -> Words:
-    named = ", ".join(trials[:MOST_NAMED])
-    more = len(trials) - MOST_NAMED
     return (
         "Of ",
         Number(f"{len(records)}", computed(lacking, keys(records))),
         " finished trials, ",
         Number(f"{len(trials)}", computed(lacking, trials)),
-        f" {what} ({named}{f' and {more} more' if more > 0 else ''}): the doubt from test pictures "
+        f" {what} ({listed(trials, most=MOST_NAMED)}): the doubt from test pictures "
         "is of the seeds without them.",
     )
 

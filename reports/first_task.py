@@ -320,7 +320,10 @@ def most_likely(evidence: Evidence, found: FirstTasks, by: Maker) -> list[str | 
     words += [Number(_chance(max(others.best.probability)), source), TOO]
     of = found.pictures
     lost = 0 if isinstance(of, str) else of.left_out
-    return [*words, f" (without {lost} trials whose scores cannot be used)" if lost else ""]
+    return [
+        *words,
+        f" (without {counted(lost, 'trial')} whose scores cannot be used)" if lost else "",
+    ]
 
 
 def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:

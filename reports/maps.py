@@ -8,11 +8,11 @@ from pathlib import Path
 
 from orchestration.records.ledger import Record
 from orchestration.records.map_sheets import PLACES, SHEET, ShownPicture, pictures_on, places_in
+from reports.digits import MOST_NAMED, listed
 from reports.document import Block, Number, Picture, Strip, Text, computed
 from reports.evidence import Evidence, classes_of
 
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-MOST_NAMED = 5
 NAMES = {
     "best": "highest score",
     "median": "median score",
@@ -46,8 +46,7 @@ def strip(evidence: Evidence, records: Iterable[Record]) -> Block:
 def _damaged(evidence: Evidence) -> str:
     """Names trials whose maps are there and not whole."""
     lost = [r.key for r in evidence.finished if not _whole(evidence.folder.artifacts(r.key))]
-    more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
-    return f" Maps that cannot be read: {', '.join(lost[:MOST_NAMED])}{more}." if lost else ""
+    return f" Maps that cannot be read: {listed(lost, most=MOST_NAMED)}." if lost else ""
 
 
 def _whole(folder: Path) -> bool:

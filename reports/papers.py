@@ -17,6 +17,7 @@ from moleflow import profiles
 from moleflow.config import Config
 from moleflow.errors import MoleflowError
 from orchestration.records.ledger import Record
+from orchestration.studies.named_settings import BASE
 from reports.digits import percent, plus_minus
 from reports.document import (
     DASH,
@@ -163,7 +164,7 @@ def _by_setting(evidence: Evidence, one: Printed) -> Beside:
     wanted = _changed(evidence.plan.study.base, one.changes)
     for setting in evidence.settings:
         if setting.trials[0].config == wanted and len(setting.trials[0].sequence) > 1:
-            return Beside(one, setting.label or "the base config", setting.finished)
+            return Beside(one, setting.label or BASE, setting.finished)
     return Beside(one, "", ())
 
 

@@ -8,7 +8,7 @@ S seeds, K scorings, C classes.
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -62,10 +62,6 @@ class Kept:
     other: frozenset[str]
     """Trials that kept scores of other pictures than those before, or such as do not give the
     recorded numbers."""
-    made: dict[object, "Doubted | str"] = field(
-        default_factory=dict[object, "Doubted | str"], repr=False, compare=False
-    )
-    """What was computed of them, by metric and parts: tables and sentences ask for the same."""
 
 
 def kept(evidence: Evidence) -> Kept:
@@ -185,9 +181,7 @@ def of_difference(
 def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubted | str:
     """Of a sum, paired by seed: every part has every seed."""
     asked = metric, tuple((factor, tuple(keys(records))) for factor, records in parts)
-    if asked not in found.made:
-        found.made[asked] = _doubted(evidence, found, metric, parts)
-    return found.made[asked]
+    return evidence.once(lambda one: _doubted(one, found, metric, parts), "doubt", *asked)
 
 
 def _doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubted | str:

@@ -10,7 +10,7 @@ from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.sharing.no_effect import NoEffect, baseline_config, no_effects
 from orchestration.studies.effects import part_of
-from orchestration.studies.named_settings import NamedSetting
+from orchestration.studies.named_settings import BASE, NamedSetting
 from reports.document import Figure, Table
 from reports.evidence import Evidence, Setting, classes_of, keys
 from reports.performance import whole_seeds
@@ -133,7 +133,7 @@ def called(setting: Setting) -> str:
 def called_by(label: str) -> str:
     """As `called`, of a setting's label."""
     name = label.removeprefix("variant = ")
-    return (name if ", " not in name else label) or "the base config"
+    return (name if ", " not in name else label) or BASE
 
 
 def comparisons(evidence: Evidence) -> list[Comparisons]:

@@ -15,6 +15,7 @@ from orchestration.studies.axes import Variants
 from orchestration.studies.effects import merged, part_of
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.named_settings import (
+    BASE,
     NamedSetting,
     named_settings,
     one_setting_each,
@@ -51,7 +52,7 @@ class NoEffect:
     def sentence(self) -> str:
         count = len(self.trials)
         return (
-            f"{self.setting}: {self.what} (against {self.baseline or 'the base config'}, in "
+            f"{self.setting}: {self.what} (against {self.baseline or BASE}, in "
             f"{count} {'trial' if count == 1 else 'trials'})"
         )
 

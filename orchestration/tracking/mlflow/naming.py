@@ -12,6 +12,7 @@ from moleflow.profiles import PROFILES
 from orchestration.records.ledger import Record, Status
 from orchestration.studies.effects import PLACES
 from orchestration.studies.expansion import Plan, Trial, order_numbers
+from orchestration.studies.named_settings import BASE
 from orchestration.studies.trial_keys import digest
 
 LONGEST_PART = 100
@@ -26,8 +27,6 @@ OWN = ("task0", "order", "ordering", "seed")
 """Parameters that a trial has whatever its study varies."""
 CUT = "…"
 """Where a long text was cut."""
-BASE = "the base config"
-"""What the setting is called that changes nothing."""
 
 
 def run_name(trial: Trial, orders: Mapping[str, str]) -> str:

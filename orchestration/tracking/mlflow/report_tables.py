@@ -9,7 +9,8 @@ from pathlib import Path
 
 from orchestration.plain import uncelled
 from orchestration.records.layout import StudyFolder
-from orchestration.tracking.mlflow.naming import BASE, called
+from orchestration.studies.named_settings import BASE
+from orchestration.tracking.mlflow.naming import called
 from orchestration.tracking.tracker import TrackerRefused
 
 NUMBERED = re.compile(r"-setting(\d+)$")

@@ -12,9 +12,9 @@ from moleflow.metrics.summaries import Observation, Summary, order_means, seed_m
 from orchestration.records.ledger import Record, Status
 from orchestration.studies.effects import setting_name
 from orchestration.studies.expansion import Plan
-from orchestration.studies.named_settings import named_settings, one_setting_each, trials_of
+from orchestration.studies.named_settings import BASE, named_settings, one_setting_each, trials_of
 from orchestration.studies.trial_keys import digest
-from orchestration.tracking.mlflow.naming import BASE, CUT, DIGITS, called, setting_title
+from orchestration.tracking.mlflow.naming import CUT, DIGITS, called, setting_title
 
 ANSWERED = "moleflow.answered"
 """On the study's run: of which trials it has the answer."""

@@ -168,9 +168,7 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
     record, folder = record_of(done), root.study("small").artifacts(planned[0].key)
     assert set(record.artifacts) == {
         "all_orders.json",
-        "anomaly_maps.csv",
-        "anomaly_maps.png",
-        "anomaly_maps.zip",
+        *(f"anomaly_maps.{kind}" for kind in ("csv", "png", "zip")),
         "config.json",
         "r_matrices.csv",
         "rivals.csv",

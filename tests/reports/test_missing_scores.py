@@ -1,0 +1,122 @@
+"""Kept scores that are gone, damaged or of another trial: known, left out, and told."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestration.records.layout import StudyFolder
+from orchestration.records.ledger import Record
+from orchestration.studies.axes import Grid
+from orchestration.studies.expansion import Trial
+from reports import doubts
+from reports.document import Table, Text, plain
+from reports.evidence import load
+from reports.kept_scores import FILE
+from reports.picture_doubt import Doubted, kept, of_setting
+from reports.writing import write_reports
+from tests.reports.conftest import Lab
+from tests.reports.pictured import (
+    page,
+    read,
+    run,
+)
+
+pytestmark = pytest.mark.slow
+
+DAMAGE: Mapping[str, Callable[[StudyFolder, tuple[Trial, ...], Record], None]] = {
+    "gone": lambda folder, _, record: (folder.artifacts(record.key) / FILE).unlink(),
+    "cut off": lambda folder, _, record: _cut(folder.artifacts(record.key) / FILE),
+    "of another trial": lambda folder, trials, record: _swap(folder, trials, record),
+    "of fewer pictures": lambda folder, _, record: _shorten(folder.artifacts(record.key) / FILE),
+}
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _shorten(path: Path) -> None:
+    """To the end of a line, so that all lines are whole."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-3]))
+
+
+def _swap(folder: StudyFolder, trials: tuple[Trial, ...], record: Record) -> None:
+    other = next(trial for trial in trials if trial.seed != record.seed)
+    (folder.artifacts(record.key) / FILE).write_bytes(
+        (folder.artifacts(other.key) / FILE).read_bytes()
+    )
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_scores_that_cannot_be_used_are_known_and_their_seed_is_left_out(
+    lab: Lab, damage: str
+) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
+    run(lab, folder, plan.trials)
+    evidence = load(folder)
+    (record,) = (r for r in evidence.finished if r.seed == 2)
+    DAMAGE[damage](folder, plan.trials, record)
+    found = kept(evidence)
+    unread = damage in ("gone", "cut off")
+    assert (found.silent, found.other) == (
+        ({record.key}, set()) if unread else (set(), {record.key})
+    )
+    made = of_setting(evidence, evidence.settings[0], found, "image_auroc")
+    assert isinstance(made, Doubted)
+    assert (len(made.values), made.left_out) == (3, 1) and record.key not in made.trials
+
+
+def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
+    run(lab, folder, plan.trials)
+    one, other, *_ = load(folder).finished
+    _swap(folder, plan.trials, other)
+    _cut(folder.artifacts(one.key) / FILE)
+    write_reports(folder)
+    found = read(folder, "doubt").loc["image_auroc"]
+    assert (found["seeds"], found["trials_left_out"]) == (2, 2)
+    text = page(folder)
+    assert f"Of 4 finished trials, 1 kept no scores that can be read ({one.key})" in text
+    assert "Left out: 2 trials of seeds of which scores cannot be used." in text
+    assert "Of 4 finished trials, 1 kept scores that do not give the recorded image AUROC" in text
+
+
+def test_trials_without_scores_are_told_in_a_sentence_where_no_baseline_is(lab: Lab) -> None:
+    lab.reports = ("ablation",)
+    axis = Grid(field="loss.tail_weight", values=(0.0, 0.5))
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=(axis,))
+    run(lab, folder, plan.trials)
+    (folder.artifacts(plan.trials[0].key) / FILE).unlink()
+    write_reports(folder)
+    said = f"Of 6 finished trials, 1 kept no scores that can be read ({plan.trials[0].key})"
+    assert page(folder).count(said) == 1
+
+
+def test_without_scores_the_page_says_why_there_is_no_doubt_from_pictures(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2))
+    lab.run(folder, plan.trials)
+    evidence = load(folder)
+    (setting,) = evidence.settings
+    said = plain(doubts.sentence(evidence, setting, kept(evidence)))
+    why = "3 of 3 trials kept no scores that can be read"
+    assert said.endswith(f"other test pictures: not known ({why}).")
+    found = doubts.section(evidence, setting, kept(evidence)).blocks
+    (table,) = (block for block in found if isinstance(block, Table))
+    assert {line.values["seeds"] for line in table.lines} == {0} and table.rows[0][1].note == why
+    told = [plain(block.words) for block in found if isinstance(block, Text)]
+    assert any("3 kept no scores that can be read" in one for one in told)
+
+
+def test_orders_that_share_their_training_need_one_file_and_others_each_their_own(lab: Lab) -> None:
+    folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0,))
+    run(lab, folder, plan.trials)
+    for trial in plan.trials[1:]:
+        (folder.artifacts(trial.key) / FILE).unlink()
+    assert set(kept(load(folder)).scores) == {trial.key for trial in plan.trials}
+    lab.config = lab.config.updated({"freeze_base": False})
+    folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0,), name="unfrozen")
+    run(lab, folder, plan.trials)
+    (folder.artifacts(plan.trials[1].key) / FILE).unlink()
+    assert kept(load(folder)).silent == {plan.trials[1].key}
