@@ -10,6 +10,7 @@ Scores, maps and metrics are computed on the model's device; masks are read by t
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from moleflow.errors import DivergedError
 from moleflow.features.cache import Features
 from moleflow.measurement import ChosenBy, Measurement
 from moleflow.metrics.continual import continual_summary
+from moleflow.metrics.contributions import contributions
 from moleflow.metrics.detection import detection_metrics
 from moleflow.metrics.means import mean
 from moleflow.model import MoLEFlow
@@ -43,6 +45,10 @@ class Likelihoods:
     logdet: Float[Tensor, "n h w"]
 
 
+Contributions: TypeAlias = dict[str, Float[np.ndarray, " n"]]
+"""Pseudo-values of a class's test pictures, by metric."""
+
+
 class EvaluationMemory(ABC):
     """Where results of evaluations are kept beyond one sequence."""
 
@@ -58,6 +64,12 @@ class EvaluationMemory(ABC):
     ) -> dict[str, float]:
         """Of a class whose picture i is scored by the bank of task chosen[i], after `step`."""
 
+    @abstractmethod
+    def contributions(
+        self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], Contributions]
+    ) -> Contributions:
+        """Of its pictures to these metrics."""
+
 
 class NoMemory(EvaluationMemory):
     """Computes everything."""
@@ -70,6 +82,11 @@ class NoMemory(EvaluationMemory):
     def metrics(
         self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], dict[str, float]]
     ) -> dict[str, float]:
+        return compute()
+
+    def contributions(
+        self, name: str, chosen: np.ndarray, step: int, compute: Callable[[], Contributions]
+    ) -> Contributions:
         return compute()
 
 
@@ -267,6 +284,22 @@ class SequenceEvaluation:
         labels = self._truths.of(name).labels
         images = self._scores_under(name, chosen).images
         return detection_metrics(labels, images, None, None, limit)
+
+    def contributions(self, name: str) -> Contributions:
+        """What each test picture of a class contributes to its pixel metrics, as router and banks
+        are now; empty for a class without masks."""
+        if self._truths.of(name).regions is None:
+            return {}
+        chosen = self.routing(name).chosen
+        return self._memory.contributions(
+            name, chosen, len(self._prototypes), lambda: self._compute_contributions(name, chosen)
+        )
+
+    def _compute_contributions(self, name: str, chosen: np.ndarray) -> Contributions:
+        regions = self._truths.of(name).regions
+        assert regions is not None, "a class without masks has none"
+        maps = self._maps(self._scores_under(name, chosen).patches)
+        return contributions(regions, maps, self._model.config.scoring.aupro_limit)
 
     def _compute_metrics(self, name: str, chosen: np.ndarray) -> dict[str, float]:
         limit = self._model.config.scoring.aupro_limit

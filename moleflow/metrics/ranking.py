@@ -19,6 +19,8 @@ Scores = Float[np.ndarray | Tensor, "..."]
 
 WHOLE = 2**62
 """Overlap with all regions, as an integer: the share of one pixel is rounded by 2^-63 at most."""
+FINE = 2**57
+"""One, as an integer, in sums of less than 2^5."""
 
 
 @dataclass(frozen=True)
@@ -80,24 +82,32 @@ def ranking(tags: Integer[Tensor, "..."], scores: Scores) -> Ranking:
         )
     if wrong := scores.numel() - int(torch.isfinite(scores).sum()):
         raise ValueError(f"{wrong} of {scores.numel()} scores are not finite; no metric is defined")
-    tags = tags.to(scores.device)
+    return counted(*by_falling_score(tags.to(scores.device), scores))
+
+
+def by_falling_score(
+    tags: Integer[Tensor, "..."], scores: Float[Tensor, "..."]
+) -> tuple[Int32[Tensor, " n"], Bool[Tensor, " n"]]:
+    """Tags, which are not negative, of things in the order of falling score, and whether each is
+    the last of its tie."""
     sort = _sorted_wide if scores.dtype == torch.float64 else _sorted_single
-    sorted_tags, last_of_tie = sort(tags.flatten(), scores.flatten())
-    ends = _positions(last_of_tie)
-    true_positives = _running_sum(sorted_tags != 0).index_select(0, ends)
+    return sort(tags.flatten(), scores.flatten())
+
+
+def counted(tags: Integer[Tensor, " n"], last_of_tie: Bool[Tensor, " n"]) -> Ranking:
+    """Of things by falling score."""
+    ends = positions(last_of_tie)
+    true_positives = running_sum(tags != 0).index_select(0, ends)
     false_positives = ends + 1 - true_positives
     if not len(ends) or int(true_positives[-1]) == 0 or int(false_positives[-1]) == 0:
         raise ValueError("labels are all of one kind; both normal and anomalous are needed")
-    return Ranking(sorted_tags, ends, true_positives, false_positives)
+    return Ranking(tags, ends, true_positives, false_positives)
 
 
 def _sorted_single(
     tags: Integer[Tensor, " n"], scores: Float[Tensor, " n"]
 ) -> tuple[Int32[Tensor, " n"], Bool[Tensor, " n"]]:
-    """Tags by falling float32 score, and whether each is the last of its tie.
-
-    Score and tag are packed in one 64-bit key: a plain sort suffices, nothing is gathered.
-    """
+    """Score and tag are packed in one 64-bit key: a plain sort suffices, nothing is gathered."""
     # Adding 0 makes -0.0 equal to 0.0 in its bits too.
     bits = (scores.float() + 0).view(torch.int32)
     # Positive scores rise in their bits as in value; negative ones are turned round, then all.
@@ -136,7 +146,38 @@ def binary_metrics(ranking: Ranking) -> BinaryMetrics:
     )
 
 
-def aupro_of(ranking: Ranking, regions: Regions, fpr_limit: float) -> float:
+@dataclass(frozen=True)
+class OverlapCurve:
+    """Per-region overlap against false-positive rate, up to a limit of the rate, from (0, 0)."""
+
+    rate: Float[Tensor, " k"]
+    """At each threshold, to the first beyond the limit."""
+    overlap: Float[Tensor, " k"]
+    inside: int
+    """Thresholds whose rate is within the limit."""
+    limit: float
+
+    @property
+    def part(self) -> float:
+        """Of the way from the last threshold inside to the first beyond, to the limit."""
+        if self.inside == len(self.rate):
+            return 0.0
+        x0 = float(self.rate[self.inside - 1]) if self.inside else 0.0
+        return (self.limit - x0) / (float(self.rate[self.inside]) - x0)
+
+    @property
+    def points(self) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
+        """Rate and overlap where the line from (0, 0) to the limit bends, both ends with it."""
+        m, zero = self.inside, self.rate.new_zeros(1)
+        y0 = float(self.overlap[m - 1]) if m else 0.0
+        beyond = m < len(self.rate)
+        last = y0 + self.part * (float(self.overlap[m]) - y0) if beyond else y0
+        each = ((self.rate, self.limit), (self.overlap, last))
+        x, y = (torch.cat([zero, of[:m], of.new_full((1,), end)]) for of, end in each)
+        return x, y
+
+
+def overlap_curve(ranking: Ranking, regions: Regions, fpr_limit: float) -> OverlapCurve:
     if not 0 < fpr_limit <= 1:
         raise ValueError(f"AUPRO's limit is {fpr_limit}; it must lie in (0, 1]")
     rate = ranking.false_positives.double() / int(ranking.false_positives[-1])
@@ -144,31 +185,22 @@ def aupro_of(ranking: Ranking, regions: Regions, fpr_limit: float) -> float:
     kept = slice(0, inside + 1)  # and the first threshold beyond the limit
     ends = ranking.ends[kept]
     tags = ranking.tags[: int(ends[-1]) + 1]
-    covered = _running_sum(_shares(regions.areas).to(tags.device).index_select(0, tags))
+    covered = running_sum(shares(regions.areas).to(tags.device).index_select(0, tags))
     overlap = covered.index_select(0, ends).double() / WHOLE
-    last = _at_limit(rate[kept], overlap, inside, fpr_limit)
-    x = torch.cat([rate.new_zeros(1), rate[:inside], rate.new_full((1,), fpr_limit)])
-    y = torch.cat([rate.new_zeros(1), overlap[:inside], rate.new_full((1,), last)])
-    return float(torch.trapezoid(y, x)) / fpr_limit
+    return OverlapCurve(rate[kept], overlap, inside, fpr_limit)
 
 
-def _shares(areas: Integer[np.ndarray, " tags"]) -> Integer[Tensor, " tags"]:
+def aupro_of(ranking: Ranking, regions: Regions, fpr_limit: float) -> float:
+    rate, overlap = overlap_curve(ranking, regions, fpr_limit).points
+    return float(torch.trapezoid(overlap, rate)) / fpr_limit
+
+
+def shares(areas: Integer[np.ndarray, " tags"]) -> Integer[Tensor, " tags"]:
     """What a pixel adds to the overlap: of a region of area a, one of R regions, 1 / (a R)."""
     shares = np.zeros(len(areas), np.int64)
     pixels = areas[1:] * (len(areas) - 1)
     shares[1:] = (WHOLE + pixels // 2) // pixels
     return torch.from_numpy(shares)
-
-
-def _at_limit(
-    rate: Float[Tensor, " k"], overlap: Float[Tensor, " k"], inside: int, fpr_limit: float
-) -> float:
-    """Overlap where the rate reaches the limit, on the line to the first threshold beyond it."""
-    if inside == len(rate):
-        return float(overlap[-1])
-    x0, y0 = (float(rate[inside - 1]), float(overlap[inside - 1])) if inside else (0.0, 0.0)
-    x1, y1 = float(rate[inside]), float(overlap[inside])
-    return y0 + (fpr_limit - x0) / (x1 - x0) * (y1 - y0)
 
 
 # Steps of a ranking for which NumPy is faster than torch on a processor: by 2 to 20 times.
@@ -183,15 +215,25 @@ def _sorted_keys(keys: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
     return keys
 
 
-def _running_sum(counts: Bool[Tensor, " n"] | Integer[Tensor, " n"]) -> Int64[Tensor, " n"]:
+def running_sum(counts: Bool[Tensor, " n"] | Integer[Tensor, " n"]) -> Int64[Tensor, " n"]:
     """Sum of each and all before it."""
     if counts.is_cuda:
         return counts.cumsum(0, dtype=torch.int64)
     return torch.from_numpy(np.cumsum(counts.numpy(), dtype=np.int64))
 
 
-def _positions(flags: Bool[Tensor, " n"]) -> Int64[Tensor, " k"]:
+def positions(flags: Bool[Tensor, " n"]) -> Int64[Tensor, " k"]:
     """Where a flag is set."""
     if flags.is_cuda:
         return flags.nonzero().squeeze(1)
     return torch.from_numpy(np.flatnonzero(flags.numpy()))
+
+
+def sums_by(
+    bins: Integer[Tensor, " n"], values: Float[Tensor, " n"], size: int
+) -> Float[Tensor, " size"]:
+    """Sum of the values of each bin, less than 2^5."""
+    if values.is_cuda:
+        whole = (values * FINE).round().long()
+        return whole.new_zeros(size).index_add_(0, bins, whole).double() / FINE
+    return torch.from_numpy(np.bincount(bins.numpy(), values.numpy(), size))

@@ -22,6 +22,7 @@ from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.evaluation import SequenceEvaluation
 from moleflow.features.backbone import load_backbone
 from moleflow.features.cache import Features, image_features
+from moleflow.metrics.contributions import contributions
 from moleflow.metrics.detection import detection_metrics
 from moleflow.metrics.regions import regions_of
 from moleflow.model import MoLEFlow
@@ -82,8 +83,9 @@ def maps_differ(device: torch.device, sizes: Sizes, images: int = 20) -> dict[st
 
 
 def metrics_differ(device: torch.device, sizes: Sizes, images: int = 80) -> dict[str, float]:
-    """Largest difference of a device's metrics from the CPU's on the same scores (distinct ones,
-    tied ones, and float64), and of AUROC and AP from scikit-learn's."""
+    """Largest difference of a device's metrics, and of what pictures contribute to them, from the
+    CPU's on the same scores (distinct ones, tied ones, and float64), and of AUROC and AP from
+    scikit-learn's."""
     draws = numpy_stream("gpu metrics")
     regions = regions_of(discs(images, sizes.pixels))
     labels, scores = regions.masks.any(axis=(1, 2)), draws.normal(size=images)
@@ -98,6 +100,8 @@ def metrics_differ(device: torch.device, sizes: Sizes, images: int = 80) -> dict
         one = detection_metrics(labels, scores, regions, kind, 0.3)
         other = detection_metrics(labels, scores, regions, kind.to(device), 0.3)
         differences[name] = max(abs(one[key] - other[key]) for key in one)
+        here, there = (contributions(regions, of, 0.3) for of in (kind, kind.to(device)))
+        differences[f"{name}, by picture"] = max(float(abs(here[m] - there[m]).max()) for m in here)
     flat, truth = smooth.astype(np.float32).ravel(), regions.masks.ravel()
     ours = detection_metrics(labels, scores, regions, maps.float().to(device), 0.3)
     differences["scikit-learn"] = max(
@@ -158,6 +162,8 @@ def evaluation_takes(device: torch.device, sizes: Sizes, precision: str) -> dict
             clock.stop("maps")
             detection_metrics(truth.labels, images, truth.regions, maps, 0.3)
             clock.stop("metrics")
+            contributions(truth.regions, maps, 0.3)
+            clock.stop("contributions")
             evaluation.learn(stage.prototypes[task])
             evaluation.routing(name)
             clock.stop("routing")

@@ -26,5 +26,6 @@ def test_a_score_that_moves_moves_the_metrics() -> None:
 
 def test_every_part_of_an_evaluation_is_timed() -> None:
     taken = evaluation.evaluation_takes(CPU, TINY, "float32")
-    parts = {"likelihoods", "masks and regions", "maps", "metrics", "routing", "whole"}
+    parts = {"likelihoods", "masks and regions", "maps", "metrics", "contributions", "routing"}
+    parts |= {"whole"}
     assert set(taken) == parts and min(taken.values()) > 0
