@@ -16,8 +16,9 @@ from orchestration.studies.expansion import Trial
 from orchestration.studies.trial_keys import canonical, digest, digest_of_parts, key_settings
 from orchestration.studies.versions import SELECTION_VERSION, version_of
 
-Kind = Literal["features", "defects", "base", "adapter", "scores", "metrics"]
-"""What the store holds: an evaluation is scores of a class under a bank, and metrics of scores."""
+Kind = Literal["features", "defects", "base", "adapter", "scores", "metrics", "contributions"]
+"""What the store holds: an evaluation is scores of a class under a bank, metrics of scores, and at
+the end what each picture contributes to them."""
 
 FEATURES = ("image", "backbone", "patches")
 """Parts of a config that features depend on; training sees them through the features."""
@@ -185,8 +186,14 @@ class StageKeys:
             }
         )
 
-    def metrics(self, scores: tuple[str, ...], name: str, chosen: str) -> str:
-        """Of the metrics of a class.
+    def metrics(
+        self,
+        scores: tuple[str, ...],
+        name: str,
+        chosen: str,
+        result: Literal["metrics", "contributions"] = "metrics",
+    ) -> str:
+        """Of the metrics of a class, or of what each picture contributes to them.
 
         Args:
             scores: keys of the scores that pictures take theirs from, by task.
@@ -194,7 +201,7 @@ class StageKeys:
         """
         return digest(
             {
-                "result": "metrics",
+                "result": result,
                 "version": version_of("metrics"),
                 "software": _software("numpy", "scipy"),
                 "scores": scores,

@@ -38,6 +38,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "scores": frozenset({"scores.safetensors"}),
     "defects": frozenset({"defects.safetensors", "made.json"}),
     "metrics": frozenset({"metrics.json"}),
+    "contributions": frozenset({"contributions.safetensors"}),
 }
 """Files without which an entry of a kind is none."""
 

@@ -10,10 +10,13 @@ from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import RoutedScores, SequenceEvaluation
 from moleflow.files import replaced_folder
 from moleflow.measurement import Measurement
+from moleflow.metrics.catalogue import METRICS
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
 from orchestration.trial.all_orders import write_all_orders
 from orchestration.trial.map_sheet import write_map_sheet
+
+PIXELS = tuple(metric.name for metric in METRICS if metric.needs_masks)
 
 
 def write_artifacts(
@@ -63,19 +66,20 @@ def write_scores(
     data: Mapping[str, ClassData],
     evaluation: SequenceEvaluation,
 ) -> None:
-    """After the last task, per test picture: label, scores (true and routed task), distances."""
+    """After the last task, per test picture: label, scores (true and routed task), distances, and
+    what it contributes to each pixel metric of its class, whose mean it is."""
     names = [task_name(task) for task in sequence]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         distances = [f"squared_distance {name}" for name in names]
-        writer.writerow(
-            ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to", *distances]
-        )
+        head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
+        writer.writerow([*head, *distances, *(f"pseudo_value {metric}" for metric in PIXELS)])
         for task in sequence:
             for name in task:
                 routing = evaluation.routing(name)
                 oracle = evaluation.scores(name, task).images
                 routed = evaluation.routed(name).images
+                parts = evaluation.contributions(name)
                 for i, picture in enumerate(data[name].test):
                     where = f"{picture.path.parent.name}/{picture.path.name}"
                     row = [
@@ -86,4 +90,6 @@ def write_scores(
                         float(routed[i]),
                         names[int(routing.chosen[i])],
                     ]
-                    writer.writerow([*row, *(float(d) for d in routing.distances[i])])
+                    row += map(float, routing.distances[i])
+                    row += [float(parts[of][i]) if parts else "" for of in PIXELS]
+                    writer.writerow(row)

@@ -4,6 +4,7 @@ import csv
 import errno
 import os
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -187,6 +188,25 @@ def test_artifacts_are_there_and_say_what_the_record_says(done: tuple[Root, list
         if r.metric == "routing_accuracy" and r.definition == "final_mean" and r.routing == "routed"
     ]
     assert accuracy == pytest.approx(hits / len(scores))
+
+
+def test_what_pictures_contribute_has_the_classes_pixel_metrics_as_its_mean(
+    done: tuple[Root, list[Trial]],
+) -> None:
+    root, planned = done
+    record = record_of(done)
+    ends = {
+        (row.class_name, row.metric): row.value
+        for row in record.rows
+        if (row.definition, row.routing, row.step) == ("step", "routed", len(CLASSES))
+    }
+    with (root.study("small").artifacts(planned[0].key) / "scores.csv").open() as file:
+        scores = list(csv.DictReader(file))
+    for name in CLASSES:
+        for metric in ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro"):
+            parts = [float(r[f"pseudo_value {metric}"]) for r in scores if r["class"] == name]
+            assert statistics.fmean(parts) == pytest.approx(ends[name, metric], abs=1e-12)
+            assert len(set(parts)) > 2
 
 
 def test_artifacts_of_an_attempt_are_not_touched_by_one_that_fails_over_its_own(
