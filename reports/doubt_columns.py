@@ -40,14 +40,15 @@ HOW = (
     "the pictures’ own interval, a bootstrap of 2,000 samples that draws good and anomalous "
     "pictures of each class apart; of image AP from the influence of each picture; of image "
     "F1-max from 1,000 such samples, in each of which the best threshold is found anew (for as "
-    "many pictures: of very many, F1-max is lower). The half width of the interval of both is the "
-    "root of the sum of squares of those of each, so that it holds at least 95 %. Classes are "
-    "fixed."
+    "many pictures: of very many, F1-max is lower); of pixel metrics from the influence of each "
+    "picture with all of its pixels, which are no sample of their own. The half width of the "
+    "interval of both is the root of the sum of squares of those of each, so that it holds at "
+    "least 95 %. Classes are fixed."
 )
 NOT_KEPT = (
-    "Pixel metrics and earlier steps: trials keep the score of every test picture after the last "
-    "task, but neither anomaly maps nor earlier scores. Their doubt from test pictures cannot be "
-    "told, and their intervals are over seeds alone."
+    "Earlier steps: trials keep what is told of every test picture after the last task alone. The "
+    "doubt of earlier steps from test pictures cannot be told, and their intervals are over seeds "
+    "alone."
 )
 
 
@@ -127,15 +128,19 @@ def explained(evidence: Evidence, found: Kept) -> list[Block]:
 
 def lacking(found: Kept, records: Sequence[Record]) -> list[Text]:
     """Trials whose scores cannot be used, so that what is said of pictures is said without them."""
-    silent, other = (
-        [key for key in keys(records) if key in of] for of in (found.silent, found.other)
+    silent, other, pixelless = (
+        [key for key in keys(records) if key in of]
+        for of in (found.silent, found.other, found.pixelless)
     )
     told: list[Text] = []
     if silent:
         told.append(Text(_told(silent, records, "kept no scores that can be read")))
     if other:
-        what = "kept scores that do not give the recorded image AUROC, or are of other pictures"
+        what = "kept scores that do not give the recorded numbers, or are of other pictures"
         told.append(Text(_told(other, records, what), "bad"))
+    if pixelless:
+        what = "are of code that did not keep what pictures contribute to pixel metrics"
+        told.append(Text(_told(pixelless, records, what)))
     return told
 
 

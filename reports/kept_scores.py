@@ -3,7 +3,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,12 +15,15 @@ from jaxtyping import Bool, Float
 
 from moleflow.data.sequences import task_name
 from moleflow.files import read_regular
+from moleflow.metrics.catalogue import METRICS
 from orchestration.records.ledger import Record
 from reports.evidence import Evidence
 
 FILE = "scores.csv"
 DISTANCE = "squared_distance "
 SCORE = "score_routed"
+CONTRIBUTION = "pseudo_value "
+PIXELS = tuple(metric.name for metric in METRICS if metric.needs_masks)
 GOOD = "good"
 PICTURE = ("class", "picture", "defect")
 ONE_BLOCK = 1 << 30
@@ -51,6 +54,13 @@ class ClassScores:
     pictures: tuple[tuple[str, str], ...]
     """File, and defect or `good`."""
     values: Float[np.ndarray, " n"]
+    contributions: Mapping[str, Float[np.ndarray, " n"]]
+    """Pseudo-values by pixel metric: their mean is the metric of the class. None where the class
+    has no masks, or the trial is of code that kept none."""
+
+    def of(self, metric: str) -> Float[np.ndarray, " n"]:
+        """What the metric's doubt is told by."""
+        return self.contributions[metric] if metric in PIXELS else self.values
 
     @cached_property
     def anomalous(self) -> Bool[np.ndarray, " n"]:
@@ -62,7 +72,7 @@ def kept_scores(evidence: Evidence, record: Record) -> list[Scored]:
     what a trial of these tasks writes."""
     tasks = {name: task_name(task) for task in record.sequence for name in task}
     names = sorted(set(tasks.values()))
-    distances = {f"{DISTANCE}{task}": pa.float64() for task in names}
+    distances = [f"{DISTANCE}{task}" for task in names]
     found = _columns(evidence, record, (*PICTURE, "routed_to"), distances)
     if found is None or not set(found[0]) <= set(tasks) or not set(found[3]) <= set(names):
         return []
@@ -75,26 +85,43 @@ def kept_scores(evidence: Evidence, record: Record) -> list[Scored]:
 
 def class_scores(evidence: Evidence, record: Record) -> dict[str, ClassScores] | None:
     """None where there is no such file, or not one of the trial's classes."""
-    found = _columns(evidence, record, PICTURE, {SCORE: pa.float64()})
+    added = [f"{CONTRIBUTION}{metric}" for metric in PIXELS]
+    found = _columns(evidence, record, PICTURE, (SCORE,), added)
     if found is None or set(found[0]) != {name for task in record.sequence for name in task}:
         return None
     places: dict[str, list[int]] = {}
     for i, name in enumerate(found[0]):
         places.setdefault(name, []).append(i)
     pictures = [(picture, kind or GOOD) for picture, kind in zip(found[1], found[2], strict=True)]
-    values = np.array(found[3])
+    values, *each = (np.array(column, dtype=np.float64) for column in found[3:])
     if not np.isfinite(values).all():
         return None
+    parts = dict(zip(PIXELS, each, strict=True))
     return {
-        name: ClassScores(tuple(pictures[i] for i in of), values[of]) for name, of in places.items()
+        name: ClassScores(tuple(pictures[i] for i in of), values[of], _whole(parts, of))
+        for name, of in places.items()
     }
 
 
+def _whole(
+    parts: Mapping[str, Float[np.ndarray, " n"]], places: Sequence[int]
+) -> dict[str, Float[np.ndarray, " m"]]:
+    """Those that every picture in these places has."""
+    own = {metric: values[places] for metric, values in parts.items()}
+    return {metric: values for metric, values in own.items() if np.isfinite(values).all()}
+
+
 def _columns(
-    evidence: Evidence, record: Record, texts: Sequence[str], numbers: dict[str, Any]
+    evidence: Evidence,
+    record: Record,
+    texts: Sequence[str],
+    numbers: Sequence[str],
+    added: Sequence[str] = (),
 ) -> list[list[Any]] | None:
-    """These columns of the file; None where it is gone or damaged."""
-    wanted = {**dict.fromkeys(texts, pa.string()), **numbers}
+    """These columns of the file, and numbers that may be missing; None where the file is gone or
+    damaged."""
+    needed = (*texts, *numbers)
+    wanted = {**dict.fromkeys((*needed, *added), pa.float64()), **dict.fromkeys(texts, pa.string())}
     try:
         content = read_regular(evidence.folder.artifacts(record.key) / FILE)
         table = arrow.read_csv(
@@ -102,9 +129,14 @@ def _columns(
             read_options=arrow.ReadOptions(use_threads=False, block_size=ONE_BLOCK),
             parse_options=arrow.ParseOptions(newlines_in_values=True),
             convert_options=arrow.ConvertOptions(
-                column_types=wanted, include_columns=list(wanted), null_values=[]
+                column_types=wanted,
+                include_columns=list(wanted),
+                include_missing_columns=True,
+                null_values=[""],
             ),
         )
     except (OSError, ValueError, KeyError):  # damage is a ValueError of Arrow's
+        return None
+    if any(table.column(name).null_count for name in needed):
         return None
     return [table.column(name).to_pylist() for name in wanted]

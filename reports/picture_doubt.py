@@ -1,7 +1,8 @@
 """Doubt from the test pictures: other pictures of the same classes would have given other numbers.
 
-From the scores that trials keep of every picture after their last task, so for metrics of pictures
-at the end of the sequence: neither anomaly maps nor scores after earlier tasks are kept.
+From what trials keep of every picture after their last task, so for metrics at the end of the
+sequence: its score, and what it contributes to the pixel metrics of its class. Nothing is kept of
+earlier tasks.
 S seeds, K scorings, C classes.
 """
 
@@ -19,7 +20,7 @@ from moleflow.metrics.catalogue import TITLES
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
 from reports.evidence import Evidence, Setting, keys, trained_alike
-from reports.kept_scores import ClassScores, class_scores
+from reports.kept_scores import PIXELS, ClassScores, class_scores
 from reports.performance import in_whole_seeds, measured
 from reports.statistics import (
     DRAWN,
@@ -38,7 +39,8 @@ from reports.variants import Compared
 TOLERANCE = 1e-9
 """Of a metric of kept scores to the recorded one: sums may have been taken in other orders."""
 CHECKED = "image_auroc"
-"""The metric by which kept scores are known to be those of a record."""
+"""The metric by which kept scores are known to be those of a record, as contributions are by their
+own."""
 FEW = "fewer than two test pictures of a kind"
 METRICS: Final[tuple[str, ...]] = tuple(name for name in TITLES if name in ESTIMATES)
 """What kept scores tell the doubt of."""
@@ -62,6 +64,9 @@ class Kept:
     other: frozenset[str]
     """Trials that kept scores of other pictures than those before, or such as do not give the
     recorded numbers."""
+    pixelless: frozenset[str]
+    """Trials that have pixel metrics, and scores, but nothing of what pictures contribute to a
+    pixel metric: they are of code that did not keep it."""
 
 
 def kept(evidence: Evidence) -> Kept:
@@ -96,18 +101,48 @@ def _read(evidence: Evidence) -> Kept:
         own = {name: replace(of, pictures=pictures[name].pictures) for name, of in own.items()}
         known.setdefault(place, own)
         found[record.key] = own
-    return Kept(found, frozenset(silent), frozenset(other))
+    pixelless = {
+        record.key
+        for record in evidence.finished
+        if record.key in found
+        and not all(_contributed(evidence, found, metric, record) for metric in PIXELS)
+    }
+    return Kept(found, frozenset(silent), frozenset(other), frozenset(pixelless))
+
+
+def _contributed(
+    evidence: Evidence, scores: Mapping[str, Scores], metric: str, record: Record
+) -> bool:
+    """Whether pictures of every class that has a pixel metric have their contributions to it."""
+    own = scores[record.key]
+    return all(metric in own[c].contributions for c in evidence.measurements.finals(record, metric))
+
+
+def tells(evidence: Evidence, found: Kept, metric: str, record: Record) -> bool:
+    """Whether what a trial kept tells the metric's doubt."""
+    kept_any = record.key in found.scores
+    return kept_any and (
+        metric not in PIXELS or _contributed(evidence, found.scores, metric, record)
+    )
 
 
 def _recorded(evidence: Evidence, record: Record, scores: Scores) -> bool:
-    """Whether the trial's image AUROC of every class is that of the scores."""
+    """Whether the trial's image AUROC of every class is that of the scores, and its pixel metrics
+    are those of the contributions."""
     finals = evidence.measurements.finals(record, CHECKED)
-    return all(
+    if not all(
         bool(of.anomalous.any())
         and not of.anomalous.all()
         and abs(finals[name] - auroc_value(of.anomalous, of.values)) <= TOLERANCE
         for name, of in scores.items()
         if name in finals
+    ):
+        return False
+    recorded = {metric: evidence.measurements.finals(record, metric) for metric in PIXELS}
+    return all(
+        abs(recorded[metric].get(name, math.inf) - values.mean()) <= TOLERANCE
+        for name, of in scores.items()
+        for metric, values in of.contributions.items()
     )
 
 
@@ -139,7 +174,7 @@ class Doubted:
     @property
     def images(self) -> Iterator[ClassImages]:
         """By class, each made when it is asked for: all of its scores beside each other."""
-        return (_class(name, self.scores) for name in self.classes)
+        return (_class(name, self.scores, self.metric) for name in self.classes)
 
     @property
     def pictures(self) -> tuple[int, int]:
@@ -186,7 +221,7 @@ def doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubt
 
 def _doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doubted | str:
     terms = [(i, record) for i, (_, records) in enumerate(parts) for record in records]
-    lacking = {record.seed for _, record in terms if record.key not in found.scores}
+    lacking = {record.seed for _, record in terms if not tells(evidence, found, metric, record)}
     used = [(i, record) for i, record in terms if record.seed not in lacking]
     if not used:
         return _lacking(found, [record for _, record in terms])
@@ -197,7 +232,7 @@ def _doubted(evidence: Evidence, found: Kept, metric: str, parts: Parts) -> Doub
     weights = _weights(used, [factor for factor, _ in parts])
     values = weights @ np.array([[one[name] for name in classes] for one in finals])
     scores, weights = _different([found.scores[record.key] for _, record in used], weights)
-    images = [_class(name, scores) for name in classes]
+    images = [_class(name, scores, metric) for name in classes]
     few = [one.name for one in images if one.smaller < 2]
     if few:
         return f"{FEW}: {', '.join(few)}"
@@ -224,7 +259,7 @@ def together(
     """Of means over classes and seeds, each over its records: all have the same seeds, and were
     tested on the same pictures. In words why it is not known."""
     terms = [(i, record) for i, records in enumerate(groups) for record in records]
-    lacking = {record.seed for _, record in terms if record.key not in found.scores}
+    lacking = {record.seed for _, record in terms if not tells(evidence, found, metric, record)}
     used = [(i, record) for i, record in terms if record.seed not in lacking]
     if not used:
         return _lacking(found, [record for _, record in terms])
@@ -233,10 +268,10 @@ def together(
     weights = np.zeros((len(groups) * len(seeds), len(used)))
     weights[rows, range(len(used))] = 1 / np.bincount(rows)[rows]
     scores, weights = _different([found.scores[record.key] for _, record in used], weights)
-    classes = tuple(sorted(evidence.measurements.finals(used[0][1], metric)))
-    if any(set(one) != set(classes) for one in scores):
+    classes = sorted(evidence.measurements.finals(used[0][1], metric))
+    if any(sorted(evidence.measurements.finals(r, metric)) != classes for _, r in used):
         return "not all trials have it of the same classes"
-    images = [_class(name, scores) for name in classes]
+    images = [_class(name, scores, metric) for name in classes]
     few = [one.name for one in images if one.smaller < 2]
     if few:
         return f"{FEW}: {', '.join(few)}"
@@ -255,7 +290,7 @@ def shared(
         runs: trials that share their training, whose mean is a value.
     """
     records = [record for run in runs for record in run]
-    if metric not in METRICS or any(record.key not in found.scores for record in records):
+    if metric not in METRICS or not all(tells(evidence, found, metric, of) for of in records):
         return None
     weights = np.zeros((len(runs), len(records)))
     for i, first in enumerate(np.cumsum([0, *map(len, runs[:-1])])):
@@ -264,7 +299,7 @@ def shared(
     scores, weights = _different([found.scores[record.key] for record in records], weights)
     if any(name not in one for name in classes for one in scores):
         return None
-    images = [_class(name, scores) for name in classes]
+    images = [_class(name, scores, metric) for name in classes]
     if len(runs) < 2 or any(one.smaller < 2 for one in images):
         return None
     each = [ESTIMATES[metric](one, weights).covariance for one in images]
@@ -275,8 +310,15 @@ def shared(
 def _lacking(found: Kept, records: Sequence[Record]) -> str:
     if not records:
         return "no seed has finished every order"
-    counts = [sum(record.key in of for record in records) for of in (found.silent, found.other)]
-    told = ("kept no scores that can be read", "kept scores that are not those of its record")
+    counts = [
+        sum(record.key in of for record in records)
+        for of in (found.silent, found.other, found.scores)
+    ]
+    told = (
+        "kept no scores that can be read",
+        "kept scores that are not those of its record",
+        "kept nothing of what pictures contribute to it",
+    )
     said = [
         f"{n} of {len(records)} trials {what}" for n, what in zip(counts, told, strict=True) if n
     ]
@@ -308,6 +350,6 @@ def _different(
     return each, np.stack([weights[:, of].sum(axis=1) for of in places.values()], axis=1)
 
 
-def _class(name: str, scores: Sequence[Scores]) -> ClassImages:
-    values = np.stack([one[name].values for one in scores])
+def _class(name: str, scores: Sequence[Scores], metric: str) -> ClassImages:
+    values = np.stack([one[name].of(metric) for one in scores])
     return ClassImages(name, scores[0][name].anomalous, values)

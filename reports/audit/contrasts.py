@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from reports.audit.compute import at_work
 from reports.audit.crossings import judged
-from reports.audit.pictures import METRICS, columns, of_parts
+from reports.audit.over_pictures import METRICS, of_parts
+from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested

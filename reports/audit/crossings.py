@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any, cast
 
 from reports.audit.distributions import f_tail
-from reports.audit.pictures import METRICS, Ends, Parts, columns, of_parts
+from reports.audit.over_pictures import METRICS, Ends, Parts, of_parts
+from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import (

@@ -10,7 +10,8 @@ from functools import partial
 from reports.audit import together
 from reports.audit.best import NEARLY, chances, near, settles
 from reports.audit.distributions import f_tail, t_quantile, t_tail
-from reports.audit.pictures import METRICS, Parts, columns, of_parts
+from reports.audit.over_pictures import METRICS, Parts, of_parts
+from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import (

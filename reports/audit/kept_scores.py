@@ -15,6 +15,7 @@ import numpy as np
 from moleflow.streams import numpy_stream
 from reports.audit.records import Records, Trial, finished
 
+PIXELS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 CHECKED = "image_auroc"
 """The metric by which scores are known to be those of a record."""
 DISTANCE = "squared_distance "
@@ -33,14 +34,14 @@ class Scores:
     pictures: tuple[tuple[str, bool], ...]
     """File, and whether it is anomalous."""
     values: tuple[float, ...]
+    parts: Mapping[str, tuple[float, ...]]
+    """What each contributes to a pixel metric; their mean is the metric."""
 
-    def of(self, anomalous: bool) -> list[float]:
+    def of(self, anomalous: bool, metric: str = CHECKED) -> list[float]:
         """Of one kind, in the file's order."""
-        return [
-            v
-            for (_, is_so), v in zip(self.pictures, self.values, strict=True)
-            if is_so is anomalous
-        ]
+        values = self.parts[metric] if metric in PIXELS else self.values
+        kinds = (is_so for _, is_so in self.pictures)
+        return [v for is_so, v in zip(kinds, values, strict=True) if is_so is anomalous]
 
 
 def rows_of(records: Records, trial: Trial) -> list[dict[str, str]]:
@@ -87,21 +88,24 @@ def _trained_alike(one: Trial, other: Trial) -> bool:
 
 
 def read(records: Records, trial: Trial) -> dict[str, Scores] | None:
-    rows: dict[str, list[tuple[str, bool, float]]] = {}
+    rows: dict[str, list[tuple[str, bool, float, dict[str, float]]]] = {}
     try:
         for row in rows_of(records, trial):
             anomalous = row["defect"] not in ("", "good")
-            one = (row["picture"], anomalous, float(row["score_routed"]))
+            parts = {m: float(row.get(f"pseudo_value {m}") or "nan") for m in PIXELS}
+            one = (row["picture"], anomalous, float(row["score_routed"]), parts)
             rows.setdefault(row["class"], []).append(one)
     except (OSError, KeyError, ValueError):
         return None
-    values = [value for of in rows.values() for _, _, value in of]
+    values = [value for of in rows.values() for _, _, value, _ in of]
     if set(rows) != set(trial.classes) or not all(map(math.isfinite, values)):
         return None
-    return {
-        name: Scores(tuple((p, a) for p, a, _ in of), tuple(v for _, _, v in of))
-        for name, of in rows.items()
-    }
+    found: dict[str, Scores] = {}
+    for name, of in rows.items():
+        each = {m: tuple(parts[m] for *_, parts in of) for m in PIXELS}
+        whole = {m: values for m, values in each.items() if all(map(math.isfinite, values))}
+        found[name] = Scores(tuple((p, a) for p, a, *_ in of), tuple(v for *_, v, _ in of), whole)
+    return found
 
 
 def _recorded(trial: Trial, scores: Mapping[str, Scores]) -> bool:
@@ -112,6 +116,10 @@ def _recorded(trial: Trial, scores: Mapping[str, Scores]) -> bool:
             return False
         if value is not None and abs(value - statistics.fmean(_above(bad, good))) > SAME:
             return False
+        for metric, parts in of.parts.items():
+            value = trial.value(metric, "step", "routed", name, len(trial.sequence))
+            if value is None or abs(value - statistics.fmean(parts)) > SAME:
+                return False
     return True
 
 
@@ -129,6 +137,13 @@ def of_ranks(of: Scores) -> Contributions:
         [(1 - share) / len(good) for share in _above(good, bad)],
         [share / len(bad) for share in _above(bad, good)],
     )
+
+
+def of_pixels(of: Scores, metric: str) -> Contributions:
+    """What good and anomalous pictures contribute to a metric of their pixels."""
+    good, bad = (of.of(kind, metric) for kind in (False, True))
+    every = len(good) + len(bad)
+    return [v / every for v in good], [v / every for v in bad]
 
 
 def of_precision(of: Scores) -> Contributions:

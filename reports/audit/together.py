@@ -10,7 +10,7 @@ import numpy as np
 from reports.audit.best import NEARLY, chances_on_pictures, near, settles
 from reports.audit.distributions import normal_quantile
 from reports.audit.kept_scores import kept
-from reports.audit.pictures import METRICS, covariance, sizes_of, why
+from reports.audit.over_pictures import METRICS, covariance, measured, sizes_of, told, why
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Line, Numbers
 from reports.audit.tests import LEVEL, Layout
@@ -51,12 +51,12 @@ def several(line: Line, layout: Layout, used: Sequence[Trial]) -> Several | str:
 
 def _several(records: Records, layout: Layout, used: Sequence[Trial], metric: str) -> Several | str:
     have = kept(records)
-    lacking = {trial.seed for trial in used if trial.key not in have}
+    lacking = {trial.seed for trial in used if not told(records, trial, metric)}
     own = [trial for trial in used if trial.seed not in lacking]
     if not own:
         return why(records, used)
-    classes, seeds = sorted(own[0].classes), sorted({trial.seed for trial in own})
-    if any(set(trial.classes) != set(classes) for trial in own):
+    classes, seeds = measured(own[0], metric), sorted({trial.seed for trial in own})
+    if any(measured(trial, metric) != classes for trial in own):
         return "not all trials have it of the same classes"
     sizes = {name: sizes_of(have[own[0].key][name]) for name in classes}
     few = [name for name in classes if min(sizes[name]) < 2]

@@ -7,16 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from reports.audit.distributions import chi2_quantile
 from reports.audit.first_tasks import layout
-from reports.audit.kept_scores import Contributions, Scores, kept, of_ranks
+from reports.audit.kept_scores import Contributions, Scores, kept
+from reports.audit.over_pictures import (
+    BY_SAMPLES,
+    METRICS,
+    contributions,
+    covariance,
+    measured,
+    sizes_of,
+    told,
+)
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.tests import difference_interval
 
 CLASS, PICTURES = "class", "test pictures"
-PICTURED = "image_auroc"
-"""The metric that has a margin and of which kept scores tell the doubt."""
 Run = tuple[str, str]
 """Task 0 and seed of trials that share their training."""
 
@@ -45,8 +54,8 @@ def components(line: Line) -> Expected:
     if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
         return Expected({})
     parts = _estimates(known, levels)
-    if metric == PICTURED and CLASS in parts:
-        parts = _with_pictures(parts, _from_pictures(line.records, used))
+    if CLASS in parts:
+        parts = _with_pictures(parts, _from_pictures(line.records, used, metric))
     return Expected(_numbers(parts, line.cells["source"]), frozenset(t.key for t in used))
 
 
@@ -108,29 +117,35 @@ def _with_pictures(parts: dict[str, Estimate], variance: float | None) -> dict[s
     return {**parts, CLASS: of_class, PICTURES: Estimate(0, variance, None, None)}
 
 
-def _from_pictures(records: Records, used: Sequence[Trial]) -> float | None:
+def _from_pictures(records: Records, used: Sequence[Trial], metric: str) -> float | None:
     """Mean over classes of the mean covariance of two runs' values over samples of pictures: of
     all pairs at once, from the variance of their sum."""
     have = kept(records)
     runs: dict[Run, list[Trial]] = {}
     for trial in used:
         runs.setdefault((trial.task0, str(trial.seed)), []).append(trial)
-    if any(trial.key not in have for trial in used):
+    if metric not in METRICS or not all(told(records, trial, metric) for trial in used):
         return None
     each: list[float] = []
-    for name in used[0].classes:
+    for name in measured(used[0], metric):
         scores = [[have[trial.key][name] for trial in run] for run in runs.values()]
-        if min(len(scores[0][0].of(False)), len(scores[0][0].of(True))) < 2:
+        sizes = sizes_of(scores[0][0])
+        if min(sizes) < 2:
             return None
-        apart = [_mean(run) for run in scores]
+        if metric == BY_SAMPLES:
+            terms = [[(trial, 1 / len(run)) for trial in run] for run in runs.values()]
+            table = np.array(covariance(have, terms, metric, name, sizes))
+            each.append(float(table[~np.eye(len(table), dtype=bool)].mean()))
+            continue
+        apart = [_mean(run, metric, name) for run in scores]
         together = _variance(_added(apart, [1.0] * len(apart)))
         pairs = len(apart) * (len(apart) - 1)
         each.append((together - math.fsum(map(_variance, apart))) / pairs)
     return max(0.0, statistics.fmean(each))
 
 
-def _mean(run: Sequence[Scores]) -> Contributions:
-    known = {id(of): of_ranks(of) for of in run}
+def _mean(run: Sequence[Scores], metric: str, name: str) -> Contributions:
+    known = {id(of): contributions(of, metric, name) for of in run}
     return _added([known[id(of)] for of in run], [1 / len(run)] * len(run))
 
 

@@ -34,6 +34,7 @@ class ClassImages:
     """Of its random stream: equal names draw equal samples."""
     anomalous: Bool[np.ndarray, " n"]
     scores: Float[np.ndarray, "k n"]
+    """Of a metric of pixels the pseudo-values."""
 
     @property
     def smaller(self) -> int:
@@ -94,15 +95,25 @@ def auroc_drawn(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> Float[np.
 def ap_over_images(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> OverImages:
     """Average precision: covariance from the influence of each image (the infinitesimal jackknife;
     of AUROC that is DeLong's)."""
-    if of.smaller < 2:
-        raise ValueError("fewer than two images of a kind; their variance cannot be estimated")
     found = [_precision(of.anomalous, scores) for scores in of.scores]
     influence = weights @ np.stack([of_image for _, of_image in found])
-    covariance = sum(
-        kind.sum() * np.atleast_2d(np.cov(influence[:, kind]))
-        for kind in (of.anomalous, ~of.anomalous)
-    )
-    return OverImages(np.array([value for value, _ in found]), np.asarray(covariance))
+    return OverImages(np.array([value for value, _ in found]), _of_influence(of, influence))
+
+
+def mean_over_images(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> OverImages:
+    """A metric of pixels, of which the scores are the images' pseudo-values
+    (`moleflow.metrics.contributions`): their mean, with the same jackknife's covariance."""
+    influence = weights @ of.scores / of.scores.shape[1]
+    return OverImages(of.scores.mean(axis=1), _of_influence(of, influence))
+
+
+def _of_influence(of: ClassImages, influence: Float[np.ndarray, "s n"]) -> Float[np.ndarray, "s s"]:
+    """Covariance over samples that draw images of each kind apart."""
+    if of.smaller < 2:
+        raise ValueError("fewer than two images of a kind; their variance cannot be estimated")
+    kinds = (of.anomalous, ~of.anomalous)
+    each = [kind.sum() * np.atleast_2d(np.cov(influence[:, kind])) for kind in kinds]
+    return np.asarray(sum(each))
 
 
 def _precision(
@@ -170,6 +181,7 @@ ESTIMATES: Final[Mapping[str, Estimate]] = {
     "image_auroc": auroc_over_images,
     "image_ap": ap_over_images,
     "image_f1_max": f1_over_images,
+    **dict.fromkeys(("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro"), mean_over_images),
 }
 DRAWN: Final[Mapping[str, Callable[..., Float[np.ndarray, " b"]]]] = {"image_auroc": auroc_drawn}
 """Metrics whose bootstrap takes no time to speak of."""

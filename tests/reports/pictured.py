@@ -10,7 +10,7 @@ import pandas as pd
 from moleflow.streams import numpy_stream
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
-from reports.kept_scores import FILE
+from reports.kept_scores import FILE, PIXELS
 from reports.statistics import auroc_value, weighted_ap
 from reports.statistics.over_images import f1_max
 from tests.reports.conftest import Lab
@@ -45,7 +45,18 @@ def law(trial: Trial, metric: str, class_name: str, step: int) -> float:
         return float(weighted_ap(LABELS, found)(np.ones((1, len(LABELS))))[0])
     if metric == "image_f1_max":
         return float(f1_max(LABELS, found, np.ones((len(LABELS), 1)))[0])
+    if metric in PIXELS:
+        return float(contributions(trial, class_name, metric).mean())
     return 0.9
+
+
+def contributions(trial: Trial, class_name: str, metric: str) -> np.ndarray:
+    """What pictures contribute to a metric of pixels: anomalous ones scatter more."""
+    common = numpy_stream("tests", "pixels", class_name, metric).normal(size=len(LABELS))
+    own = numpy_stream("tests", "own pixels", class_name, metric, trial.seed)
+    found = 0.8 + 0.05 * common * (1 + 2 * LABELS) + 0.01 * own.normal(size=len(LABELS))
+    worse = trial.axes.get("variant") == "worse" or trial.sequence[0][0] == WORSE
+    return found - 0.1 * worse
 
 
 def keep(folder: StudyFolder, trial: Trial, of: Mapping[str, np.ndarray] | None = None) -> Path:
@@ -55,14 +66,15 @@ def keep(folder: StudyFolder, trial: Trial, of: Mapping[str, np.ndarray] | None 
         writer = csv.writer(file)
         distances = [f"squared_distance {name}" for name in trial.classes]
         head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
-        writer.writerow([*head, *distances])
+        writer.writerow([*head, *distances, *(f"pseudo_value {metric}" for metric in PIXELS)])
         for name in trial.classes:
+            parts = [contributions(trial, name, metric) for metric in PIXELS]
             for i, score in enumerate((of or {}).get(name, scores(trial, name))):
                 kind = "bent" if LABELS[i] else ""
                 far = [1.0 if other == name else 4.0 for other in trial.classes]
                 value = float(score)
                 row = [name, f"{kind or 'good'}/{i:03}.png", kind, value, value, name, *far]
-                writer.writerow(row)
+                writer.writerow([*row, *(float(part[i]) for part in parts)])
     return path
 
 

@@ -1,5 +1,6 @@
 """Kept scores that are gone, damaged or of another trial: known, left out, and told."""
 
+import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from orchestration.studies.expansion import Trial
 from reports import doubts
 from reports.document import Table, Text, plain
 from reports.evidence import load
-from reports.kept_scores import FILE
+from reports.kept_scores import FILE, PIXELS
 from reports.picture_doubt import Doubted, kept, of_setting
 from reports.writing import write_reports
+from tests.reports.audited import wrong
 from tests.reports.conftest import Lab
 from tests.reports.pictured import (
     page,
@@ -29,17 +31,30 @@ DAMAGE: Mapping[str, Callable[[StudyFolder, tuple[Trial, ...], Record], None]] =
     "cut off": lambda folder, _, record: _cut(folder.artifacts(record.key) / FILE),
     "of another trial": lambda folder, trials, record: _swap(folder, trials, record),
     "of fewer pictures": lambda folder, _, record: _shorten(folder.artifacts(record.key) / FILE),
+    "with other pixels": lambda folder, _, record: _other_pixels(
+        folder.artifacts(record.key) / FILE
+    ),
 }
 
 
 def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-7])
+    """In the middle of a line."""
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b",") - 3])
 
 
 def _shorten(path: Path) -> None:
     """To the end of a line, so that all lines are whole."""
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-3]))
+
+
+def _other_pixels(path: Path) -> None:
+    """What the last picture contributes to the last pixel metric."""
+    lines = path.read_text("utf-8").splitlines()
+    *rest, last = lines[-1].split(",")
+    lines[-1] = ",".join([*rest, repr(float(last) + 1e-4)])
+    path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _swap(folder: StudyFolder, trials: tuple[Trial, ...], record: Record) -> None:
@@ -68,6 +83,38 @@ def test_scores_that_cannot_be_used_are_known_and_their_seed_is_left_out(
     assert (len(made.values), made.left_out) == (3, 1) and record.key not in made.trials
 
 
+def test_scores_of_before_pictures_contributed_leave_pixel_metrics_over_seeds_alone(
+    lab: Lab,
+) -> None:
+    """Of one trial: its seed is left out. Of all: nothing is known, and the page says so."""
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
+    run(lab, folder, plan.trials)
+    for i, trial in enumerate(plan.trials):
+        _without_contributions(folder.artifacts(trial.key) / FILE)
+        if i == 0:
+            evidence = load(folder)
+            found, setting = kept(evidence), evidence.settings[0]
+            assert (found.silent, found.other) == (set(), set())
+            made = of_setting(evidence, setting, found, "pixel_ap")
+            assert isinstance(made, Doubted) and (len(made.values), made.left_out) == (3, 1)
+    evidence = load(folder)
+    found, setting = kept(evidence), evidence.settings[0]
+    assert isinstance(of_setting(evidence, setting, found, "image_ap"), Doubted)
+    told = of_setting(evidence, setting, found, "pixel_ap")
+    assert told == "4 of 4 trials kept nothing of what pictures contribute to it"
+    write_reports(folder)
+    assert read(folder, "doubt").loc["pixel_ap", "why_not"] == told
+    assert "4 are of code that did not keep what pictures contribute" in page(folder)
+    assert wrong(folder) == []
+
+
+def _without_contributions(path: Path) -> None:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(row[: -len(PIXELS)] for row in rows)
+
+
 def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
     folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
     run(lab, folder, plan.trials)
@@ -80,7 +127,7 @@ def test_the_page_names_trials_whose_scores_cannot_be_used(lab: Lab) -> None:
     text = page(folder)
     assert f"Of 4 finished trials, 1 kept no scores that can be read ({one.key})" in text
     assert "Left out: 2 trials of seeds of which scores cannot be used." in text
-    assert "Of 4 finished trials, 1 kept scores that do not give the recorded image AUROC" in text
+    assert "Of 4 finished trials, 1 kept scores that do not give the recorded numbers" in text
 
 
 def test_trials_without_scores_are_told_in_a_sentence_where_no_baseline_is(lab: Lab) -> None:

@@ -81,7 +81,7 @@ def test_the_squares_of_both_sources_add_up_and_seeds_do_not_shrink_the_pictures
     assert found["sd_pictures"] > 3 * found["sd_seeds"]
     text = page(folder)
     assert "Image AUROC on other seeds and other test pictures: test pictures leave open ±" in text
-    assert "Their doubt from test pictures cannot be told" in text
+    assert "The doubt of earlier steps from test pictures cannot be told" in text
 
 
 def test_a_verdict_that_rests_on_two_pictures_does_not_stay_clear_of_zero(
@@ -94,7 +94,9 @@ def test_a_verdict_that_rests_on_two_pictures_does_not_stay_clear_of_zero(
     assert chance["interval_low"] > 0 > chance["both_low"]
     said = "1 of 2 differences that are not zero over seeds stay clear of it; on other pictures"
     assert f"{said} there may be none: chance." in page(variants)
-    assert "both_low" not in read(variants, "contrasts-pixel_ap", "setting").columns
+    # Every picture contributes as much less to the variant's pixel AP.
+    worse = read(variants, "contrasts-pixel_ap", "setting").loc["variant = worse"]
+    assert worse["difference"] == pytest.approx(-0.1) and worse["sd_pictures"] < 1e-9
     assert wrong(variants) == []
 
 
@@ -170,8 +172,8 @@ def test_which_task_0_is_best_is_told_over_seeds_and_on_other_pictures_too(
     assert verdict["upper_both"] > verdict["upper"] and verdict["trials_left_out"] == 0
     said = f"{100 * over_seeds.max():.0f} % over seeds, {100 * both.max():.0f} % on other test"
     assert said in page(firsts)
-    assert re.search(r"Pixel AP: .* with 95 % confidence over seeds alone\.", page(firsts))
-    assert "probability_best_both" not in read(firsts, "task0_effects-pixel_ap", "task0")
+    of_pixels = read(firsts, "task0_effects-pixel_ap", "task0")
+    assert of_pixels["probability_best_both"].sum() == pytest.approx(1)
 
 
 BEST_CHANGED = (
@@ -189,7 +191,7 @@ def test_other_numbers_of_what_is_best_on_other_pictures_are_found(
     path = folder.report / "index.html"
     text = path.read_text("utf-8")
     text, many = re.subn(r"(<span[^>]*>)\d+ %(</span> on other)", r"\g<1>3 %\2", text)
-    assert many == 1
+    assert many == 2
     path.write_text(text, "utf-8")
     with ExitStack() as stack:
         places = [
@@ -298,9 +300,9 @@ def test_curves_have_a_band_over_seeds_inside_of_one_with_pictures(lab: Lab) -> 
     run(lab, folder, plan.trials)
     write_reports(folder)
     svg = (folder.report / "figures" / "curve-loss_tail_weight.svg").read_text("utf-8")
-    outer, inner, pixels = heights(svg)
-    assert outer > inner > pixels == 0  # all seeds have one pixel AP
+    outer, inner, *of_pixels = heights(svg)
+    assert outer > inner and of_pixels[0] > of_pixels[1] > 0
     of = read(folder, "settings-image_auroc", "definition").loc["final_mean"].iloc[0]
     widths = of["both_high"] - of["both_low"], of["interval_high"] - of["interval_low"]
     assert outer / inner == pytest.approx(widths[0] / widths[1], rel=1e-3)
-    assert "the lighter over seeds and test pictures; Pixel AP: over seeds alone" in page(folder)
+    assert "the lighter over seeds and test pictures" in page(folder)

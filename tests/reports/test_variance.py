@@ -42,7 +42,10 @@ def folder(
 
 def test_what_test_pictures_do_is_taken_from_the_class(folder: StudyFolder, tmp_path: Path) -> None:
     told = parts(folder)
-    assert {row["metric"] for row in rows(folder) if row["source"] == PICTURES} == {"image_auroc"}
+    assert {row["metric"] for row in rows(folder) if row["source"] == PICTURES} == {
+        "image_auroc",
+        "pixel_ap",
+    }
     copy = StudyFolder(tmp_path / folder.name)
     shutil.copytree(folder.path, copy.path)
     for scores in copy.path.glob("trials/*/artifacts/scores.csv"):
