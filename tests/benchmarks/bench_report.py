@@ -2,8 +2,9 @@
 
     python tests/benchmarks/bench_report.py [--trials 495] [--folder DIR] [--profile]
 
-Every trial keeps what the router can choose, so all orders are derived. `--folder` keeps the study,
-and takes the one that is there.
+Every trial keeps what the router can choose, so all orders are derived, and the scores of its test
+pictures, as many as MVTec AD has of a class. `--folder` keeps the study, and takes the one that is
+there.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from moleflow.streams import numpy_stream
 from orchestration.records import results
@@ -25,6 +27,9 @@ from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kep
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger
 from orchestration.studies.expansion import Trial
+from reports.kept_scores import CONTRIBUTION, DISTANCE, FILE, PIXELS
+from reports.statistics import auroc_value, weighted_ap
+from reports.statistics.over_images import f1_max
 from reports.writing import write_reports
 from tests.reports.conftest import METRICS, Lab
 
@@ -32,6 +37,8 @@ CLASSES = tuple(f"class{number:02}" for number in range(15))
 RIVALS = 3
 """Tasks that pictures of a class go to, of each class."""
 SEEDS = 3
+ANOMALOUS = np.arange(115) >= 31
+"""Test pictures of a class: 31 good ones and 84 others."""
 NAME = "orders"
 
 
@@ -57,6 +64,8 @@ def made(lab: Lab, trials: int) -> StudyFolder:
         Ledger(folder).write(lab.record(trial))
         folder.artifacts(trial.key).mkdir(parents=True)
         write_kept(folder.artifacts(trial.key), kept(trial))
+        text = scores_file(trial.sequence[0][0], trial.seed)
+        (folder.artifacts(trial.key) / FILE).write_text(text, encoding="utf-8")
     results.write(folder)
     return folder
 
@@ -99,13 +108,59 @@ def rivals(task0: str, class_name: str) -> tuple[str, ...]:
 
 @lru_cache(None)
 def choices(task0: str, seed: int, class_name: str, metric: str) -> tuple[float, ...]:
-    """A number for every set of rivals: each known one takes some away."""
-    of_class = numpy_stream("class", class_name, metric).uniform(0.8, 0.98)
-    of_base = numpy_stream("base", task0, seed, class_name, metric).normal(0, 0.005)
+    """A number for every set of rivals: each known one takes some away, from what pictures have
+    when all are known."""
     names = rivals(task0, class_name)
     taken = numpy_stream("taken", task0, seed, class_name, metric).uniform(0, 0.004, len(names))
-    places = np.arange(1 << len(names))[:, None] >> np.arange(len(names)) & 1
-    return tuple((of_class + of_base - places @ taken).tolist())
+    unknown = 1 - (np.arange(1 << len(names))[:, None] >> np.arange(len(names)) & 1)
+    return tuple((at_end(task0, seed, class_name, metric) + unknown @ taken).tolist())
+
+
+def at_end(task0: str, seed: int, class_name: str, metric: str) -> float:
+    scores = pictures(task0, seed, class_name)
+    if metric == "image_auroc":
+        return auroc_value(ANOMALOUS, scores)
+    if metric == "image_ap":
+        return float(weighted_ap(ANOMALOUS, scores)(np.ones((1, len(scores))))[0])
+    if metric == "image_f1_max":
+        return float(f1_max(ANOMALOUS, scores, np.ones((len(scores), 1)))[0])
+    return float(contributions(task0, seed, class_name, metric).mean())
+
+
+@lru_cache(None)
+def pictures(task0: str, seed: int, class_name: str) -> Float[np.ndarray, " n"]:
+    """Scores: what pictures look like is the same for all, and each base sees them its own way."""
+    size = len(ANOMALOUS)
+    distance = numpy_stream("class", class_name).uniform(2, 3)
+    common = numpy_stream("pictures", class_name).normal(size=size)
+    own = numpy_stream("base", task0, seed, class_name).normal(scale=0.2, size=size)
+    return common + own + distance * ANOMALOUS
+
+
+@lru_cache(None)
+def contributions(task0: str, seed: int, class_name: str, metric: str) -> Float[np.ndarray, " n"]:
+    size = len(ANOMALOUS)
+    mean = numpy_stream("class", class_name, metric).uniform(0.8, 0.95)
+    common = numpy_stream("pixels", class_name, metric).normal(scale=0.1, size=size)
+    own = numpy_stream("base", task0, seed, class_name, metric).normal(scale=0.02, size=size)
+    return mean + common + own
+
+
+@lru_cache(None)
+def scores_file(task0: str, seed: int) -> str:
+    """What each of a base's trials keeps of its test pictures."""
+    head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
+    head += [f"{DISTANCE}{name}" for name in CLASSES]
+    lines = [",".join([*head, *(f"{CONTRIBUTION}{metric}" for metric in PIXELS)])]
+    for name in CLASSES:
+        far = ["1.0" if other == name else "4.0" for other in CLASSES]
+        parts = [contributions(task0, seed, name, metric) for metric in PIXELS]
+        for i, score in enumerate(pictures(task0, seed, name)):
+            kind = "bent" if ANOMALOUS[i] else ""
+            row = [name, f"{kind or 'good'}/{i:03}.png", kind, repr(float(score))]
+            row += [repr(float(score)), name, *far, *(repr(float(part[i])) for part in parts)]
+            lines.append(",".join(row))
+    return "\n".join(lines) + "\n"
 
 
 def measure(folder: StudyFolder, profiled: bool) -> None:
