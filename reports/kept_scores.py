@@ -18,6 +18,7 @@ from moleflow.files import read_regular
 from moleflow.metrics.catalogue import METRICS
 from orchestration.records.ledger import Record
 from reports.evidence import Evidence
+from reports.statistics import auroc_value
 
 FILE = "scores.csv"
 DISTANCE = "squared_distance "
@@ -61,6 +62,14 @@ class ClassScores:
     def of(self, metric: str) -> Float[np.ndarray, " n"]:
         """What the metric's doubt is told by."""
         return self.contributions[metric] if metric in PIXELS else self.values
+
+    @cached_property
+    def recorded(self) -> dict[str, float]:
+        """Metrics that they give: of images AUROC, where both kinds are there, and of pixels all
+        that are contributed to."""
+        both = bool(self.anomalous.any()) and not self.anomalous.all()
+        of_images = {"image_auroc": auroc_value(self.anomalous, self.values)} if both else {}
+        return of_images | {m: float(parts.mean()) for m, parts in self.contributions.items()}
 
     @cached_property
     def anomalous(self) -> Bool[np.ndarray, " n"]:

@@ -29,7 +29,6 @@ from reports.statistics import (
     Doubt,
     ImagesAlone,
     OverImages,
-    auroc_value,
     between_groups,
     doubt,
     images_alone,
@@ -129,21 +128,16 @@ def tells(evidence: Evidence, found: Kept, metric: str, record: Record) -> bool:
 def _recorded(evidence: Evidence, record: Record, scores: Scores) -> bool:
     """Whether the trial's image AUROC of every class is that of the scores, and its pixel metrics
     are those of the contributions."""
-    finals = evidence.measurements.finals(record, CHECKED)
-    if not all(
-        bool(of.anomalous.any())
-        and not of.anomalous.all()
-        and abs(finals[name] - auroc_value(of.anomalous, of.values)) <= TOLERANCE
-        for name, of in scores.items()
-        if name in finals
-    ):
-        return False
-    recorded = {metric: evidence.measurements.finals(record, metric) for metric in PIXELS}
+    finals = {m: evidence.measurements.finals(record, m) for m in (CHECKED, *PIXELS)}
     return all(
-        abs(recorded[metric].get(name, math.inf) - values.mean()) <= TOLERANCE
+        CHECKED in of.recorded
+        and all(_same(value, finals[m].get(name)) for m, value in of.recorded.items())
         for name, of in scores.items()
-        for metric, values in of.contributions.items()
     )
+
+
+def _same(value: float, recorded: float | None) -> bool:
+    return recorded is not None and abs(value - recorded) <= TOLERANCE
 
 
 @dataclass(frozen=True)

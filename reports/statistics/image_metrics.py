@@ -58,7 +58,14 @@ def auroc_value(anomalous: Bool[np.ndarray, " n"], scores: Float[np.ndarray, " n
 
 
 def delong_covariance(labels: Numbers, scores: Numbers) -> Float[np.ndarray, "k k"]:
-    """Covariance of the AUROCs of K scorings of the same images, over samples of images.
+    """Of `delong`."""
+    return delong(labels, scores)[1]
+
+
+def delong(
+    labels: Numbers, scores: Numbers
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k k"]]:
+    """AUROCs of K scorings of the same images, and their covariance over samples of images.
 
     S₁₀/m + S₀₁/(n − m), with S the sample covariances of the placements: the share of normal images
     that an anomalous one exceeds, and the reverse (DeLong, DeLong and Clarke-Pearson 1988; through
@@ -76,7 +83,8 @@ def delong_covariance(labels: Numbers, scores: Numbers) -> Float[np.ndarray, "k 
     if min(positive.shape[1], negative.shape[1]) < 2:
         raise ValueError("fewer than two images of a kind; their variance cannot be estimated")
     of_positive = np.atleast_2d(np.cov(positive)) / positive.shape[1]
-    return of_positive + np.atleast_2d(np.cov(negative)) / negative.shape[1]
+    covariance = of_positive + np.atleast_2d(np.cov(negative)) / negative.shape[1]
+    return positive.mean(axis=1), covariance
 
 
 def _placements(

@@ -15,8 +15,7 @@ from jaxtyping import Bool, Float
 from reports.statistics.image_metrics import (
     DRAWS,
     Z,
-    auroc_value,
-    delong_covariance,
+    delong,
     image_counts,
 )
 
@@ -66,9 +65,8 @@ Raises:
 
 def auroc_over_images(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> OverImages:
     """With DeLong's covariance."""
-    covariance = weights @ delong_covariance(of.anomalous, of.scores) @ weights.T
-    values = np.array([auroc_value(of.anomalous, scores) for scores in of.scores])
-    return OverImages(values, covariance)
+    values, covariance = delong(of.anomalous, of.scores)
+    return OverImages(values, weights @ covariance @ weights.T)
 
 
 def auroc_drawn(of: ClassImages, weights: Float[np.ndarray, "s k"]) -> Float[np.ndarray, " b"]:
