@@ -29,6 +29,8 @@ class Examined:
     digest: str | None = None
     highest: int | None = None
     """Of the values of a 16-bit picture."""
+    flat: bool = False
+    """Whether it has no more than two colours, as masks do and photographs do not."""
     pages: int = 1
     soft: bool = False
     """Whether a mask has grey edges."""
@@ -50,7 +52,7 @@ def examine(picture: Picture) -> Examined:
             highest=None if pixels.deep is None else int(pixels.deep.max()),
             pages=pages(picture.path),
         )
-        found = replace(found, digest=_digest(pixels, picture.path))
+        found = replace(found, digest=_digest(pixels, picture.path), flat=_flat(pixels))
         del pixels  # before the mask is there too
     except DataError as error:
         found = replace(found, problems=(str(error),))
@@ -65,6 +67,10 @@ def _digest(pixels: Pixels, path: Path) -> str:
         strip = image.crop((0, top, image.width, min(top + STRIP, image.height)))
         found.update(strip.convert("RGB").tobytes())
     return found.hexdigest()
+
+
+def _flat(pixels: Pixels) -> bool:
+    return pixels.deep is None and pixels.image.getcolors(2) is not None
 
 
 def _with_masks(found: Examined) -> Examined:

@@ -36,7 +36,13 @@ def findings(
         good_masks: of normal pictures; they should mark nothing.
     """
     return Findings(
-        (*_inverted(test), *_leaked(train, test), *_contradicting(test), *_marked(good_masks)),
+        (
+            *_flat(train, test),
+            *_inverted(test),
+            *_leaked(train, test),
+            *_contradicting(test),
+            *_marked(good_masks),
+        ),
         (
             *_depths(train, test),
             *_grey_edges(test),
@@ -47,6 +53,19 @@ def findings(
         ),
         said_of_cut_off([one.picture for one in test if one.cut_off], _masks(test)),
     )
+
+
+def _flat(train: Sequence[Examined], test: Sequence[Examined]) -> Iterator[str]:
+    """Masks that were sorted as pictures; where all are of two colours, so are the photographs."""
+    if all(one.flat for one in (*train, *test) if one.digest is not None):
+        return
+    for seen, kind in ((train, "training"), (test, "test")):
+        found = [one.picture.path for one in seen if one.flat]
+        if found:
+            yield (
+                f"{len(found)} of {len(seen)} {kind} pictures have no more than two colours: are "
+                f"they masks? They count as pictures; the first is {found[0]}"
+            )
 
 
 def _inverted(test: Sequence[Examined]) -> Iterator[str]:

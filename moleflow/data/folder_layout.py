@@ -17,6 +17,7 @@ from moleflow.data.strays import (
     beside_pictures,
     is_like,
     loose,
+    masks_among,
     of_other_kinds,
     of_other_kinds_below,
     other_folders,
@@ -101,7 +102,12 @@ class FolderLayout(Layout):
         )
 
     def problems(self, data: ClassData) -> list[str]:
-        return [*super().problems(data), *twice(data.test), *self._stray_masks(data)]
+        among = masks_among(data.test, self._names.mask)
+        return [*super().problems(data), *twice(data.test), *self._stray_masks(data), *among]
+
+    def training_problems(self, data: ClassData) -> list[str]:
+        among = masks_among(data.train, self._names.mask)
+        return [*super().training_problems(data), *among]
 
     def untaken_of_training(self, data: ClassData) -> list[str]:
         folder, good = self._classes[data.name], self._names.good

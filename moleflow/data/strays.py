@@ -1,5 +1,6 @@
 """What lies in a class's folders and is not taken, told rather than passed over."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,10 @@ FOREIGN = (
 TEXTS = (".txt", ".json", ".xml", ".csv", ".md", ".yaml", ".yml", ".html", ".db", ".ini")
 """Suffixes of what lies beside pictures, often one for each, and is none."""
 LIKE_MASKS = ("gt", "mask", "masks", "label", "labels", "annotation", "annotations")
+CALLED_MASK = re.compile(
+    r"(.+)[-_. ](?:masks?|gt|labels?|seg|segmentation|annotations?|ground_?truth)", re.IGNORECASE
+)
+"""How masks are called after their pictures, without suffix."""
 
 
 def beside_pictures(folder: Path) -> Iterator[str]:
@@ -76,6 +81,28 @@ def unused_masks(truth: Path, test: Sequence[Picture]) -> list[Path]:
     """Masks that belong to no picture."""
     used = {mask for picture in test for mask in picture.masks}
     return [path for path in images_below(truth) if path not in used]
+
+
+def masks_among(pictures: Sequence[Picture], places: str) -> Iterator[str]:
+    """Files called like masks of pictures beside them, where they would count as pictures.
+
+    Args:
+        places: where masks belong.
+    """
+    stems = {picture.path.with_suffix("") for picture in pictures}
+    found = [
+        picture.path
+        for picture in pictures
+        if picture.mask is None
+        and (called := CALLED_MASK.fullmatch(picture.path.stem))
+        and picture.path.parent / called[1] in stems
+    ]
+    if found:
+        yield (
+            f"{found[0].parent}: {len(found)} file{'s are' if len(found) > 1 else ' is'} called "
+            f"like masks of the pictures beside them and would count as pictures; the first is "
+            f"{found[0]}. Move masks to {places}, or rename pictures"
+        )
 
 
 def said_of_masks(unused: Sequence[Path], truth: Path, expected: str) -> str:

@@ -260,3 +260,68 @@ def test_names_that_are_no_text_are_told(bottle: Path):
     with pytest.raises(DataError, match=r"caf\\xe9\.png: its name is not UTF-8"):
         open_training(bottle.parent)
     assert "caf\\xe9.png: its name" in inspect(bottle.parent).classes[0].problems[0]
+
+
+@pytest.mark.parametrize(
+    ("called", "folder"),
+    [
+        ("000_mask.png", "test/broken"),
+        ("000-GT.png", "test/good"),
+        ("000.label.bmp", "test/broken"),
+        ("000_mask.png", "train/good"),
+    ],
+)
+def test_masks_beside_pictures_never_count_as_pictures(
+    bottle: Path, called: str, folder: str
+) -> None:
+    shutil.rmtree(bottle / "ground_truth")
+    stray = bottle / folder / called
+    _copy(bottle / "test/good/000.png", stray)
+    with pytest.raises(DataError, match="would count as pictures"):
+        open_catalog(bottle.parent)
+    problems = [problem for problem in _told_by_check(bottle) if "count as pictures" in problem]
+    assert len(problems) == 1
+    assert str(stray) in problems[0]
+
+
+def test_a_picture_called_like_a_mask_is_one_where_it_has_a_mask_of_its_own(bottle: Path) -> None:
+    truth = bottle / "ground_truth/broken"
+    _copy(bottle / "test/broken/000.png", bottle / "test/broken/000_mask.png")
+    _copy(truth / "000_mask.png", truth / "000_mask_mask.png")
+    data = open_catalog(bottle.parent)["bottle"]
+    assert data.has_masks
+    assert data.test_anomalous == len(list((bottle / "test/broken").iterdir()))
+
+
+@pytest.mark.parametrize("folder", ["test/stains", "test/good", "train/good"])
+def test_pictures_of_two_colours_among_photographs_are_told(bottle: Path, folder: str) -> None:
+    _photograph(bottle)
+    target = bottle / folder / "seventh.png"
+    target.parent.mkdir(exist_ok=True)
+    mask = np.zeros((40, 40), np.uint8)
+    mask[3:9, 5:20] = 255
+    Image.fromarray(mask).save(target)
+    (problem,) = (p for p in _told_by_check(bottle) if "no more than two colours" in p)
+    assert str(target) in problem
+
+
+def test_photographs_are_not_taken_for_masks(bottle: Path) -> None:
+    _photograph(bottle)
+    assert not any("two colours" in problem for problem in _told_by_check(bottle))
+
+
+def test_where_all_pictures_have_two_colours_they_are_photographs(bottle: Path) -> None:
+    _photograph(bottle, colours=2)
+    assert not any("two colours" in problem for problem in _told_by_check(bottle))
+
+
+def _told_by_check(bottle: Path) -> list[str]:
+    return [problem for one in inspect(bottle.parent).classes for problem in one.problems]
+
+
+def _photograph(bottle: Path, colours: int = 256) -> None:
+    """Every picture of the class becomes one of so many colours; it has no masks any more."""
+    shutil.rmtree(bottle / "ground_truth")
+    for number, path in enumerate(sorted(bottle.glob("*/*/*.*"))):
+        grey = np.random.default_rng(number).integers(0, colours, (40, 40), np.uint8)
+        Image.fromarray(grey).save(path)
