@@ -10,6 +10,8 @@ from moleflow.data.findings import findings
 from moleflow.data.listing import is_text, shown
 from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
+from moleflow.data.sequences import check_class_name
+from moleflow.errors import StudyError
 
 Size = tuple[int, int]
 
@@ -96,6 +98,7 @@ def _inspect_class(
     train, test = seen[: len(data.train)], seen[len(data.train) :]
     found = findings(train, test, data.good_masks)
     problems = [
+        *_misnamed(data.name),
         *nameless,
         *layout.problems(data),
         *layout.untaken(data),
@@ -116,6 +119,14 @@ def _inspect_class(
             *_in_other_classes(seen, before),
         ),
     )
+
+
+def _misnamed(name: str) -> Iterator[str]:
+    """Why no study can learn a class of this name, if so."""
+    try:
+        check_class_name(name)
+    except StudyError as error:
+        yield str(error)
 
 
 def _in_other_classes(seen: Sequence[Examined], before: dict[str, Picture]) -> Iterator[str]:

@@ -219,8 +219,17 @@ def check_class_name(name: str) -> None:
             f"class {name!r}: names of tasks join classes with + and names of orders join tasks "
             f"with >, so it could not be told from another one; {remedy}, e.g. to {other!r}"
         )
+    if not name.isprintable() or " ".join(name.split()) != name:
+        raise StudyError(
+            f"class {name!r}: on pages and in logs this reads like another name, for characters in "
+            f"it that cannot be seen; {remedy}, e.g. to {_visible(name)!r}"
+        )
     if name in TAKEN:
         raise StudyError(
             f"class {name!r}: that is what {TAKEN[name]} is called; {remedy}, e.g. to "
             f"{f'{name}_class'!r}"
         )
+
+
+def _visible(name: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "unnamed"

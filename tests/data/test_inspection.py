@@ -234,3 +234,11 @@ def test_progress_counts_the_pictures_of_all_classes(tmp_path: Path, mvtec_class
 def test_a_root_that_cannot_be_opened_is_an_error(tmp_path: Path):
     with pytest.raises(DataError, match="holds no class"):
         inspect(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mean", "a+b", " bottle", "bot\ntle"])
+def test_a_name_that_no_study_can_use_is_a_problem(
+    tmp_path: Path, mvtec_class: Make, name: str
+) -> None:
+    mvtec_class(tmp_path / name)
+    assert any(repr(name) in problem and "rename" in problem for problem in _one(tmp_path).problems)

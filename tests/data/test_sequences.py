@@ -121,13 +121,24 @@ def test_groups_that_are_no_partition_of_the_classes_are_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["a+b", "a > b", "> a", "a >", ">", "mean", "summary", "metric", "tasks_seen"]
+    "name",
+    [
+        *("a+b", "a > b", "> a", "a >", ">", "mean", "summary", "metric", "tasks_seen"),
+        *("a\nb", "a\tb", "a\rb", " a", "a ", "a  b", "a\xa0b", "a\u200bb", "\u202eab", "\x1b[31m"),
+    ],
 )
 def test_a_class_whose_name_could_stand_for_something_else_is_refused(name: str) -> None:
     units = (("a", name),)
     for make in (lambda: in_scenario(units[0], "1-1"), lambda: in_groups(units, ("a",))):
         with pytest.raises(StudyError, match=r"class '.*rename its folder.*e\.g\. to '"):
             make()
+
+
+@pytest.mark.parametrize(
+    "name", ["größe", "a b", "v1.0", "部品", "деталь", "🍪", "a|b*c_d`e", "=1"]
+)
+def test_a_name_that_can_be_read_is_a_class_name(name: str) -> None:
+    assert is_allowed(name)
 
 
 def is_allowed(name: str) -> bool:
