@@ -16,6 +16,8 @@ from orchestration.studies.orders_axis import Orders
 from orchestration.studies.search import Choice, Search
 from orchestration.studies.study import Study
 
+LARGEST_SEED = 2**53 - 1
+"""Programs that read JSON or tables of floats round larger ones."""
 BY_DIFFICULTY = (
     "give it with difficulty={class: metric, …}, higher where easier, or with difficulty_of, the "
     "name of a finished study of this root folder"
@@ -56,6 +58,8 @@ def _check_seeds(study: Study) -> None:
     _once("seeds", study.seeds)
     if min(study.seeds) < 0:
         raise StudyError(f"seeds: {min(study.seeds)}; write whole numbers from 0 on")
+    if max(study.seeds) > LARGEST_SEED:
+        raise StudyError(f"seeds: {max(study.seeds)}; write whole numbers up to {LARGEST_SEED}")
 
 
 def _check_groups(study: Study) -> None:

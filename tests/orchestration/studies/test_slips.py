@@ -48,6 +48,8 @@ def planned(folder: Path, text: str, **asked: object) -> list[str]:
         ("seeds=()", ["seeds: there are none", "seeds=(0, 1, 2)"]),
         ("seeds=(0, 0, 1)", ["seeds: 0 is there more than once", "each once"]),
         ("seeds=(-1,)", ["seeds: -1", "from 0 on"]),
+        ("seeds=(0, 2**53)", ["seeds: 9007199254740992", "up to 9007199254740991"]),
+        ("seeds=(2**80,)", ["seeds: 1208925819614629174706176", "up to 9007199254740991"]),
         ('classes=("a", "b", "a")', ["classes: a is there more than once"]),
         ('groups=(("a", "b"), ("b", "c"))', ["groups: b stands in two places"]),
         ('groups=(("a",), ())', ["groups: one of them is empty"]),
