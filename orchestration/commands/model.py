@@ -130,8 +130,9 @@ def predict(
     The exit code is 0 when every picture was scored, 1 when some could not be read.
     """
     from moleflow.predictor import Unreadable, load
-    from orchestration.models.predictions import MapFolder, ScoreLines, pictures_in
+    from orchestration.models.predictions import MapFolder, ScoreLines, pictures_in, refuse_inputs
 
+    refuse_inputs(model, csv_file, maps, images)
     prepared(device, threads)
     pictures = pictures_in(images)
     predictor = load(model, weights, device)
@@ -171,7 +172,9 @@ def evaluate(
 ) -> int:
     """Metrics of a model on labelled pictures, per class, routed and under the true task."""
     from moleflow.predictor import load
+    from orchestration.models.predictions import refuse_inputs
 
+    refuse_inputs(model, csv_file)
     prepared(device, threads)
     classes = tuple(map(composed, classes))
     if csv_file is not None:

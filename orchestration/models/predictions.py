@@ -16,9 +16,9 @@ import numpy as np
 
 from moleflow.config import Config
 from moleflow.data.images import open_square
-from moleflow.data.listing import images_below
+from moleflow.data.listing import images_below, is_picture
 from moleflow.data.opening import SUFFIXES
-from moleflow.errors import DataError
+from moleflow.errors import ConfigError, DataError
 from moleflow.predictor import Prediction, Unreadable, map_of
 from moleflow.scoring import map_size
 from orchestration.plain import cell, one_line, path_cell
@@ -46,6 +46,35 @@ def pictures_in(places: Sequence[Path]) -> list[Path]:
             raise DataError(f"{place}: holds no pictures (looked for {', '.join(SUFFIXES)})")
         found += inside
     return found
+
+
+def refuse_inputs(
+    model: Path, csv_file: Path | None, maps: Path | None = None, places: Sequence[Path] = ()
+) -> None:
+    """Nothing is written over pictures or a model, and no map where the next call would score it.
+
+    Args:
+        places: what is scored, files or folders.
+
+    Raises:
+        ConfigError: `csv_file` is called like a picture or lies in the model; `maps` is a folder
+            of files that are scored, or lies in a folder that is.
+    """
+    if csv_file is not None and is_picture(csv_file):
+        raise ConfigError(f"--csv {csv_file}: is called like a picture; name a file for the scores")
+    for option, output in (("--csv", csv_file), ("--maps", maps)):
+        if output is not None and output.resolve().is_relative_to(model.resolve()):
+            raise ConfigError(f"{option} {output}: lies in the model {model}; choose another place")
+    if maps is None:
+        return
+    folder = maps.resolve()
+    for place in places:
+        scored = place.resolve()
+        if folder.is_relative_to(scored) or (folder == scored.parent and not place.is_dir()):
+            raise ConfigError(
+                f"--maps {maps}: pictures that are scored lie there ({place}), so the next call "
+                "would score maps; choose another folder"
+            )
 
 
 class ScoreLines:

@@ -38,8 +38,10 @@ def find_trial(asked: str, root: Root) -> tuple[StudyFolder, str]:
         asked: the beginning of a trial's key, or STUDY/ and that.
 
     Raises:
-        StudyError: none begins so, or several do.
+        StudyError: none begins so, several do, or nothing is asked.
     """
+    if not asked:
+        raise StudyError("no trial is named: give the beginning of its key, or STUDY/ and that")
     study, _, prefix = asked.rpartition("/")
     names = [name for name in root.study_names() if study in ("", name)]
     found = [

@@ -171,3 +171,28 @@ def test_a_folder_for_scores_is_made(
     place = tmp_path / "new" / "folder" / "s.csv"
     assert moleflow_cli("predict", model, photograph, "--csv", place) == 0
     assert len(place.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_scores_are_never_written_over_a_picture_or_a_model(
+    model: Path, photograph: Path, pictures: Path, command: str, moleflow_cli: Moleflow
+) -> None:
+    asked = (photograph,) if command == "predict" else ("--data", pictures, "--classes", "bottle")
+    for output in (photograph, model / "model.json", model / "scores.csv"):
+        before = output.read_bytes() if output.exists() else None
+        assert moleflow_cli(command, model, *asked, "--csv", output) == 2
+        assert (output.read_bytes() if output.exists() else None) == before
+
+
+@pytest.mark.parametrize(
+    ("scored", "maps"),
+    [("in", "in"), ("in", "in/maps"), ("in/a.png", "in"), ("in/deep/../a.png", "in/deep/..")],
+)
+def test_no_map_is_written_where_the_next_call_would_score_it(
+    model: Path, photograph: Path, tmp_path: Path, scored: str, maps: str, moleflow_cli: Moleflow
+) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True)
+    shutil.copy(photograph, tmp_path / "in/a.png")
+    assert moleflow_cli("predict", model, tmp_path / scored, "--maps", tmp_path / maps) == 2
+    assert sorted(path.name for path in (tmp_path / "in").rglob("*")) == ["a.png", "deep"]
+    assert moleflow_cli("predict", model, tmp_path / scored, "--maps", tmp_path / "out") == 0

@@ -152,6 +152,7 @@ def test_a_trial_is_named_by_the_beginning_of_its_key(root: Root, plan: Plan):
     [
         ("zz", "no trial in .* that was begun has a key that begins so"),
         ("other/", "no study 'other' in .*: its studies are small"),
+        ("", "no trial is named"),
         ("small/", "begins 2 trials .small/.*give more letters"),
     ],
 )
