@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt16
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from moleflow.errors import DataError
 
@@ -189,7 +189,25 @@ def _opened(path: Path, source: Path | io.BytesIO) -> ImageFile.ImageFile:
     if image.width * image.height > MOST_PIXELS:
         image.close()
         raise _too_large(path)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _refuse_turned(path, image)
     return image
+
+
+def _refuse_turned(path: Path, image: TiffImagePlugin.TiffImageFile) -> None:
+    """Pillow turns a TIFF as its tag says, away from its mask, and mixes its rows up where it is
+    mapped into memory; other formats stay as they are stored.
+
+    Raises:
+        DataError: the tag says that the file is stored turned or mirrored.
+    """
+    turned = image.tag_v2.get(ExifTags.Base.Orientation, 1)
+    if turned in range(2, 9):
+        image.close()
+        raise DataError(
+            f"{path}: its tag of orientation ({turned}) says that it is stored turned; save it "
+            "upright, without the tag, and its mask as it is seen"
+        )
 
 
 def _load(path: Path, image: ImageFile.ImageFile) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from moleflow.data.decoding import decode_mask
 from moleflow.data.images import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -14,6 +15,7 @@ from moleflow.data.images import (
     normalised,
     square_pixels,
 )
+from moleflow.data.opening import open_pixels
 from moleflow.errors import DataError
 
 RED, GREY = (200, 40, 60), (120, 120, 120)
@@ -125,6 +127,20 @@ def test_exif_orientation_is_not_applied(tmp_path: Path):
     exif[0x0112] = 6
     image.save(path, exif=exif)
     assert _bytes_of(path)[0, :, 0].min() > 250
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_a_tiff_is_read_as_it_is_stored_or_refused(tmp_path: Path, turned: int, kind: type):
+    path, stored = tmp_path / "picture.tif", np.zeros((20, 30), kind)
+    stored[:5, :5] = 255
+    Image.fromarray(stored).save(path, tiffinfo={0x0112: turned})
+    if turned == 1:
+        assert np.array_equal(decode_mask(path), stored > 0)
+        return
+    for read in (decode_mask, open_pixels):
+        with pytest.raises(DataError, match=rf"picture.tif: .*orientation \({turned}\)"):
+            read(path)
 
 
 @pytest.mark.parametrize("resize", ["squash", "crop"])
