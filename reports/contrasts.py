@@ -72,9 +72,11 @@ def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Con
     ]
     for told in ("better", "worse", "equivalent"):
         alike = [(c, result) for c, result in known if result.verdict == told]
+        of_them = computed(verdicts, [key for c, _ in alike for key in c.trials])
         for i, (c, result) in enumerate(alike):
             points = Number(f"{percent(result.difference)} points", computed(verdicts, c.trials))
-            words += [f"; {told}: " if i == 0 else ", ", f"{called(c.setting)} (", points, ")"]
+            words += [", "] if i else ["; ", Number(told, of_them), ": "]
+            words += [f"{called(c.setting)} (", points, ")"]
     return (*words, ".")
 
 

@@ -276,13 +276,12 @@ def _level(one: Crossed, within: bool) -> str:
 
 def _caption(shown: Sequence[Crossed]) -> Words:
     """Which lines are not parallel."""
-    source = computed(lines_figure, trial_keys(shown))
     words: list[str | Number] = [
         "Means with 95 % intervals, over seeds alone; lines that are parallel show no interaction. "
     ]
     for one in shown:
         if one.result is not None:
-            result = one.result.contrast
+            result, source = one.result.contrast, computed(lines_figure, keys(one.records))
             points = Number(f"{percent(result.difference)} points", source)
-            words += [f"{one.design.name}: {result.verdict}, ", points, ". "]
+            words += [f"{one.design.name}: ", Number(result.verdict, source), ", ", points, ". "]
     return tuple(words)

@@ -351,7 +351,9 @@ def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> F
         caption += [
             f"{one.metric.title}: means of tasks 0 lie within ",
             Number(f"{percent(one.verdict.range)} points", source),
-            f" ({one.verdict.verdict}). ",
+            " (",
+            Number(one.verdict.verdict, source),
+            "). ",
         ]
     words: Words = tuple(caption)
     n = f"{len(found[0].seeds)} seeds for each of {len(names)} tasks 0"

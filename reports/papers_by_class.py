@@ -116,7 +116,8 @@ def _blocks(
             f"{len(names)} ha{'s' if len(names) == 1 else 've'} a name that is there, too: they "
             "stand side by side, and no difference is taken."
         )
-    for metric in evidence.concluded:
+    there = {one.metric for one in printed(data)}
+    for metric in (metric for metric in evidence.concluded if metric.name in there):
         yield beside_table(evidence, setting, data, names, (metric.name, metric.title))
     apart = Listed(tuple(_apart(evidence, setting, data)))
     yield Fold(f"{data.title}: what was done otherwise, line by line", (apart,))

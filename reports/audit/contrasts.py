@@ -122,7 +122,7 @@ def _counts(trials: Sequence[Trial]) -> Numbers:
     states = [trial.status for trial in trials]
     kinds = ("finished", "diverged", "stopped", "failed")
     numbers: Numbers = {kind: states.count(kind) for kind in kinds}
-    return numbers | {"not_run": states.count("")}
+    return numbers | {"not_run": states.count(""), "planned": len(states)}
 
 
 def by_class(line: Line) -> Expected:
@@ -220,7 +220,18 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     values.append(after - before)
                     seeds.add(len(found.before))
                     costs.add(_whole(found.seconds))
-    return Allowed(numbers_of_seeds(seeds) | costs, tuple(values))
+    return Allowed(numbers_of_seeds(seeds) | costs | _alike(trials, records), tuple(values))
+
+
+def _alike(trials: Sequence[Trial], records: Records) -> set[str]:
+    """Verdicts that all variants of a table which have them rest on just these trials."""
+    found: set[str] = set()
+    for line, judgements in _judged(records):
+        for told in set(judgements.values()):
+            labels = [label for label, one in judgements.items() if one == told]
+            pairs = [paired(line, line.cells["baseline"], label) for label in labels]
+            found |= {str(told)} if _rest_on(trials, pairs) else set()
+    return found
 
 
 def _whole(seconds: float) -> str:

@@ -37,6 +37,13 @@ STEPS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
 }
 TOGETHER: Mapping[str, float] = {"both": 1, "second": -1, "first": -1, "neither": 1}
 """How often each corner counts in an interaction."""
+MEANINGS = {
+    "better": "they help each other",
+    "worse": "they stand in each other’s way",
+    "equivalent": "they add up",
+    "undecided": "undecided",
+}
+"""Of the verdict on an interaction."""
 NEEDED = ("seeds_to_decide", "seeds_to_decide_low", "seeds_to_decide_high")
 ROUNDING = 1e-12
 
@@ -178,11 +185,7 @@ def interactions(line: Line) -> Expected:
     if own is None or own.seeds < 2:
         told: Numbers = {"verdict": None, "seeds": own.seeds if own else 0}
         return Expected(told | _on_pictures(line, own, TOGETHER))
-    others = {
-        part: found
-        for part, axes in designs(records).items()
-        if (found := cells(records, part, axes, line)) and found.seeds > 1
-    }
+    others = _compared(records, line)
     results = {part: _interaction(found, margin) for part, found in others.items()}
     part = line.cells["part"]
     numbers = judged(results, part, margin, line.cells)
@@ -277,18 +280,31 @@ def simple_effects(line: Line) -> Expected:
 
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Seeds and interactions of every design, for any metric with a margin."""
-    values: list[float] = []
-    seeds: set[int] = set()
+    """Seeds, interactions and verdicts of the designs that just these trials are of, for any metric
+    with a margin."""
+    values, seeds, texts = list[float](), set[int](), set[str]()
+    named = frozenset(trial.key for trial in trials)
     for metric, margin in records.margins.items():
         for kind in ("on_task_mean", "final_mean"):
             line = Line({"metric": metric, "definition": kind}, "", (), tuple(trials), records)
-            for part, axes in designs(records).items():
-                found = cells(records, part, axes, line)
-                if found and found.seeds > 1:
-                    values.append(_interaction(found, margin).difference)
-                    seeds.add(found.seeds)
-    return Allowed(numbers_of_seeds(seeds), tuple(values))
+            found = _compared(records, line)
+            results = {part: _interaction(one, margin) for part, one in found.items()}
+            told = {part: judged(results, part, margin, {})["verdict"] for part in results}
+            for part, one in found.items():
+                alike = [other for p, other in found.items() if told[p] == told[part]]
+                if frozenset[str]().union(*(other.keys for other in alike)) == named:
+                    texts.add(MEANINGS[str(told[part])])
+                if one.keys == named:
+                    texts.add(str(told[part]))
+                values += [results[part].difference] if one.keys <= named else []
+                seeds.add(one.seeds)
+    return Allowed(numbers_of_seeds(seeds) | texts, tuple(values))
+
+
+def _compared(records: Records, line: Line) -> dict[str, Cells]:
+    """Of designs that have two seeds at all corners, by their part."""
+    found = {part: cells(records, part, axes, line) for part, axes in designs(records).items()}
+    return {part: one for part, one in found.items() if one and one.seeds > 1}
 
 
 def on_other_pictures(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -12,6 +12,7 @@ from reports.audit.orders import QUANTITIES, Steps, every_order_of, kept_by, mea
 from reports.audit.records import Trial
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.tests import Layout
+from reports.audit.words import bytes_compared
 
 NOISE = 1e-12
 Order = tuple[str, ...]
@@ -174,7 +175,9 @@ def causes(line: Line) -> Expected:
     if source == "training":
         same = all(_same_bytes(group.trials) for group in found)
         sd = ({"sd": 0.0 if same else "(bytes differ)"}) if line.cells["sd"] else {"sd": None}
-        return Expected({**sd, "groups": len(_of_all_firsts(found))})
+        pairs = bytes_compared(line.finished).values()
+        told = f"{sum(one for one, _ in pairs)} of {sum(of for _, of in pairs)}"
+        return Expected({**sd, "groups": len(_of_all_firsts(found)), "hashes": told})
     for group in _of_all_firsts(found):
         both, oracle = group.of("running_mean"), _oracle(line, group)
         values = {"all together": both, "averaging": oracle}.get(source)

@@ -143,7 +143,21 @@ def certificates(line: Line) -> Expected:
     return Expected(numbers)
 
 
+def mismatches(line: Line) -> Expected:
+    """One hash that two records have apart."""
+    pair = {one.key: one for one in line.finished if one.key in line.named}
+    one, other = (pair[line.cells[column]] for column in ("trial", "other_trial"))
+    name = line.cells["name"]
+    apart = one.recorded["hashes"][name] != other.recorded["hashes"][name]
+    same = (one.task0, one.seed) == (other.task0, other.seed)
+    numbers: Numbers = {"name": name if apart and same else "(the same)", "seed": one.seed}
+    numbers |= {"task0": one.task0, "order": one.order, "other_order": other.order}
+    numbers |= {"trial": one.key, "other_trial": other.key}
+    return Expected(numbers, frozenset(pair))
+
+
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.all_orders.all_orders_table": all_orders,
     "reports.invariance.certificate_table": certificates,
+    "reports.invariance.mismatch_table": mismatches,
 }

@@ -8,6 +8,34 @@ from pathlib import Path
 from moleflow.errors import StoreError
 from reports.audit.notation import numbers
 
+BLOCKS = ("p", "li", "dd", "figcaption", "summary")
+"""What a sentence stands in."""
+TABLE = "table-"
+"""Begins the address of a table."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A number in a sentence."""
+
+    text: str
+    source: int
+    """Its place among the sources."""
+    before: str
+    """What its paragraph says up to it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table."""
+
+    table: str
+    """Its name, which is that of its file."""
+    texts: list[str] = field(default_factory=list[str])
+    """What says what the line is of, and what is said of it."""
+    cells: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    """Text of each number, and the place of its source."""
+
 
 @dataclass(frozen=True)
 class PageNumbers:
@@ -15,10 +43,8 @@ class PageNumbers:
 
     sources: list[tuple[str, tuple[str, ...]]]
     """Function and trials."""
-    cells: list[tuple[str, int]]
-    """Text of each number of a table, and the place of its source."""
-    words: list[tuple[str, int]]
-    """The same of each number in a sentence."""
+    rows: list[Row]
+    words: list[Word]
     unsourced: list[str]
     """Numbers of tables that name none."""
 
@@ -37,66 +63,90 @@ def read_page(path: Path) -> PageNumbers | None:
         kept = json.loads("".join(reader.json))
         functions, trials = kept["functions"], kept["trials"]
         sources = [(functions[by], tuple(trials[of])) for by, of in kept["pairs"]]
-        if any(source >= len(sources) for _, source in (*reader.cells, *reader.words)):
+        named = [source for row in reader.rows for _, source in row.cells]
+        if any(n >= len(sources) for n in (*named, *(word.source for word in reader.words))):
             raise ValueError("a number names a source that is not there")
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise StoreError(
             f"{path}: cannot be read ({error!r}); write the report anew: moleflow report"
         ) from error
-    return PageNumbers(sources, reader.cells, reader.words, reader.unsourced)
+    return PageNumbers(sources, reader.rows, reader.words, reader.unsourced)
 
 
 @dataclass
 class _Open:
-    """A cell that is being read."""
+    """What is being read."""
 
-    source: int | None
+    source: int | None = None
+    number: bool = False
     text: list[str] = field(default_factory=list[str])
+
+    @property
+    def said(self) -> str:
+        return "".join(self.text)
 
 
 class _Reader(HTMLParser):
-    """Cells of class `number`, numbers in sentences, and the list of sources."""
+    """Lines of tables, numbers in sentences, and the list of sources."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.json: list[str] = []
-        self.cells: list[tuple[str, int]] = []
-        self.words: list[tuple[str, int]] = []
+        self.rows: list[Row] = []
+        self.words: list[Word] = []
         self.unsourced: list[str] = []
+        self._table = ""
+        self._block = _Open()
         self._word: _Open | None = None
         self._cell: _Open | None = None
-        self._in_sources = False
+        self._in_sources = self._in_head = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
+        named = {name: value or "" for name, value in attrs}
         if tag == "script" and named.get("id") == "sources":
             self._in_sources = True
-        elif tag == "td" and "number" in (named.get("class") or "").split():
+        elif tag == "figure" and named.get("id", "").startswith(TABLE):
+            self._table = named["id"].removeprefix(TABLE)
+        elif tag == "thead":
+            self._in_head = True
+        elif tag == "tr" and not self._in_head:
+            self.rows.append(Row(self._table))
+        elif tag in ("td", "th") and not self._in_head:
             source = named.get("data-source")
-            self._cell = _Open(int(source) if source else None)
+            number = tag == "td" and "number" in named.get("class", "").split()
+            self._cell = _Open(int(source) if source else None, number)
         elif tag == "span" and named.get("data-source"):
-            self._word = _Open(int(named["data-source"] or 0))
+            self._word = _Open(int(named["data-source"]))
         elif tag == "small" and self._cell is not None:
             self._cell.text.append(" ")
+        elif tag in BLOCKS:
+            self._block = _Open()
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "script":
             self._in_sources = False
-        elif tag == "td" and self._cell is not None:
-            text = "".join(self._cell.text)
-            if self._cell.source is not None:
-                self.cells.append((text, self._cell.source))
-            elif numbers(text):
-                self.unsourced.append(text)
+        elif tag == "thead":
+            self._in_head = False
+        elif tag in ("td", "th") and self._cell is not None:
+            self._end_of_cell(self._cell)
             self._cell = None
-
         elif tag == "span" and self._word is not None:
-            self.words.append(("".join(self._word.text), self._word.source or 0))
+            said = self._word.said
+            self.words.append(Word(said, self._word.source or 0, self._block.said[: -len(said)]))
             self._word = None
+
+    def _end_of_cell(self, cell: _Open) -> None:
+        if not cell.number:
+            self.rows[-1].texts.append(cell.said)
+        elif cell.source is not None:
+            self.rows[-1].cells.append((cell.said, cell.source))
+        elif numbers(cell.said):
+            self.unsourced.append(cell.said)
 
     def handle_data(self, data: str) -> None:
         if self._in_sources:
             self.json.append(data)
-        for reading in (self._cell, self._word):
-            if reading is not None and not self._in_sources:
+            return
+        for reading in (self._cell, self._word, self._block):
+            if reading is not None:
                 reading.text.append(data)

@@ -5,7 +5,7 @@ Checksums are tested, as everywhere; beyond that, names of fields are all that i
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,6 +105,15 @@ class Records:
     """The study's, for what trials keep beside their records."""
     known: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """What was recomputed of whole tables, by name, for their further lines."""
+
+    def of_metric(self, name: str) -> "Records":
+        """The same with no other margin than that of this metric; all where it has none."""
+        if name not in self.margins:
+            return self
+        key = f"margins of {name}"
+        if key not in self.known:
+            self.known[key] = replace(self, margins={name: self.margins[name]})
+        return self.known[key]
 
     @cached_property
     def settings(self) -> tuple[tuple[Trial, ...], ...]:

@@ -136,7 +136,14 @@ def over_seeds(line: Line) -> Expected:
         if trial.task0 == cells["task0"] and cells.get("order", trial.order) == trial.order
     ]
     means, used = by_seed(trials, line.measured(trials))
-    return Expected({**described(means), **interval(means), "trials": len(trials)}, frozenset(used))
+    numbers: Numbers = {**described(means), **interval(means), "trials": len(trials)}
+    partly = {trial.seed for trial in trials if not _whole(trial.seed, trials)}
+    return Expected({**numbers, "left_out": len(partly)}, frozenset(used))
+
+
+def _whole(seed: int, trials: Sequence[Trial]) -> bool:
+    """Whether it has every order."""
+    return {t.order for t in trials if t.seed == seed} == {t.order for t in trials}
 
 
 def one_order(line: Line) -> Expected:
@@ -209,7 +216,7 @@ def variance(line: Line) -> Expected:
     spread = max(exact.values()) - min(exact.values()) if exact else Fraction(0)
     share = float(part / (all_ - whole)) if df and spread > Fraction(1, 10**12) else None
     counts = {"trials": len(used), "task_zeros": len(firsts)}
-    counts |= {"orders": len(orders), "seeds": len(seeds)}
+    counts |= {"orders": len(orders), "seeds": len(seeds), "left_out": len(have) - len(used)}
     return Expected(
         {"df": df, "sum_of_squares": float(part), "share": share, **counts},
         frozenset(trial.key for trial in used),
@@ -274,7 +281,10 @@ def failures(line: Line) -> Expected:
     for trial in line.records.trials:
         if trial.key == line.cells["trial"]:
             told = {"seed": trial.seed, "status": trial.status, "order": trial.order}
-            return Expected({**told, **{k: trial.failure.get(k) for k in ("stage", "kind")}})
+            at = trial.recorded.get("stopped") or {}
+            why = f"{at['place']}. of {at['among']} after {at['tasks']} tasks" if at else None
+            of = {k: trial.failure.get(k) for k in ("stage", "kind", "message")}
+            return Expected({**told, **of, "message": of["message"] or why})
     return Expected({"status": "(no such trial)"})
 
 

@@ -1,6 +1,7 @@
 """Tables of settings side by side, recomputed from plain records."""
 
 import itertools
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,6 +18,7 @@ def over_seeds(line: Line) -> Expected:
     trials = finished(line.records.labelled[line.cells["setting"]])
     means, used = by_seed(trials, line.measured(trials))
     numbers: Numbers = {**described(means), **interval(means)}
+    numbers |= {"trials": f"{len(trials)} of {len(line.records.labelled[line.cells['setting']])}"}
     if line.cells["definition"] == "final_mean":
         numbers |= columns(line, [(1, [trial for trial in trials if trial.key in used])])
     return Expected(numbers, frozenset(used))
@@ -36,6 +38,9 @@ def importance(line: Line) -> Expected:
     own = parts[tuple(n for n in names if n in chosen)]
     total = statistics.pvariance(means.values())
     numbers: Numbers = {"variance": own, "share": own / total if total > 0 else None}
+    numbers |= _noise(grid, chosen)
+    if isinstance(numbers["noise"], float):
+        numbers |= {"of_it": min(1.0, numbers["noise"] / own) if own > 0 else 1.0}
     return Expected(numbers, frozenset(trial.key for trial in finished(line.records.trials)))
 
 
@@ -74,6 +79,18 @@ def _variance(means: Mapping[tuple[tuple[str, str], ...], float], axes: tuple[st
     for place, value in means.items():
         groups.setdefault(tuple(v for n, v in place if n in axes), []).append(value)
     return statistics.pvariance([statistics.mean(of) for of in groups.values()])
+
+
+def _noise(grid: Grid, axes: Sequence[str]) -> Numbers:
+    """What seeds that differ by luck alone add to the variance of an effect on average: to each of
+    its means σ²/n, less what subtracting the effects of its subsets takes."""
+    seeds = len(next(iter(grid.values())))
+    if seeds < 2:
+        return {"noise": None}
+    of_mean = statistics.mean(statistics.variance(of) for of in grid.values()) / seeds
+    levels = {name: {value for place in grid for n, value in place if n == name} for name in axes}
+    free = math.prod(len(values) - 1 for values in levels.values())
+    return {"noise": of_mean * free / len(grid)}
 
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -7,7 +7,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +14,16 @@ from moleflow.errors import StoreError, StudyError
 from orchestration.plain import uncelled
 from reports.audit.claim import Verdict, WantsMore
 from reports.audit.notation import numbers
-from reports.audit.page import PageNumbers, read_page
+from reports.audit.pages import audit_page
+from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
 from reports.audit.second_way import Expected, Line, Value, by_seed, described
-from reports.audit.ways import WAYS, allowed
-from reports.audit.words import Allowed
+from reports.audit.ways import WAYS
 
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
-SAYS_WHAT = {
-    *("metric", "definition", "routing", "class", "task", "step", "name", "order", "task0"),
-    *("source", "scope", "trial", "field", "fingerprint", "setting", "baseline", "other"),
-    *("table", "config", "claim", "without", "part", "design", "corner", "first", "second"),
-    *("factor", "other_in", "axes", "proposal", "searched", "also"),
-}
-"""Columns that say what a line is of."""
+KINDS = {"good", "anomalous"}
 SETTING = re.compile(r"-setting(\d+)$")
-
-
-class Shown:
-    """What was recomputed of a function's lines: of each set of trials, and of all together."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, list[float]] = {}
-        self._of_trials: dict[tuple[str, frozenset[str]], list[float]] = {}
-
-    def add(self, function: str, trials: Iterable[str], values: Sequence[float]) -> None:
-        self._of.setdefault(function, []).extend(values)
-        self._of_trials.setdefault((function, frozenset(trials)), []).extend(values)
-
-    def of(self, function: str, trials: Sequence[str]) -> Sequence[float]:
-        """What a cell of these trials may show; of none, or where no line is of just these, what
-        stands in any line."""
-        own = self._of_trials.get((function, frozenset(trials))) if trials else None
-        return own or self._of.get(function, ())
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Of one number, or of a whole table."""
-
-    place: str
-    verdict: Verdict
-    why: str
-    printed: str = ""
-    recomputed: str = ""
-    function: str = ""
 
 
 def audit_study(folder: Path) -> dict[str, Any]:
@@ -85,7 +48,7 @@ def audit_study(folder: Path) -> dict[str, Any]:
         found += one
         counts += _counted(one)
     for page in sorted((folder / "report").rglob("index.html")):
-        one = _page(page, records, shown)
+        one = audit_page(page, records, shown)
         found += one
         counts += _counted(one)
     return {
@@ -152,7 +115,13 @@ def _table(path: Path, records: Records, shown: Shown) -> list[Finding]:
         if strangers:
             why = f"names trials that the plan has not: {', '.join(strangers[:3])}"
             found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=function))
-        found += _line(line, place, shown)
+        expected = _expected(line)
+        if isinstance(expected, Expected):
+            shown.add(path, _made(line, expected))
+            found += _line(line, place, expected)
+        else:
+            why = f"is no line of {function} ({expected!r})"
+            found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=function))
     return [*found, *_left_out(path, rows, sources, setting)]
 
 
@@ -199,20 +168,43 @@ def has_numbers(text: str) -> bool:
         return False
 
 
-def _line(line: Line, place: str, shown: Shown) -> list[Finding]:
+def _expected(line: Line) -> Expected | Exception:
+    """What should stand in a line; the error where it is none of its function."""
     way = WAYS.get(line.function)
     try:
-        expected = way(line) if way else _by_columns(line)
+        return way(line) if way else _by_columns(line)
     except (KeyError, ValueError, IndexError) as error:
-        why = f"is no line of {line.function} ({error!r})"
-        return [Finding(place, Verdict.IMPOSSIBLE, why, function=line.function)]
+        return error
+
+
+def _made(line: Line, expected: Expected) -> Made:
+    says = frozenset((column, line.cells[column]) for column in SAYS_WHAT & line.cells.keys())
+    known = {**line.cells, **expected.numbers}
+    values = [float(value) for value in known.values() if isinstance(value, (int, float))]
+    # A page tells the pictures of both kinds together, and seeds beyond all that are looked for.
+    values += [sum(float(known[kind] or 0) for kind in KINDS)] if known.keys() >= KINDS else []
+    beyond = any(name.startswith("seeds_to_") and known[name] is None for name in known)
+    values += [math.inf] if beyond else []
+    values += _in_two_digits(known)
+    texts = {value for value in known.values() if isinstance(value, str)}
+    return Made(line.function, frozenset(line.named), says, tuple(values), frozenset(texts))
+
+
+def _in_two_digits(known: Mapping[str, object]) -> list[float]:
+    """Numbers of seeds as a page rounds them, outwards where they are ends."""
+    found: list[float] = []
+    for name, value in known.items():
+        seeds = int(str(value)) if name.startswith("seeds_to_") and str(value).isdigit() else 0
+        unit = 10 ** max(0, len(str(seeds)) - 2)
+        found += [unit * how(seeds / unit) for how in (math.floor, round, math.ceil)]
+    return found
+
+
+def _line(line: Line, place: str, expected: Expected) -> list[Finding]:
     found: list[Finding] = []
     if expected.trials is not None and expected.trials != frozenset(line.named):
         why = f"names {len(line.named)} trials and rests on {len(expected.trials)} others"
         found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=line.function))
-    known = (expected.numbers.get(column) for column in line.cells)
-    values = [float(value) for value in known if isinstance(value, (int, float))]
-    shown.add(line.function, line.named, values)
     for column, text in line.cells.items():
         if column in expected.numbers:
             value = expected.numbers[column]
@@ -295,66 +287,3 @@ def _measured(trials: Sequence[Trial], name: str, metrics: Iterable[str]) -> boo
         all(t.value(metric, "step", "routed", name, len(t.sequence)) is not None for t in own)
         for metric in metrics
     )
-
-
-def _page(path: Path, records: Records, shown: Shown) -> list[Finding]:
-    """What stands on a page: each number says which function and trials it is of, and numbers in
-    tables are among those that were recomputed for that function, rounded."""
-    page = read_page(path)
-    if page is None:
-        return [Finding(str(path), Verdict.UNCHECKABLE, "its numbers name no sources")]
-    found: list[Finding] = []
-    strangers = sorted({key for _, of in page.sources for key in of} - records.keys)
-    if strangers:
-        why = f"names trials that the plan has not: {', '.join(strangers[:3])}"
-        found.append(Finding(str(path), Verdict.IMPOSSIBLE, why))
-    for text in page.unsourced:
-        found.append(Finding(str(path), Verdict.IMPOSSIBLE, "a number names no source", text))
-    return [*found, *_cells(path, page, shown), *_words(path, page, records)]
-
-
-def _words(path: Path, page: PageNumbers, records: Records) -> list[Finding]:
-    """Numbers in sentences."""
-    known: dict[int, Allowed | None] = {}
-    found: list[Finding] = []
-    for text, source in page.words:
-        function, named = page.sources[source]
-        if source not in known:
-            known[source] = allowed(function, named, records)
-        may_be = known[source]
-        fits = may_be is not None and may_be.admits(text)
-        verdict, why = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE, ""
-        if not fits:
-            why = f"a sentence says {text}, which the ledger does not give"
-        if may_be is None:
-            verdict, why = Verdict.UNCHECKABLE, "no second way is known to compute it"
-        found.append(Finding(str(path), verdict, why, text, "", function))
-    return found
-
-
-def _cells(path: Path, page: PageNumbers, shown: Shown) -> list[Finding]:
-    """Only numbers with decimals: others may count anything."""
-    known: dict[int, Sequence[float]] = {}
-    found: list[Finding] = []
-    for text, source in page.cells:
-        function, named = page.sources[source]
-        if source not in known:
-            known[source] = shown.of(function, named) if function in WAYS else ()
-        for number in numbers(text):
-            if number.whole:
-                continue
-            if not known[source]:
-                why = "no second way is known to compute it"
-                found.append(Finding(str(path), Verdict.UNCHECKABLE, why, text, "", function))
-                continue
-            low = -math.inf if text.startswith("<") else number.rounded.low - CLOSE
-            fits = _is_among(known[source], low, number.rounded.high + CLOSE)
-            verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
-            why = f"the page shows {number.text}, which {function} has nowhere"
-            found.append(Finding(str(path), verdict, "" if fits else why, text, "", function))
-    return found
-
-
-def _is_among(values: Iterable[float], low: float, high: float) -> bool:
-    """Whether one of them, or its percents, lies there."""
-    return any(low <= scale * value <= high for value in values for scale in (100.0, 1.0))

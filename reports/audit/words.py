@@ -110,8 +110,15 @@ def routed(trials: Sequence[Trial], records: Records) -> Allowed:
 
 
 def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Hashes of trials that share all that a bank may depend on and differ in order: each against
-    its group's first, where two trials trained apart."""
+    """Hashes that are equal, of those that were compared."""
+    names = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
+    found = bytes_compared(trials)
+    return Allowed(frozenset(f"{same} of {of} {names[k]}" for k, (same, of) in found.items()))
+
+
+def bytes_compared(trials: Sequence[Trial]) -> dict[str, tuple[int, int]]:
+    """By kind, equal ones and all: hashes of trials that share all that a bank may depend on and
+    differ in order, each against its group's first, where two trials trained apart."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         if trial.config["freeze_base"] and trial.config["seeding"] == "by_class":
@@ -124,8 +131,7 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
             for kind, equal in _compared(first, other):
                 made[kind] = made.get(kind, 0) + 1
                 same[kind] = same.get(kind, 0) + equal
-    names = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
-    return Allowed(frozenset(f"{same[k]} of {many} {names[k]}" for k, many in made.items()))
+    return {kind: (same[kind], many) for kind, many in made.items()}
 
 
 def _alike(trial: Trial) -> str:

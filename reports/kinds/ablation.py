@@ -114,9 +114,10 @@ def _sentences(evidence: Evidence, found: ByMetric) -> list[Words]:
         words.append(f"margin {percent(metric.margin, 1)} points): ")
         for verdict in VERDICTS:
             alike = [c for c in every if c.result is not None and c.result.verdict == verdict]
+            of_them = computed(_sentences, [key for c in alike for key in c.trials])
             for i, compared in enumerate(alike):
-                lead = f"{verdict}: " if i == 0 else "; "
-                words += [lead, called(compared.setting), *_by_how_much(compared)]
+                words += ["; "] if i else [Number(verdict, of_them), ": "]
+                words += [called(compared.setting), *_by_how_much(compared)]
             words += [". "] if alike else []
         nothing = [called(c.setting) for c in every if c.result is None]
         if nothing:

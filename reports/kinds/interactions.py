@@ -19,7 +19,7 @@ from reports.document import (
     computed,
     note,
 )
-from reports.evidence import Evidence
+from reports.evidence import Evidence, keys
 from reports.statistics import Contrast
 from reports.two_by_two import KINDS, Crossed, Kind, crossed, designs, trial_keys
 
@@ -82,14 +82,12 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     words: list[str | Number] = [f"{title} (", Number(n, source)]
     words.append(f", margin {percent(metric.margin, 1)} points): ")
     for verdict, meaning in crossing.MEANINGS.items():
-        alike = [
-            (one.design.name, one.result.contrast)
-            for one in known
-            if one.result and one.result.contrast.verdict == verdict
-        ]
-        for i, (name, result) in enumerate(alike):
-            words.append(f"{f'{meaning}: ' if i == 0 else ', '}{name} (")
-            words += [Number(f"{percent(result.difference)} points", source), ")"]
+        of = [o for o in known if o.result and o.result.contrast.verdict == verdict]
+        alike = [(o.design.name, o.result.contrast) for o in of if o.result]
+        for i, (one, (name, result)) in enumerate(zip(of, alike, strict=True)):
+            words += [", "] if i else [Number(meaning, computed(sentence, trial_keys(of))), ": "]
+            points = f"{percent(result.difference)} points"
+            words += [f"{name} (", Number(points, computed(sentence, keys(one.records))), ")"]
         words += [f"{soonest(alike)}. "] if alike else []
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:

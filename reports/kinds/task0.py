@@ -64,13 +64,15 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
     """Verdict and n first, then how much, which is best and what would settle it."""
     verdict, source = found.verdict, found.source_of(sentence)
     told = {
-        "equivalent": "equivalent, it does not matter which task is first",
-        "different": "different, it matters which task is first",
-        "undecided": "undecided",
+        "equivalent": ", it does not matter which task is first",
+        "different": ", it matters which task is first",
+        "undecided": "",
     }[verdict.verdict]
     others = found.on_other_pictures
     words: list[str | Number] = [
-        f"{found.metric.title}: {told} (",
+        f"{found.metric.title}: ",
+        Number(verdict.verdict, source),
+        f"{told} (",
         Number(f"n = {len(found.seeds)} seeds", source),
         f" of {len(found.names)} tasks 0; margin {percent(found.metric.margin, 1)} points). Their "
         "means lie within ",

@@ -1,0 +1,131 @@
+"""What stands on a report's page: each number says which function and trials it is of; numbers in
+tables are those of the line's table, rounded; those in sentences are what the ledger gives."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from reports.audit.claim import Verdict
+from reports.audit.notation import numbers
+from reports.audit.page import PageNumbers, Row, Word, read_page
+from reports.audit.recomputed import NAMES, Finding, Made, Shown, of_trials
+from reports.audit.records import Records
+from reports.audit.ways import WAYS, allowed
+from reports.audit.words import CLOSE, Allowed
+
+METRIC = re.compile("|".join(sorted(map(re.escape, NAMES), key=len, reverse=True)))
+TOLD = re.compile(r"\d+ of \d+|(?<!= )(?<![\d.])[-−]?\d+\.\d+|^[a-z][a-z ]+")
+"""What a text says of its line: counts, numbers with decimals, a verdict."""
+BARE = re.compile(r"[-−\d.e]+")
+VERDICTS = {
+    *("better", "worse", "equivalent", "undecided", "different"),
+    *("no order matters", "inside the margin", "beyond the margin"),
+}
+
+
+def audit_page(path: Path, records: Records, shown: Shown) -> list[Finding]:
+    """A page."""
+    page = read_page(path)
+    if page is None:
+        return [Finding(str(path), Verdict.UNCHECKABLE, "its numbers name no sources")]
+    found: list[Finding] = []
+    strangers = sorted({key for _, of in page.sources for key in of} - records.keys)
+    if strangers:
+        why = f"names trials that the plan has not: {', '.join(strangers[:3])}"
+        found.append(Finding(str(path), Verdict.IMPOSSIBLE, why))
+    for text in page.unsourced:
+        found.append(Finding(str(path), Verdict.IMPOSSIBLE, "a number names no source", text))
+    for name in dict.fromkeys(row.table for row in page.rows):
+        found += _table(path, [row for row in page.rows if row.table == name], page, shown)
+    return [*found, *_words(path, page, records)]
+
+
+def _words(path: Path, page: PageNumbers, records: Records) -> list[Finding]:
+    """Numbers in sentences."""
+    known: dict[tuple[int, str], Allowed | None] = {}
+    found: list[Finding] = []
+    for word in page.words:
+        function, named = page.sources[word.source]
+        metric = metric_of(word)
+        if (word.source, metric) not in known:
+            known[word.source, metric] = allowed(function, named, records.of_metric(metric))
+        may_be = known[word.source, metric]
+        fits = may_be is not None and may_be.admits(word.text)
+        verdict, why = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE, ""
+        if not fits:
+            why = f"a sentence says {word.text}, which the ledger does not give"
+        if may_be is None:
+            verdict, why = Verdict.UNCHECKABLE, "no second way is known to compute it"
+        found.append(Finding(str(path), verdict, why, word.text, "", function))
+    return found
+
+
+def metric_of(word: Word) -> str:
+    """The one that its paragraph named last before it; empty: none."""
+    named = METRIC.findall(word.before)
+    return NAMES[named[-1]] if named else ""
+
+
+def _table(path: Path, rows: Sequence[Row], page: PageNumbers, shown: Shown) -> Iterator[Finding]:
+    """Where a table has as many rows as lines, each in its place; else, of the lines that a row may
+    be of, those that most of it fits."""
+    table = path.with_name("tables") / f"{rows[0].table}.csv"
+    lines = shown.lines.get(table, [])
+    for i, row in enumerate(rows):
+        of = [[lines[i]]] if len(lines) == len(rows) else shown.of_row(table, row.texts)
+        every = [_cells(path, row, page, own) for own in of]
+        wrong = [sum(one.verdict is Verdict.IMPOSSIBLE for one in found) for found in every]
+        yield from every[wrong.index(min(wrong))]
+
+
+def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> list[Finding]:
+    """What stands in a row that these lines of its table are to give."""
+    place, found = f"{path} {row.table}, {' '.join(row.texts[:1])}", list[Finding]()
+    sourced = [(text, *page.sources[source]) for text, source in row.cells]
+    by_all = lines[0].function if lines else ""
+    # A name may have numbers of its own.
+    told = [(one, by_all, ()) for text in row.texts[1:] for one in _counts(text)]
+    for text, by, named in (*told, *sourced):
+        own = of_trials(lines, by, named)
+        for said, fits in _said(text, own):
+            verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
+            why = "" if fits else f"the page shows {said}, which {by} has nowhere"
+            if by not in WAYS:
+                verdict, why = Verdict.UNCHECKABLE, "no second way is known to compute it"
+            found.append(Finding(place, verdict, why, text, "", by))
+    return found
+
+
+def _counts(text: str) -> list[str]:
+    """What a text says of its line; a number alone is a name."""
+    return [] if BARE.fullmatch(text) else TOLD.findall(text)
+
+
+def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
+    """Numbers and verdicts of a cell, and whether one of the lines has each."""
+    told = {said for line in lines for said in line.texts}
+    verdict = next((one for one in VERDICTS if re.match(rf"{one}\b", text)), "")
+    if verdict and told & VERDICTS:
+        yield verdict, verdict in told
+    for number in numbers(text):
+        low, high = number.rounded.low - CLOSE, number.rounded.high + CLOSE
+        before = text[: text.index(number.text)]
+        low = -math.inf if before.endswith(("<", "< ")) else low
+        high = math.inf if before.endswith("over ") else high
+        fits = _is_among(lines, low, high) or not (lines or number.value)
+        yield number.text, fits or any(number.text in one for one in told)
+
+
+def _is_among(lines: Iterable[Made], low: float, high: float) -> bool:
+    """Whether one of their values, or its percents, lies there."""
+    return any(
+        low <= value <= high or (_is_share(value) and low <= 100 * value <= high)
+        for line in lines
+        for value in line.values
+    )
+
+
+def _is_share(value: float) -> bool:
+    """What may stand in percent; counts do not."""
+    return abs(value) <= 1 or not value.is_integer()

@@ -1,0 +1,80 @@
+"""What was found of one number, and what was recomputed of every line of every table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moleflow.metrics.catalogue import TITLES
+from reports.audit.claim import Verdict
+
+NAMES = {title: name for name, title in TITLES.items()}
+
+SAYS_WHAT = {
+    *("metric", "definition", "routing", "class", "task", "step", "name", "order", "task0"),
+    *("source", "scope", "trial", "field", "fingerprint", "setting", "baseline", "other"),
+    *("table", "config", "claim", "without", "part", "design", "corner", "first", "second"),
+    *("factor", "other_in", "axes", "proposal", "searched", "also"),
+}
+"""Columns that say what a line is of."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Of one number, or of a whole table."""
+
+    place: str
+    verdict: Verdict
+    why: str
+    printed: str = ""
+    recomputed: str = ""
+    function: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A line of a table as it should be."""
+
+    function: str
+    trials: frozenset[str]
+    says: frozenset[tuple[str, str]]
+    """Column and text of what says what it is of."""
+    values: tuple[float, ...]
+    texts: frozenset[str]
+
+    def is_called(self, text: str) -> bool:
+        """Whether it is of what a page calls so."""
+        said = {said for _, said in self.says}
+        return bool(said & {text, NAMES.get(text), f"variant = {text}"})
+
+
+@dataclass
+class Shown:
+    """Lines by the file of their table."""
+
+    lines: dict[Path, list[Made]] = field(default_factory=dict[Path, list[Made]])
+
+    def add(self, table: Path, line: Made) -> None:
+        self.lines.setdefault(table, []).append(line)
+
+    def of_row(self, table: Path, texts: Sequence[str]) -> list[list[Made]]:
+        """Lines that a row of the page may be of: those that say what it says; where none do, any
+        that agree in what one column says."""
+        every = self.lines.get(table, [])
+        named = every
+        for text in texts:
+            named = [line for line in named if text and line.is_called(text)] or named
+        if len(named) < len(every):
+            return [named]
+        found: dict[tuple[str, str], list[Made]] = {}
+        for line in every:
+            for one in line.says:
+                found.setdefault(one, []).append(line)
+        return [*found.values()] or [every]
+
+
+def of_trials(lines: Sequence[Made], function: str, trials: Iterable[str]) -> list[Made]:
+    """Those of a function that a cell of these trials may show: of just these trials; where it
+    names none, or no line is of just these, any."""
+    own = [line for line in lines if line.function == function]
+    named = frozenset(trials)
+    return [line for line in own if named and line.trials == named] or own
