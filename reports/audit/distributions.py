@@ -5,7 +5,7 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -88,3 +88,18 @@ def middle_of(drawn: Sequence[float]) -> tuple[float, float]:
 def chi2_quantile(p: float, df: float) -> float:
     """x with P(χ² ≤ x) = p."""
     return float(special.chdtri(df, 1 - p))
+
+
+def least(
+    function: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Where a function with its gradient is least, and its value."""
+    found: Any = optimize.minimize(
+        function, start, jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 500}
+    )
+    return np.asarray(found.x, dtype=float), float(found.fun)
+
+
+def crossing_zero(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that has another sign at each end is zero."""
+    return float(cast(Any, optimize).brentq(function, low, high, rtol=1e-7))

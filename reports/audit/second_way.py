@@ -281,7 +281,7 @@ def failures(line: Line) -> Expected:
     for trial in line.records.trials:
         if trial.key == line.cells["trial"]:
             told = {"seed": trial.seed, "status": trial.status, "order": trial.order}
-            at = trial.recorded.get("stopped") or {}
+            at: Mapping[str, Any] = trial.recorded.get("stopped") or {}
             why = f"{at['place']}. of {at['among']} after {at['tasks']} tasks" if at else None
             of = {k: trial.failure.get(k) for k in ("stage", "kind", "message")}
             return Expected({**told, **of, "message": of["message"] or why})

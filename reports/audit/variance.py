@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from reports.audit import likelihood
 from reports.audit.distributions import chi2_quantile
 from reports.audit.first_tasks import layout
 from reports.audit.kept_scores import Contributions, Scores, kept
@@ -22,12 +23,13 @@ from reports.audit.over_pictures import (
     told,
 )
 from reports.audit.records import Records, Trial
-from reports.audit.second_way import Expected, Line, Numbers
+from reports.audit.second_way import Expected, Line, Numbers, Value
 from reports.audit.tests import difference_interval
 
+NOISE = Fraction(1, 10**12)
 CLASS, PICTURES = "class", "test pictures"
-Run = tuple[str, str]
-"""Task 0 and seed of trials that share their training."""
+Run = tuple[str, ...]
+"""Task 0, an order that training knows, and seed of trials that share their training."""
 
 
 @dataclass(frozen=True)
@@ -41,33 +43,78 @@ class Estimate:
 
 
 def components(line: Line) -> Expected:
-    """Of a balanced design; of others no second way is known."""
+    """Of a balanced design by totals, of others by their likelihood."""
     found = layout(line.finished, line.measured(line.finished))
     if found is None:
         raise ValueError("fewer than two tasks 0 or two seeds")
     used, metric = found[1], line.cells["metric"]
+    parts, method = _parts(line, used, metric)
+    numbers = _numbers(parts, line.cells["source"]) | {"method": method}
+    if method == "REML":
+        numbers = {name: _near(line.cells[name], value) for name, value in numbers.items()}
+    return Expected(numbers, frozenset(t.key for t in used))
+
+
+def _parts(line: Line, used: Sequence[Trial], metric: str) -> tuple[dict[str, Estimate], str]:
+    """Computed once for all sources of a table."""
+    name = f"components {metric} {sorted(trial.key for trial in used)}"
+    if name not in line.records.known:
+        known, levels = _values(used, metric)
+        each = math.prod(len(set(of)) for of in levels.values())
+        crossed = len(set(zip(*levels.values(), strict=True))) == each == len(known)
+        alike = max(known) - min(known) <= NOISE * max(map(abs, known))
+        by = _of_nothing if alike else _estimates if crossed else _likeliest
+        parts = by(known, levels)
+        if CLASS in parts:
+            parts = _with_pictures(parts, _from_pictures(line.records, used, metric))
+        line.records.known[name] = parts, "ANOVA" if crossed or alike else "REML"
+    return line.records.known[name]
+
+
+def _near(said: str, value: Value) -> Value:
+    """What is said, where two descents may come to it as well as to this."""
+    if not isinstance(value, float) or not said:
+        return value
+    return float(said) if math.isclose(float(said), value, rel_tol=1e-3, abs_tol=1e-9) else value
+
+
+def _likeliest(y: Sequence[Fraction], levels: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
+    found = likelihood.components([float(value) for value in y], list(levels.values()))
+    counts = _counts(len(y), levels)
+    return {name: Estimate(counts[name], *of) for name, of in zip(counts, found, strict=True)}
+
+
+def _of_nothing(y: Sequence[Fraction], levels: Mapping[str, Sequence[str]]) -> dict[str, Estimate]:
+    return {name: Estimate(n, 0.0, 0.0, 0.0) for name, n in _counts(len(y), levels).items()}
+
+
+def _counts(n: int, levels: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Degrees of freedom of the residual, and levels."""
+    own = {name: len(set(of)) for name, of in levels.items()}
+    return {"residual": n - 1 - sum(count - 1 for count in own.values()), **own}
+
+
+def _apart(used: Sequence[Trial]) -> bool:
+    """Whether orders that training knows were run with one task 0."""
     free = all(t.config["freeze_base"] and t.config["seeding"] == "by_class" for t in used)
-    if not free and len({t.order for t in used}) > len({t.task0 for t in used}):
-        return Expected({})
-    known, levels = _values(used, metric)
-    n = math.prod(len(set(of)) for of in levels.values())
-    if len(set(zip(*levels.values(), strict=True))) != n or n != len(known):
-        return Expected({})
-    parts = _estimates(known, levels)
-    if CLASS in parts:
-        parts = _with_pictures(parts, _from_pictures(line.records, used, metric))
-    return Expected(_numbers(parts, line.cells["source"]), frozenset(t.key for t in used))
+    return not free and len({t.order for t in used}) > len({t.task0 for t in used})
+
+
+def _run(trial: Trial, apart: bool) -> Run:
+    return (trial.task0, *([trial.order] if apart else []), str(trial.seed))
 
 
 def _values(used: Sequence[Trial], metric: str) -> tuple[list[Fraction], dict[str, list[str]]]:
-    """A mean over orders for each run and class, and their levels of every source of several."""
-    alike: dict[tuple[str, str, str], list[Fraction]] = {}
+    """A mean over orders that training does not know for each run and class, and their levels of
+    every source of several."""
+    alike: dict[tuple[str, ...], list[Fraction]] = {}
+    several = _apart(used)
     for t in used:
         for c in t.classes:
             value = t.value(metric, "step", "routed", c, len(t.sequence))
             if value is not None:
-                alike.setdefault((t.task0, str(t.seed), c), []).append(Fraction(value))
-    names = ("task 0", "seed", CLASS)
+                alike.setdefault((*_run(t, several), c), []).append(Fraction(value))
+    names = ("task 0", *(["order"] if several else []), "seed", CLASS)
     levels = {name: [key[i] for key in alike] for i, name in enumerate(names)}
     means = [sum(values, Fraction(0)) / len(values) for values in alike.values()]
     return means, {name: of for name, of in levels.items() if len(set(of)) > 1}
@@ -123,7 +170,7 @@ def _from_pictures(records: Records, used: Sequence[Trial], metric: str) -> floa
     have = kept(records)
     runs: dict[Run, list[Trial]] = {}
     for trial in used:
-        runs.setdefault((trial.task0, str(trial.seed)), []).append(trial)
+        runs.setdefault(_run(trial, _apart(used)), []).append(trial)
     if metric not in METRICS or not all(told(records, trial, metric) for trial in used):
         return None
     each: list[float] = []
