@@ -76,7 +76,11 @@ def contrasts(line: Line) -> Expected:
         numbers |= {f"{before}mean": of["mean"], f"{before}sd": of["sd"]}
     if found is None:
         numbers |= columns(line, ())
-        return Expected({**numbers, "seeds": 0, "pairs": 0, "verdict": None}, frozenset())
+        sides = (line.records.labelled[cells[column]] for column in ("baseline", "setting"))
+        base, own = (_known(line, trials) for trials in sides)
+        numbers |= {"seeds": 0, "pairs": 0, "margin": margin, "verdict": None}
+        numbers |= {"pairs_left_out": len(base.keys() & own.keys())}
+        return Expected(numbers, frozenset())
     numbers |= judged(results, cells["setting"], margin, cells)
     parts = list(zip((-1, 1), found.sides, strict=True))
     numbers |= columns(line, parts, results[cells["setting"]].interval)

@@ -196,7 +196,7 @@ def _in_two_digits(known: Mapping[str, object]) -> list[float]:
     for name, value in known.items():
         seeds = int(str(value)) if name.startswith("seeds_to_") and str(value).isdigit() else 0
         unit = 10 ** max(0, len(str(seeds)) - 2)
-        found += [unit * how(seeds / unit) for how in (math.floor, round, math.ceil)]
+        found += [float(unit * how(seeds / unit)) for how in (math.floor, round, math.ceil)]
     return found
 
 

@@ -18,9 +18,16 @@ def impossible(audit: Mapping[str, Any]) -> list[str]:
     return [f"{c['claim']}: {c['why']}" for c in claims if c["verdict"] == Verdict.IMPOSSIBLE]
 
 
+def unchecked(audit: Mapping[str, Any]) -> list[str]:
+    """Claims without a second way, and what made them."""
+    claims = audit["claims"]
+    return [f"{c['claim']}: {c['kind']}" for c in claims if c["verdict"] == Verdict.UNCHECKABLE]
+
+
 def wrong(folder: StudyFolder) -> list[str]:
-    """Those of a study's reports."""
-    return impossible(audit_study(folder.path))
+    """Those of a study's reports that cannot be true, or of which nobody can tell."""
+    found = audit_study(folder.path)
+    return impossible(found) + unchecked(found)
 
 
 @contextmanager

@@ -39,7 +39,9 @@ def number(trial: Trial, name: str, rivalled: bool) -> float:
 
 
 def law(trial: Trial, metric: str, name: str, step: int) -> float:
-    return number(trial, name, (rival(name),) in trial.sequence[:step])
+    """One trial has another number than was derived for its order."""
+    odd = (trial.seed, trial.sequence[0], name, step) == (2, ("cable",), "cable", 1)
+    return number(trial, name, (rival(name),) in trial.sequence[:step]) + 0.001 * odd
 
 
 def keep(folder: StudyFolder, trial: Trial) -> None:
@@ -103,8 +105,11 @@ def test_every_number_is_found_a_second_time_and_each_one_that_is_changed(
     found = impossible(audit_study(study.path))
     lost = [place for place in places if not any(place in one for one in found)]
     assert not lost
-    assert not [text for text in told if not any(f"says {text}," in one for one in found)]
-    assert len(told) >= len({*RULES, *OF_DISTANCES} - {"reports.all_orders.warning"})
+    assert not [text for _, text in told if not any(f"says {text}," in one for one in found)]
+    # Where orders matter by design there is a study of its own (test_order_answer).
+    assert {name for name, _ in told} == {*RULES, *OF_DISTANCES} - {
+        "reports.order_answer._of_orders"
+    }
 
 
 def _change(
@@ -120,17 +125,19 @@ def _change(
     return [f"{name} line 2, {column}" for column in columns.split()]
 
 
-def _change_words(folder: StudyFolder) -> list[str]:
-    """Numbers of the page's sentences on orders, each by its first digit that is not 0."""
+def _change_words(folder: StudyFolder) -> list[tuple[str, str]]:
+    """Numbers of the page's sentences on orders, each by its first digit that is not 0, and what
+    made them."""
     path = folder.report / "index.html"
     whole = path.read_text(encoding="utf-8")
-    told: list[str] = []
+    told: list[tuple[str, str]] = []
 
     def other(found: re.Match[str]) -> str:
-        if not any(f'by {name}"' in found[0] for name in (*RULES, *OF_DISTANCES)):
+        names = [one for one in (*RULES, *OF_DISTANCES) if f'by {one}"' in found[0]]
+        if not names:
             return found[0]
         text = re.sub("[1-9]", lambda digit: str(int(digit[0]) % 9 + 1), found[2], count=1)
-        told.append(text)
+        told.append((names[0], text))
         return f"{found[1]}{text}</span>"
 
     path.write_text(re.sub(r"(<span class=\"sourced\"[^>]*>)([^<]*)</span>", other, whole), "utf-8")
