@@ -196,7 +196,7 @@ def interactions(line: Line) -> Expected:
     robust = _hc3(own)
     numbers |= {"f_hc3": robust, "p_hc3": None}
     numbers |= {"p_hc3": f_tail(robust, 1, 4 * (own.seeds - 1))} if robust is not None else {}
-    numbers |= {"df_residual": 4 * (own.seeds - 1), "left_out": own.have - len(own.keys)}
+    numbers |= {"df": 1, "df_residual": 4 * (own.seeds - 1), "left_out": own.have - len(own.keys)}
     numbers |= _on_pictures(line, own, TOGETHER, results[part].interval)
     return Expected(numbers, own.keys)
 

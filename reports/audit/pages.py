@@ -17,7 +17,8 @@ from reports.audit.words import CLOSE, Allowed
 METRIC = re.compile("|".join(sorted(map(re.escape, NAMES), key=len, reverse=True)))
 TOLD = re.compile(r"\d+ of \d+|(?<!= )(?<![\d.])[-−]?\d+\.\d+|^[a-z][a-z ]+")
 """What a text says of its line: counts, numbers with decimals, a verdict."""
-BARE = re.compile(r"[-−\d.e]+")
+BARE = re.compile(r"[-−\d.e]+|O\d+|[\[\]\d., ]+")
+"""A value of a setting, a seed, or the short name of an order."""
 VERDICTS = {
     *("better", "worse", "equivalent", "undecided", "different"),
     *("no order matters", "inside the margin", "beyond the margin"),
@@ -98,8 +99,8 @@ def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> li
 
 
 def _counts(text: str) -> list[str]:
-    """What a text says of its line; a number alone is a name."""
-    return [] if BARE.fullmatch(text) else TOLD.findall(text)
+    """What a text says of its line."""
+    return [text] if BARE.fullmatch(text) else TOLD.findall(text)
 
 
 def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
@@ -108,21 +109,29 @@ def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
     verdict = next((one for one in VERDICTS if re.match(rf"{one}\b", text)), "")
     if verdict and told & VERDICTS:
         yield verdict, verdict in told
-    for number in numbers(text):
+    if re.fullmatch(r"O\d+", text):
+        yield text, text in told
+    found = numbers(text)
+    counts = not any(number.whole and number.percent for number in found)
+    for number in found:
         low, high = number.rounded.low - CLOSE, number.rounded.high + CLOSE
         before = text[: text.index(number.text)]
         low = -math.inf if before.endswith(("<", "< ")) else low
         high = math.inf if before.endswith("over ") else high
-        fits = _is_among(lines, low, high) or not (lines or number.value)
-        yield number.text, fits or any(number.text in one for one in told)
+        fits = _is_among(lines, low, high, number.whole and counts)
+        fits = fits or text in told or any(number.text in line.words for line in lines)
+        yield number.text, fits or not (lines or number.value)
 
 
-def _is_among(lines: Iterable[Made], low: float, high: float) -> bool:
-    """Whether one of their values, or its percents, lies there."""
+def _is_among(lines: Iterable[Made], low: float, high: float, counts: bool) -> bool:
+    """Whether one of their values lies there, or its percents; of counts, none that is rounded."""
+    values = [value for line in lines for value in line.values]
+    if counts:
+        values = [value for value in values if not math.isfinite(value) or value.is_integer()]
+        return any(low <= value <= high for value in values)
     return any(
         low <= value <= high or (_is_share(value) and low <= 100 * value <= high)
-        for line in lines
-        for value in line.values
+        for value in values
     )
 
 

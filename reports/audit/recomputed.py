@@ -1,12 +1,15 @@
 """What was found of one number, and what was recomputed of every line of every table."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from moleflow.metrics.catalogue import TITLES
 from reports.audit.claim import Verdict
 
+WORD = re.compile(r"\d[\d.,]*\d|\d")
 NAMES = {title: name for name, title in TITLES.items()}
 
 SAYS_WHAT = {
@@ -40,6 +43,11 @@ class Made:
     """Column and text of what says what it is of."""
     values: tuple[float, ...]
     texts: frozenset[str]
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Numbers in its texts."""
+        return frozenset(word for said in self.texts for word in WORD.findall(said))
 
     def is_called(self, text: str) -> bool:
         """Whether it is of what a page calls so."""

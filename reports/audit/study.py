@@ -13,6 +13,8 @@ from typing import Any
 from moleflow.errors import StoreError, StudyError
 from orchestration.plain import uncelled
 from reports.audit.claim import Verdict, WantsMore
+from reports.audit.kept_files import audit_files
+from reports.audit.ledger import audit_ledger
 from reports.audit.notation import numbers
 from reports.audit.pages import audit_page
 from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
@@ -51,6 +53,9 @@ def audit_study(folder: Path) -> dict[str, Any]:
         one = audit_page(page, records, shown)
         found += one
         counts += _counted(one)
+    own = [*audit_ledger(records), *audit_files(records)]
+    found += own
+    counts += _counted(own)
     return {
         "audited": f"study {folder.name}",
         "counts": {str(verdict): counts[verdict] for verdict in Verdict},
@@ -186,8 +191,17 @@ def _made(line: Line, expected: Expected) -> Made:
     beyond = any(name.startswith("seeds_to_") and known[name] is None for name in known)
     values += [math.inf] if beyond else []
     values += _in_two_digits(known)
-    texts = {value for value in known.values() if isinstance(value, str)}
+    texts = {value for value in expected.numbers.values() if isinstance(value, str)}
+    texts |= {text for _, text in says} | {_short(line)}
     return Made(line.function, frozenset(line.named), says, tuple(values), frozenset(texts))
+
+
+def _short(line: Line) -> str:
+    """What a page calls the line's order: by its place among all of the plan, sorted."""
+    found = sorted({(trial.task0, trial.order) for trial in line.records.trials})
+    orders = [order for _, order in found]
+    order = line.cells.get("order")
+    return f"O{orders.index(order) + 1}" if order in orders else ""
 
 
 def _in_two_digits(known: Mapping[str, object]) -> list[float]:
