@@ -53,6 +53,7 @@ def run(lab: Lab, folder: StudyFolder, trial: Trial) -> None:
         if (row.definition, row.routing) == ("final_mean", "routed")
         else row
         for row in record.rows
+        if row.routing != "routed" or row.definition in ("step", "final_mean")
     )
     assert record.routing is not None
     names, tasks = record.routing.classes, record.routing.tasks
