@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from moleflow.config_parts import BackboneConfig, Precision
-from moleflow.errors import ConfigError, WeightsError
+from moleflow.errors import ConfigError, WeightsError, nearest
 from moleflow.layers.precision import products
 from moleflow.streams import stream_seed
 from moleflow.types import Float, Tensor
@@ -151,9 +151,8 @@ def _create(name: str, pretrained: bool) -> nn.Module:
     import timm
 
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name}*")[:3]
-        hint = f"; did you mean {', '.join(close)}?" if close else ""
-        raise WeightsError(f"backbone.name: timm has no model {name!r}{hint}")
+        near = nearest(name.partition(".")[0], timm.list_models())
+        raise WeightsError(f"backbone.name: timm has no model {name!r}{near}")
     try:
         with _without_retries_told():
             return timm.create_model(name, pretrained=pretrained, **_any_size(name))

@@ -77,6 +77,18 @@ def check_precision(configs: Sequence[Config], resources: Resources) -> None:
             )
 
 
+def check_models(configs: Sequence[Config]) -> None:
+    """At once, what a process of its own would find after seconds, and after all pictures.
+
+    Raises:
+        WeightsError: there is no such backbone.
+    """
+    from moleflow.features.model_names import check_model
+
+    for name in dict.fromkeys(config.backbone.name for config in configs):
+        check_model(name)
+
+
 @contextmanager
 def checking_beside(
     configs: Sequence[Config], root: Root, *, keep: bool = True

@@ -14,7 +14,7 @@ from orchestration.driver.measured import (
     with_distances,
 )
 from orchestration.driver.planning import MOST_TRIALS, check_asked, refuse_slips, unnamed
-from orchestration.driver.preflight import checking_beside
+from orchestration.driver.preflight import check_models, checking_beside
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.proposals import Proposals
 from orchestration.store.store import folder_of
@@ -77,6 +77,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
     for line in unfit:
         say(line)
     configs = settings_from(study, look.source)
+    check_models(configs)
     weights: Mapping[BackboneConfig, str] = {one.backbone: str(one.backbone) for one in configs}
     known = fingerprints is not None
     faults = dict.fromkeys(weights_fault(one.backbone.weights) for one in configs)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import timm
+import timm.models._registry as registry
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
@@ -13,6 +14,7 @@ from moleflow.config_parts import BackboneConfig, PatchConfig
 from moleflow.errors import ConfigError, WeightsError
 from moleflow.features.backbone import load_backbone, weights_identity
 from moleflow.features.cache import image_features
+from moleflow.features.model_names import check_model, model_names
 from moleflow.features.patches import patch_vectors
 from moleflow.streams import torch_stream
 
@@ -95,7 +97,7 @@ def test_a_precision_that_the_device_has_not_is_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "resnet81"}, "timm has no model 'resnet81'"),
+        ({"name": "resnet81"}, "timm has no model 'resnet81'; did you mean resnet"),
         ({"stages": ("layer2", "layer9")}, "has no stage layer9; its stages are act1, layer1"),
         ({"stages": ("layer3", "layer2")}, "finest first"),
         ({"weights": "/nowhere/w.safetensors"}, "/nowhere/w.safetensors cannot be read"),
@@ -104,6 +106,26 @@ def test_a_precision_that_the_device_has_not_is_refused() -> None:
 def test_what_cannot_be_built_is_refused_by_name(change: dict[str, object], message: str) -> None:
     with pytest.raises(WeightsError, match=message):
         load_backbone(RESNET.model_copy(update=change))
+
+
+def test_names_of_models_are_read_as_timm_registers_them() -> None:
+    assert model_names() == set(registry._model_entrypoints)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "tv_resnet50", "vit_base_patch14_dinov2.lvd142m"])
+def test_a_model_is_known_by_its_name_with_or_without_a_tag(name: str) -> None:
+    check_model(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("resnet81", "resnet"), ("wide_resnet50", "wide_resnet50_2"), ("qq", "'qq'$")],
+)
+def test_a_model_that_timm_has_not_is_refused_with_one_that_is_like_it(
+    name: str, near: str
+) -> None:
+    with pytest.raises(WeightsError, match=near):
+        check_model(name)
 
 
 def test_identity_of_weights_is_their_content(tmp_path: Path) -> None:

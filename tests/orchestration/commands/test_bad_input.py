@@ -91,7 +91,11 @@ def wrong_mask(data: Path) -> None:
             ["--data", "DATA", "--set", "patches.dim=130"],
             ["patches.dim", "divisible by 4", "132"],
         ),
-        (spoil_nothing, ["--data", "DATA", "--set", "backbone.name=resnet81"], ["resnet81"]),
+        (
+            spoil_nothing,
+            ["--data", "DATA", "--set", "backbone.name=resnet81"],
+            ["resnet81", "did you mean resnet"],
+        ),
         (
             spoil_nothing,
             ["--data", "DATA", "--set", "backbone.weights=none.safetensors"],

@@ -128,6 +128,10 @@ def test_a_study_that_draws_its_pictures_is_planned_before_they_are(
             ("abacus", "H100"),
         ),
         (("task0", "--classes-of", "mvtec", "--most-trials", "3"), ("--most-trials 15",)),
+        (
+            ("task0", "--classes-of", "mvtec", "--set", "backbone.name=resnet81"),
+            ("backbone.name: timm has no model 'resnet81'", "did you mean resnet"),
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_a_message(
