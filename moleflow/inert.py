@@ -30,12 +30,18 @@ def inert_fields(config: Config, tasks: int) -> dict[str, str]:
 
 @lru_cache(maxsize=REMEMBERED)
 def _inert(config: Config, tasks: int) -> dict[str, str]:
-    found, paths = dict[str, str](), config.flat()
+    found, paths = dict[str, str](), tuple(config.flat())
     for reason, names in _rules(config, tasks):
-        for path in paths:
-            if any(path == name or path.startswith(f"{name}.") for name in names):
-                found.setdefault(path, reason)
+        for path in _below(names, paths):
+            found.setdefault(path, reason)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _below(names: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths of fields, or branches, of these names."""
+    starts = tuple(f"{name}." for name in names)
+    return tuple(path for path in paths if path in names or path.startswith(starts))
 
 
 def effective_settings(config: Config, tasks: int) -> str:

@@ -213,6 +213,8 @@ def _prefix(path: str, kind: type[Settings]) -> str:
 
 def _same(one: Any, other: Any) -> bool:
     """As JSON has it: 1 is not true."""
+    if isinstance(one, str | int | float) and type(one) is type(other) and one == other:
+        return True
     one, other = _plain(one), _plain(other)
     if isinstance(one, list | dict):
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

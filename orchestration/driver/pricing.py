@@ -8,7 +8,7 @@ from math import fsum
 from typing import Self
 
 from moleflow.config import Config
-from moleflow.data.sequences import Sequence
+from moleflow.data.sequences import Sequence, Task
 from moleflow.training.footprint import bank_parameters, base_parameters
 from moleflow.training.work import patches_of_picture
 from orchestration.cluster.allowance import allowed_cpus
@@ -44,6 +44,8 @@ class Prices:
         self._pictures = pictures
         self._training: dict[tuple[int, bool], float] = {}
         """Per picture, by config."""
+        self._train: dict[Task, int] = {}
+        """Training pictures, by task."""
         self._features: dict[int, dict[str, tuple[str, float]]] = {}
         """By config and class."""
         self._kept: list[Config] = []
@@ -73,8 +75,10 @@ class Prices:
         if name not in self._training:
             self._kept.append(config)
             self._training[name] = self._rates.training(config, base_too=whole, pictures=1.0)
-        pictures = sum(self._pictures[one].train for one in trial.sequence[index])
-        return self._training[name] * pictures * config.data.fraction
+        task = trial.sequence[index]
+        if task not in self._train:
+            self._train[task] = sum(self._pictures[one].train for one in task)
+        return self._training[name] * self._train[task] * config.data.fraction
 
     def besides(self, trial: Trial, trains: bool) -> float:
         tests = sum(self._pictures[name].test for name in trial.classes)

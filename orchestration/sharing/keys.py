@@ -40,34 +40,39 @@ def features_keys(
         device: kind of device the backbone runs on; another kind rounds differently.
         apart: see `StageKeys`.
     """
-    tree: dict[str, Any] = {
-        "result": "features",
-        "version": version_of("features"),
-        "software": _software("torch", "timm", "pillow"),
-        "config": _of_parts(key_settings(config), FEATURES),
-        "weights": weights,
-        "raw maps": config.multiscale != "off",
-        "device": device,
-        "apart": apart,
-    }
-    return {name: digest(tree | {"data": files}) for name, files in fingerprints.items()}
+    seen = canonical(_of_parts(key_settings(config), FEATURES))
+    prints = tuple(sorted(fingerprints.items()))
+    own = (seen, config.multiscale != "off", weights, device, apart, version_of("features"))
+    return dict(_features_keys(prints, *own))
 
 
 @lru_cache(maxsize=64)
 def _features_keys(
-    config: Config,
     prints: tuple[tuple[str, str], ...],
+    settings: str,
+    raw_maps: bool,
     weights: str,
     device: str,
     apart: str,
     version: int,
 ) -> Mapping[str, str]:
-    """Once for the trials of a setting, which follow each other in a plan.
+    """Once for all settings that see pictures alike, as most that a study varies do."""
+    parts = {
+        "result": "features",
+        "version": version,
+        "software": _software("torch", "timm", "pillow"),
+        "weights": weights,
+        "raw maps": raw_maps,
+        "device": device,
+        "apart": apart,
+    }
+    texts = {name: canonical(part) for name, part in parts.items()} | {"config": settings}
+    return {name: digest_of_parts(texts | {"data": canonical(files)}) for name, files in prints}
 
-    Args:
-        version: of features, by which what is kept is known too.
-    """
-    return features_keys(config, dict(prints), weights, device, apart)
+
+@lru_cache(maxsize=1024)
+def _listed(names: tuple[str, ...]) -> str:
+    return canonical(names)
 
 
 def task_keys(trial: Trial) -> tuple[str, ...]:
@@ -99,16 +104,8 @@ class StageKeys:
     @cached_property
     def _features(self) -> Mapping[str, str]:
         trial, apart = self.trial, self.apart if self.features_apart else ""
-        prints = tuple((name, trial.fingerprints[name]) for name in sorted(trial.classes))
-        # A frozen config is hashable, whatever pydantic's types say.
-        return _features_keys(
-            trial.config,  # pyright: ignore[reportArgumentType]
-            prints,
-            trial.weights,
-            self.device,
-            apart,
-            version_of("features"),
-        )
+        prints = {name: trial.fingerprints[name] for name in trial.classes}
+        return features_keys(trial.config, prints, trial.weights, self.device, apart)
 
     def defects(self, name: str) -> str:
         """Of the defects drawn on held-out pictures of a class, and their features."""
@@ -155,8 +152,8 @@ class StageKeys:
             parts = everywhere | {
                 "result": canonical(kind),
                 "config": settings[kind],
-                "classes": canonical(task),
-                "features": canonical([self.features(name) for name in task]),
+                "classes": _listed(task),
+                "features": _listed(tuple(self.features(name) for name in task)),
             }
             if kind == "adapter":
                 parts["parent"] = canonical(found[0 if config.freeze_base else index - 1])

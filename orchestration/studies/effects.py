@@ -70,8 +70,11 @@ def _varied_in_vain(plan: Plan) -> dict[tuple[str, str], dict[str, list[Trial]]]
         what = (trial.config, len(trial.sequence), trial.axes.get("part", ""))
         alike.setdefault(what, []).append(trial)
     found: dict[tuple[str, str], dict[str, list[Trial]]] = {}
-    for (config, tasks, _), trials in alike.items():
-        own, before = config.flat(), part_of(plan.study, trials[0].axes).base.flat()
+    bases = dict[str, dict[str, Any]]()
+    for (config, tasks, part), trials in alike.items():
+        if part not in bases:
+            bases[part] = part_of(plan.study, trials[0].axes).base.flat()
+        own, before = config.flat(), bases[part]
         for field, reason in inert_fields(config, tasks).items():
             if _changed(field, own, before):
                 values = found.setdefault((field, reason), {})

@@ -5,10 +5,12 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from moleflow.config import Config, config_fields, value_at
 from moleflow.errors import MoleflowError, StudyError
+from moleflow.inert import REMEMBERED
 from orchestration.studies.axes import Grid, Variants, Varying
 from orchestration.studies.proposing import Proposal, completed
 from orchestration.studies.search import Choice, Distribution, Search
@@ -201,12 +203,28 @@ def _holds(condition: Mapping[str, Any], point: _Choice, base: Config) -> bool:
 def _resolved(point: _Choice, base: Config) -> Point:
     """Fields are called by the values that the config has, however they were written."""
     try:
-        config = base.updated(point.changes)
+        config = _updated(base, point.changes)
     except MoleflowError as error:
         named = [f"{name} {value}" for name, value in point.names.items() if value]
         raise type(error)(f"{', '.join(named)}: {error}" if named else str(error)) from None
     axes = {name: value or written(config, name) for name, value in point.names.items()}
     return Point(axes, config)
+
+
+def _updated(base: Config, changes: Mapping[str, Any]) -> Config:
+    """Once for changes that are plain, as those are that a search draws: it is asked of each
+    drawing whether it fits, and later for its settings."""
+    if not all(isinstance(value, str | float | int) for value in changes.values()):
+        return base.updated(changes)
+    kinds = tuple(type(value).__name__ for value in changes.values())  # 1, 1.0, true are equal
+    return _remembered(base, tuple(changes.items()), kinds)  # pyright: ignore[reportArgumentType]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(
+    base: Config, changes: tuple[tuple[str, str | float], ...], kinds: tuple[str, ...]
+) -> Config:
+    return base.updated(dict(changes))
 
 
 def written(config: Config, field: str) -> str:
