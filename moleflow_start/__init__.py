@@ -21,6 +21,7 @@ SUPERVISED = ("run",)
 def main() -> None:
     """Entry point."""
     open_streams()
+    refuse_other_names()
     refuse_hidden_packages()
     if sys.platform == "linux" and sys.argv[1:2] and sys.argv[1] in SUPERVISED:
         from moleflow_start.supervisor import supervised
@@ -51,6 +52,19 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def refuse_other_names() -> None:
+    """End with one message where names of files are not read as UTF-8, as every other process of a
+    study reads them: one with an é would be another name, or none that can be written down."""
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower().replace("-", "") != "utf8":
+        print(  # noqa: T201
+            f"error: this Python reads names of files as {encoding}, not as UTF-8; "
+            "set PYTHONUTF8=1 in the environment",
+            file=sys.stderr,
+        )
+        sys.exit(REFUSED)
 
 
 def _nowhere() -> TextIO:

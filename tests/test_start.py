@@ -190,3 +190,18 @@ def test_what_is_malformed_is_refused_with_its_name(
         cli.main()
     told = capsys.readouterr()
     assert ended.value.code == 2 and said in told.out + told.err, told
+
+
+def test_names_of_files_that_would_not_be_read_as_utf_8_are_refused() -> None:
+    ran = command("studies", PYTHONUTF8="0", LC_ALL="C", PYTHONCOERCECLOCALE="0")
+    assert ran.returncode == 2 and ran.stdout == ""
+    (line,) = ran.stderr.splitlines()
+    assert "as ascii, not as UTF-8" in line and "PYTHONUTF8=1" in line
+
+
+@pytest.mark.parametrize("variables", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "1"}])
+def test_a_plain_locale_alone_is_no_hindrance(tmp_path: Path, variables: dict[str, str]) -> None:
+    root = Root.at(tmp_path / "é")
+    root.claim()
+    ran = command("status", "none", "--root", str(root.path), **variables)
+    assert ran.returncode == 2 and "UTF-8" not in ran.stderr and "none" in ran.stderr
