@@ -19,7 +19,12 @@ from orchestration.driver.holdings import holdings
 from orchestration.driver.misfits import set_misfits_aside
 from orchestration.driver.one_name import no_longer_asked
 from orchestration.driver.planning import MOST_TRIALS, Planning
-from orchestration.driver.preflight import check_precision, checking_beside, checking_here
+from orchestration.driver.preflight import (
+    check_models,
+    check_precision,
+    checking_beside,
+    checking_here,
+)
 from orchestration.driver.reach import check_store
 from orchestration.driver.reporting import write_reports
 from orchestration.driver.retry import check_retry, renew, retry
@@ -88,6 +93,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
     with _environment(terms.resources), none_left_if_refused(root):
         planning = _planning(question, session, terms, choices)
         check_precision(planning.configs, terms.resources)
+        check_models(planning.configs)
         away = terms.resources.address is not None
         check_store(terms.store, root, session.say, session.warn, elsewhere=away)
         root.claim()
@@ -105,13 +111,14 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             now = first_of(plan, choices.first)
             schedule = _scheduled(plan, now, planning.searching, session, terms, choices)
             _foretell(planning.pictures, schedule, session, terms, choices, name)
-            finished = session.run(plan, now, runner, schedule, tracker)
-            keys = (trial.key for trial in schedule.plan.trials)
-            for found in unexpected(schedule.plan, outcomes_in(root.study(name), keys)):
-                session.warn(found.sentence)
-        for written in write_reports(name, root):
-            session.say(written.headline)
-            session.say(f"report    {written.html}")
+            with session.exporter(plan, tracker) as exporter:
+                finished = session.run(plan, now, runner, schedule, exporter)
+                keys = (trial.key for trial in schedule.plan.trials)
+                for found in unexpected(schedule.plan, outcomes_in(root.study(name), keys)):
+                    session.warn(found.sentence)
+                for written in write_reports(name, root):  # while the last trials are being sent
+                    session.say(written.headline)
+                    session.say(f"report    {written.html}")
         session.keep_report(schedule.plan, tracker)
         session.say(f"MLflow    {session.ui_command()}")
         if len(now.trials) < len(plan.trials):

@@ -59,24 +59,29 @@ class Session:
 
         return MlflowTracker(self.root, self._uri)
 
+    def exporter(self, plan: Plan, tracker: Tracker) -> Exporter:
+        """What carries a study to its tracking store while a block lasts."""
+        return Exporter(plan, self.root.study(plan.name), tracker, self.warn)
+
     def run(
-        self, plan: Plan, now: Plan, runner: Runner, schedule: Schedule, tracker: Tracker
+        self, plan: Plan, now: Plan, runner: Runner, schedule: Schedule, exporter: Exporter
     ) -> bool:
         """Run what the schedule holds, and what a search proposes meanwhile; returns whether every
         trial that was to run has finished, or was stopped by the search.
 
         Args:
             now: the plan, with those trials alone that are to run now.
+            exporter: goes on when this returns, with what it has not sent yet.
         """
         folder = self.root.study(plan.name)
         if len(schedule.left) < len(now.trials):
             known = len(now.trials) - len(schedule.left)
             self._out.print(f"{known} of {len(now.trials)} trials are in the ledger already")
         with ExitStack() as stack:
-            exporter = stack.enter_context(Exporter(plan, folder, tracker, self.warn))
             view = stack.enter_context(progress(now, folder, self._out, self.warn))
             schedule.grown += [exporter.grow, view.grow]
             runner.run(now, schedule)
+        exporter.no_more()
         from orchestration.records import results  # pandas, which MLflow has imported by now
 
         results.write(folder)

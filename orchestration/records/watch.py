@@ -163,13 +163,19 @@ class Follower(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.look_last()
+        self.finish(interrupted=kind is not None)
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def look_last(self) -> None:
+        """Look once more, and handle what is found, when nothing more can come."""
+        if self._leaving.is_set():
+            return
         self._leaving.set()
         self._thread.join()
         if self._error is None:
             self._round()
-        self.finish(interrupted=kind is not None)
-        if self._error is not None and kind is None:
-            raise self._error
 
     def _follow(self) -> None:
         while self._error is None and not self._leaving.is_set():

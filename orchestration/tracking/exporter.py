@@ -64,6 +64,12 @@ class Exporter(Follower):
         for item in news:
             self._sender.keep(item)
 
+    def no_more(self) -> None:
+        """Every trial has ended: what is left is sent from now on, while the caller does something
+        else. The end of the block waits for it."""
+        self.look_last()
+        self._over.set()
+
     def finish(self, interrupted: bool) -> None:
         self._over.set()
         longest = min(self._longest_end, LAST_AFTER_INTERRUPT if interrupted else LAST_SENDING)

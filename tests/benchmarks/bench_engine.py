@@ -252,8 +252,9 @@ def drive(plan: Plan, root: Root, function: runner.TrialFunction, terms: Terms) 
     silent = Console(file=open("/dev/null", "w"))  # noqa: SIM115, PTH123 - for this process's life
     session = Session(root, None, silent, Console(stderr=True), "bench")
     schedule = Schedule(plan, root.study(plan.name))
-    if not session.run(plan, Bench(root, terms), schedule, session.tracker()):
-        raise AssertionError("a trial did not finish")
+    with session.exporter(plan, session.tracker()) as exporter:
+        if not session.run(plan, plan, Bench(root, terms), schedule, exporter):
+            raise AssertionError("a trial did not finish")
 
 
 def peak_memory() -> float:

@@ -62,6 +62,7 @@ from orchestration.tracking.mlflow.study_answer import (
     settings_of,
 )
 from orchestration.tracking.mlflow.trial_files import LOGGED, log_files
+from orchestration.tracking.mlflow.uploads import send_files
 from orchestration.tracking.mlflow.vain_settings import tell_vain
 from orchestration.tracking.tracker import (
     Tracker,
@@ -268,8 +269,7 @@ class MlflowTracker(Tracker):
             known, content = self._studies.get(plan.name), content_of(files)
             if known is None or known.tags.get("moleflow.report") == content:
                 return
-            for path, place in files:
-                client.log_artifact(known.run_id, str(path), place)
+            send_files(client, known.run_id, files)
             settings = self._own("moleflow.setting")
             told_by_reports.tell(findings, plan, self._studies, settings)
             said = answer(folder)

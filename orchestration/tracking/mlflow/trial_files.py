@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestration.records.layout import StudyFolder
@@ -22,12 +22,10 @@ from orchestration.tracking.address import is_server
 from orchestration.tracking.mlflow.connection import MlflowClient
 from orchestration.tracking.mlflow.image_names import image_key
 from orchestration.tracking.mlflow.own_runs import Known
+from orchestration.tracking.mlflow.uploads import Placed, send_files
 
 LOGGED = {"mlflow.loggedImages": "True"}
 """By which MLflow's view knows that a run has images."""
-
-AT_ONCE = 8
-"""Files on their way to a server."""
 
 
 def log_files(client: MlflowClient, run: Known, record: Record, folder: StudyFolder) -> bool:
@@ -52,26 +50,14 @@ def log_files(client: MlflowClient, run: Known, record: Record, folder: StudyFol
             (place / "images" / f"{stem}.png").write_bytes(image.full)
             (place / "images" / f"{stem}+compressed.webp").write_bytes(image.small)
         if is_server(client.tracking_uri):
-            _send_side_by_side(client, run.run_id, place)
+            send_files(client, run.run_id, [*_placed(place)])
         else:
             client.log_artifacts(run.run_id, made)
     return bool(found)
 
 
-def _send_side_by_side(client: MlflowClient, run_id: str, place: Path) -> None:
-    """A server takes files one by one, and most of the time is spent waiting for it. Of one that is
-    away no more is asked than what is on its way."""
-    first, *every = [path for path in sorted(place.rglob("*")) if path.is_file()]
-    _send(client, run_id, first, place)  # MLflow asks once where they go
-    with ThreadPoolExecutor(AT_ONCE, "tracking") as pool:
-        sent = [pool.submit(_send, client, run_id, path, place) for path in every]
-        try:
-            for one in sent:
-                one.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _send(client: MlflowClient, run_id: str, path: Path, place: Path) -> None:
-    below = path.parent.relative_to(place).as_posix()
-    client.log_artifact(run_id, str(path), None if below == "." else below)
+def _placed(top: Path) -> Iterator[Placed]:
+    for path in sorted(top.rglob("*")):
+        if path.is_file():
+            below = path.parent.relative_to(top).as_posix()
+            yield path, None if below == "." else below

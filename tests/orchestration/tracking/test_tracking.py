@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from moleflow.errors import StudyError
+from moleflow.errors import StoreError, StudyError
 from orchestration.commands.options import tracking_uri
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
@@ -71,6 +71,29 @@ def test_the_exporter_sends_every_measurement_and_status(root: Root, plan: Plan)
     assert [tracker.statuses[t.key] for t in plan.trials] == [*STATUSES, "finished"]
     assert tracker.statuses["small"] == "failed"
     assert exporter.complete
+
+
+def test_what_is_left_is_sent_while_the_caller_does_something_else(root: Root, plan: Plan):
+    tracker = MemoryTracker()
+    with Exporter(plan, root.study("small"), tracker, no_warning, period=60.0) as exporter:
+        for trial in plan.trials:
+            write_trial(root, trial)
+        exporter.no_more()
+        wait_for(lambda: tracker.statuses.get("small") == "finished")
+    assert exporter.complete and len(tracker.statuses) == 1 + len(plan.trials)
+
+
+def test_a_caller_that_fails_while_the_rest_is_sent_loses_nothing(root: Root, plan: Plan):
+    tracker = MemoryTracker()
+    with (
+        pytest.raises(StoreError),
+        Exporter(plan, root.study("small"), tracker, no_warning, period=60.0) as exporter,
+    ):
+        for trial in plan.trials:
+            write_trial(root, trial)
+        exporter.no_more()
+        raise StoreError("the report cannot be written")
+    assert exporter.complete and set(tracker.statuses.values()) == {"finished"}
 
 
 def test_an_interrupt_ends_open_runs_as_killed(root: Root, plan: Plan):
