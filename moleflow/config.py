@@ -99,6 +99,12 @@ class Config(Settings):
                 f"patches.dim: {self.patches.dim} is not divisible by 4 (the position code has "
                 f"four parts); choose {lower or 4} or {lower + 4}"
             )
+        side = self.image.size if self.scoring.size == "image" else self.scoring.size
+        if self.scoring.smoothing > side:
+            raise ValueError(
+                f"scoring.smoothing: {self.scoring.smoothing:g} is wider than a map of {side} "
+                f"pixels; choose larger pictures (image.size) or at most {side}"
+            )
         if self.flow.context_start >= self.flow.context_max:
             raise ValueError("flow.context_start: must be smaller than flow.context_max")
         if self.training.warmup_epochs >= self.training.epochs:

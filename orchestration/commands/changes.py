@@ -15,6 +15,7 @@ from orchestration.commands.options import (
     read_settings,
     warn,
 )
+from orchestration.commands.whole_numbers import WHOLE
 from orchestration.driver.planning import MOST_TRIALS
 from orchestration.studies.catalog import known_studies, load_study
 from orchestration.studies.overrides import Request, customised, replaced
@@ -40,7 +41,9 @@ class Changes:
         Parameter(consume_multiple=True, help="The tasks, each as classes joined by +: a+b c."),
     ] = ()
     orders: Annotated[
-        int | None, Parameter(help="Orders of the others for each choice of the first class.")
+        int | None,
+        WHOLE,
+        Parameter(help="Orders of the others for each choice of the first class."),
     ] = None
     order: Annotated[
         tuple[str, ...],
@@ -50,11 +53,13 @@ class Changes:
             "textures_first, …), by the name of a published one, or in a .csv or .json file.",
         ),
     ] = ()
-    order_seed: Annotated[int | None, Parameter(help="What orders are drawn from.")] = None
+    order_seed: Annotated[int | None, WHOLE, Parameter(help="What orders are drawn from.")] = None
     task0: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Choices of a class of task 0.")
     ] = ()
-    seeds: Annotated[int | None, Parameter(help="Number of seeds of training, from 0.")] = None
+    seeds: Annotated[int | None, WHOLE, Parameter(help="Number of seeds of training, from 0.")] = (
+        None
+    )
     vary: Annotated[
         tuple[str, ...],
         Parameter(
@@ -68,12 +73,15 @@ class Changes:
         Parameter(consume_multiple=True, help="FIELD=VALUES of fields that change together."),
     ] = ()
     search_trials: Annotated[
-        int | None, Parameter(help="Proposals of the study's search; more go on where fewer ended.")
+        int | None,
+        WHOLE,
+        Parameter(help="Proposals of the study's search; more go on where fewer ended."),
     ] = None
     settings: SettingsOption = ()
-    most_trials: Annotated[int, Parameter(help="More trials are refused.")] = MOST_TRIALS
+    most_trials: Annotated[int, WHOLE, Parameter(help="More trials are refused.")] = MOST_TRIALS
     first: Annotated[
         int | None,
+        WHOLE,
         Parameter(
             help="So many trials only, the first; the same command without it runs the rest."
         ),

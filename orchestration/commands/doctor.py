@@ -21,6 +21,7 @@ from orchestration.commands.options import (
     read_settings,
     tracking_uri,
 )
+from orchestration.commands.whole_numbers import WHOLE
 from orchestration.doctor.checks import Finding, State, examine_machine
 from orchestration.records.layout import Root
 from orchestration.studies.terms import Resources
@@ -38,7 +39,7 @@ def doctor(
     address: Annotated[
         str | None, Parameter(help="A Ray cluster whose nodes are looked at, e.g. auto.")
     ] = None,
-    nodes: Annotated[int, Parameter(help="Nodes it must have; waited for a minute.")] = 1,
+    nodes: Annotated[int, WHOLE, Parameter(help="Nodes it must have; waited for a minute.")] = 1,
     mlflow_uri: UriOption = None,
     store: Annotated[
         str | None, Parameter(help="Folder or URI (s3://…) of stage results; default: in --root.")

@@ -34,6 +34,7 @@ from orchestration.commands.options import (
     SettingsOption,
     read_settings,
 )
+from orchestration.commands.whole_numbers import WHOLE
 from orchestration.records.dataset import checked
 from orchestration.records.layout import Root
 from orchestration.studies.overrides import absolute_weights
@@ -54,7 +55,7 @@ WeightsOption = Annotated[
 ]
 DeviceOption = Annotated[str, Parameter(help="cpu or cuda.")]
 ThreadsOption = Annotated[
-    int | None, Parameter(help="CPU threads; default: the cores that this process may use.")
+    int | None, WHOLE, Parameter(help="CPU threads; default: the cores that this process may use.")
 ]
 
 
@@ -64,7 +65,7 @@ def train(
     classes: ClassesOption = (),
     profile: Annotated[str, Parameter(help=f"Base settings: {', '.join(PROFILES)}.")] = "main",
     scenario: Annotated[str, ScenarioHelp] = "1-1",
-    seed: int = 0,
+    seed: Annotated[int, WHOLE] = 0,
     settings: SettingsOption = (),
     out_folder: Annotated[
         Path | None, Parameter(name="--out", help="The model's folder; default: below the root.")

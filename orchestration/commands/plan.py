@@ -14,6 +14,7 @@ from orchestration.commands.plan_page import plan_page
 from orchestration.commands.plan_trials import Format, write_trials
 from orchestration.commands.planned import plan_answer
 from orchestration.commands.run import USUAL_MACHINES, USUAL_STORAGE, Machines, Storage, terms_of
+from orchestration.commands.whole_numbers import WHOLE
 from orchestration.driver.expected import Wanted, expected
 from orchestration.driver.one_name import no_longer_asked
 from orchestration.driver.preview import Look, Preview, preview
@@ -34,7 +35,7 @@ def plan(
         str | None, Parameter(help="Instead of --data: mvtec, visa, mpdd or btad, unseen.")
     ] = None,
     workers: Annotated[
-        int | None, Parameter(help="Trials at a time; default: what this machine runs.")
+        int | None, WHOLE, Parameter(help="Trials at a time; default: what this machine runs.")
     ] = None,
     probe: Annotated[
         bool, Parameter(negative="", help="Train a few steps here, where no trial tells the speed.")

@@ -13,6 +13,7 @@ from orchestration.commands.changes import UNCHANGED, Changes, asked
 from orchestration.commands.consoles import err, out
 from orchestration.commands.last_net import PIPE_CLOSED
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
+from orchestration.commands.whole_numbers import WHOLE
 from orchestration.driver.drive import Choices, Question, drive
 from orchestration.driver.session import Session
 from orchestration.hiding import HIDDEN, safe_command
@@ -39,13 +40,15 @@ class Machines:
     device: Annotated[str, Parameter(help="auto, or cpu: the processor in any case.")] = "auto"
     memory_per_trial: Annotated[float, Parameter(help="GB of memory of a trial; 0: any.")] = 0.0
     tasks_at_once: Annotated[
-        int, Parameter(help="Tasks that a trial trains side by side on its GPU; 0: what pays.")
+        int,
+        WHOLE,
+        Parameter(help="Tasks that a trial trains side by side on its GPU; 0: what pays."),
     ] = 0
     accelerator: Annotated[
         str | None, Parameter(help="Kind of node, e.g. A100, or a resource that nodes declare.")
     ] = None
     max_retries: Annotated[
-        int, Parameter(help="How often a trial whose worker was lost is started again.")
+        int, WHOLE, Parameter(help="How often a trial whose worker was lost is started again.")
     ] = 2
     stall_limit: Annotated[
         float, Parameter(help="Seconds without a word after which a trial is started again.")

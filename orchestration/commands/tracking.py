@@ -20,6 +20,7 @@ from moleflow.errors import StoreError, StudyError
 from orchestration.cluster.proxies import ask_here, without_proxies_here
 from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption, UriOption, tracking_uri
+from orchestration.commands.whole_numbers import WHOLE
 from orchestration.hiding import safe_text, safe_uri, without
 from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
@@ -48,7 +49,7 @@ def sync(study: str, *, root: RootOption = Path("runs"), mlflow_uri: UriOption =
 def ui(
     *,
     root: RootOption = Path("runs"),
-    port: Annotated[int, Parameter(help="Port on this machine, 127.0.0.1.")] = 5000,
+    port: Annotated[int, WHOLE, Parameter(help="Port on this machine, 127.0.0.1.")] = 5000,
     mlflow_uri: UriOption = None,
 ) -> int:
     """Open MLflow's own view of the tracked runs, until Ctrl-C."""

@@ -221,6 +221,7 @@ def test_an_unreadable_answer_names_its_picture(trained: Path, tmp_path: Path) -
         (["--classes", "cable", "nothing"], "no class 'nothing'"),
         (["--classes", "cable", "--profile", "huge"], "unknown profile"),
         (["--classes", "cable", "--set", "patches.dim=18"], "not divisible by 4"),
+        (["--classes", "cable", "--set", "image.size=3"], "wider than a map of 3 pixels"),
         (["--classes", "cable", "--set", "lora.rank=0"], "lora.rank: 0 does not fit"),
         (["--classes", "cable", "--device", "tpu"], "choose cpu or cuda"),
     ],
