@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
-from reports import doubt_columns, performance, picture_doubt
+from reports import doubt_columns, further_seeds, performance, picture_doubt
 from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
@@ -26,6 +26,7 @@ from reports.document import (
     table,
 )
 from reports.evidence import Evidence, Setting, keys
+from reports.further_seeds import priced, soonest, to_decide
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
 from reports.variants import ClassDifference, Compared, Comparisons, Family, called
@@ -77,7 +78,9 @@ def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Con
             points = Number(f"{percent(result.difference)} points", computed(verdicts, c.trials))
             words += [", "] if i else ["; ", Number(told, of_them), ": "]
             words += [f"{called(c.setting)} (", points, ")"]
-    return (*words, ".")
+    open_ = [(c, to_decide(r, c.seconds_per_seed)) for c, r in known if r.verdict == "undecided"]
+    more = [(called(c.setting), one, computed(verdicts, c.trials)) for c, one in open_]
+    return (*words, *soonest(more), ".")
 
 
 def contrast_table(
@@ -107,9 +110,7 @@ def contrast_table(
         line |= {"definition": "final_mean", "margin": metric.margin}
         line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
         line |= {"pairs_left_out": compared.left_out, **contrasted(result)}
-        took = compared.seconds_per_seed
-        cost = result.minutes_to_decide(took / 60) if result and took is not None else None
-        line |= {"seconds_per_seed": took, "minutes_to_decide": cost}
+        line |= priced(result, compared.seconds_per_seed)
         for before, of in (("", compared.setting), ("baseline_", baseline)):
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))
             line |= {f"{before}mean": every.mean if every else None}
@@ -118,9 +119,9 @@ def contrast_table(
         line |= doubt_columns.both_fields(made[i], beside) if pictured else {}
         data.append(Line(line, source))
     header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
-    header += (*[doubt_columns.HEADER] * bool(shown), "p (Holm)", "Seeds")
-    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent"
-    caption += shown or doubt_columns.ALONE
+    header += (*[doubt_columns.HEADER] * bool(shown), "p (Holm)", "Seeds", further_seeds.HEADER)
+    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent; "
+    caption += f"{further_seeds.IN_TABLE}{shown or doubt_columns.ALONE}"
     every = [r.key for setting in (baseline, *(c.setting for c in found)) for r in setting.finished]
     whole = computed(contrast_table, every)
     return table(f"contrasts-{metric.name}", caption, header, rows, data, whole, 2)
@@ -136,10 +137,10 @@ def _row(
     )
     name = Cell(called(setting), setting.also)
     if compared is None:
-        return [name, "baseline", mean, DASH, DASH, DASH, str(len(setting.seeds))]
+        return [name, "baseline", mean, DASH, DASH, DASH, str(len(setting.seeds)), DASH]
     result = compared.result
     if result is None:
-        return [name, DASH, mean, DASH, DASH, DASH, "0"]
+        return [name, DASH, mean, DASH, DASH, DASH, "0", DASH]
     pairs = computed(contrast_table, compared.trials)
     left_out = f"{counted(compared.left_out, 'pair')} left out" if compared.left_out else ""
     return [
@@ -150,6 +151,7 @@ def _row(
         Cell(bracketed(result.interval), source=pairs),
         Cell(p_value(result.p_holm), source=pairs),
         Cell(str(result.n), left_out, pairs),
+        to_decide(result, compared.seconds_per_seed).cell(pairs),
     ]
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
-from orchestration.records.ledger import Record
+from reports import further_seeds
 from reports.digits import bracketed, contrasted, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
@@ -29,6 +29,7 @@ from reports.document import (
 from reports.doubt_columns import ALONE, HEADER, Known, both_cell, both_fields, both_note, caption
 from reports.doubt_columns import has_pictures as known_of
 from reports.evidence import Evidence, keys
+from reports.further_seeds import priced, seconds_per_seed, to_decide
 from reports.picture_doubt import Kept, doubted
 from reports.statistics import Contrast, Effect, summarise
 from reports.two_by_two import CORNERS, KINDS, STEPS, Corner, Crossed, Kind, trial_keys
@@ -62,7 +63,7 @@ def on_pictures(evidence: Evidence, kept: Kept) -> OnPictures:
     def of(one: Crossed, factors: Mapping[Corner, float]) -> Known:
         if not known_of(one.metric.name, one.kind):
             return ""
-        parts = [(factor, _at(one, corner)) for corner, factor in factors.items()]
+        parts = [(factor, one.at(corner)) for corner, factor in factors.items()]
         return doubted(evidence, kept, one.metric.name, parts)
 
     return of
@@ -94,12 +95,13 @@ def interaction_table(
         rows.append(row)
     told = (
         f"{metric.title} {KINDS[kind]}, in points: (both − second) − (first − neither), paired by "
-        "seed; interval of one design alone, verdict and p for all together (Holm). Beside it the "
-        "analysis of variance that papers print, which takes runs of one seed for independent"
-        f"{shown or ALONE}"
+        "seed; interval of one design alone, verdict and p for all together (Holm); "
+        f"{further_seeds.IN_TABLE}. Beside it the analysis of variance that papers print, which "
+        f"takes runs of one seed for independent{shown or ALONE}"
     )
     header = ("Components", "Verdict", "Interaction", "95 % interval", *[HEADER] * bool(shown),
-              "p (Holm)", "Seeds", "F", "p (Holm)", "Partial η²", "p, HC3")  # fmt: skip
+              "p (Holm)", "Seeds", further_seeds.HEADER, "F", "p (Holm)", "Partial η²",
+              "p, HC3")  # fmt: skip
     whole = computed(interaction_table, trial_keys(found))
     name = f"interactions-{metric.name}-{kind}"
     return table(name, told, header, rows, data, whole, 2)
@@ -109,7 +111,8 @@ def _told(one: Crossed) -> dict[str, Value]:
     if one.result is None:
         return {"verdict": None}
     result, effect = one.result.contrast, one.result.anova.interaction
-    line = contrasted(result) | {"f": effect.f, "anova_p": effect.p}
+    line = contrasted(result) | priced(result, one.seconds_per_seed)
+    line |= {"f": effect.f, "anova_p": effect.p}
     line |= {"df_residual": one.result.anova.residual_df, "anova_p_holm": one.result.p_holm}
     line |= {"partial_eta2": effect.partial_eta2, "f_hc3": effect.f_robust}
     return line | {"p_hc3": effect.p_robust}
@@ -118,7 +121,7 @@ def _told(one: Crossed) -> dict[str, Value]:
 def _row(one: Crossed, source: Source) -> list[Cell | str]:
     if one.result is None:
         few = Cell(DASH, f"{counted(one.design.planned, 'trial')} planned", source)
-        return [few, *[Cell(DASH)] * 3, Cell(str(len(one.seeds)), source=source), *[Cell(DASH)] * 4]
+        return [few, *[Cell(DASH)] * 3, Cell(str(len(one.seeds)), source=source), *[Cell(DASH)] * 5]
     result, effect = one.result.contrast, one.result.anova.interaction
     texts = [percent(result.difference), bracketed(result.interval)]
     left = f"{counted(one.left_out, 'trial')} left out" if one.left_out else ""
@@ -127,6 +130,7 @@ def _row(one: Crossed, source: Source) -> list[Cell | str]:
         *(Cell(text, source=source) for text in texts),
         Cell(p_value(result.p_holm), source=source),
         Cell(str(result.n), left, source),
+        to_decide(result, one.seconds_per_seed).cell(source),
         *_anova(one, effect, source),
     ]
 
@@ -154,7 +158,7 @@ def corners_table(
         cells: list[Cell | str] = []
         for corner in CORNERS:
             summary = summarise(one.values.get(corner, ()))
-            of = computed(corners_table, keys(_at(one, corner)))
+            of = computed(corners_table, keys(one.at(corner)))
             on_pictures = pictures(one, {corner: 1})
             every.append(on_pictures)
             cells.append(Cell(plus_minus(summary), both_note(on_pictures), of))
@@ -175,11 +179,6 @@ def corners_table(
     return table(f"corners-{metric.name}-{kind}", told, header, rows, data, whole)
 
 
-def _at(one: Crossed, corner: Corner) -> list[Record]:
-    used = set(keys(one.records))
-    return [record for record in one.design.corners[corner] if record.key in used]
-
-
 def effects_table(
     metric: Metric, kind: Kind, found: Sequence[Crossed], pictures: OnPictures
 ) -> Table:
@@ -187,7 +186,7 @@ def effects_table(
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     made = [
-        (one, factor, other_in, result, pictures(one, {before: -1, after: 1}))
+        (one, factor, other_in, result, before, after, pictures(one, {before: -1, after: 1}))
         for one in found
         for factor, results in one.effects.items()
         for other_in, (result, (before, after)) in enumerate(
@@ -195,7 +194,7 @@ def effects_table(
         )
     ]
     shown = caption([of for *_, of in made])
-    for one, factor, other_in, result, of in made:
+    for one, factor, other_in, result, before, after, of in made:
         source = source_of(effects_table, one)
         first, second = one.design.first, one.design.second
         own, other = (first, second) if factor == "first" else (second, first)
@@ -204,18 +203,20 @@ def effects_table(
         line |= {"first": first.name, "second": second.name, "factor": factor}
         line |= {"other_in": other_in, "metric": metric.name, "definition": kind}
         line |= {"seeds": result.n, "margin": result.margin, **contrasted(result)}
+        took = seconds_per_seed([*one.at(before), *one.at(after)])
+        line |= priced(result, took)
         line |= both_fields(of, result.interval) if known_of(metric.name, kind) else {}
         data.append(Line(line, source))
-        cells = _effect_cells(result, source)
+        cells = [*_effect_cells(result, source), to_decide(result, took).cell(source)]
         cells[3:3] = [both_cell(of, effects_table, result.interval)] if shown else []
         rows.append([one.design.name, own.name, where, *cells])
     told = (
         f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
-        f"and in, paired by seed; verdicts for all lines of one factor together (Holm)"
-        f"{shown or ALONE}"
+        f"and in, paired by seed; verdicts for all lines of one factor together (Holm); "
+        f"{further_seeds.IN_TABLE}{shown or ALONE}"
     )
     header = ("Components", "Effect of", "Where", "Verdict", "Difference", "95 % interval",
-              *[HEADER] * bool(shown), "p (Holm)", "Seeds")  # fmt: skip
+              *[HEADER] * bool(shown), "p (Holm)", "Seeds", further_seeds.HEADER)  # fmt: skip
     whole = computed(effects_table, trial_keys(found))
     name = f"simple_effects-{metric.name}-{kind}"
     return table(name, told, header, rows, data, whole, 4)

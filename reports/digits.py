@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from moleflow.wording import counted
 from reports.document import DASH, Value
 from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
 
@@ -109,22 +108,6 @@ def needed(what: str, seeds: Needed | None) -> dict[str, Value]:
     return {f"{what}_low": low, f"{what}_high": high}
 
 
-def more_seeds(result: Contrast) -> str:
-    """How many more would most likely give a verdict, and what their noise leaves open of that;
-    empty where there is a verdict, or no noise."""
-    if result.seeds_to_decide_range is None:
-        return ""
-    low, high = result.seeds_to_decide_range
-    if low is None or low > MOST_TOLD:
-        return f"over {MOST_TOLD:,} more seeds would be needed"
-    if says_nothing(low, high):
-        return f"{result.n} seeds do not say how many more would tell: {from_to(low, high)}"
-    about = rounded(result.seeds_to_decide, round)
-    if low == high:
-        return f"{counted(low, 'more seed')} would most likely tell"
-    return f"about {about} more seeds would most likely tell, {from_to(low, high)}"
-
-
 def at_work(seconds: float) -> str:
     """How long something takes, in whole units that leave two digits or three."""
     if seconds < 120:
@@ -135,7 +118,8 @@ def at_work(seconds: float) -> str:
 
 def says_nothing(low: int | None, high: int | None) -> bool:
     """Whether the ends of a number of seeds lie too far apart for one between them."""
-    return low is not None and (high or MOST_SEEDS) > SAYS_NOTHING * max(1, low)
+    most = MOST_SEEDS if high is None else high
+    return low is not None and most > SAYS_NOTHING * max(1, low)
 
 
 def from_to(low: int | None, high: int | None) -> str:

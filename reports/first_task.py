@@ -14,13 +14,10 @@ from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from reports.digits import (
     bracketed,
-    from_to,
     needed,
     numbers,
     percent,
     plus_minus,
-    rounded,
-    says_nothing,
 )
 from reports.document import (
     DASH,
@@ -47,11 +44,13 @@ from reports.doubt_columns import (
     has_pictures,
 )
 from reports.evidence import Evidence, Setting, keys
+from reports.further_seeds import Further, seconds_per_seed
 from reports.performance import file_name, whole_seeds
 from reports.picture_doubt import Doubted, Kept, Together, doubted, together
 from reports.statistics import (
     Best,
     Equivalence,
+    Needed,
     best,
     best_over_images,
     effects,
@@ -59,11 +58,13 @@ from reports.statistics import (
     seeds_to_settle,
     seeds_to_settle_over_images,
     seeds_to_settle_range,
+    seeds_to_settle_range_over_images,
     summarise,
     upper_over_images,
 )
 
 TOO = " on other test pictures too"
+SETTLE = "settle it"
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,20 @@ class FirstTasks:
         return OnOtherPictures(
             best_over_images(self.values, covariance),
             upper_over_images(self.values, covariance),
-            seeds_to_settle_over_images(self.values, covariance),
+            self._further(
+                seeds_to_settle_over_images(self.values, covariance),
+                seeds_to_settle_range_over_images(self.values, covariance),
+            ),
         )
+
+    @cached_property
+    def settle(self) -> Further:
+        """More seeds that would settle which is best."""
+        return self._further(seeds_to_settle(self.values), seeds_to_settle_range(self.values))
+
+    def _further(self, more: int | None, between: Needed) -> Further:
+        asked = None if self.verdict.identical else between
+        return Further(len(self.seeds), more, asked, seconds_per_seed(self.records))
 
     def source_of(self, by: Maker, name: str = "") -> Source:
         of = [r for r in self.records if not name or r.task0 == name]
@@ -115,8 +128,8 @@ class OnOtherPictures:
     best: Best
     upper: float
     """Of the largest difference."""
-    settle: int | None
-    """More seeds that would settle which is best; None where no number of seeds would."""
+    settle: Further
+    """More seeds that would settle which is best."""
 
 
 def first_tasks(
@@ -240,22 +253,19 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     for one in found:
-        verdict, chance, more = one.verdict, one.best, seeds_to_settle(one.values)
+        verdict, chance, more = one.verdict, one.best, one.settle
         source = one.source_of(verdicts_table)
         margin = one.metric.margin or 0.0
         leader = one.names[chance.leader]
         others = one.on_other_pictures
         upper, likely, settle = _below(evidence, one, others) if others else ("", "", "")
-        between = seeds_to_settle_range(one.values)
-        told = DASH if verdict.identical or says_nothing(*between) else rounded(more, round)
-        doubt = "" if verdict.identical else from_to(*between)
         cells = [
             Cell(percent(verdict.range)),
             Cell(percent(verdict.upper), upper),
             Cell(percent(margin, 1)),
             Cell(str(len(one.seeds))),
             Cell(_named(evidence, one, chance), likely),
-            Cell(told, "\n".join(filter(None, (doubt, settle)))),
+            more.cell(source, settle),
         ]
         row: list[Cell | str] = [one.metric.title, verdict.verdict]
         rows.append([*row, *(replace(cell, source=source) for cell in cells)])
@@ -264,7 +274,8 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
         line |= {"range": verdict.range, "upper": verdict.upper, "p": verdict.p}
         line |= {"p_equivalence": verdict.p_equivalence, "verdict": verdict.verdict}
         line |= {"leader": leader, "probability_best": chance.probability[chance.leader]}
-        line |= {"seeds_to_settle": more, **needed("seeds_to_settle", between)}
+        line |= {"seeds_to_settle": more.more, **needed("seeds_to_settle", more.between)}
+        line |= {"seconds_per_seed": more.seconds, "minutes_to_settle": more.minutes}
         line |= {"left_out": one.left_out}
         data.append(Line(line | _fields_on_others(one), source))
     known = [one.metric.title for one in found if one.on_other_pictures]
@@ -272,8 +283,9 @@ def verdicts_table(evidence: Evidence, setting: Setting, found: Sequence[FirstTa
     caption = (
         "Between tasks 0, in points: largest − smallest mean, and the smallest margin inside which "
         "they would be equivalent (95 %). Most likely best, with its probability; seeds that would "
-        "most likely settle which is best, if means and noise stayed as they are, and below from "
-        "the fewest to the most that a 95 % interval of the noise leaves open. Over seeds"
+        "most likely settle which is best, if means and noise stayed as they are, below from the "
+        "fewest to the most that a 95 % interval of the noise leaves open, and how long the trials "
+        "of one were at work. Over seeds"
         + (f"; below, {HEADER}: over test pictures too" if known else "")
         + (f"; {', '.join(alone)} over seeds alone" if alone else "")
     )
@@ -290,9 +302,8 @@ def _named(evidence: Evidence, found: FirstTasks, of: Best) -> str:
 
 def _below(evidence: Evidence, found: FirstTasks, others: OnOtherPictures) -> tuple[str, str, str]:
     """What stands below the largest difference, the likeliest, and the seeds to settle it."""
-    settle = rounded(others.settle, round)
-    told = percent(others.upper), _named(evidence, found, others.best), settle
-    return (f"{told[0]} {HEADER}", f"{told[1]} {HEADER}", f"{told[2]} {HEADER}")
+    told = percent(others.upper), _named(evidence, found, others.best)
+    return f"{told[0]} {HEADER}", f"{told[1]} {HEADER}", others.settle.short(HEADER)
 
 
 def _fields_on_others(found: FirstTasks) -> dict[str, Value]:
@@ -302,28 +313,42 @@ def _fields_on_others(found: FirstTasks) -> dict[str, Value]:
         "upper_both": others.upper if others else None,
         "leader_both": found.names[others.best.leader] if others else None,
         "probability_best_both": max(others.best.probability) if others else None,
-        "seeds_to_settle_both": others.settle if others else None,
+        "seeds_to_settle_both": others.settle.more if others else None,
+        **needed("seeds_to_settle_both", others.settle.between if others else None),
         "trials_left_out": None if isinstance(of, str) else of.left_out,
         "why_not": why_not,
     }
 
 
 def most_likely(evidence: Evidence, found: FirstTasks, by: Maker) -> list[str | Number]:
-    """The best task 0 with its probability, over seeds and over pictures too."""
+    """The best task 0 with its probability, over seeds and over pictures too, and what would settle
+    it."""
     source, others = found.source_of(by), found.on_other_pictures
+    settle = _to_settle(found, by)
+    settle = ["; ", *settle] if settle else []
     words: list[str | Number] = [f"{evidence.tasks[found.names[found.best.leader]]}, "]
     words += [Number(_chance(max(found.best.probability)), source), " over seeds"]
     if others is None:
-        return [*words, " alone"]
+        return [*words, " alone", *settle]
     other = evidence.tasks[found.names[others.best.leader]]
     words.append(", " if others.best.leader == found.best.leader else f"; {other}, ")
     words += [Number(_chance(max(others.best.probability)), source), TOO]
     of = found.pictures
     lost = 0 if isinstance(of, str) else of.left_out
-    return [
-        *words,
-        f" (without {counted(lost, 'trial')} whose scores cannot be used)" if lost else "",
-    ]
+    without = f" (without {counted(lost, 'trial')} whose scores cannot be used)" if lost else ""
+    return [*words, without, *settle]
+
+
+def _to_settle(found: FirstTasks, by: Maker) -> list[str | Number]:
+    """How many more seeds would most likely do it, what each costs, and what the pictures make of
+    it; nothing where it is settled on other pictures too, or no seed differs."""
+    source, own, others = found.source_of(by), found.settle, found.on_other_pictures
+    words = own.words(source, SETTLE) if own.more else []
+    if others is None or not others.settle.between or others.settle.more == 0:
+        return words
+    if words:
+        return [*words, "; ", others.settle.short(TOO.strip())]
+    return [f"{TOO.strip()}, ", *others.settle.words(source, SETTLE)]
 
 
 def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> Figure:

@@ -15,6 +15,7 @@ from orchestration.studies.axes import Grid, Variants, Zip
 from orchestration.studies.points import points, written
 from orchestration.studies.study import Study
 from reports.evidence import Evidence, keys
+from reports.further_seeds import seconds_per_seed
 from reports.statistics import (
     Contrast,
     Interaction,
@@ -90,6 +91,16 @@ class Crossed:
     )
     """Of a factor, in minus out: where the other is out, and where it is in. Empty without a seed
     that has every corner."""
+
+    def at(self, corner: Corner) -> list[Record]:
+        """Those that its value is of."""
+        used = set(keys(self.records))
+        return [record for record in self.design.corners[corner] if record.key in used]
+
+    @property
+    def seconds_per_seed(self) -> float | None:
+        """At work of the trials of one seed, at all corners; None without a seed."""
+        return seconds_per_seed(self.records)
 
 
 def designs(evidence: Evidence) -> tuple[Design, ...]:

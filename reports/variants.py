@@ -1,6 +1,5 @@
 """Settings of a study against their baseline: which trials pair, and what their differences say."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -13,6 +12,7 @@ from orchestration.studies.effects import part_of
 from orchestration.studies.named_settings import BASE, NamedSetting
 from reports.document import Figure, Table
 from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.further_seeds import seconds_per_seed
 from reports.performance import whole_seeds
 from reports.statistics import Contrast, contrast, holm
 
@@ -41,10 +41,7 @@ class Compared:
     @property
     def seconds_per_seed(self) -> float | None:
         """At work of the trials of one seed, baseline's and variant's; None without a seed."""
-        if self.result is None:
-            return None
-        took = {record.key: record.working_seconds for pair in self.pairs for record in pair}
-        return math.fsum(took.values()) / self.result.n
+        return seconds_per_seed(record for pair in self.pairs for record in pair)
 
 
 @dataclass(frozen=True)

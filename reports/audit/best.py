@@ -54,7 +54,9 @@ def _drawn(means: Sequence[float], error: float, df: int) -> list[float]:
     return (won / weight.sum()).tolist()
 
 
-def chances_on_pictures(found: Layout, pictures: np.ndarray, seeds: int) -> list[float]:
+def chances_on_pictures(
+    found: Layout, pictures: np.ndarray, seeds: int, noise: float = 1.0
+) -> list[float]:
     """The same where pictures move the means, too, all at once.
 
     Args:
@@ -63,7 +65,7 @@ def chances_on_pictures(found: Layout, pictures: np.ndarray, seeds: int) -> list
     g = len(found.names)
     if found.identical:
         return [1 / g] * g
-    df, error = (g - 1) * (seeds - 1), found.sd / math.sqrt(seeds)
+    df, error = (g - 1) * (seeds - 1), noise * found.sd / math.sqrt(seeds)
     draws = numpy_stream("audit", "the best on other pictures", g, df)
     errors = error * np.sqrt(df / draws.chisquare(df, DRAWS))
     if g == 2:

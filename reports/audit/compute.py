@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from reports.audit.records import Trial
@@ -43,6 +43,24 @@ def one_trial(line: Line) -> Expected:
     for metric in line.records.margins:
         numbers[metric] = trial.value(metric, "final_mean", "routed")
     return Expected(numbers, frozenset({trial.key}))
+
+
+def per_seed(trials: Iterable[Trial]) -> float | None:
+    """Seconds at work of the trials of one seed, each trial once."""
+    own = {trial.key: trial for trial in trials}.values()
+    seeds = {trial.seed for trial in own}
+    return math.fsum(map(at_work, own)) / len(seeds) if seeds else None
+
+
+def priced(numbers: Numbers, seconds: float | None, to: str = "decide") -> Numbers:
+    """What a further seed costs, and as many as were found to be needed. Where a line has another
+    number of them, so are its minutes."""
+    more = numbers.get(f"seeds_to_{to}")
+    try:
+        cost = None if more is None or seconds is None else float(more) * seconds / 60
+    except ValueError:
+        cost = more
+    return {"seconds_per_seed": seconds, f"minutes_to_{to}": cost}
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

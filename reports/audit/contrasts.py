@@ -1,19 +1,18 @@
 """Tables of variants against their baseline, recomputed from plain records."""
 
-import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from reports.audit.compute import at_work
+from reports.audit.compute import per_seed, priced
 from reports.audit.crossings import judged
 from reports.audit.over_pictures import METRICS, of_parts
 from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
-from reports.audit.words import Allowed, numbers_of_seeds
+from reports.audit.words import Allowed, numbers_of_seeds, whole_units
 
 GOALS = ("image_auroc", "pixel_ap")
 
@@ -34,10 +33,9 @@ class Paired:
         return frozenset(trial.key for side in self.sides for trial in side)
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> float | None:
         """That one seed's trials were at work."""
-        every = {trial.key: trial for side in self.sides for trial in side}
-        return math.fsum(map(at_work, every.values())) / len(self.before)
+        return per_seed(trial for side in self.sides for trial in side)
 
 
 def paired(line: Line, baseline: str, setting: str) -> Paired | None:
@@ -85,11 +83,7 @@ def contrasts(line: Line) -> Expected:
     parts = list(zip((-1, 1), found.sides, strict=True))
     numbers |= columns(line, parts, results[cells["setting"]].interval)
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
-    more = numbers.get("seeds_to_decide")
-    numbers |= {"seconds_per_seed": found.seconds}
-    # Where the number of seeds is not the one, neither are its minutes.
-    cost = more * found.seconds / 60 if isinstance(more, (int, float)) else more
-    numbers |= {"minutes_to_decide": cost}
+    numbers |= priced(numbers, found.seconds)
     return Expected(numbers, found.keys)
 
 
@@ -223,7 +217,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     after, before = map(statistics.mean, (found.after, found.before))
                     values.append(after - before)
                     seeds.add(len(found.before))
-                    costs.add(_whole(found.seconds))
+                    costs.add(whole_units(found.seconds))
     return Allowed(numbers_of_seeds(seeds) | costs | _alike(trials, records), tuple(values))
 
 
@@ -236,14 +230,6 @@ def _alike(trials: Sequence[Trial], records: Records) -> set[str]:
             pairs = [paired(line, line.cells["baseline"], label) for label in labels]
             found |= {str(told)} if _rest_on(trials, pairs) else set()
     return found
-
-
-def _whole(seconds: float) -> str:
-    """How a sentence writes them."""
-    if seconds < 120:
-        return f"{max(1, round(seconds)):,} s"
-    minutes = seconds / 60
-    return f"{round(minutes):,} min" if minutes < 120 else f"{round(minutes / 60):,} h"
 
 
 def decided(trials: Sequence[Trial], records: Records) -> Allowed:

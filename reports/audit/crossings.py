@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
+from reports.audit.compute import per_seed, priced
 from reports.audit.distributions import f_tail
 from reports.audit.over_pictures import METRICS, Ends, Parts, of_parts
 from reports.audit.pictures import columns
@@ -22,7 +23,7 @@ from reports.audit.tests import (
     tested,
     verdict,
 )
-from reports.audit.words import Allowed, numbers_of_seeds
+from reports.audit.words import Allowed, numbers_of_seeds, whole_units
 
 Corner = tuple[bool, bool]
 CORNERS: dict[str, Corner] = {
@@ -63,6 +64,11 @@ class Cells:
     @property
     def seeds(self) -> int:
         return len(self.values["both"])
+
+    @property
+    def seconds(self) -> float | None:
+        """That one seed's trials were at work, at all corners."""
+        return per_seed(trial for of in self.used.values() for trial in of)
 
 
 def designs(records: Records) -> dict[str, tuple[str, str]]:
@@ -189,6 +195,7 @@ def interactions(line: Line) -> Expected:
     results = {part: _interaction(found, margin) for part, found in others.items()}
     part = line.cells["part"]
     numbers = judged(results, part, margin, line.cells)
+    numbers |= priced(numbers, own.seconds)
     anova = {name: _anova(found) for name, found in others.items()}
     f, p, share = anova[part]
     holm = step_down({name: one[1] for name, one in anova.items() if one[1] is not None})
@@ -275,6 +282,7 @@ def simple_effects(line: Line) -> Expected:
     numbers = judged(results, name, margin, line.cells)
     before, after = STEPS[factor][int(line.cells["other_in"])]
     own = _of(line)
+    numbers |= priced(numbers, per_seed([*own.used[before], *own.used[after]]))
     numbers |= _on_pictures(line, own, {before: -1, after: 1}, results[name].interval)
     return Expected(numbers, own.keys)
 
@@ -295,7 +303,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                 if frozenset[str]().union(*(other.keys for other in alike)) == named:
                     texts.add(MEANINGS[str(told[part])])
                 if one.keys == named:
-                    texts.add(str(told[part]))
+                    texts |= {str(told[part]), whole_units(one.seconds)}
                 values += [results[part].difference] if one.keys <= named else []
                 seeds.add(one.seeds)
     return Allowed(numbers_of_seeds(seeds) | texts, tuple(values))

@@ -9,6 +9,7 @@ from functools import partial
 
 from reports.audit import together
 from reports.audit.best import NEARLY, chances, near, settles
+from reports.audit.compute import per_seed, priced
 from reports.audit.distributions import f_tail, t_quantile, t_tail
 from reports.audit.over_pictures import METRICS, Parts, of_parts
 from reports.audit.pictures import columns
@@ -23,7 +24,7 @@ from reports.audit.tests import (
     range_point,
 )
 from reports.audit.together import several
-from reports.audit.words import Allowed
+from reports.audit.words import Allowed, whole_units
 
 TO_SETTLE = ("seeds_to_settle", "seeds_to_settle_low", "seeds_to_settle_high")
 BY_QUADRATURE = 1e-6
@@ -126,6 +127,7 @@ def verdicts(line: Line) -> Expected:
     numbers = verdict_of(found, line.records.margins[line.cells["metric"]])
     values = line.measured(line.finished)
     numbers |= {"left_out": len(values) - len(used)} | _best(found, line.cells)
+    numbers |= priced(numbers, per_seed(used), "settle")
     numbers |= together.verdict(line, found, used, numbers)
     return Expected(numbers, frozenset(trial.key for trial in used))
 
@@ -193,6 +195,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             values.append(of.upper(float(numbers["range"] or 0), float(numbers["upper"] or 0)))
             likely.append(max(of.chances(found[0].seeds)))
         texts |= {f"{said} %" for one in likely for said in _near(100 * one)}
+        texts.add(whole_units(per_seed(found[1])))
     return Allowed(frozenset(texts), tuple(values))
 
 

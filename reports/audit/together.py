@@ -4,6 +4,7 @@ them is the best then."""
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from reports.audit.kept_scores import kept
 from reports.audit.over_pictures import METRICS, covariance, measured, sizes_of, told, why
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Line, Numbers
-from reports.audit.tests import LEVEL, Layout
+from reports.audit.tests import LEVEL, Layout, ends_of_noise
+
+TO_SETTLE = tuple(f"seeds_to_settle_both{end}" for end in ("", "_low", "_high"))
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Several:
     known: dict[str, object]
     """Chances by number of seeds: they are asked for once a line."""
 
-    def chances(self, seeds: int) -> list[float]:
-        name = f"chances of {seeds} seeds"
+    def chances(self, seeds: int, noise: float = 1.0) -> list[float]:
+        name = f"chances of {seeds} seeds, {noise} of the noise"
         if name not in self.known:
-            self.known[name] = chances_on_pictures(self.layout, self.covariance, seeds)
+            found = chances_on_pictures(self.layout, self.covariance, seeds, noise)
+            self.known[name] = found
         return self.known[name]  # pyright: ignore[reportReturnType]
 
     def upper(self, spread: float, over_seeds: float) -> float:
@@ -98,7 +102,7 @@ def chance(line: Line, layout: Layout, used: Sequence[Trial]) -> Numbers:
 
 def verdict(line: Line, layout: Layout, used: Sequence[Trial], of_seeds: Numbers) -> Numbers:
     """What is said of all tasks 0 together, on other pictures too."""
-    names = ("upper_both", "leader_both", "probability_best_both", "seeds_to_settle_both")
+    names = ("upper_both", "leader_both", "probability_best_both", *TO_SETTLE)
     nothing: Numbers = {**dict.fromkeys(names), "trials_left_out": None, "why_not": ""}
     if line.cells["metric"] not in METRICS:
         return nothing
@@ -119,10 +123,9 @@ def _best(found: Several, cells: Mapping[str, str]) -> Numbers:
     leader, said = max(chances, key=lambda name: chances[name]), cells["leader_both"]
     if chances.get(said, -1.0) > chances[leader] - NEARLY:
         leader = said
-    more = cells["seeds_to_settle_both"]
-    fits = settles(found.layout.seeds, more, found.chances)
-    return {
-        "leader_both": leader,
-        "probability_best_both": near(cells["probability_best_both"], chances[leader]),
-        "seeds_to_settle_both": (more or None) if fits else "(another number)",
-    }
+    numbers: Numbers = {"leader_both": leader}
+    numbers |= {"probability_best_both": near(cells["probability_best_both"], chances[leader])}
+    for column, end in zip(TO_SETTLE, (1.0, *ends_of_noise(found.layout.df)), strict=True):
+        fits = settles(found.layout.seeds, cells[column], partial(found.chances, noise=end))
+        numbers[column] = (cells[column] or None) if fits else "(another number)"
+    return numbers

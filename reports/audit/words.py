@@ -46,6 +46,14 @@ def numbers_of_seeds(seeds: Iterable[int]) -> frozenset[str]:
     )
 
 
+def whole_units(seconds: float | None) -> str:
+    """How a sentence writes a time; empty where there is none."""
+    if seconds is None or seconds < 120:
+        return "" if seconds is None else f"{max(1, round(seconds)):,} s"
+    minutes = seconds / 60
+    return f"{round(minutes):,} min" if minutes < 120 else f"{round(minutes / 60):,} h"
+
+
 def _line(trials: Sequence[Trial], records: Records, **cells: str) -> Line:
     return Line(cells, "", tuple(t.key for t in trials), tuple(trials), records)
 

@@ -12,7 +12,7 @@ from reports import (
     ranking_figures,
     tradeoffs,
 )
-from reports.digits import OF_NOISE, at_work, more_seeds, percent, span
+from reports.digits import OF_NOISE, percent, span
 from reports.document import (
     Block,
     Document,
@@ -26,6 +26,7 @@ from reports.document import (
     note,
 )
 from reports.evidence import Evidence
+from reports.further_seeds import to_decide
 from reports.picture_doubt import Kept
 from reports.variants import (
     ByMetric,
@@ -130,11 +131,9 @@ def _by_how_much(compared: Compared) -> list[str | Number]:
     result = compared.result
     assert result is not None
     source = computed(_sentences, compared.trials)
-    words: list[str | Number] = [" (", Number(f"{percent(result.difference)} points", source)]
-    more, took = more_seeds(result), compared.seconds_per_seed
-    if not more or took is None:
-        return [*words, f"; {more})" if more else ")"]
-    return [*words, f"; {more}, each ", Number(at_work(took), source), " of work)"]
+    points = Number(f"{percent(result.difference)} points", source)
+    more = to_decide(result, compared.seconds_per_seed).words(source)
+    return [" (", points, *(["; "] if more else []), *more, ")"]
 
 
 def _effectless(evidence: Evidence) -> list[Block]:

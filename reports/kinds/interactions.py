@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from moleflow.metrics.catalogue import Metric
 from reports import crossing, doubt_columns, made, papers, picture_doubt
 from reports.crossing import OnPictures
-from reports.digits import OF_NOISE, more_seeds, percent, span
+from reports.digits import OF_NOISE, percent, span
 from reports.document import (
     Block,
     Document,
@@ -20,7 +20,7 @@ from reports.document import (
     note,
 )
 from reports.evidence import Evidence, keys
-from reports.statistics import Contrast
+from reports.further_seeds import soonest, to_decide
 from reports.two_by_two import KINDS, Crossed, Kind, crossed, designs, trial_keys
 
 SUBJECT = "Interactions of components"
@@ -83,26 +83,17 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     words.append(f", margin {percent(metric.margin, 1)} points): ")
     for verdict, meaning in crossing.MEANINGS.items():
         of = [o for o in known if o.result and o.result.contrast.verdict == verdict]
-        alike = [(o.design.name, o.result.contrast) for o in of if o.result]
-        for i, (one, (name, result)) in enumerate(zip(of, alike, strict=True)):
+        alike = [(o, o.result.contrast, computed(sentence, keys(o.records))) for o in of if o.result]
+        for i, (one, result, own) in enumerate(alike):
             words += [", "] if i else [Number(meaning, computed(sentence, trial_keys(of))), ": "]
-            points = f"{percent(result.difference)} points"
-            words += [f"{name} (", Number(points, computed(sentence, keys(one.records))), ")"]
-        words += [f"{soonest(alike)}. "] if alike else []
+            points = Number(f"{percent(result.difference)} points", own)
+            words += [f"{one.design.name} (", points, ")"]
+        more = [(o.design.name, to_decide(r, o.seconds_per_seed), own) for o, r, own in alike]
+        words += [*soonest(more), ". "] if alike else []
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:
         words.append(f"Not compared, for want of two whole seeds: {', '.join(nothing)}.")
     return tuple(words)
-
-
-def soonest(alike: Sequence[tuple[str, Contrast]]) -> str:
-    """Which of them the fewest further seeds would decide, and how many; tables have all."""
-    open_ = [(result.seeds_to_decide, name, more_seeds(result)) for name, result in alike]
-    told = [(least, name, text) for least, name, text in open_ if least is not None and text]
-    if not told:
-        return ""
-    _, name, text = min(told)
-    return f"; {text}" if len(alike) == 1 else f"; soonest decided, {name}: {text}"
 
 
 def _on_other_pictures(

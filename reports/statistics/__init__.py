@@ -22,6 +22,7 @@ from reports.statistics.choices import (
     seeds_to_settle,
     seeds_to_settle_over_images,
     seeds_to_settle_range,
+    seeds_to_settle_range_over_images,
 )
 from reports.statistics.components import (
     IMAGES,
@@ -172,6 +173,7 @@ __all__ = [
     "seeds_to_settle",
     "seeds_to_settle_over_images",
     "seeds_to_settle_range",
+    "seeds_to_settle_range_over_images",
     "spearman",
     "spread",
     "stratified_bootstrap",

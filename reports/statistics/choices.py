@@ -121,7 +121,28 @@ def seeds_to_settle_over_images(
         ValueError: as `best_over_images`.
     """
     found = blocks(values)
+    return _to_settle_over_images(found, _images(found, covariance))
+
+
+def seeds_to_settle_range_over_images(
+    values: Numbers, covariance: Float[np.ndarray, "g g"]
+) -> Needed:
+    """Fewest and most that `seeds_to_settle_over_images` can be: at the ends of the 95 % interval
+    of the noise between seeds; the images are what they are.
+
+    Raises:
+        ValueError: as `best_over_images`.
+    """
+    found = blocks(values)
     images = _images(found, covariance)
+    low, high = (
+        _to_settle_over_images(replace(found, sd=found.sd * end), images)
+        for end in ends_of_noise(found.df)
+    )
+    return low, high
+
+
+def _to_settle_over_images(found: Blocks, images: "_Images") -> int | None:
     return _more(found.seeds, lambda seeds: _chances_over_images(found, images, seeds))
 
 
@@ -131,11 +152,14 @@ def _more(have: int, chances: Callable[[int], Float[np.ndarray, " g"]]) -> int |
 
     if settled(have):
         return 0
+    most = have
+    while most <= MOST_SEEDS:
+        most *= 2
+    if not settled(most):
+        return None
     low, high = have, 2 * have
     while not settled(high):
         low, high = high, 2 * high
-        if low > MOST_SEEDS:
-            return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if settled(middle) else (middle, high)

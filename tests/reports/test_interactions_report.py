@@ -10,9 +10,7 @@ from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
 from orchestration.studies.study import Study
 from reports.audit.study import audit_study
-from reports.digits import more_seeds
-from reports.kinds.interactions import soonest
-from reports.statistics import adjusted, contrast
+from reports.statistics import adjusted
 from reports.writing import write_reports
 from tests.reports.audited import changed, impossible, wrong
 from tests.reports.conftest import Lab
@@ -73,15 +71,6 @@ def test_verdicts_are_those_of_the_effects_that_were_put_in(study: StudyFolder) 
     assert found["verdict"].to_dict() == told
     assert found.loc["tail", "difference"] == pytest.approx(0.02, abs=0.001)
     assert set(found["seeds"]) == {5} and set(found["df_residual"]) == {16}
-
-
-def test_of_undecided_ones_the_answer_tells_which_the_fewest_seeds_decide() -> None:
-    quiet = contrast([0.9, 0.91, 0.89, 0.9], [0.91, 0.93, 0.90, 0.89], 0.001)
-    noisy = contrast([0.9, 0.95, 0.85, 0.9], [0.95, 0.93, 0.80, 0.97], 0.001)
-    assert quiet.verdict == noisy.verdict == "undecided"
-    told = soonest([("noisy", noisy), ("quiet", quiet)])
-    assert told == f"; soonest decided, quiet: {more_seeds(quiet)}"
-    assert soonest([("quiet", quiet)]) == f"; {more_seeds(quiet)}"
 
 
 def test_forgetting_does_not_pass_for_an_effect_of_a_component(study: StudyFolder) -> None:

@@ -20,6 +20,8 @@ from reports.statistics import (
     equivalence,
     seeds_to_settle,
     seeds_to_settle_over_images,
+    seeds_to_settle_range,
+    seeds_to_settle_range_over_images,
     upper_over_images,
     weighted_auroc,
 )
@@ -109,6 +111,17 @@ def test_images_that_leave_it_open_are_settled_by_no_number_of_seeds() -> None:
     assert seeds_to_settle_over_images(values, 0.02**2 * np.eye(3)) is None
     with_few = seeds_to_settle_over_images(values, 0.001**2 * np.eye(3))
     assert with_few is not None and with_few >= more
+
+
+def test_the_range_of_seeds_on_other_images_is_that_of_the_noise_between_seeds() -> None:
+    values = 0.9 + np.array([[0.0, 0.004, 0.002], [0.003, 0.009, 0.004], [0.001, 0.0, 0.003]])
+    few = 0.001**2 * np.eye(3)
+    more, (low, high) = (
+        ask(values, few) for ask in (seeds_to_settle_over_images, seeds_to_settle_range_over_images)
+    )
+    assert low is not None and more is not None and high is not None and 0 < low < more < high
+    assert seeds_to_settle_range_over_images(values, 0 * few) == seeds_to_settle_range(values)
+    assert seeds_to_settle_range_over_images(values, 0.02**2 * np.eye(3)) == (None, None)
 
 
 def test_a_bound_on_other_images_holds_the_true_difference_of_the_extremes() -> None:
