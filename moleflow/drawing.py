@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -129,6 +129,21 @@ def guides(ax: Axes) -> None:
     """Faint lines at the ticks, behind everything."""
     ax.grid(color=FAINT, lw=0.4)
     ax.set_axisbelow(True)
+
+
+def shares(ax: Axes, along: Literal["x", "y"]) -> None:
+    """An axis of percentages ends at 0 and at 100, with room beyond for a dot that lies there."""
+    low, high = ax.get_xlim() if along == "x" else ax.get_ylim()
+    ends = max(low, 0.0), min(high, 100.0)
+    if ends == (low, high):
+        return
+    axis, spine, limit = (
+        (ax.xaxis, "bottom", ax.set_xlim) if along == "x" else (ax.yaxis, "left", ax.set_ylim)
+    )
+    axis.set_ticks([tick for tick in axis.get_majorticklocs() if ends[0] <= tick <= ends[1]])
+    room = 0.03 * (ends[1] - ends[0])
+    limit(ends[0] - room * (low < 0), ends[1] + room * (high > 100))
+    ax.spines[spine].set_bounds(*ends)
 
 
 def log_x(ax: Axes) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import colour, guides, house_style
+from moleflow.drawing import colour, guides, house_style, shares
 from moleflow.metrics.means import mean
 from orchestration.records.stages import StageRef
 from reports import correlating
@@ -145,6 +145,7 @@ def figure(evidence: Evidence, setting: Setting, found: Sequence[Foretold]) -> F
             ax.set_ylabel(f"{one.of.metric.title} [%]")
             ax.margins(0.2)
             guides(ax)
+            shares(ax, "y")
     source = computed(figure, [key for one in found for key in one.source(figure).trials])
     words: list[str | Number] = ["A dot per task 0, mean over seeds. Correlation: "]
     for i, one in enumerate(found):

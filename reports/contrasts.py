@@ -1,6 +1,7 @@
 """Tables and figures of variants against their baseline, over all classes and class by class."""
 # pyright: reportUnknownMemberType=false
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -10,8 +11,18 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
-from reports import doubt_columns, further_seeds, performance, picture_doubt
-from reports.digits import bracketed, contrasted, ends, p_value, percent, plus_minus, span
+from reports import doubt_columns, further_seeds, performance, picture_doubt, tones
+from reports.digits import (
+    MOST_LISTED,
+    bracketed,
+    contrasted,
+    ends,
+    left_out,
+    p_value,
+    percent,
+    plus_minus,
+    span,
+)
 from reports.document import (
     DASH,
     Cell,
@@ -25,6 +36,7 @@ from reports.document import (
     drawn,
     table,
 )
+from reports.doubt_columns import Interval, Known
 from reports.evidence import Evidence, Setting, keys
 from reports.further_seeds import priced, soonest, to_decide
 from reports.picture_doubt import Kept
@@ -64,20 +76,25 @@ def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Con
     whole = computed(verdicts, [key for c, _ in known for key in c.trials])
     part = f" ({family.part})" if family.part else ""
     decided = sum(result.verdict != "undecided" for _, result in known)
+    lost = left_out(sum(c.left_out for c, _ in known), "pair")
     words: list[str | Number] = [
         f"{metric.title} against {called(family.baseline)}{part} (",
         Number(f"n = {span(result.n for _, result in known)} seeds", whole),
-        f", margin {percent(metric.margin, 1)} points): ",
+        f", margin {percent(metric.margin, 1)} points",
+        *(["; ", Number(lost, whole)] if lost else []),
+        "): ",
         Number(f"{decided} of {len(known)}", whole),
         " have a verdict",
     ]
     for told in ("better", "worse", "equivalent"):
         alike = [(c, result) for c, result in known if result.verdict == told]
         of_them = computed(verdicts, [key for c, _ in alike for key in c.trials])
-        for i, (c, result) in enumerate(alike):
+        for i, (c, result) in enumerate(alike[:MOST_LISTED]):
             points = Number(f"{percent(result.difference)} points", computed(verdicts, c.trials))
             words += [", "] if i else ["; ", Number(told, of_them), ": "]
             words += [f"{called(c.setting)} (", points, ")"]
+        more = len(alike) - MOST_LISTED
+        words += [f" and {more} more"] if more > 0 else []
     open_ = [(c, to_decide(r, c.seconds_per_seed)) for c, r in known if r.verdict == "undecided"]
     more = [(called(c.setting), one, computed(verdicts, c.trials)) for c, one in open_]
     return (*words, *soonest(more), ".")
@@ -89,10 +106,7 @@ def contrast_table(
     """Mean, difference to the baseline with its interval, and verdict of every variant; of a metric
     that kept scores tell the doubt of, the interval over seeds and test pictures too."""
     pictured = doubt_columns.has_pictures(metric.name)
-    made = [
-        picture_doubt.of_difference(evidence, compared, kept, metric.name)
-        for compared in (found if pictured else ())
-    ]
+    made = on_pictures(evidence, metric, found, kept)
     shown = doubt_columns.caption(made)
     head = _row(evidence, metric, baseline, None)
     rows: list[list[Cell | str]] = [[*head[:PLACE], *[DASH] * bool(shown), *head[PLACE:]]]
@@ -142,7 +156,7 @@ def _row(
     if result is None:
         return [name, DASH, mean, DASH, DASH, DASH, "0", DASH]
     pairs = computed(contrast_table, compared.trials)
-    left_out = f"{counted(compared.left_out, 'pair')} left out" if compared.left_out else ""
+    without = f"{counted(compared.left_out, 'pair')} left out" if compared.left_out else ""
     return [
         name,
         Cell(result.verdict, source=pairs),
@@ -150,48 +164,68 @@ def _row(
         Cell(percent(result.difference), source=pairs),
         Cell(bracketed(result.interval), source=pairs),
         Cell(p_value(result.p_holm), source=pairs),
-        Cell(str(result.n), left_out, pairs),
+        Cell(str(result.n), without, pairs),
         to_decide(result, compared.seconds_per_seed).cell(pairs),
     ]
 
 
-def forest(metric: Metric, found: Sequence[Compared]) -> Figure | None:
-    """Differences with their intervals, and the margin within which none matters."""
-    shown = [(c, c.result) for c in found if c.result is not None]
+def on_pictures(
+    evidence: Evidence, metric: Metric, found: Sequence[Compared], kept: Kept
+) -> list[Known]:
+    """What test pictures leave open of each difference; nothing of a metric that kept scores do not
+    tell it of."""
+    pictured = doubt_columns.has_pictures(metric.name)
+    return [
+        picture_doubt.of_difference(evidence, one, kept, metric.name) if pictured else ""
+        for one in found
+    ]
+
+
+def forest(
+    evidence: Evidence, metric: Metric, found: Sequence[Compared], kept: Kept
+) -> Figure | None:
+    """Differences with their intervals, over seeds and over seeds and pictures, and the margin
+    within which none matters."""
+    made = on_pictures(evidence, metric, found, kept)
+    shown = [(c, c.result, of) for c, of in zip(found, made, strict=True) if c.result is not None]
     if not shown:
         return None
     with house_style():
         canvas = Canvas(figsize=(5.2, 0.5 + 0.3 * len(shown)))
         axes = canvas.subplots()
-        _intervals(axes, metric, enumerate(result for _, result in shown), 1.6, 4.5)
-        axes.set_yticks(range(len(shown)), [called(c.setting) for c, _ in shown])
+        both = [doubt_columns.both(of, result.interval) for _, result, of in shown]
+        each = zip(itertools.count(), (result for _, result, _ in shown), both, strict=False)
+        _intervals(axes, metric, each, 2.2, 4.5)
+        axes.set_yticks(range(len(shown)), [called(c.setting) for c, _, _ in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(f"Difference in {metric.title} [points]")
-    decided = sum(result.verdict != "undecided" for _, result in shown)
-    source = computed(forest, [key for c, _ in shown for key in c.trials])
+    decided = sum(result.verdict != "undecided" for _, result, _ in shown)
+    source = computed(forest, [key for c, _, _ in shown for key in c.trials])
     caption: Words = (
-        "Variant minus baseline with its 95 % interval, over seeds alone; the grey band is the "
-        "margin. ",
+        f"Variant minus baseline with its 95 % interval, {tones.told(any(both), 'line')}; the grey "
+        "band is the margin. ",
         Number(f"{decided} of {len(shown)}", source),
         " variants have a verdict.",
     )
-    n = f"{span(result.n for _, result in shown)} seeds"
+    n = f"{span(result.n for _, result, _ in shown)} seeds"
     title = f"{metric.title} against the baseline"
     return drawn(canvas, f"forest-{metric.name}", title, "points", n, caption)
 
 
 def _intervals(
-    ax: Axes, metric: Metric, results: Iterable[tuple[int, Contrast]], line: float, dot: float
+    ax: Axes,
+    metric: Metric,
+    results: Iterable[tuple[int, Contrast, Interval]],
+    line: float,
+    dot: float,
 ) -> None:
-    """Each difference at its height with its interval, on the band of the margin."""
+    """Each difference at its height with its intervals, on the band of the margin."""
     margin = 100 * (metric.margin or 0.0)
     ax.axvspan(-margin, margin, color=FAINT, alpha=0.3, lw=0)
     ax.axvline(0, color=INK, lw=0.6)
-    for y, result in results:
-        middle = result.difference
-        low, high = result.interval or (middle, middle)
-        ax.plot([100 * low, 100 * high], [y, y], "-", color=colour(0), lw=line)
-        ax.plot([100 * middle], [y], "o", color=colour(0), ms=dot)
+    for y, result, both in results:
+        tones.across(ax, y, result.interval, both, colour(0), line)
+        ax.plot([100 * result.difference], [y], "o", color=colour(0), ms=dot)
 
 
 def by_status(evidence: Evidence, setting: Setting) -> dict[str, Value]:
@@ -254,8 +288,9 @@ def class_forest(metric: Metric, found: ByClass) -> Figure | None:
                 ax.set_axis_off()
                 continue
             _panel(ax, metric, *shown[i], names)
-        for ax in axes[-1]:
-            ax.set_xlabel("Difference [points]")
+            if i + columns >= len(shown):  # nothing stands below
+                ax.tick_params(labelbottom=True)
+                ax.set_xlabel("Difference [points]")
     return _class_figure(canvas, metric, shown)
 
 
@@ -266,7 +301,8 @@ def _panel(
     of: Sequence[ClassDifference],
     names: Sequence[str],
 ) -> None:
-    _intervals(ax, metric, ((names.index(one.name), one.result) for one in of), 1.2, 3.2)
+    each = ((names.index(one.name), one.result, None) for one in of)
+    _intervals(ax, metric, each, 1.2, 3.2)
     ax.set_title(called(compared.setting), fontsize=8)
     named_rows(ax, names)
 

@@ -7,10 +7,10 @@ from typing import TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import FAINT, INK, colour, house_style
+from moleflow.drawing import FAINT, INK, colour, house_style, shares
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
-from reports import further_seeds
+from reports import further_seeds, tones
 from reports.digits import bracketed, contrasted, p_value, percent, plus_minus, span
 from reports.document import (
     DASH,
@@ -26,7 +26,17 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.doubt_columns import ALONE, HEADER, Known, both_cell, both_fields, both_note, caption
+from reports.doubt_columns import (
+    ALONE,
+    HEADER,
+    Interval,
+    Known,
+    both,
+    both_cell,
+    both_fields,
+    both_note,
+    caption,
+)
 from reports.doubt_columns import has_pictures as known_of
 from reports.evidence import Evidence, keys
 from reports.further_seeds import priced, seconds_per_seed, to_decide
@@ -228,7 +238,9 @@ def _effect_cells(result: Contrast, source: Source) -> list[Cell | str]:
     return [Cell(result.verdict, source=source), *(Cell(text, source=source) for text in texts)]
 
 
-def lines_figure(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Figure | None:
+def lines_figure(
+    metric: Metric, kind: Kind, found: Sequence[Crossed], pictures: OnPictures
+) -> Figure | None:
     """Per design two lines, the second factor out and in; parallel lines are no interaction."""
     shown = [one for one in found if one.seeds]
     if not shown:
@@ -239,27 +251,33 @@ def lines_figure(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Figure
         canvas = Canvas(figsize=(2.9 * columns, 2.3 * lines))
         grid = {"wspace": 0.25, "hspace": 0.75}
         axes = canvas.subplots(lines, columns, sharey=True, squeeze=False, gridspec_kw=grid)
+        alike = len({one.design.first for one in shown}) == 1
         for i, ax in enumerate(axes.flat):
             if i < len(shown):
-                _lines(ax, shown[i])
+                _lines(ax, shown[i], pictures)
+                if not alike:
+                    ax.legend(loc="best", fontsize=6.5)
             else:
                 ax.set_axis_off()
+            shares(ax, "y")
+        if alike:
+            place = {"loc": "lower left", "bbox_to_anchor": (0.11, 0.96)}
+            canvas.legend(*axes[0][0].get_legend_handles_labels(), ncols=2, **place)
         for row in axes:
             row[0].set_ylabel(f"{metric.title} [%]")
     n = f"{span(len(one.seeds) for one in shown)} seeds"
     title = f"{metric.title} {KINDS[kind]}"
     name = f"crossed-{metric.name}-{kind}"
-    return drawn(canvas, name, title, "%", n, _caption(shown))
+    return drawn(canvas, name, title, "%", n, _caption(shown, pictures))
 
 
-def _lines(ax: Axes, one: Crossed) -> None:
+def _lines(ax: Axes, one: Crossed, pictures: OnPictures) -> None:
     second = one.design.second
     for j, first in enumerate((False, True)):
         means = [summarise(one.values[first, within]) for within in (False, True)]
-        for x, summary in enumerate(means):
-            if summary and summary.interval:
-                low, high = (100 * end for end in summary.interval)
-                ax.plot([x + 0.03 * j] * 2, [low, high], "-", color=colour(j), lw=0.8)
+        for x in (0, 1):
+            over_seeds, whole = _intervals(one, (first, bool(x)), pictures)
+            tones.upright(ax, x + 0.03 * j, over_seeds, whole, colour(j), 1.4)
         label = f"{one.design.first.name} = {_level(one, first)}"
         middles = [100 * summary.mean for summary in means if summary]
         ax.plot([0, 1], middles, marker="os"[j], color=colour(j), lw=1.6, label=label)
@@ -268,17 +286,25 @@ def _lines(ax: Axes, one: Crossed) -> None:
     ax.set_xlabel(second.name)
     ax.set_title(one.design.name, color=INK)
     ax.grid(axis="y", color=FAINT, lw=0.4)
-    ax.legend(loc="best", fontsize=6.5)
+
+
+def _intervals(one: Crossed, corner: Corner, pictures: OnPictures) -> tuple[Interval, Interval]:
+    """Of a corner's mean, over seeds, and over seeds and pictures."""
+    summary = summarise(one.values[corner])
+    return summary.interval if summary else None, both(pictures(one, {corner: 1}))
 
 
 def _level(one: Crossed, within: bool) -> str:
     return one.design.first.within if within else one.design.first.without
 
 
-def _caption(shown: Sequence[Crossed]) -> Words:
+def _caption(shown: Sequence[Crossed], pictures: OnPictures) -> Words:
     """Which lines are not parallel."""
+    each = [_intervals(one, corner, pictures) for one in shown for corner in CORNERS]
+    known = any(whole for _, whole in each)
     words: list[str | Number] = [
-        "Means with 95 % intervals, over seeds alone; lines that are parallel show no interaction. "
+        f"Means with 95 % intervals, {tones.told(known, 'upright line')}; lines that are parallel "
+        f"show no interaction.{tones.beyond(ends for of in each for ends in of)} "
     ]
     for one in shown:
         if one.result is not None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from moleflow.wording import counted
 from reports.document import DASH, Value
 from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
 
@@ -34,6 +35,11 @@ def listed(values: Sequence[str], joined_by: str = ", ", most: int = MOST_LISTED
     """The first few of them, and how many more there are."""
     more = len(values) - most
     return joined_by.join(values[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def left_out(many: int, what: str) -> str:
+    """What a number goes without; empty where nothing is left out."""
+    return f"{counted(many, what)} of incomplete seeds left out" if many else ""
 
 
 def plus_minus(summary: Summary | None) -> str:

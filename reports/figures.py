@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.data.sequences import task_name
-from moleflow.drawing import FAINT, colour, heat_map, house_style, marker
+from moleflow.drawing import FAINT, colour, heat_map, house_style, marker, shares
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
 from moleflow.wording import counted
@@ -54,6 +54,7 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
             else:
                 _dots(ax, orders, firsts, found[metric])
             ax.set_xlabel(f"{TITLES[metric]} [%]")
+            shares(ax, "x")
         labels = [f"{evidence.tasks[firsts[order]]}  {evidence.orders[order]}" for order in orders]
         axes[0].set_yticks(range(rows), [evidence.tasks[n] for n in names] if many else labels)
         axes[0].set_ylim(rows - 0.4, -0.6)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
+from moleflow.drawing import FAINT, INK, colour, house_style, named_rows, shares
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from moleflow.wording import counted
@@ -367,6 +367,7 @@ def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> F
                     ax.plot(row, [y] * len(row), "o", color=colour(0), ms=4, mew=0, alpha=0.6)
                     ax.plot([mean(row)] * 2, [y - 0.3, y + 0.3], "-", color=INK, lw=1.4)
             ax.set_xlabel(f"{one.metric.title} [%]")
+            shares(ax, "x")
             named_rows(ax, [evidence.tasks[name] for name in names])
     source = computed(dots, [r.key for one in found for r in one.records])
     caption: list[str | Number] = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
 from reports import first_task, order_causes, performance, sensitivity
-from reports.digits import percent, plus_minus
+from reports.digits import left_out, percent, plus_minus
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence, Setting, keys
 from reports.order_causes import Measured
@@ -61,6 +61,7 @@ def _of_first(
         within = _number(evidence, setting, metric, f"{percent(between.mean)} points")
         return ("; means by task 0 lie within ", within, f" (n = {firsts}; too few seeds to judge)")
     source, likely = found.source_of(_of_first), not found.verdict.identical
+    lost = left_out(found.left_out, "trial")
     return (
         "; which task is first: ",
         Number(found.verdict.verdict, source),
@@ -69,6 +70,7 @@ def _of_first(
         f", margin {percent(metric.margin, 1)}, ",
         Number(f"n = {len(found.seeds)} seeds", source),
         f" of {len(found.names)} tasks 0",
+        *(["; ", Number(lost, source)] if lost else []),
         *(
             ("; most likely best: ", *first_task.most_likely(evidence, found, _of_first))
             if likely
@@ -93,8 +95,10 @@ def _of_orders(
     if not found:
         return told
     of = [record for one in found for record in one.records]
-    verdicts = Number(by_verdict(found), computed(_of_orders, keys(of)))
-    return (*told, ", the order after task 0: ", verdicts)
+    source = computed(_of_orders, keys(of))
+    lost = left_out(sum(one.left_out for one in found), "trial")
+    without = (" (", Number(lost, source), ")") if lost else ()
+    return (*told, ", the order after task 0: ", Number(by_verdict(found), source), *without)
 
 
 def by_verdict(found: Sequence[Measured]) -> str:

@@ -96,6 +96,8 @@ class Measured:
     seeds: int
     result: Equivalence
     records: tuple[Record, ...]
+    left_out: int
+    """Finished trials of seeds that lack an order."""
 
 
 def measured(evidence: Evidence, setting: Setting, metric: Metric, quantity: str) -> list[Measured]:
@@ -106,10 +108,11 @@ def measured(evidence: Evidence, setting: Setting, metric: Metric, quantity: str
         alike = [record for record in bound if record.task0 == task0]
         made = _layout(evidence, alike, metric, quantity)
         if made is not None:
-            values, used = made
+            values, used, have = made
             result = equivalence(values, metric.margin or 0.0)
             size = len(values), len(values[0])
-            found.append(Measured(metric, quantity, task0, *size, result, tuple(used)))
+            lost = have - len(used)
+            found.append(Measured(metric, quantity, task0, *size, result, tuple(used), lost))
     return found
 
 
@@ -165,8 +168,9 @@ def _numbers(found: Equivalence) -> dict[str, Value]:
 
 def _layout(
     evidence: Evidence, records: Sequence[Record], metric: Metric, quantity: str
-) -> tuple[list[list[float]], list[Record]] | None:
-    """[order, seed] of seeds that have every order; None below two of each."""
+) -> tuple[list[list[float]], list[Record], int] | None:
+    """[order, seed] of seeds that have every order, their trials, and how many have the value; None
+    below two of each."""
     values: dict[tuple[str, int], float] = {}
     for record in records:
         if quantity == "running_mean":
@@ -181,7 +185,7 @@ def _layout(
     if len(orders) < 2 or len(seeds) < 2:
         return None
     used = [record for record in records if record.seed in seeds]
-    return [[values[order, seed] for seed in seeds] for order in orders], used
+    return [[values[order, seed] for seed in seeds] for order in orders], used, len(values)
 
 
 def sentence(found: Sequence[Running], table_: Table) -> Words:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import FAINT, INK, colour, house_style, marker, named_rows
+from moleflow.drawing import FAINT, INK, colour, house_style, marker, named_rows, shares
 from moleflow.metrics.catalogue import Metric
 from moleflow.streams import numpy_stream
 from reports.all_orders import QUANTITIES, Group, Orders
@@ -194,6 +194,7 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
         names = [evidence.tasks[name] for name in firsts]
         named_rows(left, [*names, f"{SAMPLE} at random"])
         left.set_xlabel(f"{found.metric.title}, mean over the steps [%]")
+        shares(left, "x")
         right.hist(100 * deviations, bins=40, color=FAINT)
         right.axvline(100 * found.sd, color=INK, lw=1.4)
         right.axvline(100 * float(pool[picked].std(ddof=1)), color=colour(1), lw=1.4, ls="--")

@@ -1,17 +1,19 @@
 """What was asked and run: data, settings, machines, time; and what did not finish."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from orchestration.records.ledger import ClassSummary, Record, Span
 from orchestration.sharing.no_effect import cautions
-from reports.digits import listed, span
+from reports.digits import MOST_LISTED, listed, span
 from reports.document import DASH, Table, Value, computed, table
 from reports.evidence import Evidence, keys
 
+Part = tuple[str, float | None]
+"""Of a setting: words with a place for a number, and the number; None where they have no place."""
 UNTRAINED = (
     "The backbone is untrained (seeded random weights): these numbers show that the machinery "
     "works; they say nothing about the method."
@@ -58,8 +60,8 @@ def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("Backbone", _distinct(map(_backbone, configs))),
         ("Weights", _weights(evidence)),
         ("Features", _distinct(map(_features, configs))),
-        ("Flow", _distinct(map(_flow, configs))),
-        ("Training", _distinct(map(_training, configs))),
+        ("Flow", _parted(map(_flow, configs))),
+        ("Training", _parted(map(_training, configs))),
         ("Trials", _counts(evidence)),
         ("Seeds", f"{', '.join(map(str, seeds))} (n = {len(seeds)})"),
         ("Tasks", _tasks(evidence)),
@@ -92,14 +94,40 @@ def _features(config: Config) -> str:
     return f"{config.image.size} px, {config.patches.dim} channels, stages {stages}"
 
 
-def _flow(config: Config) -> str:
-    rank = "off" if config.lora == "off" else f"rank {config.lora.rank}"
-    return f"{config.flow.blocks} coupling blocks, LoRA {rank}, DIA {config.dia.blocks} blocks"
+def _flow(config: Config) -> tuple[Part, ...]:
+    rank: Part = ("LoRA off", None) if config.lora == "off" else ("LoRA rank {}", config.lora.rank)
+    return ("{} coupling blocks", config.flow.blocks), rank, ("DIA {} blocks", config.dia.blocks)
 
 
-def _training(config: Config) -> str:
+def _training(config: Config) -> tuple[Part, ...]:
     t = config.training
-    return f"{t.epochs} epochs, batch {t.batch_size}, {t.optimizer}, learning rate {t.lr:g}"
+    batch: Part = "batch {}", t.batch_size
+    return ("{} epochs", t.epochs), batch, (t.optimizer, None), ("learning rate {}", t.lr)
+
+
+def _parted(settings: Iterable[tuple[Part, ...]]) -> str:
+    """All different settings; where they are many, each part with what its values reach over."""
+    every = list(settings)
+    whole = {", ".join(words.format(_short(value)) for words, value in parts) for parts in every}
+    if len(whole) <= MOST_LISTED:
+        return _distinct(whole)
+    return ", ".join(_over(part) for part in zip(*every, strict=True))
+
+
+def _over(part: Sequence[Part]) -> str:
+    by_words: dict[str, set[float]] = {}
+    for words, value in part:
+        by_words.setdefault(words, set()).update(() if value is None else {value})
+    told: list[str] = []
+    for words, values in sorted(by_words.items()):
+        ends = [_short(value) for value in (min(values, default=None), max(values, default=None))]
+        several = f"{' to '.join(ends)} ({len(values)} values)"
+        told.append(words.format(several if len(values) > 1 else ends[0]))
+    return " or ".join(told)
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def _counts(evidence: Evidence) -> str:

@@ -137,7 +137,7 @@ def sentence(found: Together) -> Words:
     better = [i for i in apart if ranks.average[i] < ranks.average[0]]
     worse = [i for i in apart if ranks.average[i] > ranks.average[0]]
     told = [
-        f"{word} by ranks: {', '.join(sorted(called(found.settings[i]) for i in those))}"
+        f"{word}: {', '.join(sorted(called(found.settings[i]) for i in those))}"
         for word, those in (("above the baseline", better), ("below it", worse))
         if those
     ]
@@ -148,7 +148,7 @@ def sentence(found: Together) -> Words:
         ", ",
         Number(f"n = {ranks.blocks} classes", source),
         "). ",
-        "; ".join(told) + "." if told else "None is told from the baseline by its rank.",
+        f"By ranks {'; '.join(told)}." if told else "None is told from the baseline by its rank.",
     )
 
 

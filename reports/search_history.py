@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from moleflow.drawing import FAINT, INK, colour, guides, house_style
+from moleflow.drawing import FAINT, INK, colour, guides, house_style, shares
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
 from orchestration.records.objective import metric_of
@@ -72,6 +72,7 @@ def _draw(ax: Axes, found: Sequence[Proposed], chosen: Proposed) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.margins(y=0.15)
     guides(ax)
+    shares(ax, "y")
 
 
 def count(found: Sequence[Proposed]) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import colour, guides, house_style, log_x
+from moleflow.drawing import colour, guides, house_style, log_x, shares
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.studies.effects import PLACES, setting_name
-from reports.digits import ends, numbers, percent, plus_minus, span
+from reports import tones
+from reports.digits import ends, left_out, numbers, percent, plus_minus, span
 from reports.document import (
     DASH,
     Cell,
@@ -64,6 +64,8 @@ class Seeded:
     values: tuple[float, ...]
     """A mean over orders for each seed."""
     records: tuple[Record, ...]
+    left_out: int
+    """Finished trials of seeds that lack an order."""
 
     @property
     def summary(self) -> Summary | None:
@@ -80,7 +82,7 @@ def seeded(evidence: Evidence, setting: Setting, metric: str, definition: str) -
         mean(final(r.key, metric, definition) or 0.0 for r in used if r.seed == seed)
         for seed in seeds
     )
-    return Seeded(setting, tuple(seeds), values, tuple(used))
+    return Seeded(setting, tuple(seeds), values, tuple(used), len(have) - len(used))
 
 
 def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
@@ -139,7 +141,9 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
     low, high = (pick(found, key=lambda pair: pair[1].mean) for pick in (min, max))
     source = computed(sentence, [r.key for one, _ in found for r in one.records])
     n = f"n = {span(summary.n for _, summary in found)} seeds"
-    words: tuple[str | Number, ...] = (f"{metric.title} (", Number(n, source), "): ")
+    lost = left_out(sum(one.left_out for one, _ in found), "trial")
+    without = ("; ", Number(lost, source)) if lost else ()
+    words: tuple[str | Number, ...] = (f"{metric.title} (", Number(n, source), *without, "): ")
     if len(found) == 1:
         return (*words, Number(f"{percent(high[1].mean)} %", source), ".")
     return (
@@ -170,8 +174,6 @@ def _is_number(text: str) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-OVER_SEEDS, WITH_PICTURES = 0.25, 0.12
-"""How opaque bands are."""
 OverPictures = Mapping[str, Mapping[int, Known]]
 """Of means at the end, by metric and the setting's number."""
 
@@ -202,12 +204,15 @@ def curve(evidence: Evidence, axis: str, pictures: OverPictures) -> Figure | Non
                 points = _points(evidence, of, metric, pictures.get(metric.name, {}))
                 x, middle = [p[0] for p in points], [100 * p[1].mean for p in points]
                 ax.plot(x, middle, "o-", color=colour(i), lw=1.4, ms=4, label=rest or None)
-                _band(ax, [(x, whole) for x, _, whole in points], colour(i), WITH_PICTURES)
-                _band(ax, [(x, of.interval) for x, of, _ in points], colour(i), OVER_SEEDS)
+                whole = [(x, ends) for x, _, ends in points]
+                tones.band(ax, whole, colour(i), tones.WITH_PICTURES)
+                seeds = [(x, of.interval) for x, of, _ in points]
+                tones.band(ax, seeds, colour(i), tones.OVER_SEEDS)
             _scaled(ax, [x for of in groups.values() for x, _ in of])
             ax.set_xlabel(axis)
             ax.set_ylabel(f"{metric.title} [%]")
             guides(ax)
+            shares(ax, "y")
         if len(groups) > 1:
             plots[-1].legend(fontsize=6.5)
     return _curve_figure(evidence, canvas, axis, groups, pictures)
@@ -245,14 +250,6 @@ def _points(
     return found
 
 
-def _band(ax: Axes, points: Sequence[tuple[float, Interval]], tone: str, alpha: float) -> None:
-    """Between the ends of intervals, in percent, of points that have one."""
-    known = [(x, 100 * ends[0], 100 * ends[1]) for x, ends in points if ends]
-    if known:
-        places, low, high = zip(*known, strict=True)
-        ax.fill_between(places, low, high, color=tone, alpha=alpha, lw=0)
-
-
 def _scaled(ax: object, values: Sequence[float]) -> None:
     """Logarithmic where all are positive and span two powers of ten."""
     if min(values) > 0 and max(values) / min(values) >= 100:
@@ -269,8 +266,16 @@ def _curve_figure(
     settings = [setting for of in groups.values() for _, setting in of]
     records = [record for setting in settings for record in setting.finished]
     source = computed(curve, keys(records))
+    drawn_ = [
+        ends
+        for metric in evidence.concluded
+        for of in groups.values()
+        for _, one, whole in _points(evidence, of, metric, pictures.get(metric.name, {}))
+        for ends in (one.interval, whole)
+    ]
     words: list[str | Number] = [
-        f"Means over seeds, from three on with their 95 % intervals. {_tones(evidence, pictures)}. "
+        f"Means over seeds, from three on with their 95 % intervals. {_tones(evidence, pictures)}."
+        f"{tones.beyond(drawn_)} "
     ]
     for metric in evidence.concluded:
         ranges = [_range(evidence, [s for _, s in of], metric) for of in groups.values()]
@@ -296,11 +301,9 @@ def _tones(evidence: Evidence, pictures: OverPictures) -> str:
     """What the bands are over."""
     known = {name for name, of in pictures.items() if any(both(one) for one in of.values())}
     alone = [metric.title for metric in evidence.concluded if metric.name not in known]
-    told = (
-        ["The darker band is over seeds, the lighter over seeds and test pictures"] if known else []
-    )
-    told += [f"{', '.join(alone)}: over seeds alone"] if alone else []
-    return "; ".join(told)
+    said = [tones.told(True, "band").capitalize()] if known else []
+    said += [f"{', '.join(alone)}: {tones.told(False, 'band')}"] if alone else []
+    return "; ".join(said)
 
 
 def importance(evidence: Evidence, metric: Metric) -> tuple[Share, ...] | None:

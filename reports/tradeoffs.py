@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import INK, colour, guides, house_style
+from moleflow.drawing import INK, colour, guides, house_style, shares
 from moleflow.metrics.means import mean
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
@@ -138,6 +138,8 @@ def pareto_figure(found: Sequence[Traded]) -> Figure | None:
                 _dots(axes[i][j], shown, metric, cost)
                 axes[1][j].set_xlabel(f"{name} of a sequence")
             axes[i][0].set_ylabel(f"{title} [%]")
+            for ax in axes[i]:
+                shares(ax, "y")
     free = [called(one.setting) for one in shown if not one.beaten_by]
     source = computed(pareto_figure, [k for one in shown for k in keys(one.setting.finished)])
     caption: Words = (

@@ -12,7 +12,7 @@ from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
-from reports.audit.words import Allowed, numbers_of_seeds, whole_units
+from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
 
 GOALS = ("image_auroc", "pixel_ap")
 
@@ -211,13 +211,16 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     for metric in records.margins:
         line = Line({"metric": metric}, "", (), (), records)
         for one in labels:
+            left_out = 0
             for other in labels:
                 found = paired(line, one, other) if one != other else None
                 if found:
+                    left_out += found.left_out
                     after, before = map(statistics.mean, (found.after, found.before))
                     values.append(after - before)
                     seeds.add(len(found.before))
                     costs.add(whole_units(found.seconds))
+            costs.add(without(left_out, "pair"))
     return Allowed(numbers_of_seeds(seeds) | costs | _alike(trials, records), tuple(values))
 
 

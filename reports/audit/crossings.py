@@ -23,7 +23,7 @@ from reports.audit.tests import (
     tested,
     verdict,
 )
-from reports.audit.words import Allowed, numbers_of_seeds, whole_units
+from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
 
 Corner = tuple[bool, bool]
 CORNERS: dict[str, Corner] = {
@@ -298,6 +298,8 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             found = _compared(records, line)
             results = {part: _interaction(one, margin) for part, one in found.items()}
             told = {part: judged(results, part, margin, {})["verdict"] for part in results}
+            lost = sum(one.have - len(one.keys) for one in found.values())
+            texts.add(without(lost, "trial"))
             for part, one in found.items():
                 alike = [other for p, other in found.items() if told[p] == told[part]]
                 if frozenset[str]().union(*(other.keys for other in alike)) == named:

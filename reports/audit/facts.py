@@ -54,7 +54,26 @@ def _of_settings(records: Records) -> Iterable[str]:
     """Backbone, features, flow and training, of all settings."""
     configs = [trials[0].config for trials in records.settings]
     for of in (_backbone, _features, _flow, _training):
-        yield _each(of(config) for config in configs)
+        told = {of(config) for config in configs}
+        many = len(told) > MOST_LISTED and of in (_flow, _training)
+        yield _spans(told) if many else _each(told)
+
+
+def _spans(told: Iterable[str]) -> str:
+    """Of many settings that are told part by part, from where to where each part's number goes."""
+    found: list[str] = []
+    for part in zip(*(one.split(", ") for one in told), strict=True):
+        by_words: dict[str, set[str]] = {}
+        for one in part:
+            number = next((word for word in one.split() if word[0].isdigit()), "")
+            by_words.setdefault(one.replace(number, "{}", 1) if number else one, set()).add(number)
+        each: list[str] = []
+        for words, numbers in sorted(by_words.items()):
+            ends = sorted(numbers, key=float) if "" not in numbers else [""]
+            several = f"{ends[0]} to {ends[-1]} ({len(ends)} values)"
+            each.append(words.replace("{}", several if len(ends) > 1 else ends[0]))
+        found.append(" or ".join(each))
+    return ", ".join(found)
 
 
 def _backbone(config: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ from reports.audit.tests import (
     range_point,
 )
 from reports.audit.together import several
-from reports.audit.words import Allowed, whole_units
+from reports.audit.words import Allowed, lost, whole_units
 
 TO_SETTLE = ("seeds_to_settle", "seeds_to_settle_low", "seeds_to_settle_high")
 BY_QUADRATURE = 1e-6
@@ -176,6 +176,7 @@ def spans(trials: Sequence[Trial], records: Records) -> Allowed:
             numbers = verdict_of(found[0], margin)
             values += [float(numbers[name] or 0.0) for name in ("range", "upper")]
             texts |= {f"n = {found[0].seeds} seeds", str(numbers["verdict"])}
+            texts.add(lost(trials, records, metric, len(found[1])))
     return Allowed(frozenset(texts), tuple(values))
 
 

@@ -11,7 +11,7 @@ from reports.audit.order_effects import Order, averaged, causes, free, groups, m
 from reports.audit.orders import kept_by, mean_of
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Line
-from reports.audit.words import Allowed
+from reports.audit.words import Allowed, lost
 
 NOISE = 1e-12
 SAMPLE = 5
@@ -102,6 +102,7 @@ def verdicts(trials: Sequence[Trial], records: Records) -> Allowed:
     texts: set[str] = set()
     for metric in records.margins:
         of: list[object] = []
+        texts.add(lost(trials, records, metric, len(trials)))
         for task0 in {trial.task0 for trial in trials}:
             line = _line(trials, records, metric, quantity="final_mean", task0=task0)
             alike = [t for t in line.finished if t.task0 == task0]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from reports.audit.pictures import columns
 from reports.audit.records import NOT_SETTINGS, Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, by_seed, described, interval
-from reports.audit.words import Allowed
+from reports.audit.words import Allowed, without
 
 NOT_AXES = (*NOT_SETTINGS, "part")
 
@@ -101,6 +101,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     for metric in records.margins:
         means: list[float] = []
         seeds: set[int] = set()
+        left_out = 0
         for of in records.settings:
             line = Line({"metric": metric}, "", (), tuple(of), records)
             own = [trial for trial in finished(of) if trial.key in named]
@@ -108,6 +109,8 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             if found:
                 means.append(statistics.mean(found))
                 seeds.add(len(found))
+                left_out += len(line.measured(finished(of))) - len(own)
+        texts.add(without(left_out, "trial"))
         values += means
         values += [max(means) - min(means)] if means else []
         texts |= {f"n = {n} seeds" for n in seeds}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.audit.notation import numbers
-from reports.audit.records import Records, Trial
+from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Line, described, over_trials, ranges
 
 SENTENCES_OF = ("image_auroc", "pixel_ap")
@@ -44,6 +44,19 @@ def numbers_of_seeds(seeds: Iterable[int]) -> frozenset[str]:
     return frozenset(
         one | {f"n = {low} to {high} seeds" for low, high in itertools.combinations(found, 2)}
     )
+
+
+def without(many: int, what: str) -> str:
+    """How a sentence says what it leaves out; empty where that is nothing."""
+    return f"{many} {what}{'' if many == 1 else 's'} of incomplete seeds left out" if many else ""
+
+
+def lost(trials: Sequence[Trial], records: Records, metric: str, used: int) -> str:
+    """Trials that have the metric in the settings of those named, and are not used."""
+    named = {trial.key for trial in trials}
+    own = [of for of in records.settings if any(trial.key in named for trial in of)]
+    every = finished([trial for of in own for trial in of])
+    return without(len(_line(every, records, metric=metric).measured(every)) - used, "trial")
 
 
 def whole_units(seconds: float | None) -> str:

@@ -12,7 +12,7 @@ from reports import (
     ranking_figures,
     tradeoffs,
 )
-from reports.digits import OF_NOISE, percent, span
+from reports.digits import OF_NOISE, left_out, percent, span
 from reports.document import (
     Block,
     Document,
@@ -112,7 +112,10 @@ def _sentences(evidence: Evidence, found: ByMetric) -> list[Words]:
         words: list[str | Number] = [f"{metric.title} ("]
         if seeds:
             words += [Number(f"n = {span(seeds)} seeds", source), ", "]
-        words.append(f"margin {percent(metric.margin, 1)} points): ")
+        words.append(f"margin {percent(metric.margin, 1)} points")
+        lost = left_out(sum(c.left_out for c in every if c.result is not None), "pair")
+        words += ["; ", Number(lost, source)] if lost else []
+        words.append("): ")
         for verdict in VERDICTS:
             alike = [c for c in every if c.result is not None and c.result.verdict == verdict]
             of_them = computed(_sentences, [key for c in alike for key in c.trials])
@@ -177,7 +180,10 @@ def _contrasts(evidence: Evidence, family: Family, found: ByMetric, kept: Kept) 
     for metric in evidence.concluded:
         made_of = contrasts.contrast_table(evidence, baseline, metric, found[metric.name], kept)
         blocks.append(family.named(made_of))
-    figures = [contrasts.forest(metric, found[metric.name]) for metric in evidence.concluded]
+    figures = [
+        contrasts.forest(evidence, metric, found[metric.name], kept)
+        for metric in evidence.concluded
+    ]
     shown = tuple(family.named(figure) for figure in figures if figure is not None)
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from moleflow.metrics.catalogue import Metric
 from reports import crossing, doubt_columns, made, papers, picture_doubt
 from reports.crossing import OnPictures
-from reports.digits import OF_NOISE, percent, span
+from reports.digits import OF_NOISE, left_out, percent, span
 from reports.document import (
     Block,
     Document,
@@ -80,10 +80,15 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
         return f"{title}: no design has two seeds at all four corners, so nothing is compared."
     n = f"n = {span(len(one.seeds) for one in known)} seeds"
     words: list[str | Number] = [f"{title} (", Number(n, source)]
-    words.append(f", margin {percent(metric.margin, 1)} points): ")
+    words.append(f", margin {percent(metric.margin, 1)} points")
+    lost = left_out(sum(one.left_out for one in known), "trial")
+    words += ["; ", Number(lost, source)] if lost else []
+    words.append("): ")
     for verdict, meaning in crossing.MEANINGS.items():
         of = [o for o in known if o.result and o.result.contrast.verdict == verdict]
-        alike = [(o, o.result.contrast, computed(sentence, keys(o.records))) for o in of if o.result]
+        alike = [
+            (o, o.result.contrast, computed(sentence, keys(o.records))) for o in of if o.result
+        ]
         for i, (one, result, own) in enumerate(alike):
             words += [", "] if i else [Number(meaning, computed(sentence, trial_keys(of))), ": "]
             points = Number(f"{percent(result.difference)} points", own)
@@ -116,7 +121,7 @@ def _on_other_pictures(
 def _section(
     evidence: Evidence, metric: Metric, found: dict[Kind, list[Crossed]], pictures: OnPictures
 ) -> Section:
-    figures = [crossing.lines_figure(metric, kind, of) for kind, of in found.items()]
+    figures = [crossing.lines_figure(metric, kind, of, pictures) for kind, of in found.items()]
     shown = tuple(figure for figure in figures if figure is not None)
     blocks: list[Block] = [Gallery(shown)] if shown else []
     for kind, of in found.items():

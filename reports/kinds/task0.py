@@ -14,7 +14,7 @@ from reports import (
     picture_doubt,
     variance,
 )
-from reports.digits import percent
+from reports.digits import left_out, percent
 from reports.document import (
     Block,
     Document,
@@ -68,14 +68,15 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
         "different": ", it matters which task is first",
         "undecided": "",
     }[verdict.verdict]
-    others = found.on_other_pictures
+    others, lost = found.on_other_pictures, left_out(found.left_out, "trial")
     words: list[str | Number] = [
         f"{found.metric.title}: ",
         Number(verdict.verdict, source),
         f"{told} (",
         Number(f"n = {len(found.seeds)} seeds", source),
-        f" of {len(found.names)} tasks 0; margin {percent(found.metric.margin, 1)} points). Their "
-        "means lie within ",
+        f" of {len(found.names)} tasks 0; margin {percent(found.metric.margin, 1)} points",
+        *(["; ", Number(lost, source)] if lost else []),
+        "). Their means lie within ",
         Number(f"{percent(verdict.range)} points", source),
         ", and true ones within ",
         Number(f"{percent(verdict.upper)} points", source),

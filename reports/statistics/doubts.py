@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
+from moleflow.metrics.summaries import NOISE
 from reports.statistics.inputs import Numbers, numbers
 
 
@@ -26,7 +27,7 @@ class Doubt:
     """Variance of the mean from the choice of test images, which all seeds share: no further seed
     takes it away."""
     images_negative: bool
-    """The estimate of `images` was negative, within its own doubt, and was taken for 0."""
+    """The estimate of `images` was negative by more than rounding, and was taken for 0."""
     interval: tuple[float, float]
     """At least 95 %, for other seeds and other images of the same classes; for one seed, of that
     seed. Never narrower than for one of the two sources alone."""
@@ -85,7 +86,7 @@ def doubt(
     half = math.hypot(of_images, _half(from_seeds or 0.0, s - 1))
     mean = float(table.mean())
     interval = (mean - half, mean + half)
-    return Doubt(mean, from_seeds, from_images, raw < 0, interval, of_images)
+    return Doubt(mean, from_seeds, from_images, raw < -NOISE, interval, of_images)
 
 
 def between_groups(

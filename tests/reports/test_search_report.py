@@ -24,10 +24,11 @@ from reports.document import plain
 from reports.evidence import load
 from reports.kinds import search as kind
 from reports.proposals import Proposed, proposed
+from reports.provenance import facts
 from reports.search_importance import FEWEST, Importance, importance, sentence
 from reports.search_optimism import Choices
 from reports.writing import write_reports
-from tests.reports.audited import impossible
+from tests.reports.audited import impossible, wrong
 from tests.reports.conftest import Lab
 
 SPACE = {
@@ -215,6 +216,19 @@ def study(make_lab: Callable[[Path], Lab], tmp_path_factory: pytest.TempPathFact
     lab.fail(folder, diverged, "the loss is inf", "diverged")
     write_reports(folder)
     return folder
+
+
+def test_settings_of_many_proposals_are_told_part_by_part(study: StudyFolder) -> None:
+    found = dict(facts(load(study)))
+    n = FEWEST + 3
+    assert re.fullmatch(
+        rf"60 epochs, batch 16, adamp, learning rate [0-9.]+ to [0-9.]+ \({n} values\)",
+        str(found["Training"]),
+    )
+    assert re.match(
+        r"6 coupling blocks, LoRA rank \d+ to \d+ \(\d+ values\), DIA", str(found["Flow"])
+    )
+    assert wrong(study) == []
 
 
 MADE = ("reports.kinds.search.", "reports.search_")

@@ -236,6 +236,8 @@ def test_a_negative_estimate_from_images_is_said():
     covariance = np.array([[1.0, -0.1], [-0.1, 1.0]]) * 1e-4
     found = doubt([[0.9, 0.8], [0.91, 0.82]], [covariance] * 2, [20] * 2)
     assert found.images == 0.0 and found.images_negative
+    rounding = doubt(np.zeros((3, 1)), [-1e-20 * (np.ones((3, 3)) - np.eye(3))], [20])
+    assert rounding.images == 0.0 and not rounding.images_negative
 
 
 def test_doubt_without_the_covariance_of_every_class_is_refused():
