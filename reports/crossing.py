@@ -259,6 +259,7 @@ def lines_figure(
                     ax.legend(loc="best", fontsize=6.5)
             else:
                 ax.set_axis_off()
+        for ax in axes.flat:  # all have been drawn, and share their limits
             shares(ax, "y")
         if alike:
             place = {"loc": "lower left", "bbox_to_anchor": (0.11, 0.96)}

@@ -69,7 +69,8 @@ class Further:
         if says_nothing(low, high):
             said = f"{self.have} seeds do not say how many more would {tell}: {self.ends}"
         else:
-            many = "1 more seed" if self.more == 1 else f"about {self.number} more seeds"
+            about = "about " if self.more is not None and self.more <= MOST_TOLD else ""
+            many = "1 more seed" if self.more == 1 else f"{about}{self.number} more seeds"
             many = counted(low, "more seed") if low == high else many
             said = ", ".join(filter(None, (f"{many} would most likely {tell}", self.ends)))
         if self.seconds is None:

@@ -49,6 +49,8 @@ def test_ends_too_far_apart_for_a_number_stand_alone_wherever_seeds_are_told() -
     assert "do not say how many" in plain(tuple(few.words(SOURCE)))
     assert (sure.cell(SOURCE).text, sure.short("with")) == ("30", "with: 30, from 12 to 80")
     assert "about 30 more seeds would" in plain(tuple(sure.words(SOURCE)))
+    many = plain(tuple(Further(3, None, (520, None), 60.0).words(SOURCE)))
+    assert many.startswith("over 1,000 more seeds would most likely tell, from 520 to over 1,000")
 
 
 def test_what_is_settled_needs_no_seed_and_that_is_a_number() -> None:
@@ -58,7 +60,7 @@ def test_what_is_settled_needs_no_seed_and_that_is_a_number() -> None:
 
 def noisy(trial: Trial, metric: str, class_name: str, step: int) -> float:
     first, rank = trial.sequence[0][0] == "cable", trial.config.lora.rank == 16
-    own = 0.01 * math.sin(37.0 * trial.seed + 5 * first + 3 * rank)
+    own = 0.01 * math.sin((37.0 + 3 * rank) * trial.seed + 5 * first)
     return 0.8 + 0.004 * first + 0.004 * rank + own
 
 

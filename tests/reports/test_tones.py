@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from moleflow.drawing import shares
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid
 from orchestration.studies.study import Study
-from reports import tones
+from reports import crossing, tones, two_by_two
+from reports.evidence import load
 from reports.writing import write_reports
 from tests.reports import pictured
 from tests.reports.conftest import Lab
@@ -62,6 +64,23 @@ def study(make_lab: Callable[[Path], Lab], tmp_path_factory) -> StudyFolder:
     pictured.run(lab, folder, plan.trials)
     write_reports(folder)
     return folder
+
+
+@pytest.mark.slow
+def test_all_that_is_drawn_of_crossed_lines_lies_within_their_axes(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence, canvases = load(study), list[Figure]()
+    monkeypatch.setattr(crossing, "drawn", lambda canvas, *_: canvases.append(canvas))
+    metric = evidence.concluded[0]
+    (one,) = two_by_two.crossed(evidence, metric, "final_mean")
+    wider = replace(one, values=dict.fromkeys(one.values, (0.2, 0.5, 0.9)))
+    for found in ((one, wider), (wider, one)):
+        crossing.lines_figure(metric, "final_mean", found, lambda *_: "")
+        for ax in canvases.pop().axes:
+            low, high = ax.get_ylim()
+            ends = [y for line in ax.lines for y in line.get_ydata()]  # pyright: ignore
+            assert low <= min(ends) and max(ends) <= high
 
 
 SAID = {

@@ -11,7 +11,9 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from moleflow.streams import numpy_stream
 from reports.audit import tests as second_way
-from reports.digits import from_to, more_seeds
+from reports.digits import from_to
+from reports.document import computed, plain
+from reports.further_seeds import to_decide
 from reports.statistics import Contrast, adjusted, contrast, holm
 from reports.statistics.seeds_needed import (
     POWER,
@@ -262,7 +264,8 @@ def test_the_ends_of_the_noise_are_those_of_chi_square():
 )
 def test_words_on_further_seeds_have_the_doubt_of_the_noise(values: list[float], says: str):
     baseline = [0.90, 0.91, 0.92, 0.93, 0.94][: len(values)]
-    assert more_seeds(contrast(baseline, values, MARGIN)) == says
+    further = to_decide(contrast(baseline, values, MARGIN), None)
+    assert plain(tuple(further.words(computed(contrast)))) == says
 
 
 @pytest.mark.parametrize(("seeds", "told"), [((3, 20), "3 to 20"), ((101, 999), "100 to 1,000"),
