@@ -96,8 +96,8 @@ def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Con
         more = len(alike) - MOST_LISTED
         words += [f" and {more} more"] if more > 0 else []
     open_ = [(c, to_decide(r, c.seconds_per_seed)) for c, r in known if r.verdict == "undecided"]
-    more = [(called(c.setting), one, computed(verdicts, c.trials)) for c, one in open_]
-    return (*words, *soonest(more), ".")
+    each = [(called(c.setting), one, computed(verdicts, c.trials)) for c, one in open_]
+    return (*words, *soonest(each), ".")
 
 
 def contrast_table(
