@@ -124,6 +124,7 @@ def contrast_table(
         line |= {"definition": "final_mean", "margin": metric.margin}
         line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
         line |= {"pairs_left_out": compared.left_out, **contrasted(result)}
+        line |= {"baseline_seeds": len(baseline.seeds)}
         line |= priced(result, compared.seconds_per_seed)
         for before, of in (("", compared.setting), ("baseline_", baseline)):
             every = summarise(o.value for o in performance.observations(evidence, of, metric.name))

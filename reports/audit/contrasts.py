@@ -68,6 +68,8 @@ def contrasts(line: Line) -> Expected:
     results = _all(line, margin)
     found = paired(line, cells["baseline"], cells["setting"])
     numbers: Numbers = _counts(line.records.labelled[cells["setting"]])
+    usual = finished(line.records.labelled[cells["baseline"]])
+    numbers |= {"baseline_seeds": len({trial.seed for trial in usual})}
     for before, label in (("", cells["setting"]), ("baseline_", cells["baseline"])):
         values = line.measured(finished(line.records.labelled[label]))
         of = described(list(values.values()))

@@ -21,6 +21,7 @@ from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
 from reports.audit.second_way import Expected, Line, Value, by_seed, described
 from reports.audit.ways import WAYS
+from reports.audit.words import whole_units
 
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
@@ -192,7 +193,7 @@ def _made(line: Line, expected: Expected) -> Made:
     values += [math.inf] if beyond else []
     values += _in_two_digits(known)
     texts = {value for value in expected.numbers.values() if isinstance(value, str)}
-    texts |= {text for _, text in says} | {_short(line)}
+    texts |= {text for _, text in says} | {_short(line), _time(known)}
     return Made(line.function, frozenset(line.named), says, tuple(values), frozenset(texts))
 
 
@@ -202,6 +203,12 @@ def _short(line: Line) -> str:
     orders = [order for _, order in found]
     order = line.cells.get("order")
     return f"O{orders.index(order) + 1}" if order in orders else ""
+
+
+def _time(known: Mapping[str, object]) -> str:
+    """How a page tells what one more seed takes."""
+    seconds = known.get("seconds_per_seed")
+    return whole_units(seconds) if isinstance(seconds, (int, float)) else ""
 
 
 def _in_two_digits(known: Mapping[str, object]) -> list[float]:
