@@ -291,7 +291,16 @@ def failures(line: Line) -> Expected:
 def orders(line: Line) -> Expected:
     """An order of the plan and its task 0."""
     firsts = {trial.order: trial.task0 for trial in line.records.trials}
-    return Expected({"task0": firsts.get(line.cells["order"], "(no such order)")})
+    task0 = firsts.get(line.cells["order"], "(no such order)")
+    return Expected({"task0": task0, "name": short_name(line)})
+
+
+def short_name(line: Line) -> str:
+    """What pages call the line's order: by its place among all of the plan, sorted by task 0."""
+    found = sorted({(trial.task0, trial.order) for trial in line.records.trials})
+    orders = [order for _, order in found]
+    order = line.cells.get("order")
+    return f"O{orders.index(order) + 1}" if order in orders else ""
 
 
 def settings(line: Line) -> Expected:

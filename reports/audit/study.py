@@ -19,7 +19,7 @@ from reports.audit.notation import numbers
 from reports.audit.pages import audit_page
 from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
-from reports.audit.second_way import Expected, Line, Value, by_seed, described
+from reports.audit.second_way import Expected, Line, Value, by_seed, described, short_name
 from reports.audit.ways import WAYS
 from reports.audit.words import whole_units
 
@@ -193,16 +193,8 @@ def _made(line: Line, expected: Expected) -> Made:
     values += [math.inf] if beyond else []
     values += _in_two_digits(known)
     texts = {value for value in expected.numbers.values() if isinstance(value, str)}
-    texts |= {text for _, text in says} | {_short(line), _time(known)}
+    texts |= {text for _, text in says} | {short_name(line), _time(known)}
     return Made(line.function, frozenset(line.named), says, tuple(values), frozenset(texts))
-
-
-def _short(line: Line) -> str:
-    """What a page calls the line's order: by its place among all of the plan, sorted."""
-    found = sorted({(trial.task0, trial.order) for trial in line.records.trials})
-    orders = [order for _, order in found]
-    order = line.cells.get("order")
-    return f"O{orders.index(order) + 1}" if order in orders else ""
 
 
 def _time(known: Mapping[str, object]) -> str:
@@ -215,9 +207,9 @@ def _in_two_digits(known: Mapping[str, object]) -> list[float]:
     """Numbers of seeds as a page rounds them, outwards where they are ends."""
     found: list[float] = []
     for name, value in known.items():
-        seeds = int(str(value)) if name.startswith("seeds_to_") and str(value).isdigit() else 0
-        unit = 10 ** max(0, len(str(seeds)) - 2)
-        found += [float(unit * how(seeds / unit)) for how in (math.floor, round, math.ceil)]
+        if name.startswith("seeds_to_") and str(value).isdigit():
+            seeds, unit = int(str(value)), 10 ** max(0, len(str(value)) - 2)
+            found += [float(unit * how(seeds / unit)) for how in (math.floor, round, math.ceil)]
     return found
 
 

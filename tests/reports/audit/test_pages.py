@@ -118,6 +118,7 @@ def test_a_sentence_on_image_auroc_with_the_verdict_on_pixel_ap_is_found(
 ROWS = [
     ("ablation", r'(id="table-contrasts-image_auroc".*?<td[^>]*>)(worse)(<)', "equivalent"),
     ("task0", r'(id="table-task0_verdicts".*?<td[^>]*>)(different)(<)', "equivalent"),
+    ("task0", r'(id="table-settings".*?>scoring.top_k</th><td>)(\d+)(<)', "0"),
     ("task0", r'(id="table-by_class".*?<td class="number" data-source="\d+">)(\d+)(<)', "15"),
 ]  # fmt: skip
 
@@ -128,6 +129,13 @@ def test_a_row_with_what_another_line_of_its_table_has_is_found(
 ) -> None:
     found = replaced(study(kind), pattern, other)
     assert any("index.html" in one and f"the page shows {other}" in one for one in found)
+
+
+def test_another_short_name_of_an_order_is_found(study: Callable[[str], StudyFolder]) -> None:
+    folder = study("task0")
+    path = folder.report / "tables" / "orders.csv"
+    path.write_text(path.read_text("utf-8").replace("O2,", "O3,"), "utf-8")
+    assert any("orders.csv line 3, name" in one for one in impossible(audit_study(folder.path)))
 
 
 def test_a_number_of_the_same_trials_and_another_metric_is_found(
