@@ -2,6 +2,7 @@
 # pyright: reportUnknownMemberType=false
 
 import itertools
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -45,6 +46,8 @@ from reports.variants import ClassDifference, Compared, Comparisons, Family, cal
 
 PLACE = 5
 """Of the interval over seeds and test pictures among the columns."""
+TITLE = 34
+"""Letters of a panel's title that fit above it."""
 MOST_PANELS = 12
 """Variants that the figure by class has room for."""
 
@@ -280,7 +283,8 @@ def class_forest(metric: Metric, found: ByClass) -> Figure | None:
     lines = -(-len(shown) // columns)
     with house_style():
         canvas = Canvas(figsize=(2.4 * columns + 0.8, (0.9 + 0.2 * len(names)) * lines))
-        grid = {"wspace": 0.12, "hspace": 1.1 / (0.5 + 0.2 * len(names))}
+        longest = max(len(textwrap.wrap(called(c.setting), TITLE)) for c, _ in shown)
+        grid = {"wspace": 0.12, "hspace": (0.95 + 0.15 * longest) / (0.5 + 0.2 * len(names))}
         axes = canvas.subplots(
             lines, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid
         )
@@ -304,7 +308,7 @@ def _panel(
 ) -> None:
     each = ((names.index(one.name), one.result, None) for one in of)
     _intervals(ax, metric, each, 1.2, 3.2)
-    ax.set_title(called(compared.setting), fontsize=8)
+    ax.set_title(textwrap.fill(called(compared.setting), TITLE), fontsize=8)
     named_rows(ax, names)
 
 
