@@ -74,8 +74,11 @@ def test_all_that_is_drawn_of_crossed_lines_lies_within_their_axes(
     monkeypatch.setattr(crossing, "drawn", lambda canvas, *_: canvases.append(canvas))
     metric = evidence.concluded[0]
     (one,) = two_by_two.crossed(evidence, metric, "final_mean")
-    wider = replace(one, values=dict.fromkeys(one.values, (0.2, 0.5, 0.9)))
-    for found in ((one, wider), (wider, one)):
+    above, below = (
+        replace(one, values=dict.fromkeys(one.values, values))
+        for values in ((0.96, 0.99, 1.0), (0.3, 0.31, 0.32))
+    )
+    for found in ((above, below), (below, above)):
         crossing.lines_figure(metric, "final_mean", found, lambda *_: "")
         for ax in canvases.pop().axes:
             low, high = ax.get_ylim()
