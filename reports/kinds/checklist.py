@@ -77,10 +77,10 @@ def _bars(evidence: Evidence) -> Iterable[tuple[str, Words]]:
     )
     yield (
         "Test pictures",
-        "What other test pictures would change is in intervals of their own, of image AUROC, "
-        "AP and F1-max at the end of the sequence alone (columns called “with pictures”, and the "
-        "table of seeds and test pictures): good and anomalous pictures of each class are a "
-        "sample, and classes are fixed.",
+        "What other test pictures would change is in intervals of their own, at the end of the "
+        "sequence alone (columns called “with pictures”, and the table of seeds and test "
+        "pictures): good and anomalous pictures of each class are a sample, pixels of one picture "
+        "are none, and classes are fixed. Pages say of which metrics it is known.",
     )
     yield "Behind ±", "The sample standard deviation (n − 1), over what the table says, with its n."
     yield (
