@@ -237,11 +237,15 @@ def active(folder: Path, *, patience: float = 0.0) -> list[Lease]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete leases of processes of this machine that are gone: killed ones give nothing back."""
+    """Delete leases of processes of this machine that are gone: killed ones give nothing back. And
+    such as a loss of power has left without their content: a file has all of it from its first
+    moment on, so nobody is about to write it."""
     for path in _files(folder):
         with suppress(OSError):
             seen = _look(path)
-            if seen is not None and seen.claim is not None and _is_gone(seen.claim):
+            if seen is None:
+                continue
+            if _is_gone(seen.claim) if seen.claim else _is_torn(path):
                 _take_away(path, seen.claim)
     for path in folder.glob(".*"):  # killed while they took one
         with suppress(OSError, ValueError):
@@ -347,6 +351,14 @@ def _take_away(path: Path, claim: _Claim | None) -> None:
 def _lease(claim: _Claim) -> Lease:
     seconds = max(0.0, time.time() - claim.taken)
     return Lease(claim.name, claim.owner, claim.host, claim.pid, seconds)
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file has not the form of any claim, be it of another version's."""
+    try:
+        return not path.read_bytes().rstrip().endswith(b"}")
+    except IsADirectoryError:
+        return False
 
 
 def _is_gone(claim: _Claim) -> bool:

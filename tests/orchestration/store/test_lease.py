@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.store.lease import Lease, Leases, active
+from orchestration.store.lease import Lease, Leases, active, sweep
 
 pytestmark = pytest.mark.slow
 
@@ -272,3 +272,18 @@ def test_a_display_leaves_out_the_dead_of_this_machine_and_waits_for_those_of_ot
     moved_to_another_machine(lease_file(tmp_path))
     assert [lease.name for lease in active(tmp_path)] == [NAME]
     assert active(tmp_path, patience=0.3) == []
+
+
+def test_a_sweep_takes_what_a_loss_of_power_left_and_no_lease_of_others(tmp_path: Path) -> None:
+    """A file without its content, or with a part of it; not what another version has written."""
+    with Leases(tmp_path, "own") as own:
+        assert own.acquire("held")
+        content = (tmp_path / "held").read_bytes()
+        (tmp_path / "empty").write_bytes(b"")
+        (tmp_path / "zeros").write_bytes(bytes(len(content)))
+        (tmp_path / "cut").write_bytes(content[:-9])
+        (tmp_path / "newer").write_text('{"form": 2}')
+        (tmp_path / "folder").mkdir()
+        sweep(tmp_path)
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"held", "newer", "folder"}
