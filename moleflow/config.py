@@ -99,11 +99,11 @@ class Config(Settings):
                 f"patches.dim: {self.patches.dim} is not divisible by 4 (the position code has "
                 f"four parts); choose {lower or 4} or {lower + 4}"
             )
-        side = self.image.size if self.scoring.size == "image" else self.scoring.size
-        if self.scoring.smoothing > side:
+        if self.scoring.smoothing > self.map_size:
             raise ValueError(
-                f"scoring.smoothing: {self.scoring.smoothing:g} is wider than a map of {side} "
-                f"pixels; choose larger pictures (image.size) or at most {side}"
+                f"scoring.smoothing: {self.scoring.smoothing:g} is wider than a map of "
+                f"{self.map_size} pixels; choose larger pictures (image.size) or at most "
+                f"{self.map_size}"
             )
         if self.flow.context_start >= self.flow.context_max:
             raise ValueError("flow.context_start: must be smaller than flow.context_max")
@@ -123,6 +123,11 @@ class Config(Settings):
                 "lora, task_bias, dia and adapter are all off"
             )
         return self
+
+    @property
+    def map_size(self) -> int:
+        """Side of anomaly maps and masks, in pixels."""
+        return self.image.size if self.scoring.size == "image" else self.scoring.size
 
     @property
     def trains_something(self) -> bool:

@@ -27,7 +27,7 @@ from moleflow.metrics.detection import detection_metrics
 from moleflow.metrics.means import mean
 from moleflow.model import MoLEFlow
 from moleflow.router import Prototype
-from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
+from moleflow.scoring import anomaly_maps, image_scores, patch_scores
 from moleflow.tasks.freeze import Digests, tensors_digest
 from moleflow.truth import ReadTruths, Truths
 from moleflow.types import Float, Int, RoutingFeatures, Tensor
@@ -315,7 +315,7 @@ class SequenceEvaluation:
 
     def _maps(self, patches: Float[Tensor, "n h w"]) -> Float[Tensor, "n s s"]:
         config = self._model.config
-        return anomaly_maps(patches.to(self._model.device), map_size(config), config.scoring)
+        return anomaly_maps(patches.to(self._model.device), config.map_size, config.scoring)
 
     def _compute_scores(self, name: str, task: Task) -> ClassScores:
         scoring = self._model.config.scoring

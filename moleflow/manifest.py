@@ -170,13 +170,11 @@ def _size_problems(manifest: Manifest) -> Iterator[str]:
     """What would need more memory, or time, than a model of these files can."""
     config, (height, width) = manifest.config, manifest.grid
     dim, side = config.patches.dim, config.image.size
-    size = side if config.scoring.size == "image" else config.scoring.size
-    if max(side, size) > LARGEST_SIDE:
-        yield f"its pictures or maps have a side of {max(side, size)}, above {LARGEST_SIDE} pixels"
+    largest = max(side, config.map_size)
+    if largest > LARGEST_SIDE:
+        yield f"its pictures or maps have a side of {largest}, above {LARGEST_SIDE} pixels"
     if max(height, width) > side or height * width * dim > LARGEST_POSITIONS:
         yield f"a grid of {height} x {width} patches does not fit pictures of {side} pixels"
-    if config.scoring.smoothing > size:
-        yield f"scoring.smoothing: {config.scoring.smoothing:g} is wider than a map"
     if config.patches.neighbourhood > 2 * max(height, width) + 1:
         yield f"patches.neighbourhood: {config.patches.neighbourhood} is wider than the grid"
     if (manifest.channels > 0) != (config.multiscale != "off"):

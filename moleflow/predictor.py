@@ -27,7 +27,7 @@ from moleflow.features.cache import Features, image_features, picture_features
 from moleflow.learning import SequenceLearner
 from moleflow.measurement import Measurement
 from moleflow.saved import SavedModel, load_model, save_added_task
-from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
+from moleflow.scoring import anomaly_maps, image_scores, patch_scores
 from moleflow.training.train import EpochEnd
 from moleflow.types import Float, Int, Tensor
 
@@ -61,7 +61,7 @@ class Prediction:
 def map_of(patches: Float[np.ndarray, "h w"], config: Config) -> Float[np.ndarray, "s s"]:
     """The anomaly map of one picture's patch scores."""
     one = torch.from_numpy(patches).unsqueeze(0)
-    return anomaly_maps(one, map_size(config), config.scoring)[0].numpy()
+    return anomaly_maps(one, config.map_size, config.scoring)[0].numpy()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch.nn import functional as F
 
-from moleflow.config import Config
 from moleflow.config_parts import ScoringConfig
 from moleflow.types import Float, Float64, PerImage, PerPatch, Tensor
 
@@ -19,11 +18,6 @@ def patch_scores(log_p: PerPatch, logdet: PerPatch, config: ScoringConfig) -> Pe
     if config.logdet == "patch":
         return -log_p
     return -(log_p - logdet + logdet.mean(dim=(1, 2), keepdim=True))
-
-
-def map_size(config: Config) -> int:
-    """Side of anomaly maps and masks, in pixels."""
-    return config.image.size if config.scoring.size == "image" else config.scoring.size
 
 
 def image_scores(scores: PerPatch, config: ScoringConfig) -> PerImage:

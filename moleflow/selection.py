@@ -16,7 +16,6 @@ from moleflow.data.images import square_mask, square_pixels
 from moleflow.features.backbone import Backbone
 from moleflow.features.cache import EXTRACTION_BATCH, ClassFeatures, Features, image_features
 from moleflow.metrics.regions import regions_of
-from moleflow.scoring import map_size
 from moleflow.streams import numpy_stream
 from moleflow.truth import Truth
 from moleflow.types import Tensor
@@ -71,7 +70,7 @@ def selection_features(
     drawn = load_file(folder / FILE)
     train, count = features.train, len(features.train.means)
     places = torch.tensor(sorted(held_out(count, config.data, name)))
-    size = map_size(config)
+    size = config.map_size
     defects = [square_mask(mask, size) for mask in drawn["masks"].numpy()]
     masks = np.stack([np.zeros((size, size), dtype=bool)] * len(places) + defects)
     labels = np.arange(len(masks)) >= len(places)

@@ -13,7 +13,6 @@ from moleflow.data.catalog import ClassData
 from moleflow.data.images import load_mask
 from moleflow.data.pictures import Picture
 from moleflow.metrics.regions import Regions, regions_of
-from moleflow.scoring import map_size
 from moleflow.types import Bool
 
 AHEAD = 64
@@ -87,7 +86,7 @@ def read_truth(data: ClassData, config: Config) -> Truth:
     labels = np.array([picture.anomalous for picture in data.test])
     if not (data.masks and data.has_masks):
         return Truth(labels, None)
-    size, resize = map_size(config), config.image.resize
+    size, resize = config.map_size, config.image.resize
 
     def mask_of(picture: Picture) -> Bool[np.ndarray, "s s"]:
         return load_mask(picture.masks, size, resize)

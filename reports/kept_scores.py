@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from moleflow.data.sequences import task_name
 from moleflow.files import read_regular
-from moleflow.metrics.catalogue import METRICS
+from moleflow.metrics.catalogue import PIXELS
 from orchestration.records.ledger import Record
 from reports.evidence import Evidence
 from reports.statistics import auroc_value
@@ -24,7 +24,6 @@ FILE = "scores.csv"
 DISTANCE = "squared_distance "
 SCORE = "score_routed"
 CONTRIBUTION = "pseudo_value "
-PIXELS = tuple(metric.name for metric in METRICS if metric.needs_masks)
 GOOD = "good"
 PICTURE = ("class", "picture", "defect")
 ONE_BLOCK = 1 << 30

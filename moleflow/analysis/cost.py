@@ -18,7 +18,7 @@ from torch import nn
 from moleflow.analysis.subject import Analysis, Subject
 from moleflow.drawing import INK, PALETTE, canvas, guides, house_style, log_x, named_rows
 from moleflow.evaluation import SCORING_BATCH
-from moleflow.scoring import anomaly_maps, image_scores, map_size, patch_scores
+from moleflow.scoring import anomaly_maps, image_scores, patch_scores
 from moleflow.types import Tensor
 
 REPEATS = 5
@@ -171,7 +171,7 @@ def _speed_rows(subject: Subject) -> Iterator[tuple[Any, ...]]:
 
     def pictures() -> None:
         image_scores(scores, config.scoring)
-        anomaly_maps(scores.to(model.device), map_size(config), config.scoring).cpu()
+        anomaly_maps(scores.to(model.device), config.map_size, config.scoring).cpu()
 
     def route() -> None:
         for prototype in subject.prototypes:

@@ -57,6 +57,7 @@ METRICS = (
 """In the order in which they are shown."""
 TITLES = {metric.name: metric.title for metric in METRICS}
 COLUMNS = {metric.name: metric.title for metric in METRICS if metric.column}
+PIXELS = tuple(metric.name for metric in METRICS if metric.needs_masks)
 HEADLINES = tuple(metric for metric in METRICS if metric.headline)
 CONCLUDED = tuple(metric for metric in METRICS if metric.margin is not None)
 """Those that reports conclude on."""

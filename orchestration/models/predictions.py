@@ -20,7 +20,6 @@ from moleflow.data.listing import images_below, is_picture
 from moleflow.data.opening import SUFFIXES
 from moleflow.errors import ConfigError, DataError
 from moleflow.predictor import Prediction, Unreadable, map_of
-from moleflow.scoring import map_size
 from orchestration.plain import cell, one_line, path_cell
 from orchestration.trial.heat_maps import heat, overlay
 
@@ -182,7 +181,7 @@ class MapFolder:
         content = self._patches.read(4 * height * width)
         patches = np.frombuffer(bytearray(content), np.float32).reshape(height, width)
         values = (map_of(patches, config) - low) / max(high - low, np.finfo(np.float32).tiny)
-        photograph = open_square(one.image, map_size(config), config.image.resize, one.bits)
+        photograph = open_square(one.image, config.map_size, config.image.resize, one.bits)
         name = f"{one.number:04d}_{one.image.parent.name}_{one.image.stem}"
         heat(values).save(self._folder / f"{name}_map.png")
         overlay(photograph, values).save(self._folder / f"{name}_overlay.png")

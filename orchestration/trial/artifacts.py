@@ -10,13 +10,11 @@ from moleflow.data.sequences import Task, task_name
 from moleflow.evaluation import RoutedScores, SequenceEvaluation
 from moleflow.files import replaced_folder
 from moleflow.measurement import Measurement
-from moleflow.metrics.catalogue import METRICS
+from moleflow.metrics.catalogue import PIXELS
 from moleflow.saved import Depths
 from orchestration.studies.expansion import Trial
 from orchestration.trial.all_orders import write_all_orders
 from orchestration.trial.map_sheet import write_map_sheet
-
-PIXELS = tuple(metric.name for metric in METRICS if metric.needs_masks)
 
 
 def write_artifacts(
