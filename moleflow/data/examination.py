@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from moleflow.data.decoding import eight_bit, joined, mode_name, read_mask
 from moleflow.data.geometry import cut_off
-from moleflow.data.opening import STRIP, Pixels, open_pixels, pages
+from moleflow.data.opening import STRIP, Pixels, is_turned, open_pixels, pages
 from moleflow.data.pictures import Picture
 from moleflow.errors import DataError
 
@@ -32,10 +32,14 @@ class Examined:
     flat: bool = False
     """Whether it has no more than two colours, as masks do and photographs do not."""
     pages: int = 1
+    turned: bool = False
+    """Whether a tag says that it is stored turned; it is used as it is stored."""
     soft: bool = False
     """Whether a mask has grey edges."""
     inverted: bool = False
     """Whether the masks mark all but a part inside of the picture."""
+    whole: bool = False
+    """Whether the masks mark all of the picture."""
     cut_off: bool = False
     """Whether all that is marked lies outside of the centre that `image.resize=crop` keeps."""
 
@@ -51,6 +55,7 @@ def examine(picture: Picture) -> Examined:
             mode=mode_name(pixels),
             highest=None if pixels.deep is None else int(pixels.deep.max()),
             pages=pages(picture.path),
+            turned=is_turned(pixels),
         )
         found = replace(found, digest=_digest(pixels, picture.path), flat=_flat(pixels))
         del pixels  # before the mask is there too
@@ -96,6 +101,7 @@ def _with_masks(found: Examined) -> Examined:
         problems=(*found.problems, *problems),
         soft=any(mask.soft for mask in masks),
         inverted=_inverted(marked),
+        whole=bool(marked.all()),
         cut_off=cut_off(marked),
     )
 

@@ -39,6 +39,7 @@ def findings(
         (
             *_flat(train, test),
             *_inverted(test),
+            *_whole(test),
             *_leaked(train, test),
             *_contradicting(test),
             *_marked(good_masks),
@@ -47,6 +48,7 @@ def findings(
             *_depths(train, test),
             *_grey_edges(test),
             *_pages([*train, *test]),
+            *_turned([*train, *test]),
             *_tiny([*train, *test]),
             *_repeated(train, "training"),
             *_repeated(test, "test"),
@@ -75,6 +77,15 @@ def _inverted(test: Sequence[Examined]) -> Iterator[str]:
             f"{len(found)} of {_masks(test)} masks mark all but a part inside of the picture: are "
             f"they inverted? The first is {found[0].picture.mask}; anomalous pixels are the bright "
             "ones"
+        )
+
+
+def _whole(test: Sequence[Examined]) -> Iterator[str]:
+    found = [one for one in test if one.whole]
+    if found:
+        yield (
+            f"{len(found)} of {_masks(test)} masks mark all of the picture: are they filled by "
+            f"mistake? The first is {found[0].picture.mask}; anomalous pixels are the bright ones"
         )
 
 
@@ -184,6 +195,16 @@ def _pages(seen: Sequence[Examined]) -> Iterator[str]:
         yield (
             f"{len(found)} files hold more than one picture, of which the first is used; the first "
             f"file is {found[0]}"
+        )
+
+
+def _turned(seen: Sequence[Examined]) -> Iterator[str]:
+    found = [one.picture.path for one in seen if one.turned]
+    if found:
+        yield (
+            f"{len(found)} of {len(seen)} pictures have a tag that says they are stored turned, "
+            "and viewers turn them; they are used as they are stored, as masks are drawn on: the "
+            f"first is {found[0]}"
         )
 
 

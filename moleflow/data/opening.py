@@ -39,6 +39,10 @@ OTHER_BYTE = {
     for order, other in (("L", "B"), ("B", "L"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
 """Pillow keeps 8 of 16 bits per colour. Read in the other byte order, it keeps the other 8."""
+PAGED = ("TIFF", "WEBP", "PNG")
+"""Formats of which one file may be several pictures of a person's."""
+TURNED = range(2, 9)
+"""Values of the tag of orientation that say so."""
 LINKED = ("dvc pull", "git annex get", "git lfs pull")
 POINTERS = {b"version https://git-lfs": "Git LFS", b"/annex/objects/": "git-annex"}
 KINDS = {
@@ -110,7 +114,18 @@ def pages(path: Path) -> int:
         DataError: as `open_pixels`.
     """
     with _quiet(), _opened(path, path) as image:
-        return getattr(image, "n_frames", 1) if image.format in ("TIFF", "WEBP") else 1
+        return getattr(image, "n_frames", 1) if image.format in PAGED else 1
+
+
+def is_turned(pixels: Pixels) -> bool:
+    """Whether a tag says that an image file is stored turned or mirrored, and viewers show it
+    otherwise than it is read. Damaged tags say nothing."""
+    try:
+        with _quiet():
+            found = pixels.image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (SyntaxError, ValueError, LookupError, OSError, struct.error):
+        return False
+    return found in TURNED
 
 
 def refuse_other_than_files(path: Path) -> None:
@@ -202,7 +217,7 @@ def _refuse_turned(path: Path, image: TiffImagePlugin.TiffImageFile) -> None:
         DataError: the tag says that the file is stored turned or mirrored.
     """
     turned = image.tag_v2.get(ExifTags.Base.Orientation, 1)
-    if turned in range(2, 9):
+    if turned in TURNED:
         image.close()
         raise DataError(
             f"{path}: its tag of orientation ({turned}) says that it is stored turned; save it "
@@ -274,7 +289,7 @@ def _unopened(path: Path, error: Exception) -> DataError:
                 f"{path}: is a link to {path.readlink()}, which is not there; fetch it "
                 f"({', '.join(LINKED)}) or remove it"
             )
-        return DataError(f"{path}: the image is gone; restore it or remove its class")
+        return DataError(f"{path}: there is no such image; restore it or leave it out")
     if isinstance(error, PermissionError):
         return DataError(f"{path}: may not be read (permission denied); change its permissions")
     if isinstance(error, OSError) and error.errno is not None:

@@ -28,6 +28,8 @@ def load_study(name: str) -> tuple[str, Study]:
         return check_name(Path(name).stem), study_in(Path(name))
     if name in known_studies():
         return name, importlib.import_module(f"search_spaces.{name}").STUDY
+    if Path(name).is_file():
+        raise StudyError(f"{name}: the name of a study's file has to end with .py; rename it")
     close = difflib.get_close_matches(name, known_studies(), n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise StudyError(

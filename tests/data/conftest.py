@@ -16,6 +16,14 @@ def _save(path: Path, value: int, mode: str = "RGB", size: tuple[int, int] = (9,
     Image.new(mode, size, colour).save(path, **({"quality": 95} if mode == "RGB" else {}))
 
 
+def _save_mask(path: Path, value: int) -> None:
+    """All but the lowest row of a picture is marked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = Image.new("L", (9, 7))
+    mask.paste(value, (0, 0, 9, 6))
+    mask.save(path)
+
+
 @pytest.fixture
 def write_list() -> Callable[..., Path]:
     """(root, rows, columns) -> split_csv/1cls.csv."""
@@ -65,7 +73,7 @@ def visa(
         for number, (_, _, _, image, mask) in enumerate(rows):
             _save(root / image, 20 + 5 * number)
             if mask:
-                _save(root / mask, 1 + number % 2, "L")
+                _save_mask(root / mask, 1 + number % 2)
         write_list(root, rows)
         return root
 
@@ -86,7 +94,7 @@ def btad() -> Callable[[Path], Path]:
                 _save(root / name / f"train/ok/{number:04}.{picture}", 90 + number, "L")
             _save(root / name / f"test/ok/0000.{picture}", 95, "L")
             _save(root / name / f"test/ko/0000.{picture}", 30, "L")
-            _save(root / name / f"ground_truth/ko/0000.{mask}", 255, "L")
+            _save_mask(root / name / f"ground_truth/ko/0000.{mask}", 255)
         return root
 
     return make
@@ -102,7 +110,7 @@ def mvtec_class() -> Callable[[Path], Path]:
         _save(folder / "test/good/000.png", 95, "L")
         for number in range(2):
             _save(folder / f"test/broken/{number:03}.png", 30 + number, "L")
-            _save(folder / f"ground_truth/broken/{number:03}_mask.png", 255, "L")
+            _save_mask(folder / f"ground_truth/broken/{number:03}_mask.png", 255)
         return folder
 
     return make

@@ -68,7 +68,9 @@ def _no_range(folder: Path) -> str:
 
 def _small_mask(folder: Path) -> str:
     path = folder / "ground_truth/broken/001_mask.png"
-    Image.new("L", (8, 7), 255).save(path)
+    mask = Image.new("L", (8, 7))
+    mask.putpixel((3, 3), 255)
+    mask.save(path)
     return f"{path}: is 8 x 7 pixels but its picture {folder}/test/broken/001.png is 9 x 7"
 
 
@@ -242,3 +244,32 @@ def test_a_name_that_no_study_can_use_is_a_problem(
 ) -> None:
     mvtec_class(tmp_path / name)
     assert any(repr(name) in problem and "rename" in problem for problem in _one(tmp_path).problems)
+
+
+@pytest.mark.parametrize("form", ["png", "jpg", "webp"])
+def test_pictures_that_viewers_turn_are_told(tmp_path: Path, mvtec_class: Make, form: str):
+    folder = mvtec_class(tmp_path / "bottle") / "train/good"
+    tags, picture = Image.Exif(), Image.new("L", (9, 7), 90)
+    picture.putpixel((1, 1), 20)
+    picture.putpixel((2, 2), 200)
+    for number, tag in enumerate((1, 3)):
+        tags[0x0112] = tag
+        picture.save(folder / f"{900 + number}.{form}", exif=tags)
+    told = [line for line in _one(tmp_path).remarks if "stored turned" in line]
+    assert len(told) == 1 and told[0].startswith("1 of ") and f"{folder}/901.{form}" in told[0]
+
+
+def test_damaged_tags_are_no_damage(tmp_path: Path, mvtec_class: Make):
+    folder = mvtec_class(tmp_path / "bottle") / "train/good"
+    damaged = b"Exif\0\0nothing that a tag is in"
+    Image.open(folder / "000.png").save(folder / "000.png", exif=damaged)
+    found = _one(tmp_path)
+    assert found.problems == () and not any("turned" in line for line in found.remarks)
+
+
+def test_an_animation_is_told(tmp_path: Path, mvtec_class: Make):
+    folder = mvtec_class(tmp_path / "bottle") / "train/good"
+    still, moved = (Image.fromarray(np.arange(k, k + 63).reshape(7, 9).astype("u1")) for k in (0, 9))
+    still.save(folder / "901.png", save_all=True, append_images=[moved])
+    (told,) = (line for line in _one(tmp_path).remarks if "more than one picture" in line)
+    assert f"{folder}/901.png" in told

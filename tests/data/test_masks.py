@@ -165,6 +165,14 @@ def test_inverted_masks_are_told_as_a_problem(tmp_path: Path, mvtec_class: Make)
     assert "inverted" in problem and f"{folder}/001_mask.png" in problem
 
 
+def test_masks_of_the_whole_picture_are_told_as_a_problem(tmp_path: Path, mvtec_class: Make):
+    folder = mvtec_class(tmp_path / "bottle") / "ground_truth/broken"
+    _save(folder / "001_mask.png", np.ones((7, 9), bool))
+    (problem,) = inspect(tmp_path).classes[0].problems
+    assert problem.startswith("1 of 2 masks mark all of the picture")
+    assert f"{folder}/001_mask.png" in problem
+
+
 def test_a_large_defect_is_not_called_inverted(tmp_path: Path):
     marked = _marking((20, 20), np.s_[0:19, 0:20])
     path = _save(tmp_path / "m.png", marked)

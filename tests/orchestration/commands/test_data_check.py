@@ -33,6 +33,13 @@ def _save(path: Path, value: int, size: tuple[int, int] = (12, 8)) -> None:
     Image.fromarray(np.full(size[::-1], value, np.uint8)).save(path)
 
 
+def _save_mask(path: Path) -> None:
+    marked = np.zeros((8, 12), np.uint8)
+    marked[2:5, 3:8] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(marked).save(path)
+
+
 @pytest.fixture
 def bottle(tmp_path: Path) -> Path:
     folder = tmp_path / "data/bottle"
@@ -41,7 +48,7 @@ def bottle(tmp_path: Path) -> Path:
     for number in range(2):
         _save(folder / f"test/good/{number}.png", 95 + number)
         _save(folder / f"test/broken/{number}.png", 30 + number)
-        _save(folder / f"ground_truth/broken/{number}.png", 255)
+        _save_mask(folder / f"ground_truth/broken/{number}.png")
     return folder
 
 

@@ -20,10 +20,16 @@ LONG_AGO = 10**18
 """A date of a file, in ns."""
 
 
-def _save(path: Path, value: int) -> None:
-    """A picture or mask whose file has the same size and date whatever its grey."""
+def _save(path: Path, value: int, rows: int = 8) -> None:
+    """A picture or mask whose file has the same size and date whatever its grey.
+
+    Args:
+        rows: that are grey; those below are black.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((8, 8), value, np.uint8)).save(path.with_suffix(".bmp"))
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[:rows] = value
+    Image.fromarray(pixels).save(path.with_suffix(".bmp"))
     os.utime(path.with_suffix(".bmp"), ns=(LONG_AGO, LONG_AGO))
 
 
@@ -37,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     for place, value in (("train/good/0", 1), ("train/good/1", 2), ("test/good/0", 3)):
         _save(tmp_path / "data/bottle" / place, value)
     _save(tmp_path / "data/bottle/test/bad/0", 4)
-    _save(tmp_path / "data/bottle/ground_truth/bad/0_mask", 255)
+    _save(tmp_path / "data/bottle/ground_truth/bad/0_mask", 255, rows=7)
     return tmp_path / "data/bottle"
 
 

@@ -126,3 +126,10 @@ def test_a_study_file_that_imports_from_where_the_words_were_before_goes_on_work
     )
     name, study = load_study(str(path))
     assert name == "older" and study.orders_axis.count == 2
+
+
+@pytest.mark.parametrize("name", ["mine.PY", "mine"])
+def test_a_study_file_of_another_suffix_is_told_so(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("")
+    with pytest.raises(StudyError, match=rf"{tmp_path / name}: .* end with \.py; rename it"):
+        load_study(str(tmp_path / name))
