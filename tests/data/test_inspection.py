@@ -269,7 +269,9 @@ def test_damaged_tags_are_no_damage(tmp_path: Path, mvtec_class: Make):
 
 def test_an_animation_is_told(tmp_path: Path, mvtec_class: Make):
     folder = mvtec_class(tmp_path / "bottle") / "train/good"
-    still, moved = (Image.fromarray(np.arange(k, k + 63).reshape(7, 9).astype("u1")) for k in (0, 9))
+    still, moved = (
+        Image.fromarray(np.arange(k, k + 63).reshape(7, 9).astype("u1")) for k in (0, 9)
+    )
     still.save(folder / "901.png", save_all=True, append_images=[moved])
     (told,) = (line for line in _one(tmp_path).remarks if "more than one picture" in line)
     assert f"{folder}/901.png" in told
