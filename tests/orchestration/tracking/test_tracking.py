@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from moleflow.errors import StoreError, StudyError
-from orchestration.commands.options import tracking_uri
+from moleflow.errors import StoreError
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
 from orchestration.studies.axes import Grid, Orders
 from orchestration.studies.expansion import Plan, order_numbers
-from orchestration.tracking.address import check_uri, default_uri, safe_uri, ui_command
+from orchestration.tracking.address import default_uri
 from orchestration.tracking.exporter import Exporter, keep_report, sync
 from orchestration.tracking.mlflow.batches import TAG_LENGTH, batches
 from orchestration.tracking.mlflow.naming import (
@@ -305,66 +304,6 @@ def test_batches_hold_everything_in_order_and_no_more_than_a_store_takes():
         assert sum(isinstance(item.value, str) for item in batch) <= 100
         assert len(json.dumps([vars(item) for item in batch])) <= 10**6
     assert len(found) < 15
-
-
-# Addresses.
-
-
-@pytest.mark.parametrize("uri", ["ftp://host/x", "file:///tmp/mlruns", "mlflow.db", "sqlite:x"])
-def test_a_uri_of_no_tracking_store_is_refused_at_once(uri: str):
-    with pytest.raises(StudyError, match="--mlflow-uri"):
-        check_uri(uri)
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "http://[::1/mlflow",
-        "http://",
-        "https://host:port/",
-        "http://host:70000",
-        "postgresql://bob:secret@host:port/db",
-        "mysql://host:0/db",
-        "postgresql://[::1/db",
-    ],
-)
-def test_a_malformed_uri_is_refused_before_anyone_is_asked_and_without_its_password(uri: str):
-    with pytest.raises(StudyError, match="not a URI") as error:
-        check_uri(uri)
-    assert "secret" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "uri",
-    ["http://[::1]:5000/x", "https://me:word@host", "postgresql://b:p#w@h/db", "sqlite:////a b.db"],
-)
-def test_a_well_formed_uri_is_taken(uri: str):
-    assert check_uri(uri) == uri
-
-
-def test_who_named_a_uri_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "databricks")
-    with pytest.raises(StudyError, match=r"^MLFLOW_TRACKING_URI databricks"):
-        tracking_uri(None)
-    with pytest.raises(StudyError, match=r"^--mlflow-uri nonsense"):
-        tracking_uri("nonsense")
-    assert tracking_uri("http://host") == "http://host"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    assert tracking_uri(None) is None
-
-
-def test_messages_do_not_show_passwords(root: Root):
-    uri = "postgresql://ada:se:cret@host/db"
-    assert safe_uri(uri) == "postgresql://ada:***@host/db"
-    assert "cret" not in ui_command(uri, root)
-
-
-def test_the_ui_command_is_one_shell_line_or_the_server_s_address(root: Root):
-    import shlex
-
-    words = shlex.split(ui_command(None, root))
-    assert words == ["moleflow", "ui", "--root", str(root.path)]
-    assert ui_command("http://host:5000", root) == "http://host:5000"
 
 
 # MLflow in a SQLite file; other stores: test_tracking_server.py.
