@@ -20,7 +20,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 @contextmanager
@@ -42,8 +42,13 @@ def written_together() -> Generator[Callable[[Path], AbstractContextManager[Text
 
             yield opened
     except OSError as error:
-        raise _unwritable(error.filename, error) from None
+        raise unwritable(error.filename, error) from None
 
 
-def _unwritable(path: object, error: OSError) -> StoreError:
-    return StoreError(f"{path}: cannot be written ({error.strerror}); choose another --root")
+def unwritable(path: object, error: OSError) -> StoreError:
+    """What is said of a file below a root folder that cannot be written."""
+    reason = error.strerror or str(error)
+    return StoreError(
+        f"{path}: cannot be written ({reason}); free space or change permissions, or choose "
+        "another --root (a copy of this one has its studies)"
+    )

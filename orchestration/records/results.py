@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from moleflow.errors import StoreError
 from moleflow.files import flush, put_in_place
 from moleflow.sealed import LENGTH
+from orchestration.records.files import unwritable
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.studies.trial_keys import digest
@@ -85,8 +86,7 @@ def write(folder: StudyFolder) -> Path:
         flush(aside)
         put_in_place(aside, target)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreError(f"{target}: cannot be written ({reason}); choose another --root") from None
+        raise unwritable(target, error) from None
     finally:
         aside.unlink(missing_ok=True)
     return target
