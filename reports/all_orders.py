@@ -17,7 +17,8 @@ from orchestration.cluster.allowance import allowed_cpus
 from orchestration.records.all_orders import AllOrders, ClassInOrders, read_kept
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
-from reports.digits import MOST_NAMED, listed
+from reports import how_many
+from reports.digits import some
 from reports.document import Line, Number, Table, Value, Words, computed, table
 from reports.evidence import Evidence, Setting, classes_of, keys, trained_alike
 from reports.performance import file_name
@@ -96,9 +97,9 @@ class Orders:
 
     groups: tuple[Group, ...]
     derived: tuple[Derived, ...]
-    by_design: int
+    by_design: tuple[Record, ...]
     """Trials in which the order matters by design, or is none."""
-    silent: tuple[str, ...]
+    silent: tuple[Words, ...]
     """Why of some trials nothing is known of other orders."""
 
     @property
@@ -109,27 +110,41 @@ class Orders:
 def orders_of(evidence: Evidence, setting: Setting) -> Orders:
     """All orders of a setting's tasks, for each task 0 and seed that was trained."""
     alike: dict[tuple[str, int, tuple[str, ...]], list[Record]] = {}
-    free = [r for r in setting.finished if order_free(r.config) and len(r.sequence) > 1]
+    free = [record for record in setting.finished if _free(record)]
     for record in free:
         alike.setdefault(trained_alike(record), []).append(record)
     groups: list[Group] = []
-    silent: list[str] = []
-    nothing: list[str] = []
+    silent: list[Words] = []
+    nothing: list[Record] = []
     for (task0, seed, _), records in sorted(alike.items()):
         kept = _kept(evidence, records, silent)
         if kept is not None:
             groups.append(Group(task0, seed, *kept, tuple(records)))
         else:
-            nothing.append(f"{evidence.tasks[task0]}, seed {seed}")
+            nothing += records
     if nothing:
-        silent.append(
-            f"Of {len(nothing)} of {len(alike)} pairs of task 0 and seed no trial kept what the "
-            "router can choose: it was run by an earlier version, or lost its all_orders.json. "
-            f"Nothing is derived of them ({'; '.join(nothing)}), and means over seeds are of those "
-            "that have every task 0."
-        )
-    by_design = len(setting.finished) - len(free)
+        silent.append(_nothing_kept(evidence, nothing, free))
+    by_design = tuple(record for record in setting.finished if not _free(record))
     return Orders(tuple(groups), _derived(groups), by_design, tuple(silent))
+
+
+def _free(record: Record) -> bool:
+    """Whether it tells of other orders."""
+    return order_free(record.config) and len(record.sequence) > 1
+
+
+def _nothing_kept(evidence: Evidence, of: Sequence[Record], free: Sequence[Record]) -> Words:
+    """Of which pairs of task 0 and seed nothing is derived."""
+    pairs = dict.fromkeys(map(trained_alike, of))
+    named = "; ".join(f"{evidence.tasks[task0]}, seed {seed}" for task0, seed, _ in pairs)
+    every = len({trained_alike(record) for record in free})
+    return (
+        "Of ",
+        Number(f"{len(pairs)} of {every} pairs", computed(_nothing_kept, keys(of))),
+        " of task 0 and seed no trial kept what the router can choose: it was run by an earlier "
+        f"version, or lost its all_orders.json. Nothing is derived of them ({named}), and means "
+        "over seeds are of those that have every task 0.",
+    )
 
 
 def _derived(groups: Sequence[Group]) -> tuple[Derived, ...]:
@@ -145,7 +160,7 @@ def _derived_of(group: Group) -> list[Derived]:
 
 
 def _kept(
-    evidence: Evidence, records: Sequence[Record], silent: list[str]
+    evidence: Evidence, records: Sequence[Record], silent: list[Words]
 ) -> tuple[AllOrders, Record] | None:
     """What the first of the trials that kept it says."""
     for record in records:
@@ -234,7 +249,7 @@ def warning(compared: Checked) -> Words:
     return (
         "Measured numbers are not those that were derived for their order in ",
         Number(f"{len(compared.differing)} trials", computed(warning, compared.differing)),
-        f" ({listed(compared.differing, most=MOST_NAMED)}): what is said of all orders here is "
+        f" ({some(compared.differing)}): what is said of all orders here is "
         "not to be trusted before it is known why.",
     )
 
@@ -244,8 +259,10 @@ def sentence(found: Orders, compared: Checked) -> Words:
     if not found.groups:
         if found.by_design:
             return (
-                f"In {found.by_design} trials the order matters by design, or there is one task; "
-                "nothing is derived for orders that were not run."
+                "In ",
+                how_many.trials(found.by_design),
+                " the order matters by design, or there is one task; nothing is derived for orders "
+                "that were not run.",
             )
         return "No finished trial kept what other orders would have given."
     orders = sum(math.factorial(len(group.others)) for group in found.groups)
@@ -261,7 +278,9 @@ def sentence(found: Orders, compared: Checked) -> Words:
         Number(f"{len(compared.trials)} were run", source),
         ". Derived and measured numbers agree to the last digit in ",
         Number(f"{same} of {len(compared.trials)} trials", source),
-        f" (n = {compared.numbers} numbers).",
+        " (",
+        Number(f"n = {compared.numbers} numbers", source),
+        ").",
     )
     return words
 

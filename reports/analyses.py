@@ -117,7 +117,8 @@ def _section(kept: Kept, record: Record, folder: Path) -> Section:
     svg = (folder / f"{kept.name}.svg").read_text(encoding="utf-8")
     png = (folder / f"{kept.name}.png").read_bytes()
     words = (Number(kept.finding, source),)
-    figure = Figure(kept.name, kept.title, kept.unit, kept.n, words, svg, png)
+    n = (Number(kept.n, source),)
+    figure = Figure(kept.name, kept.title, kept.unit, n, words, svg, png)
     first, *others = (
         _table(folder / f"{name}.csv", name, caption, source)
         for name, caption in kept.captions.items()

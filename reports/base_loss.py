@@ -92,14 +92,7 @@ def blocks(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) ->
     every = [foretold(one) for one in found]
     few = min(len(one.names) for one in every)
     if few < FEWEST:
-        known = max(len(one.of.names) for one in every)
-        lack = f", and of {few} of them the records have the base’s loss" if few < known else ""
-        return [
-            Text(
-                "Whether the base’s training loss foretells the result is not told: there are "
-                f"{known} tasks 0{lack}, and below {FEWEST} a correlation has no interval."
-            )
-        ]
+        return [Text(_too_few(every, few))]
     return [
         figure(evidence, setting, every),
         *(Text(sentence(one)) for one in every),
@@ -107,6 +100,18 @@ def blocks(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) ->
         losses_table(evidence, setting, every[0]),
         note(MEANING),
     ]
+
+
+def _too_few(every: Sequence[Foretold], few: int) -> Words:
+    known = max(len(one.of.names) for one in every)
+    source = computed(_too_few, [r.key for one in every for r in one.of.records])
+    lack = (", and of ", Number(f"{few} of them", source), " the records have the base’s loss")
+    return (
+        "Whether the base’s training loss foretells the result is not told: there are ",
+        Number(f"{known} tasks 0", source),
+        *(lack if few < known else ()),
+        f", and below {FEWEST} a correlation has no interval.",
+    )
 
 
 def sentence(found: Foretold) -> Words:
@@ -152,7 +157,9 @@ def figure(evidence: Evidence, setting: Setting, found: Sequence[Foretold]) -> F
         value = one.correlation.value
         told = "none" if value is None else Number(signed(value), source)
         words += [", " if i else "", f"{one.of.metric.title} ", told]
-    n = f"{len(found[0].names)} tasks 0 with {len(found[0].of.seeds)} seeds each"
+    of = found[0].source(figure)
+    tasks, seeds = f"{len(found[0].names)} tasks 0", f"{len(found[0].of.seeds)} seeds"
+    n = (Number(tasks, of), " with ", Number(seeds, of), " each")
     title = "Mean over classes at the end of the sequence against the base’s training loss"
     name = file_name("base_loss", setting)
     return drawn(canvas, name, title, "%", n, (*words, "."))

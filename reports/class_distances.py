@@ -12,7 +12,7 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import SCALE, heat_map, house_style
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
-from reports import correlating
+from reports import correlating, how_many
 from reports.confusions import confusions
 from reports.document import (
     Cell,
@@ -25,7 +25,7 @@ from reports.document import (
     drawn,
     table,
 )
-from reports.evidence import Evidence, Setting
+from reports.evidence import Evidence, Setting, keys
 from reports.first_task import FirstTasks
 from reports.kept_scores import GOOD, kept_scores
 from reports.performance import file_name
@@ -109,10 +109,11 @@ def similarity_map(evidence: Evidence, setting: Setting, found: Distances) -> Fi
         f"trials. Nearest: {evidence.tasks[a]} to {evidence.tasks[b]}, ",
         Number(f"{found.ratio[a, b]:.2f} times", source),
         " as far as its own. ",
-        f"{sum(lost.values())} pictures went to another task.",
+        Number(f"{sum(lost.values())} pictures", computed(_misrouted, keys(setting.finished))),
+        " went to another task.",
     )
     title = "How near tasks are to each other for the router, and where pictures are lost"
-    n = f"{len(setting.finished)} trials"
+    n = (how_many.trials(setting.finished),)
     return drawn(canvas, file_name("similarity", setting), title, "ratio", n, caption)
 
 

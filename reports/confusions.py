@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
 from orchestration.records.ledger import Record
+from reports import how_many
 from reports.document import Number, Table, Value, Words, computed, table
-from reports.evidence import Setting
+from reports.evidence import Setting, keys
 from reports.performance import file_name
 
 
@@ -22,13 +23,13 @@ class Confusion:
     counts: tuple[tuple[int, ...], ...]
     """Rows are true classes, columns the tasks chosen."""
     correct: int
-    keys: tuple[str, ...]
+    records: tuple[Record, ...]
     """Of the trials that it sums."""
     smallest_margin: float | None
 
     @property
-    def trials(self) -> int:
-        return len(self.keys)
+    def keys(self) -> list[str]:
+        return keys(self.records)
 
     @property
     def images(self) -> int:
@@ -53,8 +54,7 @@ def confusions(records: Sequence[Record]) -> tuple[Confusion, ...]:
 def _summed(
     number: int, tasks: tuple[tuple[str, ...], ...], records: Sequence[Record]
 ) -> Confusion:
-    made = [(record.key, record.routing) for record in records if record.routing is not None]
-    known = [routing for _, routing in made]
+    known = [record.routing for record in records if record.routing is not None]
     names = {task_name(task): task for task in tasks}
     sums = {(c, t): 0 for task in tasks for c in task for t in names}
     for routing in known:
@@ -69,7 +69,7 @@ def _summed(
         tuple(names),
         tuple(tuple(sums[c, t] for t in names) for c in classes),
         sum(sums[c, t] for t, task in names.items() for c in task),
-        tuple(key for key, _ in made),
+        tuple(records),
         min(margins, default=None),
     )
 
@@ -85,8 +85,8 @@ def sentence(found: Sequence[Confusion]) -> Words:
     source = computed(sentence, (key for one in found for key in one.keys))
     words = (
         Number(f"{correct} of {images} test images ({share})", source),
-        " went to their own task, summed over ",
-        Number(f"n = {sum(one.trials for one in found)} trials", source),
+        " went to their own task, summed over n = ",
+        how_many.trials(record for one in found for record in one.records),
         ".",
     )
     margins = [one.smallest_margin for one in found if one.smallest_margin is not None]
@@ -100,6 +100,12 @@ def sentence(found: Sequence[Confusion]) -> Words:
     )
 
 
+def drawn_of(found: Sequence[Confusion], drawn: int) -> Number:
+    """How many of the matrices a page draws."""
+    source = computed(drawn_of, (key for one in found for key in one.keys))
+    return Number(f"{drawn} of {len(found)} matrices", source)
+
+
 def confusion_table(found: Confusion, setting: Setting) -> Table:
     """The counts."""
     rows = [(name, *map(str, row)) for name, row in zip(found.classes, found.counts, strict=True)]
@@ -108,7 +114,8 @@ def confusion_table(found: Confusion, setting: Setting) -> Table:
         for name, row in zip(found.classes, found.counts, strict=True)
         for task, count in zip(found.tasks, row, strict=True)
     ]
-    caption = f"Router’s choices after the last task, images summed over n = {found.trials} trials"
+    of = how_many.trials(found.records)
+    caption = ("Router’s choices after the last task, images summed over n = ", of)
     name = found.file_name("confusion", setting)
     source = computed(confusion_table, found.keys)
     return table(name, caption, ("True class", *found.tasks), rows, data, source)

@@ -138,8 +138,11 @@ def contrast_table(
         data.append(Line(line, source))
     header = ("Setting", "Verdict", "Mean ± sd", "Difference", "95 % interval")
     header += (*[doubt_columns.HEADER] * bool(shown), "p (Holm)", "Seeds", further_seeds.HEADER)
-    caption = f"{metric.title}, mean over classes at the end of the sequence, in percent; "
-    caption += f"{further_seeds.IN_TABLE}{shown or doubt_columns.ALONE}"
+    caption = (
+        f"{metric.title}, mean over classes at the end of the sequence, in percent; "
+        f"{further_seeds.IN_TABLE}",
+        *(shown or (doubt_columns.ALONE,)),
+    )
     every = [r.key for setting in (baseline, *(c.setting for c in found)) for r in setting.finished]
     whole = computed(contrast_table, every)
     return table(f"contrasts-{metric.name}", caption, header, rows, data, whole, 2)
@@ -211,9 +214,9 @@ def forest(
         Number(f"{decided} of {len(shown)}", source),
         " variants have a verdict.",
     )
-    n = f"{span(result.n for _, result, _ in shown)} seeds"
+    n = Number(f"{span(result.n for _, result, _ in shown)} seeds", source)
     title = f"{metric.title} against the baseline"
-    return drawn(canvas, f"forest-{metric.name}", title, "points", n, caption)
+    return drawn(canvas, f"forest-{metric.name}", title, "points", (n,), caption)
 
 
 def _intervals(
@@ -325,6 +328,7 @@ def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
         Number(f"{percent(most.result.difference)} points", source),
         ".",
     )
-    n = f"{span(one.result.n for _, of in shown for one in of)} seeds"
+    every = computed(class_forest, [key for c, _ in shown for key in c.trials])
+    n = Number(f"{span(one.result.n for _, of in shown for one in of)} seeds", every)
     title = f"{metric.title} of each class against the baseline"
-    return drawn(canvas, f"forest_by_class-{metric.name}", title, "points", n, caption)
+    return drawn(canvas, f"forest_by_class-{metric.name}", title, "points", (n,), caption)

@@ -154,13 +154,18 @@ def memory_figure(found: Sequence[Sizes]) -> Figure:
         "task. Buffers and the router’s statistics are not recorded, and not in it. "
         f"{called(last.setting)}: ",
         Number(f"{last.after(last.tasks) * BYTES / MEBIBYTE:.2f} MiB", source),
-        f" after {last.tasks} tasks, against ",
+        " after ",
+        Number(f"{last.tasks} tasks", source),
+        ", against ",
         Number(f"{last.tasks * last.base * BYTES / MEBIBYTE:.2f} MiB", source),
         ".",
     )
+    every = computed(memory_figure, [one.record.key for one in found])
     n = counted(len(shown), "setting")
-    n += f" of {len(found)}, the others equal or left out" if len(found) > len(shown) else ""
-    return drawn(canvas, "cost_memory", "Memory against the number of tasks", "MiB", n, caption)
+    n += f" of {len(found)}" if len(found) > len(shown) else ""
+    others = ", the others equal or left out" if len(found) > len(shown) else ""
+    title, words = "Memory against the number of tasks", (Number(n, every), others)
+    return drawn(canvas, "cost_memory", title, "MiB", words, caption)
 
 
 @dataclass(frozen=True)
@@ -288,7 +293,9 @@ def _of_parameters(found: Sequence[Sizes]) -> Words:
         Number(span((one.added for one in found), ","), source),
         " trained parameters to a base of ",
         Number(span((one.base for one in found), ","), source),
-        f" ({counted(len(found), 'setting')}).",
+        " (",
+        Number(counted(len(found), "setting"), source),
+        ").",
     )
 
 

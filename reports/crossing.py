@@ -107,7 +107,8 @@ def interaction_table(
         f"{metric.title} {KINDS[kind]}, in points: (both − second) − (first − neither), paired by "
         "seed; interval of one design alone, verdict and p for all together (Holm); "
         f"{further_seeds.IN_TABLE}. Beside it the analysis of variance that papers print, which "
-        f"takes runs of one seed for independent{shown or ALONE}"
+        "takes runs of one seed for independent",
+        *(shown or (ALONE,)),
     )
     header = ("Components", "Verdict", "Interaction", "95 % interval", *[HEADER] * bool(shown),
               "p (Holm)", "Seeds", further_seeds.HEADER, "F", "p (Holm)", "Partial η²",
@@ -182,7 +183,8 @@ def corners_table(
         rows.append([one.design.name, *cells])
     told = (
         f"{metric.title} {KINDS[kind]}, in percent: mean ± sd over seeds, with neither component, "
-        f"with one of them, and with both{caption(every)}"
+        f"with one of them, and with both",
+        *caption(every),
     )
     header = ("Components", "Neither", "First only", "Second only", "Both")
     whole = computed(corners_table, trial_keys(found))
@@ -223,7 +225,8 @@ def effects_table(
     told = (
         f"{metric.title} {KINDS[kind]}, in points: what a component changes, with the other out "
         f"and in, paired by seed; verdicts for all lines of one factor together (Holm); "
-        f"{further_seeds.IN_TABLE}{shown or ALONE}"
+        f"{further_seeds.IN_TABLE}",
+        *(shown or (ALONE,)),
     )
     header = ("Components", "Effect of", "Where", "Verdict", "Difference", "95 % interval",
               *[HEADER] * bool(shown), "p (Holm)", "Seeds", further_seeds.HEADER)  # fmt: skip
@@ -266,10 +269,11 @@ def lines_figure(
             canvas.legend(*axes[0][0].get_legend_handles_labels(), ncols=2, **place)
         for row in axes:
             row[0].set_ylabel(f"{metric.title} [%]")
-    n = f"{span(len(one.seeds) for one in shown)} seeds"
+    source = computed(lines_figure, trial_keys(shown))
+    n = Number(f"{span(len(one.seeds) for one in shown)} seeds", source)
     title = f"{metric.title} {KINDS[kind]}"
     name = f"crossed-{metric.name}-{kind}"
-    return drawn(canvas, name, title, "%", n, _caption(shown, pictures))
+    return drawn(canvas, name, title, "%", (n,), _caption(shown, pictures))
 
 
 def _lines(ax: Axes, one: Crossed, pictures: OnPictures) -> None:

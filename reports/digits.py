@@ -37,6 +37,11 @@ def listed(values: Sequence[str], joined_by: str = ", ", most: int = MOST_LISTED
     return joined_by.join(values[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def some(trials: Sequence[str]) -> str:
+    """The first few of them."""
+    return ", ".join(trials[:MOST_NAMED]) + (", and others" if len(trials) > MOST_NAMED else "")
+
+
 def left_out(many: int, what: str) -> str:
     """What a number goes without; empty where nothing is left out."""
     return f"{counted(many, what)} of incomplete seeds left out" if many else ""

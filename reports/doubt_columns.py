@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import MOST_NAMED, bracketed, listed, percent
+from reports.digits import bracketed, percent, some
 from reports.document import (
     DASH,
     Block,
@@ -108,17 +108,25 @@ def both_fields(one: Known, beside: Interval = None) -> dict[str, Value]:
         "good": good,
         "anomalous": anomalous,
         "trials_left_out": known.left_out if known else None,
-        "why_not": one if isinstance(one, str) else "",
+        "why_not": why_not(one),
     }
 
 
-def caption(made: Sequence[Known]) -> str:
+def caption(made: Sequence[Known]) -> tuple[str | Number, ...]:
     """What the column shows, for the end of a table's caption; empty where nothing is known."""
-    every = {one.pictures for one in made if not isinstance(one, str)}
+    every: dict[tuple[int, int], list[str]] = {}
+    for one in made:
+        if not isinstance(one, str):
+            every.setdefault(one.pictures, []).extend(one.trials)
     if not every:
-        return ""
-    told = " or ".join(f"{good} good and {bad} anomalous" for good, bad in sorted(every))
-    return f"; “{HEADER}”: the 95 % interval over seeds and test pictures (n = {told})"
+        return ()
+    words: list[str | Number] = [
+        f"; “{HEADER}”: the 95 % interval over seeds and test pictures (n = "
+    ]
+    for i, ((good, bad), trials) in enumerate(sorted(every.items())):
+        told = Number(f"{good} good and {bad} anomalous", computed(caption, trials))
+        words += [" or ", told] if i else [told]
+    return (*words, ")")
 
 
 def explained(evidence: Evidence, found: Kept) -> list[Block]:
@@ -150,8 +158,7 @@ def _told(trials: Sequence[str], records: Sequence[Record], what: str) -> Words:
         Number(f"{len(records)}", computed(lacking, keys(records))),
         " finished trials, ",
         Number(f"{len(trials)}", computed(lacking, trials)),
-        f" {what} ({listed(trials, most=MOST_NAMED)}): the doubt from test pictures "
-        "is of the seeds without them.",
+        f" {what} ({some(trials)}): the doubt from test pictures is of the seeds without them.",
     )
 
 
@@ -160,15 +167,12 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
     lead = f"{TITLES[metric]} on other seeds and other test pictures: "
     known = [(name, one) for name, one in made if not isinstance(one, str)]
     if not known:
-        why = "; ".join(dict.fromkeys(one for _, one in made if isinstance(one, str)))
-        return f"{lead}not known ({why or 'nothing has finished'})."
+        why = dict.fromkeys(one for _, one in made if isinstance(one, str) and one)
+        told = [word for one in why for word in ("; ", Number(one, computed(why_not)))][1:]
+        return (f"{lead}not known (", *(told or ["nothing has finished"]), ").")
     words: list[str | Number] = [lead, "test pictures leave open "]
     words += _from_least_to_most(known, lambda one: one.from_images, _of_pictures)
-    below = [name for name, one in known if one.both.images_negative]
-    if below:
-        many = f" in {len(below)} of {len(known)}" if len(known) > 1 else ""
-        words.append(f" (estimate below 0{many}: no sign of them)")
-    words.append(", seeds ")
+    words += [*_below_zero([one for _, one in known]), ", seeds "]
     several = [(name, one) for name, one in known if one.from_seeds is not None]
     if several:
         words += _from_least_to_most(several, lambda one: one.from_seeds or 0.0, _of_seeds)
@@ -181,18 +185,33 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
             words += ["; 95 % interval with both ", Number(f"{bracketed(interval)} %", source)]
     unknown = [name for name, one in made if isinstance(one, str)]
     words.append(f". Not known of {', '.join(unknown)}." if unknown else ".")
-    return (*words, without(one for _, one in known))
+    return (*words, *without(one for _, one in known))
 
 
-def without(made: Iterable[Doubted | Together]) -> str:
+def why_not(one: Known) -> str:
+    """Why nothing is known; empty where something is."""
+    return one if isinstance(one, str) else ""
+
+
+def _below_zero(known: Sequence[Doubted]) -> list[str | Number]:
+    """Of how many the estimate of what pictures do is negative; nothing where it is of none."""
+    below = sum(one.both.images_negative for one in known)
+    if not below:
+        return []
+    source = computed(_below_zero, [key for one in known for key in one.trials])
+    many = [" in ", Number(f"{below} of {len(known)}", source)] if len(known) > 1 else []
+    return [" (estimate below 0", *many, ": no sign of them)"]
+
+
+def without(made: Iterable[Doubted | Together]) -> tuple[str | Number, ...]:
     """Says that trials are left out of these, for want of scores that can be used."""
-    each = {one.left_out for one in made}
-    most = max(each, default=0)
-    if not most:
-        return ""
-    up_to = "up to " if len(each) > 1 else ""
-    trials = counted(most, "trial")
-    return f" Left out: {up_to}{trials} of seeds of which scores cannot be used."
+    every = list(made)
+    most = max(every, key=lambda one: one.left_out, default=None)
+    if most is None or not most.left_out:
+        return ()
+    up_to = "up to " if len({one.left_out for one in every}) > 1 else ""
+    trials = Number(counted(most.left_out, "trial"), computed(without, most.trials))
+    return (f" Left out: {up_to}", trials, " of seeds of which scores cannot be used.")
 
 
 def _from_least_to_most(
@@ -235,4 +254,4 @@ def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[st
     words.append(f"; on other pictures there may be none: {', '.join(lost)}" if lost else "")
     words.append(f"; not known: {', '.join(unknown)}" if unknown else "")
     each = [one for _, one, _ in decided if not isinstance(one, str)]
-    return (*words, f".{without(each)}")
+    return (*words, ".", *without(each))

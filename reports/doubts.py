@@ -208,7 +208,7 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
         ".",
     )
     title = f"{TITLES[one.metric]} of each class: what seeds and what test pictures leave open"
-    n = counted(len(one.values), "seed")
+    n = (Number(counted(len(one.values), "seed"), source),)
     return drawn(canvas, file_name("doubt_by_class", setting), title, "%", n, caption)
 
 

@@ -11,9 +11,8 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import FAINT, colour, heat_map, house_style, marker, shares
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
-from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports import performance
+from reports import how_many, performance
 from reports.confusions import Confusion
 from reports.digits import percent
 from reports.document import Figure, Number, Words, computed, drawn
@@ -58,26 +57,36 @@ def by_order(evidence: Evidence, setting: Setting) -> Figure | None:
         labels = [f"{evidence.tasks[firsts[order]]}  {evidence.orders[order]}" for order in orders]
         axes[0].set_yticks(range(rows), [evidence.tasks[n] for n in names] if many else labels)
         axes[0].set_ylim(rows - 0.4, -0.6)
-    counts = {len(found[m]) for m in shown}
-    n = f"{counts.pop()} trials" if len(counts) == 1 else ""
     title = "Mean over classes at the end of the sequence, by order"
-    each = ", ".join(f"{len(found[m])} ({TITLES[m]})" for m in shown)
-    explained = "A dot per trial, coloured by task 0; the bar is the order’s mean over seeds."
+    explained: tuple[str | Number, ...] = (
+        "A dot per trial, coloured by task 0; the bar is the order’s mean over seeds.",
+    )
     if many:
+        every = [r for metric in shown for r in measured(evidence, setting, metric)]
         explained = (
-            f"{len(orders)} orders are too many for a line each (they are in tables/by_order.csv), "
-            "so there is one for each task 0. Of its orders’ means over seeds: thin line from the "
-            "smallest to the largest, thick line the middle nine of ten, bar their mean."
+            Number(f"{len(orders)} orders", computed(by_order, keys(every))),
+            " are too many for a line each (they are in tables/by_order.csv), so there is one for "
+            "each task 0. Of its orders’ means over seeds: thin line from the smallest to the "
+            "largest, thick line the middle nine of ten, bar their mean.",
         )
     caption = _order_caption(evidence, setting, explained, shown[0], found[shown[0]])
     name = file_name("by_order", setting)
-    return drawn(canvas, name, title, "%", n or f"{each} trials", caption)
+    return drawn(canvas, name, title, "%", _n(evidence, setting, shown), caption)
+
+
+def _n(evidence: Evidence, setting: Setting, metrics: Sequence[str]) -> Words:
+    """Of each metric, where not all of them are of the same trials."""
+    each = {metric: measured(evidence, setting, metric) for metric in metrics}
+    if len({tuple(keys(of)) for of in each.values()}) == 1:
+        return (how_many.trials(each[metrics[0]]),)
+    told = [(", ", how_many.trials(of), f" ({TITLES[metric]})") for metric, of in each.items()]
+    return tuple(word for words in told for word in words)[1:]
 
 
 def _order_caption(
     evidence: Evidence,
     setting: Setting,
-    explained: str,
+    explained: tuple[str | Number, ...],
     metric: str,
     found: Sequence[Observation],
 ) -> Words:
@@ -90,12 +99,14 @@ def _order_caption(
     source = computed(by_order, keys(measured(evidence, setting, metric)))
     if means[high] - means[low] <= NOISE:
         return (
-            f"{explained} {TITLES[metric]} is ",
+            *explained,
+            f" {TITLES[metric]} is ",
             Number(f"{percent(means[low])} %", source),
             " with every order.",
         )
     return (
-        f"{explained} {TITLES[metric]} of orders lies between ",
+        *explained,
+        f" {TITLES[metric]} of orders lies between ",
         Number(f"{percent(means[low])} %", source),
         f" ({low}) and ",
         Number(f"{percent(means[high])} %", source),
@@ -189,7 +200,6 @@ def _r_matrix(
     after = [f"after {task}" for task in tasks]
     canvas = heat_cells(values, texts, after, classes, (low, 100.0))
     title = f"{name}, task 0 {tasks[0]}: image AUROC of each class after each task, routed"
-    n = counted(len(records), "seed")
     source = computed(r_matrices, keys(records))
     falls = {c: _fall(values[:, j]) for j, c in enumerate(classes)}
     most = max(falls, key=lambda c: falls[c])
@@ -198,6 +208,7 @@ def _r_matrix(
         fell = Number(f"{percent(falls[most] / 100)} points", source)
         caption = ("Mean over seeds. The largest fall from the first to the last entry is ", fell)
         caption += (f", of {most}.",)
+    n = (how_many.seeds(records),)
     return drawn(canvas, file_name(f"r_matrix-{name}", setting), title, "%", n, caption)
 
 
@@ -228,7 +239,7 @@ def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure
         " went to their own task.",
     )
     name, title = found.file_name("routing", setting), "Router’s choices after the last task"
-    return drawn(canvas, name, title, "images", f"{found.trials} trials", caption)
+    return drawn(canvas, name, title, "images", (how_many.trials(found.records),), caption)
 
 
 def heat_cells(

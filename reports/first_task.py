@@ -213,8 +213,8 @@ def effects_table(evidence: Evidence, setting: Setting, found: FirstTasks, kept:
     told = (
         f"{found.metric.title} by task 0, in percent: mean ± sd over seeds, and the difference to "
         "the mean of all tasks 0 with 95 % intervals that hold for all of them together (Šidák)"
-        "; P(best): the probability to have the highest true mean"
-        f"{shown or ALONE}"
+        "; P(best): the probability to have the highest true mean",
+        *(shown or (ALONE,)),
     )
     beside = [HEADER] * bool(shown)
     header = ("Task 0", "Mean ± sd", *beside, "Effect", "95 % interval", *beside, "P(best)")
@@ -335,8 +335,10 @@ def most_likely(evidence: Evidence, found: FirstTasks, by: Maker) -> list[str | 
     words += [Number(_chance(max(others.best.probability)), source), TOO]
     of = found.pictures
     lost = 0 if isinstance(of, str) else of.left_out
-    without = f" (without {counted(lost, 'trial')} whose scores cannot be used)" if lost else ""
-    return [*words, without, *settle]
+    if lost:
+        words += [" (without ", Number(counted(lost, "trial"), source)]
+        words.append(" whose scores cannot be used)")
+    return [*words, *settle]
 
 
 def _to_settle(found: FirstTasks, by: Maker) -> list[str | Number]:
@@ -347,7 +349,7 @@ def _to_settle(found: FirstTasks, by: Maker) -> list[str | Number]:
     if others is None or not others.settle.between or others.settle.more == 0:
         return words
     if words:
-        return [*words, "; ", others.settle.short(TOO.strip())]
+        return [*words, "; ", *others.settle.short_words(TOO.strip(), source)]
     return [f"{TOO.strip()}, ", *others.settle.words(source, SETTLE)]
 
 
@@ -382,6 +384,8 @@ def dots(evidence: Evidence, setting: Setting, found: Sequence[FirstTasks]) -> F
             "). ",
         ]
     words: Words = tuple(caption)
-    n = f"{len(found[0].seeds)} seeds for each of {len(names)} tasks 0"
+    first = found[0].source_of(dots)
+    seeds = Number(f"{len(found[0].seeds)} seeds", first)
+    n = (seeds, " for each of ", Number(f"{len(names)} tasks 0", first))
     title = "Mean over classes at the end of the sequence, by task 0"
     return drawn(canvas, file_name("task0", setting), title, "%", n, words)

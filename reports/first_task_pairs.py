@@ -70,8 +70,8 @@ def pairs_table(
         data.append(Line(line, every))
     told = (
         f"{found.metric.title}: every two tasks 0, in points, with 95 % intervals that hold for "
-        "all pairs together (Tukey); equivalent where the interval lies inside of the margin"
-        f"{shown or ALONE}"
+        "all pairs together (Tukey); equivalent where the interval lies inside of the margin",
+        *(shown or (ALONE,)),
     )
     header = ("Pair", "Verdict", "Difference", "95 % interval", *[HEADER] * bool(shown))
     name = file_name(f"task0_pairs-{found.metric.name}", setting)

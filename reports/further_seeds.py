@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from reports.digits import MOST_TOLD, at_work, from_to, rounded, says_nothing
-from reports.document import DASH, Cell, Number, Source, Value
+from reports.document import DASH, Cell, Number, Source, Value, computed
 from reports.statistics import Contrast, Needed
 
 HEADER = "More seeds"
@@ -64,23 +64,36 @@ class Further:
         if self.between is None:
             return []
         low, high = self.between
+        own = computed(Further.words, source.trials)
         if low is None or low > MOST_TOLD:
-            return [f"over {MOST_TOLD:,} more seeds would be needed"]
+            return [Number(f"over {MOST_TOLD:,} more seeds", own), " would be needed"]
         if says_nothing(low, high):
-            said = f"{self.have} seeds do not say how many more would {tell}: {self.ends}"
+            have = Number(f"{self.have} seeds", own)
+            said = [have, f" do not say how many more would {tell}: ", Number(self.ends, own)]
         else:
             about = "about " if self.more is not None and self.more <= MOST_TOLD else ""
             many = "1 more seed" if self.more == 1 else f"{about}{self.number} more seeds"
             many = counted(low, "more seed") if low == high else many
-            said = ", ".join(filter(None, (f"{many} would most likely {tell}", self.ends)))
+            said = [Number(many, own), f" would most likely {tell}"]
+            said += [", ", Number(self.ends, own)] if self.ends else []
         if self.seconds is None:
-            return [said]
-        return [f"{said}, each ", Number(at_work(self.seconds), source), " of work"]
+            return said
+        return [*said, ", each ", Number(at_work(self.seconds), source), " of work"]
+
+    def _shortly(self) -> list[str]:
+        """Number and ends, as far as there are some."""
+        return [text for text in (self.number.removeprefix(DASH), self.ends) if text]
 
     def short(self, lead: str) -> str:
         """Number and ends after some words; empty where nothing is asked of further seeds."""
-        told = [text for text in (self.number.removeprefix(DASH), self.ends) if text]
+        told = self._shortly()
         return f"{lead}: {', '.join(told)}" if told else ""
+
+    def short_words(self, lead: str, source: Source) -> list[str | Number]:
+        """The same for a sentence, of these trials."""
+        told = self._shortly()
+        own = computed(Further.words, source.trials)
+        return [f"{lead}: ", Number(", ".join(told), own)] if told else []
 
     def cell(self, source: Source, below: str = "") -> Cell:
         """Of the column; a dash where nothing is asked of further seeds.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.sharing import certificate
 from orchestration.sharing.keys import task_keys
@@ -81,37 +82,46 @@ class Invariance:
     @property
     def words(self) -> Words:
         """What was found, with every n; says so where nothing could be compared."""
+        source = computed(compare, self.trials)
         if self.by_design:
+            many = Number(f"{self.by_design} of the trials", source)
             return (
-                f"Not compared: in {self.by_design} of the trials the base goes on training or "
-                "random streams are named by position, so banks depend on the order by design."
+                "Not compared: in ",
+                many,
+                " the base goes on training or random streams are named by position, so banks "
+                "depend on the order by design.",
             )
         if not self.groups:
             return (
                 "No two finished trials share task 0, seed, config and device and differ in order, "
                 "so there was nothing to compare."
             )
-        source = computed(compare, self.trials)
         parts = [
             Number(f"{c.identical} of {c.made} {KINDS[c.kind]}", source)
             for c in self.comparisons
             if c.made
         ]
-        groups = "group" if self.groups == 1 else "groups"
-        where = f"n = {self.groups} {groups} with the same task 0 and seed"
+        groups = Number(f"n = {counted(self.groups, 'group')}", source)
+        where = (groups, " with the same task 0 and seed")
         if not parts:
-            return f"The trials share all that they trained, so none could be compared ({where})."
+            lead = "The trials share all that they trained, so none could be compared ("
+            return (lead, *where, ").")
         further = "trial was" if self.derived == 1 else "trials were"
         derived = (
-            f" {self.derived} further {further} derived, with what the compared ones trained, in "
-            "another order."
+            " ",
+            Number(f"{self.derived} further {further}", source),
+            " derived, with what the compared ones trained, in another order.",
         )
         joined = [word for part in parts for word in (", ", part)][1:]
         return (
             "Bit-identical between trials with different orders, trained apart: ",
             *joined,
-            f" (up to {self.orders} orders each, {where}).",
-            derived if self.derived else "",
+            " (",
+            Number(f"up to {self.orders} orders each", source),
+            ", ",
+            *where,
+            ").",
+            *(derived if self.derived else ()),
         )
 
 

@@ -3,8 +3,9 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports import maps, papers, provenance
+from reports import how_many, maps, papers, provenance
 from reports.document import (
     Block,
     Code,
@@ -101,11 +102,12 @@ def asked(evidence: Evidence) -> Section:
 
 def incomplete(evidence: Evidence) -> list[Text]:
     """Says where numbers are not those of the whole study."""
-    trials = dict(provenance.facts(evidence))["Trials"]
+    told = dict(provenance.facts(evidence))["Trials"]
+    trials = Number(told, computed(provenance.facts, keys(evidence.records)))
     if not evidence.finished:
-        return [Text(f"No trial has finished, so there are no results: {trials}.", "bad")]
+        return [Text(("No trial has finished, so there are no results: ", trials, "."), "bad")]
     if evidence.unfinished or evidence.missing:
-        return [Text(f"Not all of the study is in these numbers: {trials}.", "bad")]
+        return [Text(("Not all of the study is in these numbers: ", trials, "."), "bad")]
     return []
 
 
@@ -113,8 +115,8 @@ def unfinished(evidence: Evidence) -> Section:
     """Every trial that diverged, failed or was not run yet."""
     found: list[Block] = []
     if not evidence.unfinished and not evidence.missing:
-        planned = len(evidence.plan.trials)
-        found.append(Text(f"Nothing: all {planned} planned trials finished."))
+        planned = how_many.trials(evidence.finished)
+        found.append(Text(("Nothing did not: ", planned, " were planned, and all finished.")))
     found.append(provenance.failures_table(evidence))
     found += [_failure(record) for record in evidence.unfinished if _has_more(record)]
     found.append(provenance.missing_table(evidence))
@@ -141,9 +143,13 @@ def _failure(record: Record) -> Fold:
 
 def end(evidence: Evidence) -> Words:
     """What it was made from, and how to read it."""
+    records = Number(
+        counted(len(evidence.records), "record"), computed(end, keys(evidence.records))
+    )
     return (
-        f"Made from study.json and the ledger’s {len(evidence.records)} records. Means use "
-        "finished trials only. “–” stands where there is no number. A click on a number shows the "
-        "trials that it was computed of. All numbers at full precision: tables/*.csv; where each "
-        "line comes from: tables/*.sources.json."
+        "Made from study.json and the ledger: ",
+        records,
+        ". Means use finished trials only. “–” stands where there is no number. A click on a "
+        "number shows the trials that it was computed of. All numbers at full precision: "
+        "tables/*.csv; where each line comes from: tables/*.sources.json.",
     )

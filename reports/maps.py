@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestration.records.ledger import Record
 from orchestration.records.map_sheets import PLACES, SHEET, ShownPicture, pictures_on, places_in
-from reports.digits import MOST_NAMED, listed
+from reports.digits import some
 from reports.document import Block, Number, Picture, Strip, Text, computed
 from reports.evidence import Evidence, classes_of
 
@@ -46,7 +46,7 @@ def strip(evidence: Evidence, records: Iterable[Record]) -> Block:
 def _damaged(evidence: Evidence) -> str:
     """Names trials whose maps are there and not whole."""
     lost = [r.key for r in evidence.finished if not _whole(evidence.folder.artifacts(r.key))]
-    return f" Maps that cannot be read: {listed(lost, most=MOST_NAMED)}." if lost else ""
+    return f" Maps that cannot be read: {some(lost)}." if lost else ""
 
 
 def _whole(folder: Path) -> bool:

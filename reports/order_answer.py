@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
-from reports import first_task, order_causes, performance, sensitivity
+from reports import first_task, how_many, order_causes, performance, sensitivity
 from reports.digits import left_out, percent, plus_minus
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence, Setting, keys
@@ -22,13 +22,17 @@ def sentences(evidence: Evidence, setting: Setting, kept: Kept) -> tuple[Words, 
         summary = summarise(o.value for o in observed)
         if summary is None:
             continue
-        classes = performance.classes_measured(evidence, setting, metric.name)
         ranges = sensitivity.spreads(observed)
+        classes = performance.classes_measured(evidence, setting, metric.name)
         found.append(
             (
                 f"{metric.title} at the end of the sequence: ",
                 _number(evidence, setting, metric, f"{plus_minus(summary)} %"),
-                f" (n = {counted(summary.n, 'trial')}, mean over {classes} classes)",
+                " (n = ",
+                how_many.trials(performance.measured(evidence, setting, metric.name)),
+                ", mean over ",
+                _number(evidence, setting, metric, f"{classes} classes"),
+                ")",
                 *_of_first(evidence, setting, metric, observed, ranges["task0"], kept),
                 *_of_orders(evidence, setting, metric, ranges["order"]),
                 *_of_seeds(evidence, setting, metric, ranges["seed"]),
@@ -59,7 +63,8 @@ def _of_first(
     firsts = len({o.task0 for o in observed})
     if found is None:
         within = _number(evidence, setting, metric, f"{percent(between.mean)} points")
-        return ("; means by task 0 lie within ", within, f" (n = {firsts}; too few seeds to judge)")
+        few = _number(evidence, setting, metric, f"n = {firsts}")
+        return ("; means by task 0 lie within ", within, " (", few, "; too few seeds to judge)")
     source, likely = found.source_of(_of_first), not found.verdict.identical
     lost = left_out(found.left_out, "trial")
     return (
@@ -69,7 +74,8 @@ def _of_first(
         Number(f"{percent(found.verdict.range)} points", source),
         f", margin {percent(metric.margin, 1)}, ",
         Number(f"n = {len(found.seeds)} seeds", source),
-        f" of {len(found.names)} tasks 0",
+        " of ",
+        Number(f"{len(found.names)} tasks 0", source),
         *(["; ", Number(lost, source)] if lost else []),
         *(
             ("; most likely best: ", *first_task.most_likely(evidence, found, _of_first))
@@ -86,11 +92,11 @@ def _of_orders(
     """Whether orders with one task 0 differ, and where they do by design, the verdicts."""
     if between is None:
         return ()
-    groups = f"n = {counted(between.groups, 'group')}"
+    groups = _number(evidence, setting, metric, f"n = {counted(between.groups, 'group')}")
     if between.largest <= NOISE:
-        return (f"; orders with the same task 0 and seed do not differ ({groups})",)
+        return ("; orders with the same task 0 and seed do not differ (", groups, ")")
     within = _number(evidence, setting, metric, f"{percent(between.largest)} points")
-    told: Words = ("; orders with the same task 0 and seed lie within ", within, f" ({groups})")
+    told: Words = ("; orders with the same task 0 and seed lie within ", within, " (", groups, ")")
     found = order_causes.measured(evidence, setting, metric, "final_mean")
     if not found:
         return told
@@ -116,5 +122,5 @@ def _of_seeds(evidence: Evidence, setting: Setting, metric: Metric, within: Spre
     if within is None:
         return ()
     number = _number(evidence, setting, metric, f"{percent(within.largest)} points")
-    orders = counted(within.groups, "order")
-    return ("; seeds of one order lie within ", number, f" (n = {orders})")
+    orders = _number(evidence, setting, metric, f"n = {counted(within.groups, 'order')}")
+    return ("; seeds of one order lie within ", number, " (", orders, ")")

@@ -116,14 +116,13 @@ def places_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
     source = found.source(places_figure)
     caption: Words = (
         "What it adds to the mean over the steps that a task is learned at a place, against all "
-        f"orders with the same task 0. Most: {names[i]} as the {columns[j]} task, ",
-        Number(f"{texts[i, j]} points", source),
+        f"orders with the same task 0. Most: {names[i]} as the ",
+        Number(f"{columns[j]} task, {texts[i, j]} points", source),
         ".",
     )
     title = f"{found.metric.title}: the place of a task"
-    n = f"{found.counted.removeprefix('all ')}, {found.of_seeds}"
     name = file_name(f"places-{found.metric.name}", setting)
-    return drawn(canvas, name, title, "points", n, caption)
+    return drawn(canvas, name, title, "points", found.n, caption)
 
 
 def rules(

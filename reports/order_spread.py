@@ -61,21 +61,30 @@ class Running:
     groups: tuple[Group, ...]
 
     @property
-    def of_seeds(self) -> str:
+    def of_seeds(self) -> tuple[str | Number, ...]:
         """For people: what each number is of."""
-        several = len(self.seeds) > 1
-        return f"each the mean of {len(self.seeds)} seeds" if several else f"seed {self.seeds[0]}"
+        source = self.source(Running)
+        if len(self.seeds) == 1:
+            return (Number(f"seed {self.seeds[0]}", source),)
+        return ("each the mean of ", Number(f"{len(self.seeds)} seeds", source))
 
     @property
     def pool(self) -> Float[np.ndarray, " n"]:
         return np.concatenate(list(self.values.values()))
 
     @property
-    def counted(self) -> str:
+    def counted(self) -> Number:
         """For people: how many orders values are of, and whether these are all there are."""
-        return (
-            f"all {len(self.pool):,} orders" if self.whole else f"{len(self.pool):,} drawn orders"
-        )
+        return self._counted("all " if self.whole else "")
+
+    @property
+    def n(self) -> tuple[str | Number, ...]:
+        """How many orders, and what each number is of."""
+        return (self._counted(""), ", ", *self.of_seeds)
+
+    def _counted(self, lead: str) -> Number:
+        drawn = "" if self.whole else "drawn "
+        return Number(f"{lead}{len(self.pool):,} {drawn}orders", self.source(Running))
 
     @property
     def several(self) -> bool:
@@ -211,14 +220,16 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
         f"Left: {lines}; below, {SAMPLE} orders at random. Right: what "
         f"{DRAWS:,} such samples say. {SAMPLE} random orders say sd ",
         Number(f"{percent(said)} points", source),
-        f" (dashed); {'the truth is' if found.whole else f'{found.counted} say'} ",
+        " (dashed); ",
+        *(("the truth is ",) if found.whole else (found.counted, " say ")),
         Number(f"{percent(found.sd)} points", source),
-        f" (line). Nine of ten such samples say between {percent(low)} and {percent(high)}.",
+        " (line). Nine of ten such samples say between ",
+        Number(f"{percent(low)} and {percent(high)} points", computed(_deviations, source.trials)),
+        ".",
     )
     title = f"{found.metric.title}: all orders, and a paper's sample of {SAMPLE}"
-    n = f"{found.counted.removeprefix('all ')}, {found.of_seeds}"
     name = file_name(f"five_orders-{found.metric.name}", setting)
-    return drawn(canvas, name, title, "%", n, caption)
+    return drawn(canvas, name, title, "%", found.n, caption)
 
 
 def _deviations(
@@ -256,10 +267,14 @@ def sentence(found: Sequence[Running]) -> Words:
         source = one.source(sentence)
         widest = max(float(np.ptp(values)) for values in one.values.values())
         words += [
-            f"{one.metric.title}, mean over the steps ({one.of_seeds}): with one task 0 the order "
-            f"after it moves it by up to {'' if one.whole else '(of those drawn) '}",
+            f"{one.metric.title}, mean over the steps (",
+            *one.of_seeds,
+            "): with one task 0 the order after it moves it by up to "
+            f"{'' if one.whole else '(of those drawn) '}",
             Number(f"{percent(widest)} points", source),
-            f"; over {one.counted}, whatever their task 0, sd is ",
+            "; over ",
+            one.counted,
+            ", whatever their task 0, sd is ",
             Number(f"{percent(one.sd)} points", source),
             ". ",
         ]

@@ -14,10 +14,12 @@ from reports.document import (
     Fold,
     Line,
     Listed,
+    Number,
     Section,
     Table,
     Text,
     Value,
+    Words,
     computed,
     note,
     table,
@@ -206,7 +208,7 @@ def _tidy(one: Printed, setting: Setting, summary: Summary | None, same: bool) -
     return line | {"source": one.source, "note": one.note}
 
 
-def _apart(evidence: Evidence, setting: Setting, data: Data) -> Iterator[str]:
+def _apart(evidence: Evidence, setting: Setting, data: Data) -> Iterator[Words]:
     """What was done otherwise here than in the published run of this method, a line each."""
     if same_data(setting, data):
         yield f"Data: {data.title} there and, by the names of the classes, here."
@@ -215,7 +217,9 @@ def _apart(evidence: Evidence, setting: Setting, data: Data) -> Iterator[str]:
         yield f"Data: {data.title} there; here {len(setting.classes)} classes ({names})."
     yield f"Tasks: {len(classes_of(data))} of one class each there, {len(setting.classes)} here."
     orders = len({record.order for record in setting.finished})
-    yield f"Seeds and orders: one of each there, {len(setting.seeds)} and {orders} here."
+    here = f"{len(setting.seeds)} and {orders} here"
+    source = computed(_apart, keys(setting.finished))
+    yield ("Seeds and orders: one of each there, ", Number(here, source), ".")
     yield from settings_apart(evidence, data.made_with())
     for one in printed(data):
         if one.note and one.method in (data.own, *data.shown):

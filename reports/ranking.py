@@ -67,6 +67,12 @@ class Together:
     def classes(self) -> int:
         return self.values[0].shape[1]
 
+    def n(self, classes: str, seeds: str) -> Words:
+        """How many classes and seeds, with words after each."""
+        source = computed(Together.n, self.trials)
+        each = Number(f"{self.classes} classes", source), Number(f"{self.seeds} seeds", source)
+        return (each[0], classes, each[1], seeds)
+
     @property
     def trials(self) -> list[str]:
         """Of all settings."""
@@ -157,8 +163,8 @@ def ranking_table(found: Together) -> Table:
     order = sorted(range(len(found.settings)), key=lambda i: (found.ranks.average[i], i))
     pairs = [_line(found, i) for i in order]
     caption = (
-        f"{found.metric.title} at the end of the sequence, in percent, by average rank over "
-        f"{found.classes} classes; {found.seeds} seeds, over which alone the interval is"
+        f"{found.metric.title} at the end of the sequence, in percent, by average rank over ",
+        *found.n("; ", ", over which alone the interval is"),
     )
     header = ("Setting", "Average rank", "Interquartile mean", "95 % interval", "P(improvement)")
     whole = computed(ranking_table, found.trials)

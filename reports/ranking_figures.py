@@ -73,9 +73,10 @@ def profiles(found: Together) -> Figure:
         ax.set_ylabel("Share of runs")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02))
     left_out = len(found.settings) - len(shown)
-    caption = RUNS
+    caption: Words = RUNS
     if left_out:
-        caption += f" Left out are {left_out} settings in the middle by interquartile mean."
+        many = Number(f"{left_out} settings", computed(profiles, found.trials))
+        caption = (RUNS, " Left out are ", many, " in the middle by interquartile mean.")
     title = f"{found.metric.title}: profiles of runs"
     return drawn(canvas, f"profiles-{found.metric.name}", title, "%", _n(found), caption)
 
@@ -102,5 +103,5 @@ def _profiled(found: Together) -> list[int]:
     return [0, *sorted([*ordered[:half], *ordered[-half:]])]
 
 
-def _n(found: Together) -> str:
-    return f"{found.classes} classes × {found.seeds} seeds"
+def _n(found: Together) -> Words:
+    return found.n(" × ", "")

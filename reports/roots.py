@@ -299,8 +299,10 @@ def sentence(
     counts = Counter(one.verdict for one in known)
     told = ", ".join(f"{verdict} in {n}" for verdict, n in sorted(counts.items()))
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
-    number = Number(f"n = {span(one.n for one in known)} seeds", computed(sentence, every))
-    return (f"{metric.title} (", number, f"): {ours.plan.name} is {told} of {len(known)} settings.")
+    source = computed(sentence, every)
+    number = Number(f"n = {span(one.n for one in known)} seeds", source)
+    verdicts = Number(f"{told} of {len(known)} settings", source)
+    return (f"{metric.title} (", number, f"): {ours.plan.name} is ", verdicts, ".")
 
 
 def _differences(

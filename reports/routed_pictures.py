@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, log_x, named_rows
-from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
+from reports import how_many
 from reports.document import (
     Cell,
     Figure,
@@ -125,14 +125,16 @@ def misrouted_table(setting: Setting, found: Seen) -> Table:
         line: dict[str, Value] = {"class": name, "picture": picture, "kind": kind, "to": to}
         line |= {"trials": len(of), "misrouted": times, "smallest_ratio": least}
         data.append(Line(line, source))
-    some = f"; the {MOST_SHOWN} that are misrouted most often of {len(rows)}"
+    whole = computed(misrouted_table, keys(found.records))
+    many = Number(f"{len(rows)} pictures", whole)
+    some = (f"; the {MOST_SHOWN} that are misrouted most often of ", many)
     caption = (
         "Test pictures that went to another task when all were known, and the smallest ratio of "
-        "squared distances, nearest other task to own" + (some if len(rows) > MOST_SHOWN else "")
+        "squared distances, nearest other task to own",
+        *(some if len(rows) > MOST_SHOWN else ()),
     )
     header = ("Class", "Picture", "Kind", "Went to", "Trials", "Smallest ratio")
     fields = ("class", "picture", "kind", "to", "trials", "misrouted", "smallest_ratio")
-    whole = computed(misrouted_table, keys(found.records))
     name = file_name("misrouted", setting)
     return table(name, caption, header, rows[:MOST_SHOWN], data, whole, 4, fields)
 
@@ -203,7 +205,7 @@ def margins_figure(setting: Setting, found: Seen) -> Figure:
         Number(f"{least:.3f}", source),
         f", {name}.",
     )
-    title, n = "The router’s margin", counted(len(found.records), "trial")
+    title, n = "The router’s margin", (how_many.trials(found.records),)
     return drawn(canvas, file_name("routing_margins", setting), title, "ratio", n, caption)
 
 
@@ -216,5 +218,7 @@ def told(found: Seen) -> Words:
         ": where no bank depends on the order, one for each task 0 and seed, for the choice among "
         "all tasks is then the same in every order.",
     )
-    lost = f" Of {found.silent} more nothing is kept where this report was made."
-    return (*words, *([lost] if found.silent else []))
+    if not found.silent:
+        return tuple(words)
+    more = Number(f"{found.silent} more", source)
+    return (*words, " Of ", more, " nothing is kept where this report was made.")

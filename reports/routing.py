@@ -9,6 +9,7 @@ from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
+from reports import how_many
 from reports.digits import numbers, percent, plus_minus
 from reports.document import (
     Cell,
@@ -108,11 +109,13 @@ def accuracy_figure(evidence: Evidence, setting: Setting) -> Figure | None:
         caption = (
             "Columns are numbers of tasks known. Lowest: ",
             Number(f"{percent(low / 100)} %", source),
-            f", {setting.classes[int(i)]} with {columns[int(j)]} tasks known.",
+            f", {setting.classes[int(i)]} with ",
+            Number(f"{columns[int(j)]} tasks known", source),
+            ".",
         )
     name = file_name("routing_accuracy", setting)
     title = "Pictures that went to their own task, mean over trials"
-    n = counted(len(setting.finished), "trial")
+    n = (how_many.trials(setting.finished),)
     return drawn(canvas, name, title, "%", n, caption)
 
 

@@ -35,7 +35,9 @@ def figure(found: Sequence[Proposed], search: Search) -> Figure | None:
         ax.set_ylabel(f"{title} {by} [%]")
         ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     told = f"History of the search: {title} of each proposal {by}"
-    return drawn(canvas, "search_history", told, "%", count(found), caption(found, chosen))
+    source = computed(caption, keys([r for one in finished(found) for r in one.records]))
+    n = (Number(count(found), source),)
+    return drawn(canvas, "search_history", told, "%", n, caption(found, chosen))
 
 
 def _draw(ax: Axes, found: Sequence[Proposed], chosen: Proposed) -> None:
@@ -89,12 +91,14 @@ def caption(found: Sequence[Proposed], chosen: Proposed) -> Words:
     source = computed(caption, keys([r for one in done for r in one.records]))
     later = sum(one.number > chosen.number for one in done)
     words: tuple[str | Number, ...] = (
-        f"The best came as proposal {chosen.number}; ",
+        "The best came as ",
+        Number(f"proposal {chosen.number}", source),
+        "; ",
         Number(f"{later} of {len(done)}", source),
         " that finished came later, none of them better. ",
     )
     if len(done) < 2:
-        return (f"Only proposal {chosen.number} has finished. ",)
+        return ("Only ", Number(f"proposal {chosen.number}", source), " has finished. ")
     values = sorted((one.value or 0.0 for one in done), reverse=True)
     return (
         *words,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from moleflow.metrics.catalogue import TITLES
+from moleflow.wording import counted
 from orchestration.records.objective import metric_of
 from orchestration.studies.search import Distribution, Integer, LogUniform, Search, Uniform
 from reports.digits import p_value
@@ -36,13 +37,15 @@ class Importance:
         return computed(by, keys(of))  # pyright: ignore[reportArgumentType]
 
 
-def importance(found: Sequence[Proposed], search: Search) -> Importance | str:
+def importance(found: Sequence[Proposed], search: Search) -> Importance | Words:
     """Or why there is none."""
     done = finished(found)
     if len(done) < FEWEST:
+        source = computed(importance, keys([r for one in done for r in one.records]))
         return (
-            f"Which setting matters is not told: {len(done)} proposals have finished, and of fewer "
-            f"than {FEWEST} the best ones say more of chance than of settings."
+            "Which setting matters is not told: ",
+            Number(counted(len(done), "finished proposal"), source),
+            f" of the {FEWEST} from which on the best ones say more of settings than of chance.",
         )
     outcome = [one.value or 0.0 for one in done]
     if max(outcome) - min(outcome) <= NOISE:
@@ -106,10 +109,11 @@ def importance_table(found: Importance, search: Search) -> Table:
         else ""
     )
     caption = (
-        f"How differently the best {100 * TOP:.0f} % of {n} proposals by "
-        f"{TITLES[metric_of(search)]} lie from all in each setting, as shares (PED-ANOVA, Watanabe "
-        "et al. 2023), and how often shuffled outcomes set them as far apart (p, Holm over "
-        f"settings{learned})"
+        f"How differently the best {100 * TOP:.0f} % of ",
+        Number(f"{n} proposals", found.source(sentence)),
+        f" by {TITLES[metric_of(search)]} lie from all in each setting, as shares (PED-ANOVA, "
+        "Watanabe et al. 2023), and how often shuffled outcomes set them as far apart (p, Holm "
+        f"over settings{learned})",
     )
     header = ("Setting", "Share", "p")
     return table("search_importance", caption, header, rows, data, source)

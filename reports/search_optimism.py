@@ -93,11 +93,13 @@ def sentence(found: Choices, search: Search) -> Words:
     chosen, best = found.by_selection, found.by_test
     metric, n = TITLES[found.metric], Number(f"{len(found.proposals)} proposals", source)
     first, other = (found.proposals[i].number for i in (chosen, best))
-    head = f"On test, the chosen proposal {first} has "
+    named = Number(f"proposal {first}", source)
+    head = ("On test, the chosen ", named, " has ")
     if search.on_test:
-        head = f"By the selection score proposal {first} would have been chosen; on test it has "
+        lead = "By the selection score "
+        head = (lead, named, " would have been chosen; on test it has ")
     value = Number(f"{percent(found.tests[chosen])} %", source)
-    words: tuple[str | Number, ...] = (head, value, f" {metric}")
+    words: tuple[str | Number, ...] = (*head, value, f" {metric}")
     if best == chosen:
         return (*words, ", the most of all ", n, ": choosing on the test set prints no more.")
     printed = "prints" if search.on_test else "would have printed"
@@ -105,7 +107,9 @@ def sentence(found: Choices, search: Search) -> Words:
         *words,
         f"; choosing on the test set {printed} ",
         Number(f"{percent(found.tests[best])} %", source),
-        f", of proposal {other} of ",
+        ", of ",
+        Number(f"proposal {other}", source),
+        " of ",
         n,
         ": ",
         Number(f"{percent(found.difference)} points", source),

@@ -2,8 +2,9 @@
 
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
+from reports import how_many
 from reports.digits import percent
-from reports.document import DASH, Cell, Line, Source, Table, Value, computed, table
+from reports.document import DASH, Cell, Line, Source, Table, Value, Words, computed, table
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import file_name, in_whole_seeds, measured, observations
 from reports.statistics import (
@@ -148,16 +149,18 @@ def disparity_table(evidence: Evidence, setting: Setting) -> Table:
     return table(file_name("disparity", setting), caption, header, rows, data, whole)
 
 
-def caveat(setting: Setting) -> str:
+def caveat(setting: Setting) -> Words:
     """What the number of seeds allows to say."""
-    n = len(setting.seeds)
-    seeds = counted(n, "seed")
-    if n < SEEDS_FOR_INTERVAL:
+    if len(setting.seeds) < SEEDS_FOR_INTERVAL:
         return (
-            f"With {seeds} (fewer than {SEEDS_FOR_INTERVAL}) these numbers describe the trials "
-            "that were run; they support no statement about significance."
+            "With ",
+            how_many.seeds(setting.finished),
+            f" (fewer than {SEEDS_FOR_INTERVAL}) these numbers describe the trials that were run; "
+            "they support no statement about significance.",
         )
     return (
-        f"With {seeds} the shares are rough; intervals are 95 % t-intervals of a mean over seeds, "
-        "which assume that seeds are independent and roughly normal."
+        "With ",
+        how_many.seeds(setting.finished),
+        " the shares are rough; intervals are 95 % t-intervals of a mean over seeds, which assume "
+        "that seeds are independent and roughly normal.",
     )

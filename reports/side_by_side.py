@@ -15,7 +15,7 @@ from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
 from orchestration.records.ledger import Record
 from orchestration.studies.effects import PLACES, setting_name
-from reports import tones
+from reports import how_many, tones
 from reports.digits import ends, left_out, numbers, percent, plus_minus, span
 from reports.document import (
     DASH,
@@ -111,8 +111,8 @@ def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
         rows.append([Cell(called(setting), setting.also), trials, *cells])
     told = (
         f"{metric.title}, mean over classes, in percent (forgetting in points): mean ± sd over "
-        "seeds, each a mean over its orders, and from three seeds on the 95 % interval"
-        f"{shown or ALONE}"
+        "seeds, each a mean over its orders, and from three seeds on the 95 % interval",
+        *(shown or (ALONE,)),
     )
     at_the_end, *others = KINDS.values()
     header = ("Setting", "Trials", at_the_end, *[HEADER] * bool(shown), *others)
@@ -152,8 +152,9 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
         Number(f"{percent(low[1].mean)} %", source),
         f" ({called(low[0].setting)}) and ",
         Number(f"{percent(high[1].mean)} %", source),
-        f" ({called(high[0].setting)}). The highest of {len(found)} means of test pictures is no "
-        "estimate of what that setting gives elsewhere.",
+        f" ({called(high[0].setting)}). The highest of ",
+        Number(f"{len(found)} means", source),
+        " of test pictures is no estimate of what that setting gives elsewhere.",
     )
 
 
@@ -284,10 +285,9 @@ def _curve_figure(
             most = Number(f"{percent(max(known))} points", source)
             alike = ", all else alike" if len(groups) > 1 else ""
             words += [f"{metric.title}: highest minus lowest mean{alike}, ", most, ". "]
-    seeds = sorted({record.seed for record in records})
     title = f"What {axis} changes"
     name = f"curve-{axis.replace('.', '_')}"
-    return drawn(canvas, name, title, "%", f"{len(seeds)} seeds", tuple(words))
+    return drawn(canvas, name, title, "%", (how_many.seeds(records),), tuple(words))
 
 
 def _range(evidence: Evidence, settings: Sequence[Setting], metric: Metric) -> float | None:

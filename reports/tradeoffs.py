@@ -147,7 +147,7 @@ def pareto_figure(found: Sequence[Traded]) -> Figure | None:
         Number(f"{len(free)} of {len(shown)}", source),
         f": {', '.join(free)}. Means; noise is not taken into account.",
     )
-    n = counted(len(shown), "setting")
+    n = (Number(counted(len(shown), "setting"), source),)
     return drawn(canvas, "pareto", "What is gained for what it costs", "%", n, caption)
 
 

@@ -78,6 +78,22 @@ def words(trials: Sequence[Trial], records: Records) -> Allowed:
         p = numbers["p"]
         texts |= chances(p, len(found[0])) if isinstance(p, float) else set()
         texts |= {f"n = {len(found[0])} tasks 0", _signed(r), f"{_signed(low)} to {_signed(high)}"}
+        seeds = {trial.seed for trial in trials if trial.key in found[2]}
+        texts |= {f"{len(found[0])} tasks 0", f"{len(seeds)} seeds"}
+    return Allowed(frozenset(texts))
+
+
+def too_few(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Most tasks 0 of a metric, and fewest of which the records have a loss."""
+    known: list[int] = []
+    have: list[int] = []
+    for metric in records.margins:
+        line = Line({"metric": metric}, "", (), tuple(trials), records)
+        found = layout(trials, line.measured(trials))
+        if found is not None:
+            known.append(len(found[0].names))
+            have.append(len(losses(found[1]).keys() & set(found[0].names)))
+    texts = {f"{max(known)} tasks 0", f"{min(have)} of them"} if known else set[str]()
     return Allowed(frozenset(texts))
 
 
@@ -92,4 +108,5 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.base_loss.sentence": words,
     "reports.base_loss.figure": words,
+    "reports.base_loss._too_few": too_few,
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from moleflow.wording import counted
 from reports.audit.compute import per_seed, priced
 from reports.audit.crossings import judged
 from reports.audit.over_pictures import METRICS, of_parts
@@ -14,6 +15,8 @@ from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
 from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
 
+MOST_PANELS = 12
+"""Variants that the figure by class has room for."""
 GOALS = ("image_auroc", "pixel_ap")
 
 
@@ -244,8 +247,16 @@ def decided(trials: Sequence[Trial], records: Records) -> Allowed:
         found = [paired(line, line.cells["baseline"], label) for label in judgements]
         if _rest_on(trials, found):
             verdicts = [told != "undecided" for told in judgements.values()]
-            texts.add(f"{sum(verdicts)} of {len(verdicts)}")
+            texts |= {f"{sum(verdicts)} of {len(verdicts)}", *_seeds(found)}
     return Allowed(frozenset(texts))
+
+
+def _seeds(found: Iterable[Paired | None]) -> set[str]:
+    """From the fewest to the most of these; none of nothing."""
+    many = sorted(len(one.before) for one in found if one)
+    if not many:
+        return set()
+    return {f"{many[0]}{f' to {many[-1]}' if many[-1] > many[0] else ''} seeds"}
 
 
 def answer(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -340,6 +351,7 @@ def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """Differences of classes between the two settings that are named."""
     labels = _named(trials, records)
     values: list[float] = []
+    seeds: set[str] = set()
     for metric in records.margins:
         for name in sorted({c for trial in trials for c in trial.classes}):
             for one in labels:
@@ -348,7 +360,10 @@ def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     line = Line(cells, "", (), (), records)
                     if one != other and line.measured(trials):
                         values.append(float(by_class(line).numbers["difference"] or 0.0))
-    return Allowed(values=tuple(values))
+    for line, judgements in _judged(records):
+        found = [paired(line, line.cells["baseline"], k) for k in judgements][:MOST_PANELS]
+        seeds |= _seeds(found) if _rest_on(trials, found) else set()
+    return Allowed(frozenset(seeds), tuple(values))
 
 
 def unbeaten(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -357,7 +372,7 @@ def unbeaten(trials: Sequence[Trial], records: Records) -> Allowed:
     labels = _named(trials, records)
     costs = {label: _costs(line, label) for label in labels}
     free = [a for a, own in costs.items() if not any(_beats(b, own) for b in costs.values())]
-    return Allowed(frozenset({f"{len(free)} of {len(labels)}"}))
+    return Allowed(frozenset({f"{len(free)} of {len(labels)}", counted(len(labels), "setting")}))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

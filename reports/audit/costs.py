@@ -5,12 +5,15 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from moleflow.wording import counted
 from reports.audit.compute import HOUR, at_work
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.words import Allowed, Rule
 
 MEBIBYTES = 2.0**-18
+MOST_LINES = 6
+"""Settings that the figure of memory has room for."""
 """Of one parameter of four bytes."""
 
 
@@ -111,7 +114,8 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         sorted(_held(trial, 2) - _held(trial, 1) for trial, _ in found),
         sorted(_sizes(trial)["base"] for trial, _ in found),
     ]
-    texts = {f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    many = {counted(len({trial.key for trial, _ in found}), "setting")}
+    texts = many | {f"{low:,}" if low == high else f"{low:,} to {high:,}"
              for low, *_, high in ([one[0], *one] for one in spans if one)}  # fmt: skip
     for kind in ("base", "adapter"):
         seconds = [s for s, _, _ in _made(finished(records.trials), kind)[0].values()]
@@ -126,15 +130,19 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
 
 
 def memory(trials: Sequence[Trial], records: Records) -> Allowed:
-    """After all tasks of the first setting, with banks and with a base for each task."""
-    found = next(
-        (one for label in records.once(records.labelled) if (one := _first(records, label))), None
-    )
-    if found is None:
+    """After all tasks of the first setting, with banks and with a base for each task; and how many
+    settings are drawn, of how many."""
+    labels = records.once(records.labelled)
+    found = [one for label in labels if (one := _first(records, label))]
+    if not found:
         return Allowed()
-    trial, tasks = found
+    trial, tasks = found[0]
     sizes = (_held(trial, tasks), tasks * _sizes(trial)["base"])
-    return Allowed(frozenset(f"{size * MEBIBYTES:.2f} MiB" for size in sizes))
+    texts = {f"{size * MEBIBYTES:.2f} MiB" for size in sizes} | {f"{tasks} tasks"}
+    different = {(_sizes(one)["base"], _held(one, 2), n) for one, n in found}
+    many = counted(min(MOST_LINES, len(different)), "setting")
+    texts.add(f"{many} of {len(found)}" if many != counted(len(found), "setting") else many)
+    return Allowed(frozenset(texts))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

@@ -189,7 +189,8 @@ def interactions(line: Line) -> Expected:
     records, margin = line.records, line.records.margins[line.cells["metric"]]
     own = cells(records, line.cells["part"], (line.cells["first"], line.cells["second"]), line)
     if own is None or own.seeds < 2:
-        told: Numbers = {"verdict": None, "seeds": own.seeds if own else 0}
+        told: Numbers = {"verdict": None, "seeds": own.seeds if own else 0, "margin": margin}
+        told |= {"left_out": own.have - len(own.keys)} if own else {}
         return Expected(told | _on_pictures(line, own, TOGETHER))
     others = _compared(records, line)
     results = {part: _interaction(found, margin) for part, found in others.items()}
@@ -308,7 +309,18 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     texts |= {str(told[part]), whole_units(one.seconds)}
                 values += [results[part].difference] if one.keys <= named else []
                 seeds.add(one.seeds)
+            texts |= _seeds_of(records, line, named)
     return Allowed(numbers_of_seeds(seeds) | texts, tuple(values))
+
+
+def _seeds_of(records: Records, line: Line, named: frozenset[str]) -> set[str]:
+    """From the fewest to the most of all designs that have some, where just these are named."""
+    each = [cells(records, part, axes, line) for part, axes in designs(records).items()]
+    found = [one for one in each if one and one.seeds]
+    many = sorted(one.seeds for one in found)
+    if not many or frozenset[str]().union(*(one.keys for one in found)) != named:
+        return set()
+    return {f"{many[0]}{f' to {many[-1]}' if many[-1] > many[0] else ''} seeds"}
 
 
 def _compared(records: Records, line: Line) -> dict[str, Cells]:

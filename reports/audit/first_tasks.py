@@ -176,6 +176,7 @@ def spans(trials: Sequence[Trial], records: Records) -> Allowed:
             numbers = verdict_of(found[0], margin)
             values += [float(numbers[name] or 0.0) for name in ("range", "upper")]
             texts |= {f"n = {found[0].seeds} seeds", str(numbers["verdict"])}
+            texts |= {f"{len(found[0].names)} tasks 0", f"{found[0].seeds} seeds"}
             texts.add(lost(trials, records, metric, len(found[1])))
     return Allowed(frozenset(texts), tuple(values))
 

@@ -1,10 +1,13 @@
 """Numbers in sentences and captions on orders: what each may be, of every order of the plain files
 that trials keep, in exact fractions."""
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+
+import numpy as np
 
 from moleflow.streams import numpy_stream
 from reports.audit.order_effects import Order, averaged, causes, free, groups, measured, whole
@@ -14,8 +17,11 @@ from reports.audit.second_way import Line
 from reports.audit.words import Allowed, lost
 
 NOISE = 1e-12
-SAMPLE = 5
-"""Orders that a paper usually runs."""
+SAMPLE, SAMPLES, FEW_ORDERS = 5, 10_000, 200
+"""Orders that a paper usually runs; samples that are drawn of them; orders of which a sample has
+each once."""
+MOST_ENUMERATED, MOST_DRAWN = 7, 20_000
+"""Tasks after the first up to which a page is of every order; of more, orders with one task 0."""
 BY_WEIGHT = ("different", "undecided", "equivalent")
 """The verdict that tells most comes first."""
 Values = dict[str, dict[Order, Fraction]]
@@ -65,9 +71,51 @@ def a_handful(trials: Sequence[Trial], records: Records) -> Allowed | None:
     return Allowed(values=tuple(found)) if found else None
 
 
-def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
-    """What a task's place adds at most, mean over tasks 0."""
+def such_samples(trials: Sequence[Trial], records: Records) -> Allowed | None:
+    """Between which deviations nine of ten samples of orders lie, each of the report's draws."""
     found: list[float] = []
+    for metric, values in _running(trials, records).items():
+        every = [float(of[order]) for _, of in sorted(values.items()) for order in sorted(of)]
+        if len(every) > SAMPLE:
+            draws = numpy_stream("five random orders", metric)
+            draws.choice(len(every), SAMPLE, replace=False)
+            said = sorted(_deviation([every[i] for i in of]) for of in _samples(every, draws))
+            ends = statistics.quantiles(said, n=20, method="inclusive")
+            found += [ends[0], ends[-1]]
+    return Allowed(values=tuple(found)) if found else None
+
+
+def _deviation(some: Sequence[float]) -> float:
+    """By the differences of every two: there are ten thousand samples to go through."""
+    n = len(some)
+    squares = math.fsum((a - b) ** 2 for a, b in itertools.combinations(some, 2))
+    return math.sqrt(squares / (n * (n - 1)))
+
+
+def _samples(every: Sequence[float], draws: np.random.Generator) -> list[list[int]]:
+    """Places of orders; each order once in a sample, where they are few."""
+    if len(every) > FEW_ORDERS:
+        return draws.integers(len(every), size=(SAMPLES, SAMPLE)).tolist()
+    each: list[list[float]] = draws.random((SAMPLES, len(every))).tolist()
+    return [sorted(range(len(one)), key=one.__getitem__)[:SAMPLE] for one in each]
+
+
+def how_many(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Orders of the tasks, and seeds: by the tasks of the trials alone."""
+    firsts, seeds = {trial.task0 for trial in trials}, {trial.seed for trial in trials}
+    others = len(trials[0].sequence) - 1 if trials else 0
+    many = math.factorial(others)
+    texts = {f"{len(seeds)} seeds"} if len(seeds) > 1 else {f"seed {seed}" for seed in seeds}
+    if others > MOST_ENUMERATED:
+        texts.add(f"{len(firsts) * min(many, MOST_DRAWN):,} drawn orders")
+    else:
+        texts |= {f"{lead}{len(firsts) * many:,} orders" for lead in ("", "all ")}
+    return Allowed(frozenset(texts))
+
+
+def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
+    """What a task's place adds at most, mean over tasks 0, and which place that is."""
+    found: list[str] = []
     for values in _running(trials, records).values():
         added: dict[tuple[str, int], list[Fraction]] = {}
         for of in values.values():
@@ -78,10 +126,13 @@ def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
                     at.setdefault((task, place), []).append(value)
             for where, some in at.items():
                 added.setdefault(where, []).append(mean_of(some) - middle)
-        means = [float(mean_of(some)) for some in added.values()]
-        most = max(map(abs, means))
-        found += [one for one in means if most - abs(one) < NOISE]
-    return Allowed(values=tuple(found)) if found else None
+        means = {where: float(mean_of(some)) for where, some in added.items()}
+        most = max(map(abs, means.values()))
+        for (_, place), one in means.items():
+            if most - abs(one) < NOISE:
+                points = f"{100 * one:+.2f}".replace("-", "−")
+                found.append(f"{place + 2}. task, {points} points")
+    return Allowed(frozenset(found)) if found else None
 
 
 def largest_cause(trials: Sequence[Trial], records: Records) -> Allowed | None:
@@ -124,6 +175,7 @@ def counted(trials: Sequence[Trial], records: Records) -> Allowed:
     same = len(trials) - sum(_differs(trial, records) for trial in trials)
     texts = {f"{len(alike)} pairs of task 0 and seed", f"{len(trials)} were run"}
     texts |= {f"{orders:,} orders".replace(",", "\u202f"), f"{same} of {len(trials)} trials"}
+    texts.add(f"n = {sum(_compared(trial, records) for trial in trials)} numbers")
     return Allowed(frozenset(texts))
 
 
@@ -132,17 +184,37 @@ def differing(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset({f"{sum(_differs(trial, records) for trial in trials)} trials"}))
 
 
+def nothing_kept(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Of how many pairs of task 0 and seed no trial kept it, of all of their settings."""
+    named = {trial.key for trial in trials}
+    own = [of for of in records.settings if any(trial.key in named for trial in of)]
+    every = {_together(trial) for of in own for trial in finished(of) if free(trial)}
+    line = Line({}, "", (), records.trials, records)
+    known = {_together(trial) for of in own for trial in finished(of) if whole(line, trial)}
+    pairs = {_together(trial) for trial in trials}
+    fits = pairs == every - known
+    return Allowed(frozenset({f"{len(pairs)} of {len(every)} pairs"} if fits else ()))
+
+
 def _together(trial: Trial) -> tuple[object, ...]:
     return trial.task0, trial.seed, tuple(sorted(trial.sequence)), repr(trial.config)
 
 
 def _differs(trial: Trial, records: Records) -> bool:
+    return any(a != b for a, b in _measured_too(trial, records))
+
+
+def _compared(trial: Trial, records: Records) -> int:
+    """Numbers of a trial that were derived, too."""
+    return len(_measured_too(trial, records))
+
+
+def _measured_too(trial: Trial, records: Records) -> list[tuple[float, float | None]]:
+    """Derived and measured numbers of a trial."""
     line = Line({}, "", (), records.trials, records)
     alike = [t for t in finished(records.trials) if _together(t) == _together(trial)]
     kept = next((one for one in alike if whole(line, one)), None)
-    if kept is None:
-        return False
-    return any(a != b for a, b in _pairs(line, kept, trial))
+    return [] if kept is None else list(_pairs(line, kept, trial))
 
 
 def _pairs(line: Line, kept: Trial, trial: Trial) -> Iterator[tuple[float, float | None]]:
@@ -159,9 +231,12 @@ def _pairs(line: Line, kept: Trial, trial: Trial) -> Iterator[tuple[float, float
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed | None]] = {
     "reports.order_spread.sentence": how_far,
     "reports.order_spread.sample_figure": a_handful,
+    "reports.order_spread._deviations": such_samples,
+    "reports.order_spread.Running": how_many,
     "reports.order_choice.places_figure": of_places,
     "reports.order_causes.sentence": largest_cause,
     "reports.order_answer._of_orders": verdicts,
     "reports.all_orders.sentence": counted,
+    "reports.all_orders._nothing_kept": nothing_kept,
     "reports.all_orders.warning": differing,
 }

@@ -118,17 +118,12 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     """Of a sum over trials, seed by seed. In words why there is none."""
     have = kept(records)
     every = [trial for _, trials in parts for trial in trials]
-    lacking = {trial.seed for trial in every if not told(records, trial, metric)}
-    used = [trial for trial in every if trial.seed not in lacking]
-    if not used:
-        return why(records, every)
+    nothing = unknown(records, every, metric)
+    if nothing:
+        return nothing
+    used = of_whole_seeds(records, every, metric)
     classes = measured(used[0], metric)
-    if any(measured(trial, metric) != classes for trial in used):
-        return "not all trials have it of the same classes"
     sizes = [sizes_of(have[used[0].key][name]) for name in classes]
-    few = [name for name, of in zip(classes, sizes, strict=True) if min(of) < 2]
-    if few:
-        return f"fewer than two test pictures of a kind: {', '.join(few)}"
     seeds = sorted({trial.seed for trial in used})
     terms = {seed: of_seed(parts, seed) for seed in seeds}
     values = [[_value(terms[s], metric, name) for name in classes] for s in seeds]
@@ -139,6 +134,24 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     own = tuple({trial.key: trial for trial in used}.values())
     left_out = len({trial.key for trial in every}) - len(own)
     return Found(classes, values, covariances, sizes, own, left_out)
+
+
+def of_whole_seeds(records: Records, trials: Sequence[Trial], metric: str) -> list[Trial]:
+    """Those of seeds of which every trial tells what pictures do to it."""
+    lacking = {trial.seed for trial in trials if not told(records, trial, metric)}
+    return [trial for trial in trials if trial.seed not in lacking]
+
+
+def unknown(records: Records, trials: Sequence[Trial], metric: str) -> str:
+    """In words why nothing is known of them; empty where something is."""
+    have, used = kept(records), of_whole_seeds(records, trials, metric)
+    if not used:
+        return why(records, trials)
+    classes = measured(used[0], metric)
+    if any(measured(trial, metric) != classes for trial in used):
+        return "not all trials have it of the same classes"
+    few = [name for name in classes if min(sizes_of(have[used[0].key][name])) < 2]
+    return f"fewer than two test pictures of a kind: {', '.join(few)}" if few else ""
 
 
 def measured(trial: Trial, metric: str) -> tuple[str, ...]:

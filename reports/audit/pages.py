@@ -19,6 +19,8 @@ TOLD = re.compile(r"\d+ of \d+|(?<!= )(?<![\d.])[-−]?\d+\.\d+|^[a-z][a-z ]+")
 """What a text says of its line: counts, numbers with decimals, a verdict."""
 BARE = re.compile(r"[-−\d.e]+|O\d+|[\[\]\d., ]+")
 """A value of a setting, a seed, or the short name of an order."""
+FURTHER = "reports.further_seeds.Further.words"
+"""Says what the lines of tables have, which were recomputed."""
 VERDICTS = {
     *("better", "worse", "equivalent", "undecided", "different"),
     *("no order matters", "inside the margin", "beyond the margin"),
@@ -39,17 +41,19 @@ def audit_page(path: Path, records: Records, shown: Shown) -> list[Finding]:
         found.append(Finding(str(path), Verdict.IMPOSSIBLE, "a number names no source", text))
     for name in dict.fromkeys(row.table for row in page.rows):
         found += _table(path, [row for row in page.rows if row.table == name], page, shown)
-    return [*found, *_words(path, page, records)]
+    return [*found, *_words(path, page, records, shown)]
 
 
-def _words(path: Path, page: PageNumbers, records: Records) -> list[Finding]:
+def _words(path: Path, page: PageNumbers, records: Records, shown: Shown) -> list[Finding]:
     """Numbers in sentences."""
     known: dict[tuple[int, str], Allowed | None] = {}
     found: list[Finding] = []
     for word in page.words:
         function, named = page.sources[word.source]
         metric = metric_of(word)
-        if (word.source, metric) not in known:
+        if (word.source, metric) not in known and function == FURTHER:
+            known[word.source, metric] = Allowed(shown.further(named, metric))
+        elif (word.source, metric) not in known:
             known[word.source, metric] = allowed(function, named, records.of_metric(metric))
         may_be = known[word.source, metric]
         fits = may_be is not None and may_be.admits(word.text)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from moleflow.streams import numpy_stream
+from moleflow.wording import counted
 from reports.audit.distributions import middle_of, normal_quantile, root
 from reports.audit.kept_scores import F1_DRAWS, PIXELS, SAME, kept
 from reports.audit.over_pictures import (
@@ -188,7 +189,8 @@ def largest(trials: Sequence[Trial], records: Records) -> Allowed:
     found = _of_setting(Line({"metric": FIRST}, "", (), tuple(trials), records))
     if isinstance(found, str):
         return Allowed()
-    return Allowed(values=(math.sqrt(max(map(whole, found.covariances))),))
+    seeds = counted(len(found.values), "seed")
+    return Allowed(frozenset({seeds}), (math.sqrt(max(map(whole, found.covariances))),))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

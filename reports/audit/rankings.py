@@ -17,7 +17,8 @@ from reports.audit.second_way import SEEDS_FOR_INTERVAL, Expected, Line, Numbers
 from reports.audit.tests import range_point
 from reports.audit.words import Allowed
 
-MANY = 5
+MANY, MOST_LINES = 5, 7
+"""Settings from which on they are ranked; lines of which a figure has room."""
 DRAWS = 2000
 Runs = list[list[float]]
 """By seed, of each class; a mean over orders."""
@@ -208,7 +209,12 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             found = _found(records, labels, metric)
             if len(found.values) >= MANY:
                 numbers = _tested(found)
-                texts.add(f"n = {numbers['classes']} classes")
+                runs = next(iter(found.values.values()))
+                texts |= {f"n = {numbers['classes']} classes", f"{numbers['classes']} classes"}
+                texts |= {
+                    f"{len(runs)} seeds",
+                    f"{max(0, len(found.values) - MOST_LINES)} settings",
+                }
                 texts |= {"< 0.001"} if float(numbers["p"] or 0.0) < 0.001 else set()
                 values += [float(numbers[name] or 0.0) for name in ("p", "critical_difference")]
     return Allowed(frozenset(texts), tuple(values))
@@ -231,4 +237,6 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.ranking.sentence": sentence,
     "reports.ranking_figures.ranks": sentence,
+    "reports.ranking_figures.profiles": sentence,
+    "reports.ranking.Together.n": sentence,
 }

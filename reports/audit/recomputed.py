@@ -43,6 +43,8 @@ class Made:
     """Column and text of what says what it is of."""
     values: tuple[float, ...]
     texts: frozenset[str]
+    further: frozenset[str] = frozenset()
+    """How a sentence tells further seeds."""
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -63,6 +65,22 @@ class Shown:
 
     def add(self, table: Path, line: Made) -> None:
         self.lines.setdefault(table, []).append(line)
+
+    def further(self, trials: Iterable[str], metric: str) -> frozenset[str]:
+        """What a sentence of just these trials may say of further seeds, of a metric or any."""
+        named, found = frozenset(trials), set[str]()
+        for line in self._of_trials.get(named, ()):
+            said = dict(line.says).get("metric", metric)
+            found |= line.further if metric in ("", said) else set()
+        return frozenset(found)
+
+    @cached_property
+    def _of_trials(self) -> dict[frozenset[str], list[Made]]:
+        """Lines that say something of further seeds, by their trials, once all lines are there."""
+        found: dict[frozenset[str], list[Made]] = {}
+        for line in (one for of in self.lines.values() for one in of if one.further):
+            found.setdefault(line.trials, []).append(line)
+        return found
 
     def of_row(self, table: Path, texts: Sequence[str]) -> list[list[Made]]:
         """Lines that a row of the page may be of: those that say what it says; where none do, any

@@ -7,10 +7,12 @@ from fractions import Fraction
 
 from reports.audit.kept_scores import DISTANCE, rows_of
 from reports.audit.orders import between
-from reports.audit.records import Records, Trial
+from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, described, over_trials
 from reports.audit.words import Allowed, Rule
 
+SAME = 1e-12
+"""Means that are one, summed in another order."""
 Distances = tuple[str, str, str, Fraction, Fraction]
 """Picture, its kind, the task it went to, squared distance to its own task and to the nearest
 other."""
@@ -121,17 +123,19 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def lowest(trials: Sequence[Trial], records: Records) -> Allowed:
     """Of all classes and steps, the lowest mean over trials of the router's accuracy."""
-    means: list[float] = []
+    means: list[tuple[float, int]] = []
     for name in {name for trial in trials for name in trial.classes}:
         for step in range(1, max(len(trial.sequence) for trial in trials) + 1):
             known = [t.value("routing_accuracy", "step", "routed", name, step) for t in trials]
             values = [value for value in known if value is not None]
-            means += [statistics.mean(values)] if values else []
-    return Allowed(values=(min(means),) if means else ())
+            means += [(statistics.mean(values), step)] if values else []
+    least = min(means)[0] if means else 0.0
+    steps = {step for mean, step in means if mean - least < SAME}
+    return Allowed(frozenset(f"{step} tasks known" for step in steps), (least,) if means else ())
 
 
 def smallest(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Of all pictures the smallest ratio; and how many trials they are of."""
+    """Of all pictures the smallest ratio."""
     ratios = [
         other / mine
         for trial in trials
@@ -139,7 +143,35 @@ def smallest(trials: Sequence[Trial], records: Records) -> Allowed:
         for *_, mine, other in _pictures(records, trial, name)
     ]
     least = (float(min(ratios)),) if ratios else ()
-    return Allowed(frozenset({f"{len(trials)} trials"}), least)
+    return Allowed(values=least)
+
+
+def told(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many trials pictures are of, and of how many that share no training nothing is kept."""
+    named = {trial.key for trial in trials}
+    own = [of for of in records.settings if any(trial.key in named for trial in of)]
+    each = {_apart(t) for of in own for t in finished(of) if len(t.sequence) > 1}
+    lost = len(each - {_apart(trial) for trial in trials})
+    return Allowed(frozenset({f"{len(trials)} trials", f"{lost} more"}))
+
+
+def _apart(trial: Trial) -> tuple[object, ...]:
+    """What of the trial tells what the router does when all tasks are known."""
+    config = repr(trial.config)
+    if not (trial.config["freeze_base"] and trial.config["seeding"] == "by_class"):
+        return (trial.key,)
+    return (config, trial.task0, trial.seed, tuple(sorted(trial.sequence)))
+
+
+def pictures_misrouted(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many different ones some trial sent to another task."""
+    found: set[tuple[str, str]] = set()
+    for trial in trials:
+        for task in trial.sequence:
+            for name in task:
+                of = _pictures(records, trial, name)
+                found |= {(name, picture) for picture, _, to, _, _ in of if to != "+".join(task)}
+    return Allowed(frozenset({f"{len(found)} pictures"}))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
@@ -152,5 +184,6 @@ RULES: Mapping[str, Rule] = {
     "reports.routing.sentence": sentence,
     "reports.routing.accuracy_figure": lowest,
     "reports.routed_pictures.margins_figure": smallest,
-    "reports.routed_pictures.told": smallest,
+    "reports.routed_pictures.told": told,
+    "reports.routed_pictures.misrouted_table": pictures_misrouted,
 }

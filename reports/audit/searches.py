@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moleflow.wording import counted
 from reports.audit import divergence
 from reports.audit.correlations import SPEARMAN, chances, correlated, ranked
 from reports.audit.pictures import columns
@@ -177,7 +178,23 @@ def chosen_words(trials: Sequence[Trial], records: Records) -> Allowed:
     """How many finished, and the value of the best."""
     of = done(records)
     best = of[chosen(records)].value or 0.0
-    return Allowed(frozenset({f"{len(of)} that finished"}), (best,))
+    fields, axes = axis(records)["space"], of[chosen(records)].axes
+    told = ", ".join(f"{name} = {axes[name]}" for name in fields)
+    named = f"proposal {chosen(records)} ({told})"
+    return Allowed(frozenset({f"{len(of)} that finished", named}), (best,))
+
+
+def _counts(records: Records) -> str:
+    """Proposals by what became of them."""
+    ends = [one.outcome for one in proposals(records).values()]
+    kinds = ("stopped", "diverged", "failed", "in work")
+    rest = [f"{ends.count(kind)} {kind}" for kind in kinds if kind in ends]
+    return ", ".join([counted(len(done(records)), "finished proposal"), *rest])
+
+
+def too_few_words(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many have finished."""
+    return Allowed(frozenset({counted(len(done(records)), "finished proposal")}))
 
 
 def history_words(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -186,7 +203,8 @@ def history_words(trials: Sequence[Trial], records: Records) -> Allowed:
     later = sum(n > chosen(records) for n in of)
     values = sorted(one.value or 0.0 for one in of.values())
     gaps = (values[-1] - values[-2], values[-1] - values[0]) if len(of) > 1 else ()
-    return Allowed(frozenset({f"{later} of {len(of)}"}), gaps)
+    texts = {f"{later} of {len(of)}", f"proposal {chosen(records)}", _counts(records)}
+    return Allowed(frozenset(texts), gaps)
 
 
 def optimism_words(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -194,7 +212,8 @@ def optimism_words(trials: Sequence[Trial], records: Records) -> Allowed:
     numbers, _ = _choices(records, metric_of(records), "")
     wanted = ("test_by_selection", "test_by_test", "difference")
     values = tuple(float(numbers[name] or 0.0) for name in wanted)
-    return Allowed(frozenset({f"{numbers['proposals']} proposals"}), values)
+    texts = {f"proposal {numbers[name]}" for name in ("by_selection", "by_test")}
+    return Allowed(frozenset(texts | {f"{numbers['proposals']} proposals"}), values)
 
 
 def agreement_words(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -212,7 +231,8 @@ def agreement_words(trials: Sequence[Trial], records: Records) -> Allowed:
 def importance_words(trials: Sequence[Trial], records: Records) -> Allowed:
     """Shares, and of how many proposals."""
     shares, _ = _importance(records)
-    return Allowed(frozenset({f"n = {len(done(records))} proposals"}), tuple(shares.values()))
+    n = f"{len(done(records))} proposals"
+    return Allowed(frozenset({n, f"n = {n}"}), tuple(shares.values()))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
@@ -226,4 +246,5 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.search_optimism.sentence": optimism_words,
     "reports.search_optimism.agreement": agreement_words,
     "reports.search_importance.sentence": importance_words,
+    "reports.search_importance.importance": too_few_words,
 }

@@ -113,7 +113,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         texts.add(without(left_out, "trial"))
         values += means
         values += [max(means) - min(means)] if means else []
-        texts |= {f"n = {n} seeds" for n in seeds}
+        texts |= {f"n = {n} seeds" for n in seeds} | {f"{len(means)} means"}
         texts |= {f"n = {min(seeds)} to {max(seeds)} seeds"} if seeds else set()
     return Allowed(frozenset(texts), tuple(values))
 

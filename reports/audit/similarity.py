@@ -78,9 +78,21 @@ def nearest(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(values=tuple(sorted(v for (a, b), v in found.items() if a != b)[:1]))
 
 
+def elsewhere(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Pictures that were sent to another task than their own when all were known."""
+    wrong = 0
+    for trial in trials:
+        own = {name: "+".join(task) for task in trial.sequence for name in task}
+        known = trial.routing
+        for name, row in zip(known.get("classes", ()), known.get("counts", ()), strict=True):
+            wrong += sum(n for n, to in zip(row, known["tasks"], strict=True) if to != own[name])
+    return Allowed(frozenset({f"{wrong} pictures"}))
+
+
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.class_distances.effect_table": similarity,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.class_distances.similarity_map": nearest,
+    "reports.class_distances._misrouted": elsewhere,
 }

@@ -20,6 +20,7 @@ from reports.audit.pages import audit_page
 from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
 from reports.audit.second_way import Expected, Line, Value, by_seed, described, short_name
+from reports.audit.seeds_told import seeds_told
 from reports.audit.ways import WAYS
 from reports.audit.words import whole_units
 
@@ -194,7 +195,9 @@ def _made(line: Line, expected: Expected) -> Made:
     values += _in_two_digits(known)
     texts = {value for value in expected.numbers.values() if isinstance(value, str)}
     texts |= {text for _, text in says} | {short_name(line), _time(known)}
-    return Made(line.function, frozenset(line.named), says, tuple(values), frozenset(texts))
+    further = frozenset(seeds_told(known))
+    named = frozenset(line.named)
+    return Made(line.function, named, says, tuple(values), frozenset(texts), further)
 
 
 def _time(known: Mapping[str, object]) -> str:

@@ -11,9 +11,11 @@ from reports.audit import (
     crossings,
     facts,
     first_tasks,
+    how_many,
     order_effects,
     order_words,
     orders,
+    picture_words,
     pictures,
     published,
     rankings,
@@ -54,6 +56,7 @@ RULES: Mapping[str, Rule] = {
     **base_loss.RULES,
     **contrasts.RULES,
     **costs.RULES,
+    **how_many.RULES,
     **crossings.RULES,
     **facts.RULES,
     **routing.RULES,
@@ -61,10 +64,11 @@ RULES: Mapping[str, Rule] = {
     **settings.RULES,
     **order_words.RULES,
     **pictures.RULES,
+    **picture_words.RULES,
     **rankings.RULES,
     **similarity.RULES,
 }
-OF_UNFINISHED = "reports.made._failure"
+OF_UNFINISHED = {"reports.made._failure", "reports.made.end"}
 
 
 def allowed(function: str, named: Iterable[str], records: Records) -> Allowed | None:
@@ -74,4 +78,4 @@ def allowed(function: str, named: Iterable[str], records: Records) -> Allowed | 
         return None
     keys = set(named)
     trials = [trial for trial in records.trials if trial.key in keys]
-    return rule(trials if function == OF_UNFINISHED else finished(trials), records)
+    return rule(trials if function in OF_UNFINISHED else finished(trials), records)

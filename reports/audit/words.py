@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from moleflow.wording import counted
 from reports.audit.notation import numbers
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Line, described, over_trials, ranges
 
 SENTENCES_OF = ("image_auroc", "pixel_ap")
 CLOSE = 1e-9
+MOST_MATRICES = 6
+"""Heat maps of one kind that a page draws."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Allowed:
             any(
                 one.rounded.low - CLOSE <= scale * value <= one.rounded.high + CLOSE
                 for value in self.values
-                for scale in (100.0, 1.0)
+                for scale in ((1.0,) if one.whole and not one.percent else (100.0, 1.0))
+                if float(value).is_integer() or not one.whole or one.percent
             )
             for one in found
         )
@@ -78,13 +82,35 @@ def _values(found: Iterable[object]) -> tuple[float, ...]:
 def answer(trials: Sequence[Trial], records: Records) -> Allowed:
     """Mean and sd of the final means, and ranges between task 0s, orders and seeds."""
     found: list[object] = []
+    texts: set[str] = set()
     for metric in records.margins:
-        line = _line(trials, records, metric=metric, definition="final_mean")
-        found += over_trials(line).numbers.values()
-        for source in ("task0", "order", "seed"):
-            line = _line(trials, records, metric=metric, definition="final_mean", source=source)
-            found += ranges(line).numbers.values()
-    return Allowed(values=_values(found))
+        cells = {"metric": metric, "definition": "final_mean"}
+        of = over_trials(_line(trials, records, **cells)).numbers
+        found += [of[name] for name in ("mean", "sd")]
+        texts.add(f"{classes_measured(trials, records, metric)} classes")
+        for source, what in (("task0", ""), ("order", "group"), ("seed", "order")):
+            of = ranges(_line(trials, records, **cells, source=source)).numbers
+            found += [of[name] for name in ("mean_range", "largest_range")]
+            many = "task_zeros" if source == "task0" else "groups"
+            texts.add(f"n = {_counted(of[many], what) if what else of[many]}")
+    return Allowed(frozenset(texts), _values(found))
+
+
+def _counted(many: object, what: str) -> str:
+    return counted(int(str(many)), what)
+
+
+def classes_measured(trials: Sequence[Trial], records: Records, metric: str) -> str:
+    """Over how many of the classes of the trials' settings the mean is taken."""
+    named = {trial.key for trial in trials}
+    own = [of for of in records.settings if any(trial.key in named for trial in of)]
+    every = [trial for of in own for trial in of]
+    known = sorted(
+        sum(t.value(metric, "step", "routed", c, len(t.sequence)) is not None for c in t.classes)
+        for t in finished(every)
+    )
+    many = f"{known[0]}" if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
+    return f"{many} of {len({name for trial in every for name in trial.classes})}"
 
 
 def lowest_and_highest_order(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -95,7 +121,8 @@ def lowest_and_highest_order(trials: Sequence[Trial], records: Records) -> Allow
         for metric in SENTENCES_OF:
             values = _line(same, records, metric=metric).measured(same)
             found.append(described(list(values.values()))["mean"])
-    return Allowed(values=_values(found))
+    orders = len({trial.order for trial in trials})
+    return Allowed(frozenset({f"{orders} orders"}), _values(found))
 
 
 def largest_fall(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -108,7 +135,10 @@ def largest_fall(trials: Sequence[Trial], records: Records) -> Allowed:
             known = line.measured(trials)
             means += [statistics.mean(known.values())] if known else []
         falls += [means[0] - means[-1]] if means else []
-    return Allowed(values=(max(falls),) if falls else ())
+    orders = {trial.order for trial in trials}
+    drawn = min(MOST_MATRICES, len(orders))
+    told = f"{drawn} of {len({trial.order for trial in records.trials})} orders"
+    return Allowed(frozenset({told}), (max(falls),) if falls else ())
 
 
 def routed(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -125,7 +155,7 @@ def routed(trials: Sequence[Trial], records: Records) -> Allowed:
         margins += [margin] if margin is not None else []
     share = f"{100 * correct / images:.2f} %" if images else "none"
     told = f"{correct} of {images}"
-    texts = {told, f"{told} test images ({share})", f"n = {len(trials)} trials"}
+    texts = {told, f"{told} test images ({share})"}
     texts |= {f"{min(margins):.4g}"} if margins else set()
     return Allowed(frozenset(texts))
 
@@ -134,20 +164,36 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
     """Hashes that are equal, of those that were compared."""
     names = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
     found = bytes_compared(trials)
-    return Allowed(frozenset(f"{same} of {of} {names[k]}" for k, (same, of) in found.items()))
+    texts = {f"{same} of {of} {names[k]}" for k, (same, of) in found.items()}
+    texts.add(f"{sum(of - same for same, of in found.values())} mismatches")
+    free = [trial for trial in trials if _order_free(trial)]
+    texts.add(f"{len(trials) - len(free)} of the trials")
+    derived = [trial for trial in free if trial.recorded["role"] == "derived"]
+    texts.add(f"{len(derived)} further trial {'was' if len(derived) == 1 else 's were'}")
+    groups = _groups(trials)
+    own = [{t.order for t in of if t.recorded["role"] != "derived"} for of in groups]
+    texts |= {f"n = {counted(len(groups), 'group')}"}
+    texts.add(f"up to {max(map(len, own), default=0)} orders each")
+    return Allowed(frozenset(texts))
+
+
+def _order_free(trial: Trial) -> bool:
+    return trial.config["freeze_base"] and trial.config["seeding"] == "by_class"
+
+
+def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Trials that share all that a bank may depend on, of those that differ in order."""
+    found: dict[str, list[Trial]] = {}
+    for trial in filter(_order_free, trials):
+        found.setdefault(_alike(trial), []).append(trial)
+    return [of for of in found.values() if len({trial.order for trial in of}) > 1]
 
 
 def bytes_compared(trials: Sequence[Trial]) -> dict[str, tuple[int, int]]:
     """By kind, equal ones and all: hashes of trials that share all that a bank may depend on and
     differ in order, each against its group's first, where two trials trained apart."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        if trial.config["freeze_base"] and trial.config["seeding"] == "by_class":
-            groups.setdefault(_alike(trial), []).append(trial)
     made, same = dict[str, int](), dict[str, int]()
-    for first, *others in groups.values():
-        if len({trial.order for trial in (first, *others)}) < 2:
-            continue
+    for first, *others in _groups(trials):
         for other in others:
             for kind, equal in _compared(first, other):
                 made[kind] = made.get(kind, 0) + 1
@@ -190,6 +236,25 @@ def last_numbers(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(", ".join(f"{k} = {v}" for k, v in one.items()) for one in told))
 
 
+def records_of(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many there are of planned trials, whatever came of them."""
+    return Allowed(frozenset({counted(sum(bool(t.status) for t in records.trials), "record")}))
+
+
+def matrices(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many ways there are in which classes make tasks, and how many of them are drawn."""
+    ways = {tuple(sorted(trial.sequence)) for trial in trials if trial.routing}
+    several = [way for way in ways if len(way) > 1]
+    drawn = min(MOST_MATRICES, len(several))
+    return Allowed(frozenset({f"{drawn} of {len(ways)} matrices"}))
+
+
+def places(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Seeds and orders."""
+    seeds, orders = {trial.seed for trial in trials}, {trial.order for trial in trials}
+    return Allowed(frozenset({f"{len(seeds)} and {len(orders)} here"}))
+
+
 Rule = Callable[[Sequence[Trial], Records], Allowed | None]
 """None: orders are too many to be gone through."""
 RULES: Mapping[str, Rule] = {
@@ -199,5 +264,8 @@ RULES: Mapping[str, Rule] = {
     "reports.figures.confusions": routed,
     "reports.confusions.sentence": routed,
     "reports.invariance.compare": identical_bytes,
+    "reports.confusions.drawn_of": matrices,
+    "reports.papers_by_class._apart": places,
+    "reports.made.end": records_of,
     "reports.made._failure": last_numbers,
 }

@@ -5,7 +5,7 @@ import unicodedata
 from textwrap import wrap
 
 from orchestration.plain import one_line
-from reports.document.parts import Cell, Table
+from reports.document.parts import Cell, Table, plain
 
 _SIGNS = {
     "\\": r"\textbackslash{}",
@@ -82,7 +82,7 @@ def to_latex(shown: Table) -> str:
         f"% needs {PACKAGES}",
         r"\begin{table}",
         r"\centering\small",
-        rf"\caption{{{latex_text(shown.caption)}}}",
+        rf"\caption{{{latex_text(plain(shown.caption))}}}",
         rf"\label{{tab:{shown.name}}}",
         _NO_TALLER,
         _NO_WIDER,

@@ -78,12 +78,12 @@ def _block(block: Block, place: Callable[[Block], str], level: int) -> Iterator[
 
 def _table(shown: Table, address: str) -> Iterator[str]:
     if not shown.header:
-        yield f"{markdown_text(shown.caption)}: `{address}.csv`, {len(shown.lines)} lines."
+        yield f"{markdown_text(plain(shown.caption))}: `{address}.csv`."
         return
     if not shown.rows:
-        yield f"{markdown_text(shown.caption)}: none."
+        yield f"{markdown_text(plain(shown.caption))}: none."
         return
-    yield f"**{markdown_text(shown.caption)}.** (`{address}.csv`)"
+    yield f"**{markdown_text(plain(shown.caption))}.** (`{address}.csv`)"
     yield to_pipes(shown)
 
 

@@ -140,7 +140,7 @@ class Table:
     kind: ClassVar = "table"
     name: str
     """File name below `tables/`, without its ending."""
-    caption: str
+    caption: Words
     header: tuple[str, ...]
     """None for a table that is a file only, too long to be shown."""
     rows: tuple[tuple[Cell, ...], ...]
@@ -159,7 +159,7 @@ class Table:
 
 def table(
     name: str,
-    caption: str,
+    caption: Words,
     header: Sequence[str],
     rows: Sequence[Sequence[Cell | str]],
     lines: Sequence[Mapping[str, Value] | Line],
@@ -195,7 +195,7 @@ class Figure:
     title: str
     unit: str
     """Of what is drawn, e.g. `%`."""
-    n: str
+    n: Words
     """How many of what, e.g. `12 trials`."""
     caption: Words
     """What is to be seen, and what was found."""
@@ -205,7 +205,7 @@ class Figure:
     @property
     def heading(self) -> str:
         """Title, unit and n, as they stand under the figure."""
-        return f"{self.title} [{self.unit}], n = {self.n}."
+        return f"{self.title} [{self.unit}], n = {plain(self.n)}."
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def _optimism(found: Sequence[Choices], search: Search) -> tuple[Block, ...]:
 
 def _importance(found: Sequence[Proposed], search: Search) -> tuple[Block, ...]:
     seen = search_importance.importance(found, search)
-    if isinstance(seen, str):
+    if not isinstance(seen, search_importance.Importance):
         return (Text(seen),)
     return (
         Text(search_importance.sentence(seen)),
@@ -127,7 +127,9 @@ def sentence(chosen: Proposed | None, found: Sequence[Proposed], search: Search)
     source = computed(sentence, keys(chosen.records))
     all_of_them = computed(sentence, keys([r for one in found for r in one.records]))
     return (
-        f"Chosen is proposal {chosen.number} ({chosen.settings}) of ",
+        "Chosen is ",
+        Number(f"proposal {chosen.number} ({chosen.settings})", all_of_them),
+        " of ",
         Number(f"{done} that finished", all_of_them),
         f", by the largest {metric} on {on}: ",
         Number(f"{percent(chosen.value)} %", source),
@@ -177,8 +179,8 @@ def proposals_table(
     header = ("Proposal", "Settings", "Outcome", f"{title} {by}", "Best so far", f"{title} on test",
               *[doubt_columns.HEADER] * bool(shown))  # fmt: skip
     told = (
-        "Proposals in order, in percent: mean over classes and replicates, routed, at the end"
-        f"{shown}"
+        "Proposals in order, in percent: mean over classes and replicates, routed, at the end",
+        *shown,
     )
     fields = () if lines else ("proposal", "settings", "outcome", "value", "best_so_far", "test")
     return table("proposals", told, header, rows, lines, source, 3, fields)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from moleflow.wording import counted
 from reports import (
     base_loss,
     doubt_columns,
@@ -74,7 +73,9 @@ def sentence(evidence: Evidence, found: FirstTasks) -> Words:
         Number(verdict.verdict, source),
         f"{told} (",
         Number(f"n = {len(found.seeds)} seeds", source),
-        f" of {len(found.names)} tasks 0; margin {percent(found.metric.margin, 1)} points",
+        " of ",
+        Number(f"{len(found.names)} tasks 0", source),
+        f"; margin {percent(found.metric.margin, 1)} points",
         *(["; ", Number(lost, source)] if lost else []),
         "). Their means lie within ",
         Number(f"{percent(verdict.range)} points", source),
@@ -155,9 +156,10 @@ def _compared(
         "difference that is real but inside of the margin is equivalent, and undecided is not "
         "equivalent."
     )
-    left = sum(one.left_out for one in found)
-    if left:
-        yield Text(f"{counted(left, 'trial')} of incomplete seeds left out.")
+    for one in found:
+        if one.left_out:
+            lost = Number(left_out(one.left_out, "trial"), one.source_of(sentence))
+            yield Text((f"{one.metric.title}: ", lost, "."))
     for one in found:
         yield first_task.effects_table(evidence, setting, one, kept)
     yield from doubt_columns.explained(evidence, kept)

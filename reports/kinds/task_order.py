@@ -22,15 +22,17 @@ from reports.document import (
     Document,
     Fold,
     Gallery,
+    Number,
     Section,
     Table,
     Text,
     Words,
+    computed,
     note,
     plain,
 )
 from reports.document.csv import to_text
-from reports.evidence import Evidence, Setting
+from reports.evidence import Evidence, Setting, keys
 from reports.invariance import Invariance
 from reports.order_section import AllOrders
 from reports.picture_doubt import Kept
@@ -76,7 +78,9 @@ def _answer(
         found.append(made.answered(setting, told))
         wrong = len(compared[setting.number].mismatches)
         if wrong:
-            found.append(Text(f"{wrong} mismatches: see “Order invariance”.", "bad"))
+            source = computed(invariance.compare, compared[setting.number].trials)
+            many = Number(f"{wrong} mismatches", source)
+            found.append(Text((many, ": see “Order invariance”."), "bad"))
     return found
 
 
@@ -149,7 +153,9 @@ def _over_time(evidence: Evidence, setting: Setting) -> list[Block]:
     drawn = figures.r_matrices(evidence, setting)
     if drawn:
         found.append(Gallery(tuple(drawn)))
-        found.append(note(f"{len(drawn)} of {len(evidence.orders)} orders drawn."))
+        many = f"{len(drawn)} of {len(evidence.orders)} orders"
+        source = computed(figures.r_matrices, keys(setting.finished))
+        found.append(note((Number(many, source), " drawn.")))
     else:
         found.append(Text("No finished trial recorded an R matrix."))
     matrices = performance.r_matrix_table(evidence, setting)
@@ -164,8 +170,12 @@ def _routing(evidence: Evidence, setting: Setting) -> list[Block]:
     if len(chosen) > 1:
         found.append(
             note(
-                "The trials’ tasks hold different classes, so counts are summed over trials with "
-                f"the same tasks: {len(drawn)} of {len(chosen)} matrices drawn."
+                (
+                    "The trials’ tasks hold different classes, so counts are summed over trials "
+                    "with the same tasks: ",
+                    confusions.drawn_of(chosen, len(drawn)),
+                    " drawn.",
+                )
             )
         )
     counts = tuple(confusions.confusion_table(one, setting) for one in chosen)
@@ -178,7 +188,7 @@ def _headline(evidence: Evidence, shown: Sequence[Setting], told: Answers) -> st
     for setting in shown:
         label = f" ({setting.label})" if setting.label else ""
         main: Table = performance.main_table(evidence, setting)
-        lines += [f"{main.caption}{label}", to_text(main)]
+        lines += [f"{plain(main.caption)}{label}", to_text(main)]
         lines += [plain(words) for words in told[setting.number]]
     return "\n".join(textline for line in lines for textline in _wrap(line))
 

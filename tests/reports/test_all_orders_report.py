@@ -60,6 +60,22 @@ def study(make_lab: Callable[[Path], Lab], tmp_path_factory: pytest.TempPathFact
     return folder
 
 
+def test_pairs_of_which_nothing_was_kept_are_counted_and_another_count_is_found(lab: Lab) -> None:
+    lab.law = lambda trial, metric, c, step: by_class(c)
+    folder, plan = lab.plan()
+    lab.run(folder, plan.trials)
+    first = plan.trials[0]
+    for trial in plan.trials:
+        if (trial.sequence[0], trial.seed) != (first.sequence[0], first.seed):
+            keep(folder, trial, by_class)
+    (written, *_) = write_reports(folder)
+    page = written.html.read_text(encoding="utf-8")
+    assert page.count(">1 of 4 pairs</span> of task 0 and seed no trial kept") == 1
+    assert wrong(folder) == []
+    written.html.write_text(page.replace(">1 of 4 pairs<", ">2 of 4 pairs<"), encoding="utf-8")
+    assert any("2 of 4 pairs" in one for one in wrong(folder))
+
+
 def csv(folder: StudyFolder, name: str) -> pd.DataFrame:
     return pd.read_csv(folder.report / "tables" / f"{name}.csv")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from moleflow import profiles
-from reports.document import Fold, Section, Table, Text, plain
+from reports.document import Fold, Listed, Section, Table, Text, plain
 from reports.evidence import load
 from reports.papers_by_class import SETS, classes_of, printed, sections
 from tests.reports.conftest import Lab
@@ -40,7 +40,9 @@ def test_on_classes_of_the_papers_each_difference_is_measured_minus_printed(lab:
     assert found["mean"] == pytest.approx(mean - own["mean"])
     assert len(table.rows) == len(lab.classes) + 1 and "Difference" in table.header
     (fold,) = (block for block in section.blocks if isinstance(block, Fold))
-    said = str(fold)
+    (apart,) = fold.blocks
+    assert isinstance(apart, Listed)
+    said = "\n".join(map(plain, apart.points))
     assert "Seeds and orders: one of each there, 2 and 1 here." in said
     assert "by the names of the classes, here" in said
 

@@ -163,7 +163,7 @@ def test_where_no_setting_does_anything_none_stands_out() -> None:
 
 def test_a_search_too_small_says_so_and_shows_no_shares() -> None:
     told = importance(simulated(FEWEST - 1, "few", 0.1), AXIS)
-    assert isinstance(told, str) and f"{FEWEST - 1} proposals have finished" in told
+    assert not isinstance(told, Importance) and f"{FEWEST - 1} finished proposals" in plain(told)
 
 
 def test_listed_values_are_words_to_the_importance() -> None:
@@ -190,7 +190,7 @@ def test_the_history_counts_what_did_not_finish_and_finds_the_best() -> None:
     found = [Proposed(i, one, {}, ()) for i, one in enumerate(told, start=1)]
     drawn = search_history.figure(found, AXIS)
     assert drawn is not None
-    assert drawn.n == "3 finished proposals, 1 stopped, 1 diverged, 1 failed"
+    assert plain(drawn.n) == "3 finished proposals, 1 stopped, 1 diverged, 1 failed"
     words = plain(drawn.caption)
     assert words.startswith("The best came as proposal 3; 1 of 3 that finished came later")
     assert "10.00 points above the second best and 20.00 points above the worst" in words

@@ -106,9 +106,11 @@ def test_every_number_is_found_a_second_time_and_each_one_that_is_changed(
     lost = [place for place in places if not any(place in one for one in found)]
     assert not lost
     assert not [text for _, text in told if not any(f"says {text}," in one for one in found)]
-    # Where orders matter by design there is a study of its own (test_order_answer).
+    # Where orders matter by design, or nothing was kept, there are studies of their own
+    # (test_order_answer, test_all_orders_report).
     assert {name for name, _ in told} == {*RULES, *OF_DISTANCES} - {
-        "reports.order_answer._of_orders"
+        "reports.order_answer._of_orders",
+        "reports.all_orders._nothing_kept",
     }
 
 
@@ -136,7 +138,8 @@ def _change_words(folder: StudyFolder) -> list[tuple[str, str]]:
         names = [one for one in (*RULES, *OF_DISTANCES) if f'by {one}"' in found[0]]
         if not names:
             return found[0]
-        text = re.sub("[1-9]", lambda digit: str(int(digit[0]) % 9 + 1), found[2], count=1)
+        digit = "[1-9]" if re.search("[1-9]", found[2]) else "0"
+        text = re.sub(digit, lambda one: str(int(one[0]) % 9 + 1), found[2], count=1)
         told.append((names[0], text))
         return f"{found[1]}{text}</span>"
 
