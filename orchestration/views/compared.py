@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from moleflow.data.sequences import task_name
+from moleflow.wording import counted
 from orchestration.records.forecasts import Forecast
 from orchestration.sharing.groups import Keys
 from orchestration.views.record_brief import RecordBrief
@@ -33,11 +34,10 @@ class Comparison:
             return ""
         parts: list[str] = []
         if self.tasks:
-            parts.append(f"{self.tasks} tasks {_against(self.expected, self.took)}")
+            parts.append(f"{counted(self.tasks, 'task')} {_against(self.expected, self.took)}")
         if self.trials:
-            parts.append(
-                f"{self.trials} trials {_against(self.expected_at_work, self.took_at_work)}"
-            )
+            took = _against(self.expected_at_work, self.took_at_work)
+            parts.append(f"{counted(self.trials, 'trial')} {took}")
         return f"expected from {self.forecast.basis}: {', '.join(parts)}"
 
 

@@ -73,7 +73,7 @@ def percent(values: Mapping[str, float]) -> list[Text]:
 
 def summary(study: StudyState, now: float) -> str:
     """Counts, throughput and time left."""
-    parts = [f"{len(study.briefs)} of {len(study.trials)} trials done"]
+    parts = [f"{len(study.briefs)} of {counted(len(study.trials), 'trial')} done"]
     for status in ("stopped", "diverged", "failed"):
         if study.count(status):
             parts.append(f"{study.count(status)} {status}")

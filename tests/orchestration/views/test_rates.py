@@ -181,7 +181,7 @@ def test_a_forecast_is_compared_with_what_was_made_after_it(
     one, none = compared(read_forecasts(root.study("rates")), keys, {first.key: brief(record)})
     assert (one.tasks, one.expected, one.took) == (2, 90.0, pytest.approx(90.0))
     assert (one.trials, one.expected_at_work, one.took_at_work) == (1, 100.0, pytest.approx(97.0))
-    assert "2 tasks 90 s, took 90 s (+0%)" in one.sentence
+    assert "2 tasks 90 s, took 90 s (+0%), 1 trial 100 s" in one.sentence
     assert not none.sentence
     assert len(study_status(plan, root, 2000.0).forecasts) == 2
 

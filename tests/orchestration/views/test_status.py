@@ -113,6 +113,17 @@ def test_every_trial_is_shown_with_its_state(root: Root, orders: Plan, driver: L
     assert text.startswith("small: 2 of 4 trials done, 1 failed")
 
 
+def test_one_trial_is_told_as_one(root: Root, driver: Leases):
+    one = expand(
+        "small",
+        Study(question="?", base=Config()),
+        "/data",
+        {"bottle": "b"},
+        {Config().backbone: "w"},
+    )
+    assert shown(one, root).startswith("small: 0 of 1 trial done")
+
+
 def test_a_trial_in_work_says_stage_epoch_and_when_it_was_heard(
     root: Root, orders: Plan, driver: Leases
 ):
