@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import INK, colour, guides, house_style, name_legend, named_rows
+from moleflow.drawing import INK, colour, guides, house_style, name_legend, named_rows, shares
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
+from reports import tones
 from reports.digits import bracketed, percent
 from reports.document import (
     DASH,
@@ -189,13 +190,12 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
         ax = canvas.subplots()
         for y, of in enumerate(found):
             for i, interval in enumerate((of.seeds, of.pictures)):
-                if interval:
-                    ends = [100 * end for end in interval]
-                    ax.plot(ends, [y + HEIGHTS[i]] * 2, "-", color=colour(i), lw=2.2)
+                tones.level(ax, y + HEIGHTS[i], interval, colour(i), 2.2)
             ax.plot([100 * of.mean], [y], "o", color=INK, ms=3.6)
         named_rows(ax, one.classes)
         ax.set_xlabel(f"{TITLES[one.metric]} [%]")
         guides(ax)
+        shares(ax, "x")
         name_legend(canvas, SOURCES, lines=True)
     source = computed(class_figure, one.trials)
     most = max(range(len(found)), key=lambda c: found[c].sd_pictures)
@@ -205,7 +205,7 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
         "and over test pictures (lower line). Test pictures leave most open for "
         f"{one.classes[most]}, of {of.good} good and {of.anomalous} anomalous ones: ± ",
         Number(f"{percent(of.sd_pictures)} points", source),
-        ".",
+        f".{tones.beyond(of.seeds for of in found)}",
     )
     title = f"{TITLES[one.metric]} of each class: what seeds and what test pictures leave open"
     n = (Number(counted(len(one.values), "seed"), source),)

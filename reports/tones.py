@@ -36,6 +36,15 @@ def upright(ax: Axes, x: float, seeds: Interval, both: Interval, tone: str, widt
         ax.plot([x, x], _cut(ax, x, ends, tone), "-", color=tone, lw=width, alpha=alpha)
 
 
+def level(ax: Axes, y: float, ends: Interval, tone: str, width: float) -> None:
+    """One interval of a share as a line at this height, in percent."""
+    if ends:
+        low, high = _within(ends)
+        for limit in _beyond(ends):
+            ax.plot(100 * limit, y, "<>"[limit > 0], color=tone, ms=4, mew=0, clip_on=False)
+        ax.plot([low, high], [y, y], "-", color=tone, lw=width)
+
+
 def _each(seeds: Interval, both: Interval) -> Iterator[tuple[tuple[float, float], float]]:
     """The wider first, so that the other lies on it."""
     for ends, alpha in zip((both, seeds), reversed(LINES), strict=True):
@@ -45,11 +54,19 @@ def _each(seeds: Interval, both: Interval) -> Iterator[tuple[tuple[float, float]
 
 def _cut(ax: Axes, x: float, ends: tuple[float, float], tone: str) -> tuple[float, float]:
     """In percent, and no further than shares go."""
-    for end, limit, mark in zip(ends, ENDS, "v^", strict=True):
-        if end != min(max(end, 0.0), 1.0):
-            ax.plot(x, 100 * limit, mark, color=tone, ms=4, mew=0, clip_on=False)
+    for limit in _beyond(ends):
+        ax.plot(x, 100 * limit, "v^"[limit > 0], color=tone, ms=4, mew=0, clip_on=False)
+    return _within(ends)
+
+
+def _within(ends: tuple[float, float]) -> tuple[float, float]:
     low, high = (100 * min(max(end, 0.0), 1.0) for end in ends)
     return low, high
+
+
+def _beyond(ends: tuple[float, float]) -> list[float]:
+    """Ends of shares beyond which the interval goes on."""
+    return [limit for end, limit in zip(ends, ENDS, strict=True) if end != min(max(end, 0.0), 1.0)]
 
 
 def told(known: bool, what: str) -> str:
@@ -66,6 +83,6 @@ def told(known: bool, what: str) -> str:
 
 def beyond(every: Iterable[Interval]) -> str:
     """What arrows mean, for the end of a caption; empty where none is drawn."""
-    cut = any(ends and (ends[0] < ENDS[0] or ends[1] > ENDS[1]) for ends in every)
+    cut = any(ends and _beyond(ends) for ends in every)
     said = " An arrow: the interval goes beyond what a share can be; tables have its ends."
     return said if cut else ""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -12,7 +13,8 @@ from moleflow.drawing import shares
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid
 from orchestration.studies.study import Study
-from reports import crossing, tones, two_by_two
+from reports import crossing, doubts, picture_doubt, tones, two_by_two
+from reports.document import plain
 from reports.evidence import load
 from reports.writing import write_reports
 from tests.reports import pictured
@@ -84,6 +86,29 @@ def test_all_that_is_drawn_of_crossed_lines_lies_within_their_axes(
             low, high = ax.get_ylim()
             ends = [y for line in ax.lines for y in line.get_ydata()]  # pyright: ignore
             assert low <= min(ends) and max(ends) <= high
+
+
+@pytest.mark.slow
+def test_no_class_is_drawn_beyond_what_a_share_can_be(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence, canvases, captions = load(study), list[Figure](), list[str]()
+
+    def caught(canvas: Figure, *of: object) -> None:
+        canvases.append(canvas)
+        captions.append(plain(of[-1]))  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(doubts, "drawn", caught)
+    setting = evidence.settings[0]
+    one = picture_doubt.of_setting(evidence, setting, picture_doubt.kept(evidence), "image_auroc")
+    assert isinstance(one, picture_doubt.Doubted)
+    wide = np.tile([[0.9], [0.95], [1.0]], len(one.classes))
+    for values, arrow in ((wide, True), (np.full_like(wide, 0.6) + wide / 100, False)):
+        doubts.class_figure(setting, replace(one, values=values))
+        (ax,) = canvases.pop().axes
+        ends = [x for line in ax.lines for x in line.get_xdata()]  # pyright: ignore
+        assert max(ends) <= 100 and (ax.spines["bottom"].get_bounds() or (0, 100))[1] <= 100
+        assert ("An arrow" in captions.pop()) == arrow
 
 
 SAID = {
