@@ -55,10 +55,12 @@ MOST_PANELS = 12
 def against_baselines(
     evidence: Evidence, kept: Kept, compared: Sequence[Comparisons]
 ) -> list[Table]:
-    """A table per metric for every baseline of the study; none where it runs no baseline."""
+    """A table per metric for every baseline of the study; none where it runs no baseline, or
+    nothing besides."""
     return [
         family.named(contrast_table(evidence, family.baseline, metric, found[metric.name], kept))
         for family, found in compared
+        if family.others
         for metric in evidence.concluded
     ]
 

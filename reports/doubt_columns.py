@@ -221,14 +221,16 @@ def _from_least_to_most(
 ) -> list[str | Number]:
     """The smallest and the largest, with what of: once, where it is the same for both."""
     ordered = sorted(known, key=lambda named: size(named[1]))
+    texts = [f"{percent(size(one))} points" for _, one in ordered]
     most = of_what(ordered[-1][1])
+    alike = len(ordered) == 1 or texts[0] == texts[-1]
     words: list[str | Number] = []
-    for i in (0, -1) if len(ordered) > 1 else (-1,):
+    for i in (-1,) if alike else (0, -1):
         name, one = ordered[i]
-        points = Number(f"{percent(size(one))} points", computed(sentence, one.trials))
-        words += ["± ", points, f" ({name}" if len(ordered) > 1 else " ("]
-        if i or of_what(one).text != most.text:
-            words += [", " if len(ordered) > 1 else "", of_what(one)]
+        named = [] if len(ordered) == 1 else ["each"] if alike else [name]
+        told = [of_what(one)] if i or of_what(one).text != most.text else []
+        points = Number(texts[i], computed(sentence, one.trials))
+        words += ["± ", points, " (", *named, *([", "] if named and told else []), *told]
         words.append(")" if i else ") to ")
     return words
 

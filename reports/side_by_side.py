@@ -45,7 +45,7 @@ from reports.doubt_columns import sentence as doubts_sentence
 from reports.evidence import Evidence, Setting, keys
 from reports.performance import in_whole_seeds, interval_text
 from reports.picture_doubt import Kept, of_setting
-from reports.statistics import Share, Summary, grid_importance, summarise
+from reports.statistics import NOISE, Share, Summary, grid_importance, summarise
 from reports.variants import called
 
 KINDS = {
@@ -133,7 +133,7 @@ def on_other_pictures(evidence: Evidence, kept: Kept) -> list[Words]:
 
 
 def sentence(evidence: Evidence, metric: Metric) -> Words:
-    """n first, then between which settings the means lie."""
+    """n first, then between which settings the means lie, if they differ."""
     known = [seeded(evidence, s, metric.name, "final_mean") for s in evidence.settings]
     found = [(one, summary) for one in known if (summary := one.summary) is not None]
     if not found:
@@ -144,17 +144,24 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
     lost = left_out(sum(one.left_out for one, _ in found), "trial")
     without = ("; ", Number(lost, source)) if lost else ()
     words: tuple[str | Number, ...] = (f"{metric.title} (", Number(n, source), *without, "): ")
+    ends = [Number(f"{percent(summary.mean)} %", source) for _, summary in (low, high)]
     if len(found) == 1:
-        return (*words, Number(f"{percent(high[1].mean)} %", source), ".")
+        return (*words, ends[0], f" with {called(low[0].setting)}, the only one with a result.")
+    many = Number(f"{len(found)} settings", source)
+    if ends[0] == ends[1]:
+        equal = high[1].mean - low[1].mean <= NOISE
+        alike = "equal" if equal else "less than 0.01 points apart"
+        return (*words, "means of ", many, f" are {alike}: ", ends[0], ".")
     return (
         *words,
-        "means of settings lie between ",
-        Number(f"{percent(low[1].mean)} %", source),
+        "means of ",
+        many,
+        " lie between ",
+        ends[0],
         f" ({called(low[0].setting)}) and ",
-        Number(f"{percent(high[1].mean)} %", source),
-        f" ({called(high[0].setting)}). The highest of ",
-        Number(f"{len(found)} means", source),
-        " of test pictures is no estimate of what that setting gives elsewhere.",
+        ends[1],
+        f" ({called(high[0].setting)}). The highest of several means of test pictures is no "
+        "estimate of what that setting gives elsewhere.",
     )
 
 

@@ -115,6 +115,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         values += [max(means) - min(means)] if means else []
         texts |= {f"n = {n} seeds" for n in seeds} | {f"{len(means)} means"}
         texts |= {f"n = {min(seeds)} to {max(seeds)} seeds"} if seeds else set()
+        texts.add(f"{len(means)} settings")
     return Allowed(frozenset(texts), tuple(values))
 
 

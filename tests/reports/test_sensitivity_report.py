@@ -70,6 +70,28 @@ def test_the_answer_tells_verdicts_first_and_their_numbers_are_audited(lab: Lab)
     assert any("says 1 of 2" in one for one in wrong(folder))
 
 
+@pytest.mark.parametrize(
+    ("kinds", "apart", "told"),
+    [
+        (("1-1", "joint"), 0.0, "means of 2 settings are equal: 90.00 %."),
+        (("1-1", "joint"), 1e-5, "means of 2 settings are less than 0.01 points apart: 90.00 %."),
+        (("1-1", "joint"), 0.01, "means of 2 settings lie between 90.00 % (scenario = 1-1) and"),
+        (("1-1",), 0.0, "90.00 % with scenario = 1-1, the only one with a result."),
+    ],
+)  # fmt: skip
+def test_no_range_is_told_where_nothing_differs(
+    lab: Lab, kinds: tuple[str, ...], apart: float, told: str
+) -> None:
+    lab.reports = ("scenarios", "sensitivity", "strategies")
+    lab.law = lambda trial, *_: 0.9 + apart * (len(trial.sequence) == 1)
+    axes = (Scenarios("1-1", "joint"),)
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0, 1, 2), axes=axes)
+    lab.run(folder, [trial for trial in plan.trials if trial.axes["scenario"] in kinds])
+    for written in write_reports(folder):
+        assert f"Image AUROC (n = 3 seeds): {told}" in written.markdown.read_text("utf-8")
+    assert wrong(folder) == []
+
+
 def test_a_curve_tells_what_its_own_axis_changes(study: StudyFolder) -> None:
     page = (study.report / "report.md").read_text(encoding="utf-8")
     told = re.findall(r"Image AUROC: highest minus lowest mean, all else alike, ([0-9.]+)", page)
