@@ -14,11 +14,9 @@ from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
 from reports import doubt_columns, further_seeds, performance, picture_doubt, tones
 from reports.digits import (
-    MOST_LISTED,
     bracketed,
     contrasted,
     ends,
-    left_out,
     p_value,
     percent,
     plus_minus,
@@ -39,10 +37,10 @@ from reports.document import (
 )
 from reports.doubt_columns import Interval, Known
 from reports.evidence import Evidence, Setting, keys
-from reports.further_seeds import priced, soonest, to_decide
+from reports.further_seeds import priced, to_decide
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
-from reports.variants import ClassDifference, Compared, Comparisons, Family, called
+from reports.variants import ClassDifference, Compared, Comparisons, own_name
 
 PLACE = 5
 """Of the interval over seeds and test pictures among the columns."""
@@ -63,46 +61,6 @@ def against_baselines(
         if family.others
         for metric in evidence.concluded
     ]
-
-
-def verdicts(evidence: Evidence, compared: Sequence[Comparisons]) -> list[Words]:
-    """Per baseline and metric: which settings are better, worse, or as good, and how many are not
-    decided. None where nothing is compared."""
-    told: list[Words] = []
-    for family, found in compared:
-        for metric in evidence.concluded:
-            known = [(c, c.result) for c in found[metric.name] if c.result is not None]
-            if known:
-                told.append(_verdict(family, metric, known))
-    return told
-
-
-def _verdict(family: Family, metric: Metric, known: Sequence[tuple[Compared, Contrast]]) -> Words:
-    whole = computed(verdicts, [key for c, _ in known for key in c.trials])
-    part = f" ({family.part})" if family.part else ""
-    decided = sum(result.verdict != "undecided" for _, result in known)
-    lost = left_out(sum(c.left_out for c, _ in known), "pair")
-    words: list[str | Number] = [
-        f"{metric.title} against {called(family.baseline)}{part} (",
-        Number(f"n = {span(result.n for _, result in known)} seeds", whole),
-        f", margin {percent(metric.margin, 1)} points",
-        *(["; ", Number(lost, whole)] if lost else []),
-        "): ",
-        Number(f"{decided} of {len(known)}", whole),
-        " have a verdict",
-    ]
-    for told in ("better", "worse", "equivalent"):
-        alike = [(c, result) for c, result in known if result.verdict == told]
-        of_them = computed(verdicts, [key for c, _ in alike for key in c.trials])
-        for i, (c, result) in enumerate(alike[:MOST_LISTED]):
-            points = Number(f"{percent(result.difference)} points", computed(verdicts, c.trials))
-            words += [", "] if i else ["; ", Number(told, of_them), ": "]
-            words += [f"{called(c.setting)} (", points, ")"]
-        more = len(alike) - MOST_LISTED
-        words += [f" and {more} more"] if more > 0 else []
-    open_ = [(c, to_decide(r, c.seconds_per_seed)) for c, r in known if r.verdict == "undecided"]
-    each = [(called(c.setting), one, computed(verdicts, c.trials)) for c, one in open_]
-    return (*words, *soonest(each), ".")
 
 
 def contrast_table(
@@ -158,7 +116,7 @@ def _row(
     mean = Cell(
         plus_minus(summarise(o.value for o in observed)), unfinished(evidence, setting), source
     )
-    name = Cell(called(setting), setting.also)
+    name = Cell(own_name(setting), setting.also)
     if compared is None:
         return [name, "baseline", mean, DASH, DASH, DASH, str(len(setting.seeds)), DASH]
     result = compared.result
@@ -205,7 +163,7 @@ def forest(
         both = [doubt_columns.both(of, result.interval) for _, result, of in shown]
         each = zip(itertools.count(), (result for _, result, _ in shown), both, strict=False)
         _intervals(axes, metric, each, 2.2, 4.5)
-        axes.set_yticks(range(len(shown)), [called(c.setting) for c, _, _ in shown])
+        axes.set_yticks(range(len(shown)), [own_name(c.setting) for c, _, _ in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(f"Difference in {metric.title} [points]")
     decided = sum(result.verdict != "undecided" for _, result, _ in shown)
@@ -288,7 +246,7 @@ def class_forest(metric: Metric, found: ByClass) -> Figure | None:
     lines = -(-len(shown) // columns)
     with house_style():
         canvas = Canvas(figsize=(2.4 * columns + 0.8, (0.9 + 0.2 * len(names)) * lines))
-        longest = max(len(textwrap.wrap(called(c.setting), TITLE)) for c, _ in shown)
+        longest = max(len(textwrap.wrap(own_name(c.setting), TITLE)) for c, _ in shown)
         grid = {"wspace": 0.12, "hspace": (0.95 + 0.15 * longest) / (0.5 + 0.2 * len(names))}
         axes = canvas.subplots(
             lines, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid
@@ -313,7 +271,7 @@ def _panel(
 ) -> None:
     each = ((names.index(one.name), one.result, None) for one in of)
     _intervals(ax, metric, each, 1.2, 3.2)
-    ax.set_title(textwrap.fill(called(compared.setting), TITLE), fontsize=8)
+    ax.set_title(textwrap.fill(own_name(compared.setting), TITLE), fontsize=8)
     named_rows(ax, names)
 
 
@@ -326,7 +284,7 @@ def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
     caption: Words = (
         "Variant minus baseline with the 95 % interval of each class by itself, over seeds alone; "
         f"the grey band is the margin. What changes most is {most.name}, with "
-        f"{called(compared.setting)}: ",
+        f"{own_name(compared.setting)}: ",
         Number(f"{percent(most.result.difference)} points", source),
         ".",
     )

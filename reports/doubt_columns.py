@@ -33,6 +33,7 @@ HEADER = "with pictures"
 NEGATIVE = "estimate of pictures below 0: no sign of them"
 ALONE = "; over seeds alone"
 """Of a table whose intervals test pictures are not in, for the end of its caption."""
+FEW_SEEDS = "intervals are given from three seeds on"
 HOW = (
     "Test pictures: a class is tested on some tens of pictures, the same in every trial, so no "
     "further seed takes their doubt away. What other pictures of these classes would change is "
@@ -251,9 +252,12 @@ def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[st
     lost = [name for name, of in found if of and of[0] <= 0 <= of[1]]
     unknown = [name for name, of in found if not of]
     words: list[str | Number] = [f"{TITLES[metric]}, with other test pictures too: "]
+    if len(unknown) == len(found):
+        why = (one if isinstance(one, str) else FEW_SEEDS for _, one, _ in decided)
+        return (*words, f"not known ({'; '.join(dict.fromkeys(why))}).")
     words.append(Number(f"{len(clear)} of {len(decided)}", computed(by, trials)))
     words.append(" differences that are not zero over seeds stay clear of it")
-    words.append(f"; on other pictures there may be none: {', '.join(lost)}" if lost else "")
-    words.append(f"; not known: {', '.join(unknown)}" if unknown else "")
+    words.append(f"; on other pictures there may be none: {listed(lost)}" if lost else "")
+    words.append(f"; not known: {listed(unknown)}" if unknown else "")
     each = [one for _, one, _ in decided if not isinstance(one, str)]
     return (*words, ".", *without(each))

@@ -33,7 +33,7 @@ from reports.statistics import (
     probability_of_improvement,
     seed_bootstrap,
 )
-from reports.variants import Family, called
+from reports.variants import Family, own_name
 
 MANY, CLASSES = 5, 3
 """Settings, the baseline among them, and classes, from which on they are ranked."""
@@ -143,7 +143,7 @@ def sentence(found: Together) -> Words:
     better = [i for i in apart if ranks.average[i] < ranks.average[0]]
     worse = [i for i in apart if ranks.average[i] > ranks.average[0]]
     told = [
-        f"{word}: {', '.join(sorted(called(found.settings[i]) for i in those))}"
+        f"{word}: {', '.join(sorted(own_name(found.settings[i]) for i in those))}"
         for word, those in (("above the baseline", better), ("below it", worse))
         if those
     ]
@@ -182,7 +182,7 @@ def _line(found: Together, i: int) -> tuple[list[Cell], Line]:
     of_middle = middle.interval if known else None
     low, high = chance.interval if chance and known else (None, None)
     cells = [
-        Cell(called(setting)),
+        Cell(own_name(setting)),
         Cell(f"{rank:.2f}", source=computed(ranking_table, found.trials)),
         Cell(percent(middle.value), source=source),
         Cell(bracketed(of_middle), source=source),

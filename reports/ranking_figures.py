@@ -12,7 +12,7 @@ from moleflow.drawing import INK, colour, dashes, guides, house_style, named_row
 from reports.document import Figure, Number, Words, computed, drawn
 from reports.ranking import Together
 from reports.statistics import performance_profile
-from reports.variants import called
+from reports.variants import own_name
 
 MOST_LINES = 7
 """Settings that the profiles' figure has colours for."""
@@ -32,7 +32,7 @@ def ranks(found: Together) -> Figure:
         canvas = Canvas(figsize=(4.6, 0.8 + 0.26 * len(order)))
         _ranks(canvas.subplots(), found, order)
     caption: Words = (
-        f"1 is best, which {called(found.settings[order[0]])} comes nearest to; the baseline is "
+        f"1 is best, which {own_name(found.settings[order[0]])} comes nearest to; the baseline is "
         "orange. A bar at the right joins settings that are not told apart: their ranks differ by "
         "no more than ",
         Number(f"{found.ranks.critical_difference:.2f}", computed(ranks, found.trials)),
@@ -51,7 +51,7 @@ def _ranks(ax: Axes, found: Together, order: Sequence[int]) -> None:
         rows = [row[i] for i in alike]
         at = right + 0.3 * place
         ax.plot([at, at], [min(rows) - 0.2, max(rows) + 0.2], "-", color=INK, lw=2)
-    named_rows(ax, [called(found.settings[i]) for i in order])
+    named_rows(ax, [own_name(found.settings[i]) for i in order])
     ax.set_xlim(0.8, right + 0.3 * len(found.ranks.alike))
     ax.set_xticks(range(1, len(order) + 1))
     ax.set_xlabel(f"Average rank in {found.metric.title}")
@@ -85,7 +85,7 @@ def _profile(
     ax: Axes, found: Together, i: int, place: int, thresholds: Float[np.ndarray, " q"]
 ) -> None:
     profile = performance_profile(found.values[i], thresholds, found.metric.name)
-    name = called(found.settings[i])
+    name = own_name(found.settings[i])
     ax.plot(100 * thresholds, profile.share, dashes(place), color=colour(place), lw=1.4, label=name)
     if i == 0:
         ax.fill_between(

@@ -1,5 +1,6 @@
 """Settings of a study against their baseline: which trials pair, and what their differences say."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -17,6 +18,8 @@ from reports.performance import whole_seeds
 from reports.statistics import Contrast, contrast, holm
 
 Named = TypeVar("Named", Table, Figure)
+IN_PART = re.compile(r"(?:(?P<rest>.*), )?part = (?P<part>.*)", re.DOTALL)
+"""A label of a setting of a union."""
 Pair = tuple[Record, Record]
 """A baseline's trial and a variant's, of one order and seed."""
 
@@ -123,14 +126,27 @@ def baseline_of_all(evidence: Evidence) -> Setting | None:
 
 
 def called(setting: Setting) -> str:
-    """A variant's own name; else the values of its fields."""
+    """A variant's own name, else the values of its fields; of a union, the part before it."""
     return called_by(setting.label)
 
 
 def called_by(label: str) -> str:
     """As `called`, of a setting's label."""
-    name = label.removeprefix("variant = ")
-    return (name if ", " not in name else label) or BASE
+    own, part = _apart(label)
+    return f"{part}: {own}" if part else own
+
+
+def own_name(setting: Setting) -> str:
+    """As `called`, where all that stands beside it is of the same part."""
+    return _apart(setting.label)[0]
+
+
+def _apart(label: str) -> tuple[str, str]:
+    """What a setting is called in its part, and the part; empty where a study is no union."""
+    found = IN_PART.fullmatch(label)
+    rest, part = (found["rest"] or "", found["part"]) if found else (label, "")
+    name = rest.removeprefix("variant = ")
+    return (name if ", " not in name else rest) or BASE, part
 
 
 def comparisons(evidence: Evidence) -> list[Comparisons]:

@@ -1,22 +1,19 @@
 """Tables of variants against their baseline, recomputed from plain records."""
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from moleflow.wording import counted
 from reports.audit.compute import per_seed, priced
 from reports.audit.crossings import judged
-from reports.audit.over_pictures import METRICS, of_parts
 from reports.audit.pictures import columns
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, described
 from reports.audit.tests import Tested, tested
-from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
+from reports.audit.words import Allowed
 
-MOST_PANELS = 12
-"""Variants that the figure by class has room for."""
 GOALS = ("image_auroc", "pixel_ap")
 
 
@@ -68,7 +65,7 @@ def _known(line: Line, trials: Sequence[Trial]) -> dict[tuple[str, int], tuple[T
 def contrasts(line: Line) -> Expected:
     """One variant; Holm over every other setting."""
     cells, margin = line.cells, line.records.margins[line.cells["metric"]]
-    results = _all(line, margin)
+    results = all_of(line, margin)
     found = paired(line, cells["baseline"], cells["setting"])
     numbers: Numbers = _counts(line.records.labelled[cells["setting"]])
     usual = finished(line.records.labelled[cells["baseline"]])
@@ -92,7 +89,7 @@ def contrasts(line: Line) -> Expected:
     return Expected(numbers, found.keys)
 
 
-def _all(line: Line, margin: float) -> dict[str, Tested]:
+def all_of(line: Line, margin: float) -> dict[str, Tested]:
     """Every setting against the baseline, once for each table."""
     cells, known = line.cells, line.records.known
     labels = together(line.records, cells["setting"], cells["baseline"])
@@ -200,104 +197,11 @@ def _beats(one: Numbers, other: Numbers) -> bool:
     return min(gains) >= 0 and max(gains) > 0
 
 
-def _named(trials: Sequence[Trial], records: Records) -> list[str]:
+def named_of(trials: Sequence[Trial], records: Records) -> list[str]:
     """Labels of the settings that one of the trials is of."""
     named = {trial.key for trial in trials}
     of = records.labelled
     return [k for k in records.once(of) if any(one.key in named for one in of[k])]
-
-
-def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Seeds and differences of every setting whose trials are named, against each that is."""
-    labels = _named(trials, records)
-    values: list[float] = []
-    seeds: set[int] = set()
-    costs: set[str] = set()
-    for metric in records.margins:
-        line = Line({"metric": metric}, "", (), (), records)
-        for one in labels:
-            left_out = 0
-            for other in labels:
-                found = paired(line, one, other) if one != other else None
-                if found:
-                    left_out += found.left_out
-                    after, before = map(statistics.mean, (found.after, found.before))
-                    values.append(after - before)
-                    seeds.add(len(found.before))
-                    costs.add(whole_units(found.seconds))
-            costs.add(without(left_out, "pair"))
-    return Allowed(numbers_of_seeds(seeds) | costs | _alike(trials, records), tuple(values))
-
-
-def _alike(trials: Sequence[Trial], records: Records) -> set[str]:
-    """Verdicts that all variants of a table which have them rest on just these trials."""
-    found: set[str] = set()
-    for line, judgements in _judged(records):
-        for told in set(judgements.values()):
-            labels = [label for label, one in judgements.items() if one == told]
-            pairs = [paired(line, line.cells["baseline"], label) for label in labels]
-            found |= {str(told)} if _rest_on(trials, pairs) else set()
-    return found
-
-
-def decided(trials: Sequence[Trial], records: Records) -> Allowed:
-    """How many variants of a table have a verdict, of those that are compared."""
-    texts: set[str] = set()
-    for line, judgements in _judged(records):
-        found = [paired(line, line.cells["baseline"], label) for label in judgements]
-        if _rest_on(trials, found):
-            verdicts = [told != "undecided" for told in judgements.values()]
-            texts |= {f"{sum(verdicts)} of {len(verdicts)}", *_seeds(found)}
-    return Allowed(frozenset(texts))
-
-
-def _seeds(found: Iterable[Paired | None]) -> set[str]:
-    """From the fewest to the most of these; none of nothing."""
-    many = sorted(len(one.before) for one in found if one)
-    if not many:
-        return set()
-    return {f"{many[0]}{f' to {many[-1]}' if many[-1] > many[0] else ''} seeds"}
-
-
-def answer(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Both: how many have a verdict, and seeds and differences of those named."""
-    counts, numbers = decided(trials, records), sentence(trials, records)
-    return Allowed(counts.texts | numbers.texts, numbers.values)
-
-
-def clear_of_zero(trials: Sequence[Trial], records: Records) -> Allowed:
-    """How many variants that are better or worse stay so over test pictures, too."""
-    texts: set[str] = set()
-    for line, judgements in _judged(records):
-        if line.cells["metric"] not in METRICS:
-            continue
-        results = _all(line, records.margins[line.cells["metric"]])
-        sure = [label for label, told in judgements.items() if told in ("better", "worse")]
-        found = {k: one for k in sure if (one := paired(line, line.cells["baseline"], k))}
-        clear = 0
-        for label, one in found.items() if _rest_on(trials, found.values()) else ():
-            parts = list(zip((-1, 1), one.sides, strict=True))
-            both = of_parts(records, parts, line.cells["metric"])
-            low, high = (0.0, 0.0) if isinstance(both, str) else both.both(results[label].interval)
-            clear += (low or 0) * (high or 0) > 0
-        texts.add(f"{clear} of {len(found)}" if _rest_on(trials, found.values()) else "")
-    return Allowed(frozenset(texts - {""}))
-
-
-def _rest_on(trials: Sequence[Trial], found: Iterable[Paired | None]) -> bool:
-    """Whether just these trials are named."""
-    keys = (one.keys for one in found if one is not None)
-    return frozenset[str]().union(*keys) == frozenset(trial.key for trial in trials)
-
-
-def _judged(records: Records) -> Iterator[tuple[Line, Mapping[str, object]]]:
-    """Every table of variants, and the verdict on each of them that is compared."""
-    for baseline, others in tables(records):
-        for metric, margin in records.margins.items():
-            cells = {"metric": metric, "baseline": baseline, "setting": others[0]}
-            line = Line(cells, "", (), (), records)
-            results = _all(line, margin)
-            yield line, {k: judged(results, k, margin, {})["verdict"] for k in results}
 
 
 def tables(records: Records) -> list[tuple[str, list[str]]]:
@@ -347,29 +251,10 @@ def _at(config: Mapping[str, Any], name: str) -> object:
     return value
 
 
-def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
-    """Differences of classes between the two settings that are named."""
-    labels = _named(trials, records)
-    values: list[float] = []
-    seeds: set[str] = set()
-    for metric in records.margins:
-        for name in sorted({c for trial in trials for c in trial.classes}):
-            for one in labels:
-                for other in labels:
-                    cells = {"metric": metric, "baseline": one, "setting": other, "class": name}
-                    line = Line(cells, "", (), (), records)
-                    if one != other and line.measured(trials):
-                        values.append(float(by_class(line).numbers["difference"] or 0.0))
-    for line, judgements in _judged(records):
-        found = [paired(line, line.cells["baseline"], k) for k in judgements][:MOST_PANELS]
-        seeds |= _seeds(found) if _rest_on(trials, found) else set()
-    return Allowed(frozenset(seeds), tuple(values))
-
-
 def unbeaten(trials: Sequence[Trial], records: Records) -> Allowed:
     """How many settings no other one beats."""
     line = Line({}, "", (), (), records)
-    labels = _named(trials, records)
+    labels = named_of(trials, records)
     costs = {label: _costs(line, label) for label in labels}
     free = [a for a, own in costs.items() if not any(_beats(b, own) for b in costs.values())]
     return Allowed(frozenset({f"{len(free)} of {len(labels)}", counted(len(labels), "setting")}))
@@ -381,10 +266,5 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.tradeoffs.pareto_table": pareto,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
-    "reports.kinds.ablation._sentences": sentence,
-    "reports.contrasts.class_forest": class_sentence,
-    "reports.contrasts.forest": decided,
-    "reports.contrasts.verdicts": answer,
-    "reports.kinds.ablation._on_other_pictures": clear_of_zero,
     "reports.tradeoffs.pareto_figure": unbeaten,
 }

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from moleflow.metrics.catalogue import TITLES
 from reports.audit.claim import Verdict
 
 WORD = re.compile(r"\d[\d.,]*\d|\d")
+BASE = "the base config"
 NAMES = {title: name for name, title in TITLES.items()}
 
 SAYS_WHAT = {
@@ -53,8 +54,18 @@ class Made:
 
     def is_called(self, text: str) -> bool:
         """Whether it is of what a page calls so."""
-        said = {said for _, said in self.says}
-        return bool(said & {text, NAMES.get(text), f"variant = {text}"})
+        return any(text in _names(said) or NAMES.get(text) == said for _, said in self.says)
+
+
+@lru_cache(1 << 12)
+def _names(said: str) -> frozenset[str]:
+    """What a page may call a setting of this label: without the part of a union that it is of, or
+    the part first, and its own name alone where that is all it has."""
+    rest, has_part, part = f", {said}".rpartition(", part = ")
+    own = rest.removeprefix(", ") if has_part else said
+    short = own.removeprefix("variant = ")
+    every = {one for one in (own, short if ", " not in short else own) if one} or {BASE}
+    return frozenset({said, *every} | ({f"{part}: {one}" for one in every} if has_part else set()))
 
 
 @dataclass

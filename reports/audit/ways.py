@@ -25,6 +25,7 @@ from reports.audit import (
     settings,
     similarity,
     variance,
+    verdicts,
     words,
 )
 from reports.audit.records import Records, finished
@@ -67,6 +68,7 @@ RULES: Mapping[str, Rule] = {
     **picture_words.RULES,
     **rankings.RULES,
     **similarity.RULES,
+    **verdicts.RULES,
 }
 OF_UNFINISHED = {"reports.made._failure", "reports.made.end"}
 

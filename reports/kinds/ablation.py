@@ -11,36 +11,31 @@ from reports import (
     ranking,
     ranking_figures,
     tradeoffs,
+    verdicts,
 )
-from reports.digits import OF_NOISE, left_out, percent, span
+from reports.digits import OF_NOISE
 from reports.document import (
     Block,
     Document,
     Gallery,
     Listed,
-    Number,
     Section,
     Text,
-    Words,
-    computed,
     note,
 )
 from reports.evidence import Evidence
-from reports.further_seeds import to_decide
 from reports.picture_doubt import Kept
 from reports.variants import (
     ByMetric,
-    Compared,
     Family,
     by_class,
-    called,
     called_by,
     comparisons,
+    own_name,
     without_effect,
 )
 
 SUBJECT = "Ablation"
-VERDICTS = ("better", "worse", "equivalent", "undecided")
 NO_BASELINE = "The study does not run its baseline, so nothing is compared."
 APART = (
     "Verdicts hold for all comparisons of one part and one metric together (Holm), not over all "
@@ -55,34 +50,28 @@ def document(evidence: Evidence) -> Document:
     every = comparisons(evidence)
     compared = [(family, found) for family, found in every if family.others]
     kept = picture_doubt.kept(evidence)
-    nothing = Text(ONE_SETTING) if every else Text(NO_BASELINE, "bad")
-    answer: list[Block] = [] if compared else [nothing]
+    told = verdicts.sentences(evidence, every) or [ONE_SETTING if every else NO_BASELINE]
+    answer: list[Block] = [Text(told[0], "plain" if every else "bad")]
+    if compared:
+        answer = [Listed((*told, *verdicts.on_other_pictures(evidence, every, kept)))]
     sections: list[Section] = []
     for family, found in compared:
-        said = Listed((*_sentences(evidence, found), *_on_other_pictures(evidence, found, kept)))
         parts = (
             _contrasts(evidence, family, found, kept),
             _classes(evidence, family, found),
             *_together(evidence, family),
         )
-        if len(compared) > 1:
-            title = family.part or "Parts of one setting"
-            answer.append(Section(title, (said,)))
-            sections.append(Section(title, parts))
-        else:
-            answer.append(said)
-            sections += parts
+        title = family.part or "Parts of one setting"
+        sections += [Section(title, parts)] if len(compared) > 1 else parts
     if len(compared) > 1:
-        answer.append(note(APART.format(parts=len(compared))))
-    answer += _effectless(evidence)
+        told = [*told, APART.format(parts=len(compared))]
+        answer.append(note(told[-1]))
+    sections += _effectless(evidence)
     sections.append(_tradeoffs(evidence))
     sections.append(_each(evidence, kept))
     sections += papers_by_class.sections(evidence)
     shown = compared[0][0].baseline.finished if compared else ()
-    headline = [line for _, found in compared for line in _headline(evidence, found)]
-    headline += [APART.format(parts=len(compared))] if len(compared) > 1 else []
-    headline = headline or [nothing.words]
-    return made.report(evidence, SUBJECT, answer, sections, headline, shown)
+    return made.report(evidence, SUBJECT, answer, sections, told, shown)
 
 
 def _each(evidence: Evidence, kept: Kept) -> Section:
@@ -102,72 +91,22 @@ def _each(evidence: Evidence, kept: Kept) -> Section:
     return Section("Each setting", (*doubt_columns.explained(evidence, kept), *each))
 
 
-def _sentences(evidence: Evidence, found: ByMetric) -> list[Words]:
-    """One per metric: which variants are better, worse, equivalent, and which are not decided."""
-    said: list[Words] = []
-    for metric in evidence.concluded:
-        every = found[metric.name]
-        source = computed(_sentences, [key for one in every for key in one.trials])
-        seeds = [c.result.n for c in every if c.result is not None]
-        words: list[str | Number] = [f"{metric.title} ("]
-        if seeds:
-            words += [Number(f"n = {span(seeds)} seeds", source), ", "]
-        words.append(f"margin {percent(metric.margin, 1)} points")
-        lost = left_out(sum(c.left_out for c in every if c.result is not None), "pair")
-        words += ["; ", Number(lost, source)] if lost else []
-        words.append("): ")
-        for verdict in VERDICTS:
-            alike = [c for c in every if c.result is not None and c.result.verdict == verdict]
-            of_them = computed(_sentences, [key for c in alike for key in c.trials])
-            for i, compared in enumerate(alike):
-                words += ["; "] if i else [Number(verdict, of_them), ": "]
-                words += [called(compared.setting), *_by_how_much(compared)]
-            words += [". "] if alike else []
-        nothing = [called(c.setting) for c in every if c.result is None]
-        if nothing:
-            words.append(f"Not compared, for want of finished pairs: {'; '.join(nothing)}.")
-        said.append(tuple(words))
-    return said
-
-
-def _by_how_much(compared: Compared) -> list[str | Number]:
-    result = compared.result
-    assert result is not None
-    source = computed(_sentences, compared.trials)
-    points = Number(f"{percent(result.difference)} points", source)
-    more = to_decide(result, compared.seconds_per_seed).words(source)
-    return [" (", points, *(["; "] if more else []), *more, ")"]
-
-
-def _effectless(evidence: Evidence) -> list[Block]:
+def _effectless(evidence: Evidence) -> list[Section]:
     """What changed nothing, as it should be; what is no matter of course heads every report."""
-    return [
-        Text(f"{called_by(found.setting)}: {found.what}.", "note")
+    told = [
+        f"{called_by(found.setting)}: {found.what}."
         for found in without_effect(evidence)
         if found.expected
     ]
-
-
-def _on_other_pictures(evidence: Evidence, found: ByMetric, kept: Kept) -> list[Words]:
-    """Which differences stay clear of zero when test pictures are taken for a sample, too."""
-    said: list[Words] = []
-    for metric in (m for m in evidence.concluded if doubt_columns.has_pictures(m.name)):
-        decided: list[doubt_columns.Decided] = []
-        trials: list[str] = []
-        for c in found[metric.name]:
-            if c.result is not None and c.result.verdict in ("better", "worse"):
-                of = picture_doubt.of_difference(evidence, c, kept, metric.name)
-                decided.append((called(c.setting), of, c.result.interval))
-                trials += c.trials
-        if decided:
-            said.append(doubt_columns.held(_on_other_pictures, metric.name, decided, trials))
-    return said
+    return (
+        [Section("What changed nothing, as it should be", (Listed(tuple(told)),))] if told else []
+    )
 
 
 def _contrasts(evidence: Evidence, family: Family, found: ByMetric, kept: Kept) -> Section:
     baseline = family.baseline
     blocks: list[Block] = [
-        Text(f"Baseline: {called(baseline)}{f' ({baseline.also})' if baseline.also else ''}."),
+        Text(f"Baseline: {own_name(baseline)}{f' ({baseline.also})' if baseline.also else ''}."),
         note(
             "Differences are variant minus baseline, paired by order and seed, averaged over "
             "orders within a seed: seeds are what repeats. Verdicts hold for all lines of a table "
@@ -218,17 +157,3 @@ def _tradeoffs(evidence: Evidence) -> Section:
     drawn = tradeoffs.pareto_figure(found)
     blocks: list[Block] = [drawn] if drawn else []
     return Section("What it costs", (*blocks, tradeoffs.pareto_table(found)))
-
-
-def _headline(evidence: Evidence, found: ByMetric) -> list[Words]:
-    lines: list[Words] = []
-    for metric in evidence.concluded:
-        for compared in found[metric.name]:
-            result = compared.result
-            told = (
-                f"{result.verdict}, {percent(result.difference)} points, n = {result.n}"
-                if result
-                else "not compared"
-            )
-            lines.append(f"{metric.title}: {called(compared.setting)}: {told}")
-    return lines

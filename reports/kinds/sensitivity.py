@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side
+from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side, verdicts
 from reports.document import Block, Document, Gallery, Listed, Section, Text, note
 from reports.evidence import Evidence
 from reports.picture_doubt import Kept
@@ -15,7 +15,7 @@ def document(evidence: Evidence) -> Document:
     """The report of a study that varies settings along axes."""
     kept = picture_doubt.kept(evidence)
     compared = comparisons(evidence)
-    told = contrasts.verdicts(evidence, compared)
+    told = verdicts.sentences(evidence, compared)
     told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
     told += side_by_side.on_other_pictures(evidence, kept)
     axes = side_by_side.numeric_axes(evidence)

@@ -1,6 +1,6 @@
 """How far is the method from the bounds: fine-tuned, separate models, all classes at once?"""
 
-from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side, tradeoffs
+from reports import contrasts, doubt_columns, made, picture_doubt, side_by_side, tradeoffs, verdicts
 from reports.document import Document, Listed, Section, note
 from reports.evidence import Evidence
 from reports.variants import comparisons
@@ -12,7 +12,7 @@ def document(evidence: Evidence) -> Document:
     """The report of a study of ways to learn one class after another, and all at once."""
     kept = picture_doubt.kept(evidence)
     compared = comparisons(evidence)
-    told = contrasts.verdicts(evidence, compared)
+    told = verdicts.sentences(evidence, compared)
     told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
     told += side_by_side.on_other_pictures(evidence, kept)
     tables = [side_by_side.settings_table(evidence, metric, kept) for metric in evidence.concluded]

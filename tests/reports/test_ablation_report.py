@@ -82,7 +82,8 @@ def test_undecided_says_how_many_seeds_would_tell(study: StudyFolder) -> None:
     page = (study.report / "report.md").read_text(encoding="utf-8")
     assert 0 < low < more < high
     told = [rounded(int(more), round), from_to(int(low), int(high))]
-    assert f"; about {told[0]} more seeds would most likely tell, {told[1]}, each " in page
+    said = f"; no dia: about {told[0]} more seeds would most likely tell, {told[1]}, each "
+    assert said in page
 
 
 def test_what_a_seed_more_costs_is_what_its_trials_took(study: StudyFolder) -> None:
@@ -95,7 +96,7 @@ def test_what_a_seed_more_costs_is_what_its_trials_took(study: StudyFolder) -> N
     minutes = line["seeds_to_decide"] * line["seconds_per_seed"] / 60
     assert line["minutes_to_decide"] == pytest.approx(minutes)
     page = (study.report / "report.md").read_text(encoding="utf-8")
-    assert f", each {at_work(line['seconds_per_seed'])} of work)" in page
+    assert f", each {at_work(line['seconds_per_seed'])} of work." in page
 
 
 def test_a_variant_that_changes_no_number_is_told(study: StudyFolder) -> None:
@@ -259,6 +260,55 @@ def test_each_part_of_a_union_is_compared_with_its_own_baseline_though_it_is_run
     page = (folder.report / "report.md").read_text(encoding="utf-8")
     assert "components" in page and "ratios" in page
     assert wrong(folder) == []
+
+
+MANY = {f"v{i}": {"loss.tail_ratio": 0.02 + i / 100} for i in range(1, 9)}
+
+
+@pytest.fixture(scope="module")
+def many(make_lab, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """Parts of eight variants each, and one that changes nothing; the last has not run."""
+    lab = make_lab(tmp_path_factory.mktemp("many"))
+    gain = {i: (0.01 * i if i < 6 else -0.01) for i in range(1, 9)}
+    lab.law = lambda trial, *_: (
+        0.8
+        + trial.seed / 1e3
+        + gain.get(round(100 * trial.config.loss.tail_ratio) - 2, 0.0)
+        + 1e-5 * (int(trial.key[:4], 16) % 7)
+    )
+    axis = AXIS.model_copy(update={"variants": {"main": {}, "rank": {"lora.rank": 32}, **MANY}})
+    parts = {
+        name: Study(question="?", base=Config(dia={"blocks": blocks}), axes=(axis,), seeds=range(3))
+        for name, blocks in (("deep", 4), ("flat", 1))
+    }
+    union = Study.union("Which?", parts, reports=("ablation",))
+    folder, plan = lab.planned(union, "many")
+    lab.run(folder, [t for t in plan.trials if t.axes["variant"] != "v8"])
+    write_reports(folder)
+    return folder
+
+
+def test_the_answer_is_a_sentence_per_metric_however_many_variants_a_union_has(
+    many: StudyFolder,
+) -> None:
+    """The largest differences are named with their part, the others are counted."""
+    page = (many.report / "report.md").read_text(encoding="utf-8")
+    head = page[: page.index("\n## ")]
+    points = [line for line in head.splitlines() if line.startswith("- ")]
+    assert len(points) == 2 * len(load(many).concluded) and max(map(len, points)) < 500
+    assert "too: not known (36 of 36" not in head and head.count("too: not known (6 of 6") == 2
+    told = points[0].replace("\\", "")
+    assert "): 16 of 16 have a verdict; better: deep: v5 (" in told or "better: flat: v5 (" in told
+    assert told.count(" points),") + told.count(" points) ") + told.count(" points);") == 3 + 3 + 2
+    assert " and 7 more; worse: " in told and " and 1 more; equivalent: " in told
+    assert "for want of finished pairs: deep: v8, flat: v8." in told
+    assert wrong(many) == []
+
+
+def test_a_part_is_not_named_on_each_line_of_its_own_table(many: StudyFolder) -> None:
+    page = (many.report / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    assert "part = " not in page[page.index("## deep") : page.index("## What it costs")]
+    assert "| deep: v5 |" in page[page.index("## What it costs") :]
 
 
 def test_an_order_study_in_a_union_has_the_trials_that_other_parts_ask_for_too(lab) -> None:

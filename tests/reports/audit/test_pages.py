@@ -97,8 +97,8 @@ SENTENCES = [
     ("task_order", "reports.order_answer._of_first", "different", "equivalent"),
     ("task0", "reports.kinds.task0.sentence", "different", "equivalent"),
     ("task0", "reports.first_task.dots", "different", "equivalent"),
-    ("ablation", "reports.kinds.ablation._sentences", "worse", "better"),
-    ("strategies", "reports.contrasts.verdicts", "worse", "better"),
+    ("ablation", "reports.verdicts.sentences", "worse", "better"),
+    ("strategies", "reports.verdicts.sentences", "worse", "better"),
     ("interactions", "reports.kinds.interactions.sentence", "they help each other", "they add up"),
     ("interactions", "reports.crossing.lines_figure", "better", "equivalent"),
 ]

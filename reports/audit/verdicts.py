@@ -1,0 +1,139 @@
+"""The second way to what is said of many variants at once: how many have which verdict, and whether
+they keep it over test pictures; of one table, or of all tables of a metric together."""
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.audit.contrasts import Paired, all_of, paired, tables
+from reports.audit.crossings import judged
+from reports.audit.over_pictures import METRICS, of_parts
+from reports.audit.records import Records, Trial
+from reports.audit.second_way import Line
+from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
+
+MOST_PANELS = 12
+"""Variants that the figure by class has room for."""
+NAMED = 3
+"""Variants of a verdict that a sentence names; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A variant that is compared."""
+
+    pair: Paired
+    verdict: str
+    interval: tuple[float, float] | None
+    """Of its difference, over seeds."""
+
+
+def together(records: Records) -> list[tuple[str, list[Judged]]]:
+    """By metric, the variants of each table, and of all tables of the metric."""
+    name = f"judged {' '.join(records.margins)}"
+    if name not in records.known:
+        found: list[tuple[str, list[Judged]]] = []
+        for metric, margin in records.margins.items():
+            each = [[*_judged(records, metric, margin, *of)] for of in tables(records)]
+            scopes = each if len(each) == 1 else [*each, [one for of in each for one in of]]
+            found += [(metric, scope) for scope in scopes]
+        records.known[name] = found
+    return records.known[name]
+
+
+def _judged(
+    records: Records, metric: str, margin: float, baseline: str, others: Sequence[str]
+) -> Iterator[Judged]:
+    line = Line({"metric": metric, "baseline": baseline, "setting": others[0]}, "", (), (), records)
+    results = all_of(line, margin)
+    for label, result in results.items():
+        pair = paired(line, baseline, label)
+        assert pair is not None
+        verdict = str(judged(results, label, margin, {})["verdict"])
+        yield Judged(pair, verdict, result.interval)
+
+
+def _of(trials: Sequence[Trial], found: Iterable[Judged]) -> bool:
+    """Whether just these trials are named."""
+    keys = frozenset[str]().union(*(one.pair.keys for one in found))
+    return keys == frozenset(trial.key for trial in trials)
+
+
+def decided(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many variants have a verdict, of those that are compared, and over how many seeds."""
+    texts: set[str] = set()
+    for _, found in together(records):
+        if found and _of(trials, found):
+            with_one = sum(one.verdict != "undecided" for one in found)
+            texts |= {f"{with_one} of {len(found)}", _seeds(found)}
+    return Allowed(frozenset(texts))
+
+
+def answer(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many have a verdict, what is left out, the verdicts of just these trials, and how many
+    more have one; seeds, differences and times of comparisons of these trials."""
+    texts = set(decided(trials, records).texts)
+    named = frozenset(trial.key for trial in trials)
+    values: list[float] = []
+    for _, found in together(records):
+        if _of(trials, found):
+            texts.add(without(sum(one.pair.left_out for one in found), "pair"))
+        for told in {one.verdict for one in found}:
+            alike = [one for one in found if one.verdict == told]
+            texts |= {told, f"{len(alike) - NAMED} more"} if _of(trials, alike) else set()
+        own = [one.pair for one in found if one.pair.keys <= named]
+        values += [statistics.mean(of.after) - statistics.mean(of.before) for of in own]
+        texts |= numbers_of_seeds(len(of.before) for of in own)
+        texts |= {whole_units(of.seconds) for of in own}
+    return Allowed(frozenset(texts - {""}), tuple(values))
+
+
+def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Differences of classes between the two settings that are named; over how many seeds those
+    are that are drawn."""
+    labels = named_of(trials, records)
+    values: list[float] = []
+    for metric in records.margins:
+        for name in sorted({c for trial in trials for c in trial.classes}):
+            for one in labels:
+                for other in labels:
+                    cells = {"metric": metric, "baseline": one, "setting": other, "class": name}
+                    line = Line(cells, "", (), (), records)
+                    if one != other and line.measured(trials):
+                        values.append(float(by_class(line).numbers["difference"] or 0.0))
+    seeds: set[str] = set()
+    for _, found in together(records):
+        drawn = found[:MOST_PANELS]
+        seeds |= {_seeds(drawn)} if drawn and _of(trials, drawn) else set()
+    return Allowed(frozenset(seeds), tuple(values))
+
+
+def _seeds(found: Sequence[Judged]) -> str:
+    """From the fewest to the most."""
+    many = sorted(len(one.pair.before) for one in found)
+    return f"{many[0]}{f' to {many[-1]}' if many[-1] > many[0] else ''} seeds"
+
+
+def clear_of_zero(trials: Sequence[Trial], records: Records) -> Allowed:
+    """How many variants that are better or worse stay so over test pictures, too."""
+    texts: set[str] = set()
+    for metric, every in together(records):
+        found = [one for one in every if one.verdict in ("better", "worse")]
+        if metric in METRICS and found and _of(trials, found):
+            clear = sum(_is_clear(records, metric, one) for one in found)
+            texts.add(f"{clear} of {len(found)}")
+    return Allowed(frozenset(texts))
+
+
+def _is_clear(records: Records, metric: str, one: Judged) -> bool:
+    both = of_parts(records, list(zip((-1, 1), one.pair.sides, strict=True)), metric)
+    low, high = (0.0, 0.0) if isinstance(both, str) else both.both(one.interval)
+    return (low or 0) * (high or 0) > 0
+
+
+RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
+    "reports.contrasts.forest": decided,
+    "reports.contrasts.class_forest": class_sentence,
+    "reports.verdicts.sentences": answer,
+    "reports.verdicts.on_other_pictures": clear_of_zero,
+}
