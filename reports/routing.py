@@ -26,7 +26,7 @@ from reports.document import (
 from reports.evidence import Evidence, Setting, classes_of, keys
 from reports.figures import heat_cells
 from reports.performance import file_name
-from reports.statistics import NOISE, summarise
+from reports.statistics import NOISE, Summary, summarise
 
 ACCURACY = "routing_accuracy"
 ALL = "all classes"
@@ -167,6 +167,12 @@ def _pairs(
         if oracle is not None and routed is not None:
             found[record.key] = oracle, routed
     return found
+
+
+def lost(evidence: Evidence, setting: Setting, metric: Metric) -> Summary | None:
+    """What misrouting costs at the end, mean over classes; None where no trial has both."""
+    pairs = _pairs(evidence, setting.finished, metric.name, "")
+    return summarise(oracle - routed for oracle, routed in pairs.values())
 
 
 def sentence(evidence: Evidence, setting: Setting, metric: Metric) -> Words:

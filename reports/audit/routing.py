@@ -174,6 +174,25 @@ def pictures_misrouted(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset({f"{len(found)} pictures"}))
 
 
+def share(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Of these trials' images, how many went to their own task."""
+    went = [0, 0]
+    for trial in trials:
+        counts = trial.routing.get("counts", ())
+        for name, row in zip(trial.routing.get("classes", ()), counts, strict=True):
+            own = next("+".join(task) for task in trial.sequence if name in task)
+            for task, many in zip(trial.routing["tasks"], row, strict=True):
+                went[task == own] += many
+    return Allowed(values=(went[True] / sum(went),) if sum(went) else ())
+
+
+def of_settings(trials: Sequence[Trial], records: Records) -> Allowed:
+    """As `sentence`, and of how many settings the trials are."""
+    named, numbers = {trial.key for trial in trials}, sentence(trials, records)
+    many = sum(any(trial.key in named for trial in of) for of in records.settings)
+    return Allowed(numbers.texts | {f"{many} settings"}, numbers.values)
+
+
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.routing.accuracy_table": accuracy,
     "reports.routing.cost_table": cost,
@@ -182,6 +201,8 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 }
 RULES: Mapping[str, Rule] = {
     "reports.routing.sentence": sentence,
+    "reports.routing_answer._choices": share,
+    "reports.routing_answer._cost": of_settings,
     "reports.routing.accuracy_figure": lowest,
     "reports.routed_pictures.margins_figure": smallest,
     "reports.routed_pictures.told": told,

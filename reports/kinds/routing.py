@@ -1,10 +1,7 @@
 """Does the router find a picture's task, and what do its mistakes cost?"""
 
-from collections.abc import Sequence
-
-from reports import confusions, figures, made, performance, routed_pictures, routing
-from reports.confusions import Confusion
-from reports.document import Block, Document, Fold, Gallery, Section, Text, Words, plain
+from reports import confusions, figures, made, performance, routed_pictures, routing, routing_answer
+from reports.document import Block, Document, Fold, Gallery, Listed, Section, Text
 from reports.evidence import Evidence, Setting
 
 SUBJECT = "Routing"
@@ -13,28 +10,21 @@ SUBJECT = "Routing"
 def document(evidence: Evidence) -> Document:
     """The report of what the router chose."""
     shown = [setting for setting in evidence.settings if setting.finished]
-    answer: list[Block] = []
-    headline: list[Words] = []
+    told = routing_answer.sentences(evidence, shown)
     sections: list[Section] = []
     for setting in shown:
-        chosen = confusions.confusions(setting.finished)
-        told = _answer(evidence, setting, chosen)
-        headline += [(f"{setting.label}: ", plain(one)) for one in told] if setting.label else told
-        answer.append(made.answered(setting, told))
-        sections += made.of_setting(setting, _sections(evidence, setting, chosen))
-    return made.report(evidence, SUBJECT, answer, sections, headline)
+        own: list[Section] = _sections(evidence, setting)
+        if setting.label:
+            said = Listed(tuple(routing_answer.of_setting(evidence, setting)))
+            own = [Section("In short", (said,)), *own]
+        sections += made.of_setting(setting, own)
+    return made.report(evidence, SUBJECT, [Listed(tuple(told))], sections, told)
 
 
-def _answer(evidence: Evidence, setting: Setting, chosen: Sequence[Confusion]) -> list[Words]:
-    told = confusions.sentence(chosen)
-    if performance.one_task_sentence(setting):
-        return [told]
-    return [told, *(routing.sentence(evidence, setting, m) for m in evidence.concluded)]
-
-
-def _sections(evidence: Evidence, setting: Setting, chosen: Sequence[Confusion]) -> list[Section]:
+def _sections(evidence: Evidence, setting: Setting) -> list[Section]:
     if performance.one_task_sentence(setting):
         return []
+    chosen = confusions.confusions(setting.finished)
     drawn = routing.accuracy_figure(evidence, setting)
     accuracy: list[Block] = [routing.accuracy_table(evidence, setting), *([drawn] if drawn else [])]
     maps = figures.confusions(evidence, setting, chosen)

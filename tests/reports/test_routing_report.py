@@ -10,11 +10,13 @@ import pytest
 
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, RoutingCounts
+from orchestration.studies.axes import Grid
 from orchestration.studies.expansion import Trial
 from reports.audit.study import audit_study
 from reports.evidence import load
 from reports.kept_scores import FILE, kept_scores
 from reports.writing import write_reports
+from tests.reports.audited import wrong
 from tests.reports.conftest import Lab
 
 pytestmark = pytest.mark.slow
@@ -166,6 +168,47 @@ def test_damaged_scores_are_as_none(lab: Lab, damage: Callable[[bytes], bytes]) 
     assert len(kept_scores(evidence, *evidence.finished)) == 2 * len(trial.classes)
     path.write_bytes(damage(path.read_bytes()))
     assert kept_scores(evidence, *evidence.finished) == []
+
+
+@pytest.fixture(scope="module")
+def settings(
+    make_lab: Callable[[Path], Lab], tmp_path_factory: pytest.TempPathFactory
+) -> StudyFolder:
+    """Six, of which the last misroutes."""
+    lab = make_lab(tmp_path_factory.mktemp("settings"))
+    lab.reports = ("routing",)
+    axis = Grid(field="lora.rank", values=(64, 32, 16, 8, 4, 2))
+    folder, plan = lab.plan(task_zeros=1, orders=2, seeds=(0,), axes=(axis,))
+    for trial in plan.trials:
+        if trial.axes["lora.rank"] == "2":
+            run(lab, folder, trial)
+        else:
+            lab.run(folder, [trial])
+    write_reports(folder)
+    return folder
+
+
+def test_several_settings_are_answered_together_with_their_extremes(settings: StudyFolder) -> None:
+    text = (settings.report / "report.md").read_text("utf-8").replace("\\", "")
+    head = text[: text.index("\n## ")]
+    points = [line for line in head.splitlines() if line.startswith("- ")]
+    assert len(points) == 3 and "958 of 960 test images" in points[0]
+    assert points[0].endswith("Fewest: 98.75 % with lora.rank = 2.")
+    ends = "costs from 0.00 points (lora.rank = 64) to 1.25 points (lora.rank = 2) with 6 settings"
+    assert ends in points[1] and "(n = 12 trials; margin 0.5 points)" in points[1]
+    assert text.count("In short") == 6 and wrong(settings) == []
+
+
+def test_settings_that_misroute_nothing_are_told_in_one_sentence(lab: Lab) -> None:
+    lab.reports = ("routing",)
+    axes = (Grid(field="lora.rank", values=(64, 32)),)
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0,), axes=axes)
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    text = (folder.report / "report.md").read_text("utf-8")
+    assert "The share is the same with every setting." in text
+    assert "Image AUROC: misrouting costs nothing with any of 2 settings (n = 2 trials)." in text
+    assert wrong(folder) == []
 
 
 def test_one_task_leaves_the_router_nothing_to_choose(lab: Lab) -> None:
