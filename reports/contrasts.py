@@ -2,21 +2,18 @@
 # pyright: reportUnknownMemberType=false
 
 import itertools
-import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from moleflow.drawing import FAINT, INK, colour, house_style, named_rows
+from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
 from moleflow.wording import counted
 from reports import doubt_columns, further_seeds, performance, picture_doubt, tones
 from reports.digits import (
     bracketed,
     contrasted,
-    ends,
     p_value,
     percent,
     plus_minus,
@@ -40,14 +37,10 @@ from reports.evidence import Evidence, Setting, keys
 from reports.further_seeds import priced, to_decide
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
-from reports.variants import ClassDifference, Compared, Comparisons, own_name
+from reports.variants import Compared, Comparisons, own_name
 
 PLACE = 5
 """Of the interval over seeds and test pictures among the columns."""
-TITLE = 34
-"""Letters of a panel's title that fit above it."""
-MOST_PANELS = 12
-"""Variants that the figure by class has room for."""
 
 
 def against_baselines(
@@ -162,7 +155,7 @@ def forest(
         axes = canvas.subplots()
         both = [doubt_columns.both(of, result.interval) for _, result, of in shown]
         each = zip(itertools.count(), (result for _, result, _ in shown), both, strict=False)
-        _intervals(axes, metric, each, 2.2, 4.5)
+        intervals(axes, metric, each, 2.2, 4.5)
         axes.set_yticks(range(len(shown)), [own_name(c.setting) for c, _, _ in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(f"Difference in {metric.title} [points]")
@@ -179,7 +172,7 @@ def forest(
     return drawn(canvas, f"forest-{metric.name}", title, "points", (n,), caption)
 
 
-def _intervals(
+def intervals(
     ax: Axes,
     metric: Metric,
     results: Iterable[tuple[int, Contrast, Interval]],
@@ -211,84 +204,3 @@ def unfinished(evidence: Evidence, setting: Setting) -> str:
         f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items() if n and kind != "finished"
     ]
     return f"of {len(setting.trials)} trials: {', '.join(told)}" if told else ""
-
-
-ByClass: TypeAlias = Sequence[tuple[Compared, Sequence[ClassDifference]]]
-"""Variants against the baseline, and the classes of each."""
-
-
-def class_table(baseline: Setting, metric: Metric, found: ByClass) -> Table:
-    """Differences of every class, for other programs; the figure shows them."""
-    data: list[Line] = []
-    for compared, classes in found:
-        source = computed(class_table, compared.trials)
-        for one in classes:
-            line: dict[str, Value] = {"setting": compared.setting.label}
-            line |= {"baseline": baseline.label, "class": one.name, "metric": metric.name}
-            line |= {"seeds": one.result.n, "difference": one.result.difference}
-            line |= ends(one.result.interval)
-            data.append(Line(line, source))
-    caption = f"{metric.title} of every class: variant minus baseline, paired by seed"
-    every = [key for compared, _ in found for key in compared.trials]
-    name = f"contrasts_by_class-{metric.name}"
-    fields = ("setting", "baseline", "class", "metric", "seeds", "difference")
-    fields += ("interval_low", "interval_high")
-    return table(name, caption, (), (), data, computed(class_table, every), 1, fields)
-
-
-def class_forest(metric: Metric, found: ByClass) -> Figure | None:
-    """A panel per variant, a line per class."""
-    shown = [(c, of) for c, of in found if of][:MOST_PANELS]
-    if not shown:
-        return None
-    names = list(dict.fromkeys(one.name for _, of in shown for one in of))
-    columns = min(4, len(shown))
-    lines = -(-len(shown) // columns)
-    with house_style():
-        canvas = Canvas(figsize=(2.4 * columns + 0.8, (0.9 + 0.2 * len(names)) * lines))
-        longest = max(len(textwrap.wrap(own_name(c.setting), TITLE)) for c, _ in shown)
-        grid = {"wspace": 0.12, "hspace": (0.95 + 0.15 * longest) / (0.5 + 0.2 * len(names))}
-        axes = canvas.subplots(
-            lines, columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid
-        )
-        for i, ax in enumerate(axes.flat):
-            if i >= len(shown):
-                ax.set_axis_off()
-                continue
-            _panel(ax, metric, *shown[i], names)
-            if i + columns >= len(shown):  # nothing stands below
-                ax.tick_params(labelbottom=True)
-                ax.set_xlabel("Difference [points]")
-    return _class_figure(canvas, metric, shown)
-
-
-def _panel(
-    ax: Axes,
-    metric: Metric,
-    compared: Compared,
-    of: Sequence[ClassDifference],
-    names: Sequence[str],
-) -> None:
-    each = ((names.index(one.name), one.result, None) for one in of)
-    _intervals(ax, metric, each, 1.2, 3.2)
-    ax.set_title(textwrap.fill(own_name(compared.setting), TITLE), fontsize=8)
-    named_rows(ax, names)
-
-
-def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
-    """The caption says which class moves most."""
-    compared, most = max(
-        ((c, one) for c, of in shown for one in of), key=lambda pair: abs(pair[1].result.difference)
-    )
-    source = computed(class_forest, compared.trials)
-    caption: Words = (
-        "Variant minus baseline with the 95 % interval of each class by itself, over seeds alone; "
-        f"the grey band is the margin. What changes most is {most.name}, with "
-        f"{own_name(compared.setting)}: ",
-        Number(f"{percent(most.result.difference)} points", source),
-        ".",
-    )
-    every = computed(class_forest, [key for c, _ in shown for key in c.trials])
-    n = Number(f"{span(one.result.n for _, of in shown for one in of)} seeds", every)
-    title = f"{metric.title} of each class against the baseline"
-    return drawn(canvas, f"forest_by_class-{metric.name}", title, "points", (n,), caption)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, percent, some
+from reports.digits import bracketed, listed, percent, some
 from reports.document import (
     DASH,
     Block,

@@ -41,6 +41,7 @@ CHECKED = "image_auroc"
 """The metric by which kept scores are known to be those of a record, as contributions are by their
 own."""
 FEW = "fewer than two test pictures of a kind"
+SEPARATED = "all trials separate it perfectly: samples of these pictures tell nothing"
 METRICS: Final[tuple[str, ...]] = tuple(name for name in TITLES if name in ESTIMATES)
 """What kept scores tell the doubt of."""
 
@@ -182,6 +183,17 @@ class Doubted:
         """Classes whose scores separate perfectly in every trial: samples of these images tell
         nothing of their doubt."""
         return sum(bool((one.values == 1).all()) for one in self.over_images)
+
+    def of_class(self, name: str) -> "Doubted | str":
+        """One of its classes by itself; in words why pictures tell nothing of it."""
+        c = self.classes.index(name)
+        over, values = self.over_images[c], self.values[:, [c]]
+        if (over.values == 1).all():
+            return SEPARATED
+        anomalous = self.scores[0][name].anomalous
+        smaller = min(int(anomalous.sum()), int((~anomalous).sum()))
+        both = doubt(values, [over.covariance], [smaller])
+        return replace(self, classes=(name,), values=values, over_images=(over,), both=both)
 
     @property
     def from_images(self) -> float:

@@ -1,5 +1,5 @@
-"""What the report on routing answers: of several settings one sentence on what the router chose, and
-one per metric on what its mistakes cost, with the settings where it is least and most."""
+"""What the report on routing answers: of several settings one sentence on what the router chose,
+and one per metric on what its mistakes cost, with the settings where it is least and most."""
 
 from collections.abc import Sequence
 

@@ -12,7 +12,7 @@ from orchestration.sharing.no_effect import NoEffect, baseline_config, no_effect
 from orchestration.studies.effects import part_of
 from orchestration.studies.named_settings import BASE, NamedSetting
 from reports.document import Figure, Table
-from reports.evidence import Evidence, Setting, classes_of, keys
+from reports.evidence import Evidence, Setting, keys
 from reports.further_seeds import seconds_per_seed
 from reports.performance import whole_seeds
 from reports.statistics import Contrast, contrast, holm
@@ -45,27 +45,6 @@ class Compared:
     def seconds_per_seed(self) -> float | None:
         """At work of the trials of one seed, baseline's and variant's; None without a seed."""
         return seconds_per_seed(record for pair in self.pairs for record in pair)
-
-
-@dataclass(frozen=True)
-class ClassDifference:
-    """One class of a variant against the baseline."""
-
-    name: str
-    result: Contrast
-    """Over seeds, each a mean over orders."""
-
-
-def by_class(evidence: Evidence, compared: Compared, metric: Metric) -> list[ClassDifference]:
-    """Every class that both trials of every pair have the metric of."""
-    records = [record for pair in compared.pairs for record in pair]
-    found: list[ClassDifference] = []
-    for name in sorted({name for one, _ in compared.pairs for name in classes_of(one)}):
-        values = {r.key: evidence.measurements.final(r, name, metric.name) for r in records}
-        known = {key: value for key, value in values.items() if value is not None}
-        if len(known) == len(values):
-            found.append(ClassDifference(name, _over_seeds(compared.pairs, known, metric)))
-    return found
 
 
 @dataclass(frozen=True)
@@ -182,11 +161,11 @@ def _compared(evidence: Evidence, baseline: Setting, other: Setting, metric: Met
     have = [pair for pair in pairs(baseline, other) if all(one.key in values for one in pair)]
     seeds = whole_seeds([one for one, _ in have])
     kept = tuple(pair for pair in have if pair[0].seed in seeds)
-    result = _over_seeds(kept, values, metric) if kept else None
+    result = over_seeds(kept, values, metric) if kept else None
     return Compared(other, kept, result, len(have) - len(kept))
 
 
-def _over_seeds(kept: Sequence[Pair], values: Mapping[str, float], metric: Metric) -> Contrast:
+def over_seeds(kept: Sequence[Pair], values: Mapping[str, float], metric: Metric) -> Contrast:
     """Of trials' values by key, each seed's a mean over its orders."""
     seeds = sorted({one.seed for one, _ in kept})
     before, after = (

@@ -140,7 +140,9 @@ def by_class(line: Line) -> Expected:
     one = tested(sides[0], sides[1], 0.0)
     low, high = one.interval or (None, None)
     numbers: Numbers = {"seeds": one.n, "difference": one.difference}
-    return Expected({**numbers, "interval_low": low, "interval_high": high}, whole.keys)
+    numbers |= {"interval_low": low, "interval_high": high}
+    parts = list(zip((-1, 1), whole.sides, strict=True))
+    return Expected(numbers | columns(line, parts, one.interval), whole.keys)
 
 
 def pareto(line: Line) -> Expected:
@@ -262,7 +264,7 @@ def unbeaten(trials: Sequence[Trial], records: Records) -> Allowed:
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     "reports.contrasts.contrast_table": contrasts,
-    "reports.contrasts.class_table": by_class,
+    "reports.class_contrasts.class_table": by_class,
     "reports.tradeoffs.pareto_table": pareto,
 }
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {

@@ -4,7 +4,7 @@ of two: from what each picture contributes, by plain loops."""
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from reports.audit.distributions import f_quantile
 from reports.audit.kept_scores import (
     F1_DRAWS,
     PIXELS,
+    SAME,
     Contributions,
     Scores,
     kept,
@@ -41,6 +42,7 @@ Terms = Sequence[tuple[Trial, float]]
 class Found:
     """A mean over classes, or a difference of two, with its doubt."""
 
+    metric: str
     classes: tuple[str, ...]
     values: list[list[float]]
     """By seed, of each class."""
@@ -50,6 +52,21 @@ class Found:
     """By class, good and anomalous pictures."""
     used: tuple[Trial, ...]
     left_out: int
+
+    def of_class(self, name: str) -> "Found | str":
+        """One class by itself; in words why pictures tell nothing of it."""
+        c = self.classes.index(name)
+        ends = [at_end(trial, self.metric, name) for trial in self.used]
+        if all(value is not None and abs(value - 1) <= SAME for value in ends):
+            return "all trials separate it perfectly: samples of these pictures tell nothing"
+        values = [[of[c]] for of in self.values]
+        return replace(
+            self,
+            classes=(name,),
+            values=values,
+            covariances=[self.covariances[c]],
+            sizes=[self.sizes[c]],
+        )
 
     @property
     def means(self) -> list[float]:
@@ -133,7 +150,7 @@ def of_parts(records: Records, parts: Parts, metric: str) -> Found | str:
     ]
     own = tuple({trial.key: trial for trial in used}.values())
     left_out = len({trial.key for trial in every}) - len(own)
-    return Found(classes, values, covariances, sizes, own, left_out)
+    return Found(metric, classes, values, covariances, sizes, own, left_out)
 
 
 def of_whole_seeds(records: Records, trials: Sequence[Trial], metric: str) -> list[Trial]:

@@ -153,6 +153,8 @@ def columns(line: Line, parts: Parts, beside: Ends | None = None) -> Numbers:
     if line.cells["metric"] not in METRICS:
         return {}
     found = of_parts(line.records, parts, line.cells["metric"])
+    if "class" in line.cells and not isinstance(found, str):
+        found = found.of_class(line.cells["class"])
     if isinstance(found, str):
         names = ("sd_seeds", "sd_pictures", "good", "anomalous", "trials_left_out")
         names += _named(("both",))

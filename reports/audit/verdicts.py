@@ -5,13 +5,15 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.audit.contrasts import Paired, all_of, paired, tables
+from reports.audit.contrasts import Paired, all_of, by_class, named_of, paired, tables
 from reports.audit.crossings import judged
 from reports.audit.over_pictures import METRICS, of_parts
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Line
 from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
 
+DRAWN = ("difference", "interval_low", "interval_high", "both_low", "both_high")
+"""What a figure's caption tells of a class."""
 MOST_PANELS = 12
 """Variants that the figure by class has room for."""
 NAMED = 3
@@ -100,7 +102,8 @@ def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
                     cells = {"metric": metric, "baseline": one, "setting": other, "class": name}
                     line = Line(cells, "", (), (), records)
                     if one != other and line.measured(trials):
-                        values.append(float(by_class(line).numbers["difference"] or 0.0))
+                        numbers = by_class(line).numbers
+                        values += [float(numbers[k] or 0.0) for k in DRAWN if k in numbers]
     seeds: set[str] = set()
     for _, found in together(records):
         drawn = found[:MOST_PANELS]
@@ -133,7 +136,7 @@ def _is_clear(records: Records, metric: str, one: Judged) -> bool:
 
 RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.contrasts.forest": decided,
-    "reports.contrasts.class_forest": class_sentence,
+    "reports.class_contrasts.class_forest": class_sentence,
     "reports.verdicts.sentences": answer,
     "reports.verdicts.on_other_pictures": clear_of_zero,
 }

@@ -1,6 +1,7 @@
 """What does each variant change against the baseline, and is that more than noise?"""
 
 from reports import (
+    class_contrasts,
     contrasts,
     doubt_columns,
     doubts,
@@ -28,7 +29,6 @@ from reports.picture_doubt import Kept
 from reports.variants import (
     ByMetric,
     Family,
-    by_class,
     called_by,
     comparisons,
     own_name,
@@ -58,7 +58,7 @@ def document(evidence: Evidence) -> Document:
     for family, found in compared:
         parts = (
             _contrasts(evidence, family, found, kept),
-            _classes(evidence, family, found),
+            _classes(evidence, family, found, kept),
             *_together(evidence, family),
         )
         title = family.part or "Parts of one setting"
@@ -127,13 +127,14 @@ def _contrasts(evidence: Evidence, family: Family, found: ByMetric, kept: Kept) 
     return Section("Against the baseline", (*blocks, *([Gallery(shown)] if shown else [])))
 
 
-def _classes(evidence: Evidence, family: Family, found: ByMetric) -> Section:
+def _classes(evidence: Evidence, family: Family, found: ByMetric, kept: Kept) -> Section:
     blocks: list[Block] = []
     for metric in evidence.concluded:
-        classes = [(one, by_class(evidence, one, metric)) for one in found[metric.name]]
-        drawn = contrasts.class_forest(metric, classes)
+        of = found[metric.name]
+        classes = [(one, class_contrasts.by_class(evidence, one, metric, kept)) for one in of]
+        drawn = class_contrasts.class_forest(metric, classes)
         blocks += [family.named(drawn)] if drawn else []
-        blocks.append(family.named(contrasts.class_table(family.baseline, metric, classes)))
+        blocks.append(family.named(class_contrasts.class_table(family.baseline, metric, classes)))
     return Section("Class by class", tuple(blocks))
 
 

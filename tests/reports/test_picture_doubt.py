@@ -100,6 +100,34 @@ def test_a_verdict_that_rests_on_two_pictures_does_not_stay_clear_of_zero(
     assert wrong(variants) == []
 
 
+@pytest.mark.parametrize("metric", ["image_auroc", "pixel_ap"])
+def test_the_doubt_of_differences_of_classes_adds_up_to_that_of_their_mean(
+    variants: StudyFolder, metric: str
+) -> None:
+    every = read(variants, f"contrasts_by_class-{metric}", "setting")
+    for name, of_all in read(variants, f"contrasts-{metric}", "setting").iterrows():
+        classes = every.loc[name]
+        assert len(classes) == 4 and classes["good"].tolist() == [GOOD] * 4
+        whole = np.sqrt((classes["sd_pictures"] ** 2).sum()) / 4
+        assert whole == pytest.approx(of_all["sd_pictures"], rel=1e-6, abs=1e-12)
+        assert (classes["both_low"] <= classes["interval_low"]).all()
+    if metric == "image_auroc":
+        bottle = every.loc["variant = chance"].set_index("class").loc["bottle"]
+        assert bottle["interval_low"] > 0 > bottle["both_low"]
+
+
+def test_of_a_class_that_is_separated_perfectly_pictures_tell_nothing(
+    variants: StudyFolder,
+) -> None:
+    evidence = load(variants)
+    made = of_setting(evidence, evidence.settings[0], kept(evidence), "image_auroc")
+    assert isinstance(made, Doubted) and isinstance(made.of_class("bottle"), Doubted)
+    perfect = replace(made.over_images[0], values=np.ones_like(made.over_images[0].values))
+    apart = replace(made, over_images=(perfect, *made.over_images[1:]))
+    assert "separate it perfectly" in str(apart.of_class("bottle"))
+    assert isinstance(apart.of_class("cable"), Doubted)
+
+
 def test_a_mean_of_settings_has_the_doubt_that_it_has_alone(variants: StudyFolder) -> None:
     folder = variants.report / "strategies" / "tables"
     settings = pd.read_csv(folder / "settings-image_auroc.csv").set_index("definition")

@@ -113,6 +113,7 @@ def test_no_class_is_drawn_beyond_what_a_share_can_be(
 
 SAID = {
     "forest-image_auroc": "the darker line is over seeds, the lighter over seeds and test pictures",
+    "forest_by_class-image_auroc": "the darker line is over seeds, the lighter over seeds and",
     "crossed-image_auroc-final_mean": "the darker upright line is over seeds, the lighter",
     "crossed-image_auroc-on_task_mean": "over seeds alone",
 }
