@@ -58,10 +58,10 @@ def report(
     )
 
 
-def answered(setting: Setting, told: Sequence[Words]) -> Block:
-    """What is said of a setting, below its name where there are several."""
-    listed = Listed(tuple(told))
-    return Section(setting.label, (*names(setting), listed)) if setting.label else listed
+def in_short(setting: Setting, told: Sequence[Words]) -> list[Section]:
+    """What is said of one of several settings, for the head of its part; where there is one, its
+    report says it at its own."""
+    return [Section("In short", (Listed(tuple(told)),))] if setting.label and told else []
 
 
 def names(setting: Setting) -> Sequence[Block]:

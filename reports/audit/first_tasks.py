@@ -24,7 +24,7 @@ from reports.audit.tests import (
     range_point,
 )
 from reports.audit.together import several
-from reports.audit.words import Allowed, lost, whole_units
+from reports.audit.words import Allowed, lost, numbers_of_seeds, whole_units, without
 
 TO_SETTLE = ("seeds_to_settle", "seeds_to_settle_low", "seeds_to_settle_high")
 BY_QUADRATURE = 1e-6
@@ -201,6 +201,29 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(texts), tuple(values))
 
 
+def over_settings(trials: Sequence[Trial], records: Records) -> Allowed:
+    """Seeds, how many settings have which verdict, and the largest range, for any metric with a
+    margin."""
+    named = {trial.key for trial in trials}
+    values: list[float] = []
+    texts: set[str] = set()
+    for metric, margin in records.margins.items():
+        told, seeds, left_out = list[str](), list[int](), 0
+        for of in records.settings:
+            own = [trial for trial in of if trial.key in named]
+            line = Line({"metric": metric}, "", (), tuple(of), records)
+            found = layout(own, line.measured(own))
+            if found is not None:
+                numbers = verdict_of(found[0], margin)
+                told.append(str(numbers["verdict"]))
+                values.append(float(numbers["range"] or 0.0))
+                seeds.append(found[0].seeds)
+                left_out += len(line.measured(line.finished)) - len(found[1])
+        texts |= {f"{one} with {told.count(one)} of {len(told)} settings" for one in told}
+        texts |= numbers_of_seeds(seeds) | {without(left_out, "trial")}
+    return Allowed(frozenset(texts - {""}), tuple(values))
+
+
 def _near(percents: float) -> range:
     """Whole ones that may be said of it."""
     return range(
@@ -239,4 +262,5 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed]] = {
     "reports.order_answer._of_first": sentence,
     "reports.kinds.task0._on_other_pictures": on_other_pictures,
     "reports.first_task.dots": spans,
+    "reports.settings_answer.on_first_tasks": over_settings,
 }

@@ -13,10 +13,8 @@ def document(evidence: Evidence) -> Document:
     told = routing_answer.sentences(evidence, shown)
     sections: list[Section] = []
     for setting in shown:
-        own: list[Section] = _sections(evidence, setting)
-        if setting.label:
-            said = Listed(tuple(routing_answer.of_setting(evidence, setting)))
-            own = [Section("In short", (said,)), *own]
+        said = made.in_short(setting, routing_answer.of_setting(evidence, setting))
+        own = [*said, *_sections(evidence, setting)]
         sections += made.of_setting(setting, own)
     return made.report(evidence, SUBJECT, [Listed(tuple(told))], sections, told)
 

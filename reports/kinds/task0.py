@@ -11,6 +11,7 @@ from reports import (
     papers_by_class,
     performance,
     picture_doubt,
+    settings_answer,
     variance,
 )
 from reports.digits import left_out, percent
@@ -18,6 +19,7 @@ from reports.document import (
     Block,
     Document,
     Fold,
+    Listed,
     Number,
     Section,
     Text,
@@ -37,10 +39,9 @@ ONE_FIRST = "All trials begin with the same task: there is no other task 0 to co
 
 def document(evidence: Evidence) -> Document:
     """The report of a study that varies task 0."""
-    answer: list[Block] = []
     sections: list[Section] = []
-    headline: list[Words] = []
     kept = picture_doubt.kept(evidence)
+    answer: list[Words] = []
     for setting in evidence.settings:
         every = [first_task.first_tasks(evidence, setting, m, kept) for m in evidence.concluded]
         found = [one for one in every if one is not None]
@@ -51,12 +52,16 @@ def document(evidence: Evidence) -> Document:
         if not told and setting.finished:
             several = len({trial.sequence[0] for trial in setting.trials}) > 1
             told = [TOO_FEW if several else ONE_FIRST]
-        headline += [words for words in told if words not in headline]
-        answer.append(made.answered(setting, told))
-        shown = _results(evidence, setting, found, pairs, kept)
+        answer += [words for words in told if words not in answer]
+        shown = [*made.in_short(setting, told), *_results(evidence, setting, found, pairs, kept)]
         sections += made.of_setting(setting, shown) if shown else ()
+    if len(evidence.settings) > 1:
+        together = settings_answer.on_first_tasks(evidence, evidence.settings, kept)
+        answer = [*together, settings_answer.EACH] if together else [TOO_FEW]
     sections += papers_by_class.sections(evidence)
-    return made.report(evidence, SUBJECT, answer, sections, headline)
+    return made.report(
+        evidence, SUBJECT, [Listed(tuple(answer))] if answer else [], sections, answer
+    )
 
 
 def sentence(evidence: Evidence, found: FirstTasks) -> Words:

@@ -16,12 +16,14 @@ from reports import (
     performance,
     picture_doubt,
     sensitivity,
+    settings_answer,
 )
 from reports.document import (
     Block,
     Document,
     Fold,
     Gallery,
+    Listed,
     Number,
     Section,
     Table,
@@ -48,40 +50,42 @@ def document(evidence: Evidence) -> Document:
     compared = {setting.number: invariance.compare(setting.finished) for setting in shown}
     kept = picture_doubt.kept(evidence)
     orders = {s.number: order_section.all_of(evidence, s, compared[s.number], kept) for s in shown}
+    answers = {s.number: order_answer.sentences(evidence, s, kept) for s in shown}
     results: list[Section] = []
     for setting in shown:
         of = orders[setting.number]
         found = _results(evidence, setting, compared[setting.number], of, kept)
-        results += made.of_setting(setting, found)
+        told = _told(evidence, setting, answers, compared, orders, kept)
+        results += made.of_setting(setting, [*made.in_short(setting, told), *found])
     results += papers_by_class.sections(evidence)
-    told = {s.number: order_answer.sentences(evidence, s, kept) for s in shown}
-    answer = _answer(evidence, shown, told, compared, orders, kept)
-    made_ = made.report(evidence, SUBJECT, answer, results, ())
-    return replace(made_, headline=_headline(evidence, shown, told))
+    several = len(evidence.settings) > 1
+    told: Sequence[Words] = settings_answer.on_orders(evidence, shown, kept) if several else []
+    for setting in () if several else shown:
+        told = _told(evidence, setting, answers, compared, orders, kept)
+    told = [*told, settings_answer.EACH] if several else told
+    answer: list[Block] = [Listed(tuple(told))] if shown else []
+    wrong = sum(len(compared[setting.number].mismatches) for setting in shown)
+    if wrong:
+        trials = [key for setting in shown for key in compared[setting.number].trials]
+        many = Number(f"{wrong} mismatches", computed(invariance.compare, trials))
+        answer.append(Text((many, ": see “Order invariance”."), "bad"))
+    made_ = made.report(evidence, SUBJECT, answer, results, told)
+    return made_ if several else replace(made_, headline=_headline(evidence, shown, answers))
 
 
-def _answer(
+def _told(
     evidence: Evidence,
-    shown: Sequence[Setting],
+    setting: Setting,
     answers: Answers,
     compared: dict[int, Invariance],
     orders: dict[int, AllOrders],
     kept: Kept,
-) -> list[Block]:
-    found: list[Block] = []
-    for setting in shown:
-        one_task = performance.one_task_sentence(setting)
-        told: list[Words] = [*answers[setting.number]]
-        told.append(one_task or compared[setting.number].words)
-        told += orders[setting.number].answer
-        told.append(doubts.sentence(evidence, setting, kept))
-        found.append(made.answered(setting, told))
-        wrong = len(compared[setting.number].mismatches)
-        if wrong:
-            source = computed(invariance.compare, compared[setting.number].trials)
-            many = Number(f"{wrong} mismatches", source)
-            found.append(Text((many, ": see “Order invariance”."), "bad"))
-    return found
+) -> list[Words]:
+    """All that is said of a setting."""
+    found: list[Words] = [*answers[setting.number]]
+    found.append(performance.one_task_sentence(setting) or compared[setting.number].words)
+    found += orders[setting.number].answer
+    return [*found, doubts.sentence(evidence, setting, kept)]
 
 
 def _results(
