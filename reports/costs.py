@@ -19,6 +19,7 @@ from reports.document import (
     Figure,
     Line,
     Number,
+    Source,
     Table,
     Value,
     Words,
@@ -55,12 +56,21 @@ PICTURES: dict[StageKind, str] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Trained parameters of a setting; a trial's do not depend on its seed or order."""
+    """Trained parameters of a setting, as some of its trials recorded them: all, where they agree,
+    as they do not depend on seed or order."""
 
     setting: Setting
-    record: Record
+    records: tuple[Record, ...]
+    """That say these."""
+    known: int
+    """Trials of the setting that say some."""
     tasks: int
-    """Of its longest sequence."""
+    """Of the longest sequence."""
+
+    @property
+    def record(self) -> Record:
+        """One that says them."""
+        return self.records[0]
 
     @property
     def base(self) -> int:
@@ -81,12 +91,18 @@ class Sizes:
 
 
 def sizes(settings: Sequence[Setting]) -> list[Sizes]:
-    """Of settings with a finished trial that says its parameters."""
+    """Of settings with a finished trial that says its parameters; several of one whose trials do
+    not agree."""
     found: list[Sizes] = []
     for setting in settings:
-        known = [r for r in setting.finished if {"base", "bank"} <= r.parameters.keys()]
-        if known:
-            found.append(Sizes(setting, known[0], max(len(r.sequence) for r in known)))
+        alike: dict[frozenset[tuple[str, int]], list[Record]] = {}
+        for record in setting.finished:
+            if {"base", "bank"} <= record.parameters.keys():
+                alike.setdefault(frozenset(record.parameters.items()), []).append(record)
+        known = sum(map(len, alike.values()))
+        for of in alike.values():
+            tasks = max(len(record.sequence) for record in of)
+            found.append(Sizes(setting, tuple(of), known, tasks))
     return found
 
 
@@ -95,7 +111,7 @@ def parameters_table(found: Sequence[Sizes]) -> Table:
     rows: list[list[Cell | str]] = []
     data: list[Line] = []
     for one in found:
-        source = computed(parameters_table, (one.record.key,))
+        source = computed(parameters_table, keys(one.records))
         total = one.after(one.tasks)
         share = one.added / one.base if one.base else None
         texts = [f"{n:,}" for n in (one.base, one.added)]
@@ -103,8 +119,9 @@ def parameters_table(found: Sequence[Sizes]) -> Table:
         parts = ", ".join(f"{name} {n:,}" for name, n in _parts(one.record) if n)
         cells = [Cell(texts[0], source=source), Cell(texts[1], parts, source)]
         cells += [Cell(text, source=source) for text in texts[2:]]
-        rows.append([Cell(called(one.setting), one.setting.also), *cells])
-        line: dict[str, Value] = {**one.setting.fields, "base": one.base}
+        rows.append([_named(one, source), *cells])
+        line: dict[str, Value] = {**one.setting.fields, "trials": len(one.records)}
+        line |= {"base": one.base}
         line |= {"added": one.added, "added_share": share, "tasks": one.tasks, "total": total}
         data.append(Line(line | {f"bank/{name}": n for name, n in _parts(one.record)}, source))
     caption = (
@@ -112,8 +129,15 @@ def parameters_table(found: Sequence[Sizes]) -> Table:
         "a whole sequence. The backbone is not trained and not counted"
     )
     header = ("Setting", "Base", "A task adds", "Of the base", "Tasks", "In all")
-    whole = computed(parameters_table, [one.record.key for one in found])
+    whole = computed(parameters_table, [key for one in found for key in keys(one.records)])
     return table("cost_parameters", caption, header, rows, data, whole)
+
+
+def _named(one: Sizes, source: Source) -> Cell:
+    """The setting; and of how many of its trials this is, where they do not agree."""
+    few = f"{len(one.records)} of {one.known} trials: they do not agree"
+    told = [one.setting.also, few if len(one.records) < one.known else ""]
+    return Cell(called(one.setting), "\n".join(filter(None, told)), source)
 
 
 def _parts(record: Record) -> list[tuple[str, int]]:
@@ -148,7 +172,7 @@ def memory_figure(found: Sequence[Sizes]) -> Figure:
         if len(shown) > 1:
             ax.legend(fontsize=7)
     last = shown[0]
-    source = computed(memory_figure, [one.record.key for one in shown])
+    source = computed(memory_figure, keys(last.records))
     caption: Words = (
         "Trained parameters at 4 bytes each that a model holds; dotted: a whole base for every "
         "task. Buffers and the router’s statistics are not recorded, and not in it. "
@@ -287,14 +311,14 @@ def sentences(
 
 
 def _of_parameters(found: Sequence[Sizes]) -> Words:
-    source = computed(sentences, [one.record.key for one in found])
+    source = computed(sentences, [key for one in found for key in keys(one.records)])
     return (
         "Each task after the first adds ",
         Number(span((one.added for one in found), ","), source),
         " trained parameters to a base of ",
         Number(span((one.base for one in found), ","), source),
         " (",
-        Number(counted(len(found), "setting"), source),
+        Number(counted(len({one.setting.number for one in found}), "setting"), source),
         ").",
     )
 
@@ -303,12 +327,12 @@ def _of_hours(evidence: Evidence) -> Words:
     lost = [record for record in evidence.records if record.status != "finished"]
     source = computed(sentences, keys(evidence.records))
     devices = sorted({record.device for record in evidence.records})
-    return (
+    words: Words = (
         "All of it kept trials at work for ",
         Number(f"{_hours(evidence.records):.2f} hours", source),
-        ", ",
-        Number(f"{_hours(lost):.2f}", source),
-        " of them in ",
-        Number(f"{len(lost)} of {len(evidence.records)} trials", source),
-        f" that did not finish; on {', '.join(devices)}.",
     )
+    if lost:
+        words += (", ", Number(f"{_hours(lost):.2f}", source), " of them in ")
+        words += (Number(f"{len(lost)} of {counted(len(evidence.records), 'trial')}", source),)
+        words += (" that did not finish",)
+    return (*words, f"; on {', '.join(devices)}.")

@@ -1,19 +1,23 @@
 """What was asked and run: data, settings, machines, time; and what did not finish."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
+from moleflow.wording import counted
 from orchestration.records.ledger import ClassSummary, Record, Span
 from orchestration.sharing.no_effect import cautions
 from reports.digits import MOST_LISTED, listed, span
-from reports.document import DASH, Table, Value, computed, table
+from reports.document import DASH, Cell, Line, Table, Value, computed, table
 from reports.evidence import Evidence, keys
 
 Part = tuple[str, float | None]
 """Of a setting: words with a place for a number, and the number; None where they have no place."""
+COMMIT, SHORT = re.compile(r"\b[0-9a-f]{40}\b"), 12
+"""Of git; letters that tell it from others."""
 UNTRAINED = (
     "The backbone is untrained (seeded random weights): these numbers show that the machinery "
     "works; they say nothing about the method."
@@ -46,9 +50,15 @@ def notices(evidence: Evidence) -> tuple[str, ...]:
         "kinds of device": {record.device for record in records},
     }.items():
         if len(values) > 1:
-            found.append(f"Trials were run on different {what}: {', '.join(sorted(values))}.")
+            told = ", ".join(map(short, sorted(values)))
+            found.append(f"Trials were run on different {what}: {told}.")
     told = cautions(evidence.plan, evidence.outcomes)
     return (*found, *(f"{one[0].upper()}{one[1:]}." for one in told))
+
+
+def short(name: str) -> str:
+    """As it is, but of a commit as many letters as tell it from others."""
+    return COMMIT.sub(lambda commit: commit[0][:SHORT], name)
 
 
 def facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
@@ -229,29 +239,47 @@ def _distinct(values: Iterable[str]) -> str:
     return listed(sorted(set(values)), "; ") or DASH
 
 
+Seen = tuple[str, ClassSummary | None]
+"""Of a class: its fingerprint, and what was there of it."""
+
+
 def data_table(evidence: Evidence) -> Table:
-    """Counts and fingerprint of each class, from the first record that knows them."""
-    prints: dict[str, str] = {}
-    for trial in evidence.plan.trials:
-        prints |= trial.fingerprints
-    known: dict[str, ClassSummary] = {}
-    for record in evidence.records:
-        known = dict(record.data) | known
-        prints = record.fingerprints | prints
-    rows: list[tuple[str, ...]] = []
-    data: list[dict[str, Value]] = []
-    for name in sorted(prints.keys() | known.keys()):
-        s = known.get(name)
-        counts = (s.train, s.test_good, s.test_anomalous, s.masks) if s else (None,) * 4
-        shown = [DASH if count is None else str(count) for count in counts]
-        fingerprint = prints.get(name, "")
-        rows.append((name, fingerprint[:12], *shown))
-        kinds = ("train", "test_good", "test_anomalous", "masks")
-        found = dict(zip(kinds, counts, strict=True))
-        data.append({"class": name, **found, "fingerprint": fingerprint})
+    """Counts and fingerprint of each class; a line for each of several that records tell of one."""
+    seen = _seen(evidence)
+    rows: list[tuple[str | Cell, ...]] = []
+    data: list[Line] = []
+    for name, told in sorted(seen.items()):
+        every = sum(map(len, told.values()))
+        for (fingerprint, s), trials in told.items():
+            counts = (s.train, s.test_good, s.test_anomalous, s.masks) if s else (None,) * 4
+            shown = [DASH if count is None else str(count) for count in counts]
+            few = f"in {len(trials)} of {counted(every, 'record')}" if len(told) > 1 else ""
+            source = computed(data_table, trials)
+            cells = [Cell(text, source=source) for text in shown]
+            rows.append((Cell(name, few), fingerprint[:12], *cells))
+            line: dict[str, Value] = {"class": name, "records": len(trials)}
+            kinds = ("train", "test_good", "test_anomalous", "masks")
+            line |= dict(zip(kinds, counts, strict=True))
+            data.append(Line(line | {"fingerprint": fingerprint}, source))
     header = ("Class", "Fingerprint", "Train", "Test good", "Test anomalous", "Masks")
-    source = computed(data_table, keys(evidence.records))
-    return table("data", "Images of each class", header, rows, data, source, 2)
+    whole = computed(data_table, keys(evidence.records))
+    apart = [name for name, told in sorted(seen.items()) if len(told) > 1]
+    caption = "Images of each class"
+    caption += f"; records do not agree on {listed(apart)}" if apart else ""
+    return table("data", caption, header, rows, data, whole, 2)
+
+
+def _seen(evidence: Evidence) -> dict[str, dict[Seen, list[str]]]:
+    """Of each class what records tell, and which; of one that none tells of, what was planned."""
+    found: dict[str, dict[Seen, list[str]]] = {}
+    for record in evidence.records:
+        for name in record.fingerprints.keys() | record.data.keys():
+            told = record.fingerprints.get(name, ""), record.data.get(name)
+            found.setdefault(name, {}).setdefault(told, []).append(record.key)
+    for trial in evidence.plan.trials:
+        for name, fingerprint in trial.fingerprints.items():
+            found.setdefault(name, {(fingerprint, None): []})
+    return found
 
 
 def orders_table(evidence: Evidence) -> Table:

@@ -12,9 +12,9 @@ from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.words import Allowed, Rule
 
 MEBIBYTES = 2.0**-18
+"""Of one parameter of four bytes."""
 MOST_LINES = 6
 """Settings that the figure of memory has room for."""
-"""Of one parameter of four bytes."""
 
 
 def _sizes(trial: Trial) -> Mapping[str, int]:
@@ -28,23 +28,30 @@ def _held(trial: Trial, tasks: int) -> int:
     return sum(bases) + sum([bank] * tasks)
 
 
-def _first(records: Records, label: str) -> tuple[Trial, int] | None:
-    """Of a setting a trial that says its parameters, and the most tasks of one that does."""
-    known = [t for t in finished(records.labelled[label]) if {"base", "bank"} <= set(_sizes(t))]
-    return (known[0], max(len(t.sequence) for t in known)) if known else None
+def _known(records: Records, label: str) -> list[Trial]:
+    """Trials of a setting that say their parameters."""
+    return [t for t in finished(records.labelled[label]) if {"base", "bank"} <= set(_sizes(t))]
+
+
+def _alike(trial: Trial, known: Iterable[Trial]) -> list[Trial]:
+    """Those that say the same."""
+    return [other for other in known if _sizes(other) == _sizes(trial)]
 
 
 def parameters(line: Line) -> Expected:
-    """Of a setting: what a sequence holds after one task, two, and all."""
-    found = _first(line.records, line.cells["setting"])
-    if found is None:
+    """Of trials of a setting that say the same: what a sequence holds after one task, two, and
+    all."""
+    known = _known(line.records, line.cells["setting"])
+    trial = next((trial for trial in known if trial.key in line.named), None)
+    if trial is None:
         return Expected({"base": "(no such trial)"})
-    trial, tasks = found
+    alike = _alike(trial, known)
+    tasks = max(len(one.sequence) for one in alike)
     base, added = _sizes(trial)["base"], _held(trial, 2) - _held(trial, 1)
     numbers: Numbers = {name: n for name, n in _sizes(trial).items() if name.startswith("bank/")}
     numbers |= {"base": base, "added": added, "added_share": added / base if base else None}
-    numbers |= {"tasks": tasks, "total": _held(trial, tasks)}
-    return Expected(numbers, frozenset({trial.key}))
+    numbers |= {"tasks": tasks, "total": _held(trial, tasks), "trials": len(alike)}
+    return Expected(numbers, frozenset(one.key for one in alike))
 
 
 def _made(trials: Iterable[Trial], kind: str) -> tuple[dict[str, tuple[float, int, str]], int]:
@@ -109,12 +116,13 @@ def hardware(line: Line) -> Expected:
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """Parameters, seconds of a task, hours of all."""
-    found = [one for label in records.labelled if (one := _first(records, label))]
+    found = [trial for label in records.labelled for trial in _known(records, label)]
     spans = [
-        sorted(_held(trial, 2) - _held(trial, 1) for trial, _ in found),
-        sorted(_sizes(trial)["base"] for trial, _ in found),
+        sorted(_held(trial, 2) - _held(trial, 1) for trial in found),
+        sorted(_sizes(trial)["base"] for trial in found),
     ]
-    many = {counted(len({trial.key for trial, _ in found}), "setting")}
+    settings = [label for label in records.once(records.labelled) if _known(records, label)]
+    many = {counted(len(settings), "setting")}
     texts = many | {f"{low:,}" if low == high else f"{low:,} to {high:,}"
              for low, *_, high in ([one[0], *one] for one in spans if one)}  # fmt: skip
     for kind in ("base", "adapter"):
@@ -125,24 +133,38 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     ran = [trial for trial in records.trials if trial.status]
     lost = [trial for trial in ran if trial.status != "finished"]
     hours, lost_hours = (math.fsum(map(at_work, of)) / HOUR for of in (ran, lost))
-    texts |= {f"{hours:.2f} hours", f"{lost_hours:.2f}", f"{len(lost)} of {len(ran)} trials"}
+    texts |= {
+        f"{hours:.2f} hours",
+        f"{lost_hours:.2f}",
+        f"{len(lost)} of {counted(len(ran), 'trial')}",
+    }
     return Allowed(frozenset(texts))
 
 
 def memory(trials: Sequence[Trial], records: Records) -> Allowed:
-    """After all tasks of the first setting, with banks and with a base for each task; and how many
-    settings are drawn, of how many."""
-    labels = records.once(records.labelled)
-    found = [one for label in labels if (one := _first(records, label))]
-    if not found:
+    """After all tasks of the setting of these trials, with banks and with a base for each task; and
+    how many different sizes are drawn, of how many settings."""
+    own = [trial for trial in trials if {"base", "bank"} <= set(_sizes(trial))]
+    if not own:
         return Allowed()
-    trial, tasks = found[0]
-    sizes = (_held(trial, tasks), tasks * _sizes(trial)["base"])
-    texts = {f"{size * MEBIBYTES:.2f} MiB" for size in sizes} | {f"{tasks} tasks"}
-    different = {(_sizes(one)["base"], _held(one, 2), n) for one, n in found}
-    many = counted(min(MOST_LINES, len(different)), "setting")
-    texts.add(f"{many} of {len(found)}" if many != counted(len(found), "setting") else many)
-    return Allowed(frozenset(texts))
+    tasks = max(len(trial.sequence) for trial in own)
+    each = [(_held(trial, tasks), tasks * _sizes(trial)["base"]) for trial in own]
+    texts = {f"{n * MEBIBYTES:.2f} MiB" for sizes in each for n in sizes} | {f"{tasks} tasks"}
+    said = [_said(records, label) for label in records.once(records.labelled)]
+    different = {size for of in said for size in of}
+    many, every = min(MOST_LINES, len(different)), sum(map(len, said))
+    drawn, of = counted(many, "setting"), counted(every, "setting")
+    return Allowed(frozenset(texts | {drawn if drawn == of else f"{drawn} of {every}"}))
+
+
+def _said(records: Records, label: str) -> list[tuple[int, int, int]]:
+    """Different sizes that trials of a setting say: of a base, of two tasks, and the most tasks."""
+    known = _known(records, label)
+    alike = {str(sorted(_sizes(trial).items())): _alike(trial, known) for trial in known}
+    return [
+        (_sizes(of[0])["base"], _held(of[0], 2), max(len(one.sequence) for one in of))
+        for of in alike.values()
+    ]
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

@@ -259,14 +259,22 @@ def confusion(line: Line) -> Expected:
 
 
 def data(line: Line) -> Expected:
-    """Pictures of a class, from the first record that knows it."""
-    name = line.cells["class"]
-    for trial in line.records.trials:
-        if trial.status and name in trial.data:
-            kinds = ("train", "test_good", "test_anomalous", "masks")
-            counts = {kind: trial.data[name][kind] for kind in kinds}
-            return Expected({**counts, "fingerprint": trial.recorded["fingerprints"][name]})
-    return Expected(dict.fromkeys(("train", "test_good", "test_anomalous", "masks")))
+    """Pictures of a class, as the records that the line names have them; of a class that none has,
+    what was planned."""
+    name, kinds = line.cells["class"], ("train", "test_good", "test_anomalous", "masks")
+    prints = {
+        t.key: cast(Mapping[str, str], t.recorded.get("fingerprints") or {}).get(name, "")
+        for t in line.records.trials
+    }
+    told = [t for t in line.records.trials if t.status and (prints[t.key] or name in t.data)]
+    mine = next((trial for trial in told if trial.key in line.named), None)
+    if mine is None:
+        return Expected({**dict.fromkeys(kinds), "records": 0}, frozenset())
+    own = prints[mine.key], mine.data.get(name)
+    alike = [trial for trial in told if (prints[trial.key], trial.data.get(name)) == own]
+    counts: Numbers = {kind: (own[1] or {}).get(kind) for kind in kinds}
+    counts |= {"fingerprint": own[0], "records": len(alike)}
+    return Expected(counts, frozenset(trial.key for trial in alike))
 
 
 def missing(line: Line) -> Expected:

@@ -52,7 +52,7 @@ def numbers_of_seeds(seeds: Iterable[int]) -> frozenset[str]:
 
 def without(many: int, what: str) -> str:
     """How a sentence says what it leaves out; empty where that is nothing."""
-    return f"{many} {what}{'' if many == 1 else 's'} of incomplete seeds left out" if many else ""
+    return f"{counted(many, what)} of incomplete seeds left out" if many else ""
 
 
 def lost(trials: Sequence[Trial], records: Records, metric: str, used: int) -> str:

@@ -12,6 +12,7 @@ from orchestration.records.stages import StageRef
 from orchestration.studies.expansion import Trial
 from reports.audit.study import audit_study
 from reports.writing import write_reports
+from tests.reports.audited import wrong
 from tests.reports.conftest import Lab
 
 pytestmark = pytest.mark.slow
@@ -95,6 +96,29 @@ def test_the_audit_recomputes_what_a_study_cost(study: StudyFolder) -> None:
     path.write_text(whole.replace(",base,1,", ",base,2,"), encoding="utf-8")
     assert "cannot be true" in verdicts("reports.costs.stages_table")
     path.write_text(whole, encoding="utf-8")
+
+
+def test_records_that_do_not_agree_stand_in_lines_of_their_own(lab: Lab) -> None:
+    """Of four trials one has other parameters, and other pictures of a class."""
+    lab.reports = ("cost", "task_order")
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(4))
+    for trial in plan.trials:
+        record, other = lab.record(trial), trial.seed == 1
+        data = dict(record.data)
+        if other:
+            data["cable"] = data["cable"].model_copy(update={"train": 180})
+        update = {"parameters": {**PARAMETERS, "bank": 90 if other else 100}, "data": data}
+        Ledger(folder).write(record.model_copy(update=update))
+    write_reports(folder)
+    sizes = csv(folder, "cost_parameters")[["trials", "total"]].to_numpy().tolist()
+    assert sizes == [[3, 1400], [1, 1360]]
+    told = csv(folder, "data").query("`class` == 'cable'")[["records", "train"]]
+    assert told.to_numpy().tolist() == [[3, 200], [1, 180]]
+    assert len(csv(folder, "data")) == 5
+    text = (folder.report / "report.md").read_text("utf-8").replace("\\", "")
+    assert "records do not agree on cable" in text and "in 3 of 4 records" in text
+    assert "1 of 4 trials: they do not agree" in text and "(1 setting)" in text
+    assert wrong(folder) == []
 
 
 def test_without_parameters_nothing_is_said_of_them(lab: Lab) -> None:
