@@ -20,7 +20,7 @@ EACH = "Each setting’s own answer stands at the head of its section."
 
 def on_orders(evidence: Evidence, settings: Sequence[Setting], kept: Kept) -> list[Words]:
     """Means, which task is first, what was compared bit by bit, and test pictures."""
-    told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told = side_by_side.sentences(evidence)
     told += on_first_tasks(evidence, settings, kept)
     records = {record.key: record for setting in settings for record in setting.finished}
     told.append(invariance.compare([*records.values()]).words)
@@ -51,7 +51,8 @@ def _sentence(metric: Metric, found: Sequence[tuple[Setting, FirstTasks]]) -> Wo
         alike = [called(setting) for setting, of in found if of.verdict.verdict == verdict]
         if alike:
             told = f"{verdict} with {len(alike)} of {len(found)} settings"
-            words += [Number(told, source), f" ({listed(alike, most=MOST_TOLD)}), "]
+            named = "" if verdict == "undecided" else f" ({listed(alike, most=MOST_TOLD)})"
+            words += [Number(told, source), f"{named}, "]
     setting, most = max(found, key=lambda one: one[1].verdict.range)
     widest = Number(f"{percent(most.verdict.range)} points", source)
     return (*words, "means of tasks 0 at most ", widest, f" apart ({called(setting)}).")

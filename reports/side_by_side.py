@@ -28,6 +28,7 @@ from reports.document import (
     Words,
     computed,
     drawn,
+    plain,
     table,
 )
 from reports.doubt_columns import (
@@ -48,6 +49,10 @@ from reports.picture_doubt import Kept, of_setting
 from reports.statistics import NOISE, Share, Summary, grid_importance, summarise
 from reports.variants import called
 
+HIGHEST = (
+    " The highest of several means of test pictures is no estimate of what that setting gives "
+    "elsewhere."
+)
 KINDS = {
     "final_mean": "At the end",
     "on_task_mean": "Right after learning",
@@ -121,15 +126,28 @@ def settings_table(evidence: Evidence, metric: Metric, kept: Kept) -> Table:
 
 
 def on_other_pictures(evidence: Evidence, kept: Kept) -> list[Words]:
-    """What they leave open of the settings' means, for each metric that it is known of."""
-    return [
-        doubts_sentence(
-            metric.name,
-            [(called(s), of_setting(evidence, s, kept, metric.name)) for s in evidence.settings],
-        )
+    """What they leave open of the settings' means, for each metric that it is known of; once where
+    it is known of none."""
+    every = {
+        metric.name: [
+            (called(s), of_setting(evidence, s, kept, metric.name)) for s in evidence.settings
+        ]
         for metric in evidence.concluded
         if has_pictures(metric.name)
-    ]
+    }
+    whys = {of for made in every.values() for _, of in made if isinstance(of, str)}
+    if len(whys) == 1 and all(isinstance(of, str) for made in every.values() for _, of in made):
+        return [f"What other test pictures would change is not known ({whys.pop()})."]
+    return [doubts_sentence(metric, made) for metric, made in every.items()]
+
+
+def sentences(evidence: Evidence) -> list[Words]:
+    """Of every metric between which settings the means lie, and once what the highest is not."""
+    told = [sentence(evidence, metric) for metric in evidence.concluded]
+    if any(" lie between " in plain(words) for words in told):
+        last = told[-1]
+        told[-1] = (*((last,) if isinstance(last, str) else last), HIGHEST)
+    return told
 
 
 def sentence(evidence: Evidence, metric: Metric) -> Words:
@@ -160,8 +178,7 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
         ends[0],
         f" ({called(low[0].setting)}) and ",
         ends[1],
-        f" ({called(high[0].setting)}). The highest of several means of test pictures is no "
-        "estimate of what that setting gives elsewhere.",
+        f" ({called(high[0].setting)}).",
     )
 
 

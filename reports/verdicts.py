@@ -53,7 +53,7 @@ def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]
         *(["; ", Number(lost, whole)] if lost else []),
         "): ",
         Number(f"{decided} of {len(known)}", whole),
-        f" {'has' if decided == 1 else 'have'} a verdict",
+        f" comparisons {'has' if decided == 1 else 'have'} a verdict",
     ]
     for verdict in ("better", "worse", "equivalent"):
         words += _alike(verdict, [told for told in known if told[2].verdict == verdict])

@@ -71,6 +71,10 @@ class Cells:
         return per_seed(trial for of in self.used.values() for trial in of)
 
 
+NAMED = 3
+"""Designs of a verdict that a sentence names; the others are counted."""
+
+
 def designs(records: Records) -> dict[str, tuple[str, str]]:
     """Axes that cross, by the part of the union that they are in."""
     return dict(_designs(records.study, ""))
@@ -301,10 +305,12 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             told = {part: judged(results, part, margin, {})["verdict"] for part in results}
             lost = sum(one.have - len(one.keys) for one in found.values())
             texts.add(without(lost, "trial"))
+            if frozenset[str]().union(*(one.keys for one in found.values())) == named:
+                texts.add(f"{sum(of != 'undecided' for of in told.values())} of {len(told)}")
             for part, one in found.items():
                 alike = [other for p, other in found.items() if told[p] == told[part]]
                 if frozenset[str]().union(*(other.keys for other in alike)) == named:
-                    texts.add(MEANINGS[str(told[part])])
+                    texts |= {MEANINGS[str(told[part])], f"{len(alike) - NAMED} more"}
                 if one.keys == named:
                     texts |= {str(told[part]), whole_units(one.seconds)}
                 values += [results[part].difference] if one.keys <= named else []

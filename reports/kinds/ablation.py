@@ -29,6 +29,7 @@ from reports.picture_doubt import Kept
 from reports.variants import (
     ByMetric,
     Family,
+    called,
     called_by,
     comparisons,
     own_name,
@@ -40,6 +41,13 @@ NO_BASELINE = "The study does not run its baseline, so nothing is compared."
 APART = (
     "Verdicts hold for all comparisons of one part and one metric together (Holm), not over all "
     "{parts} parts: where nothing differs, each part has its own chance of 5 % of a false one."
+)
+HOW = (
+    "Differences are variant minus baseline, paired by order and seed, averaged over orders within "
+    "a seed: seeds are what repeats. Verdicts hold for all lines of a table together (Holm): "
+    "better or worse where the difference is not zero, equivalent where it is smaller than the "
+    "margin, undecided where these seeds do not tell. Intervals are those of one contrast alone, "
+    "over seeds; “with pictures” takes the test pictures for a sample as well. " + OF_NOISE
 )
 ONE_SETTING = "The study has one setting, so nothing is compared."
 
@@ -78,7 +86,7 @@ def _each(evidence: Evidence, kept: Kept) -> Section:
     """Every setting by itself."""
     each = [
         Section(
-            setting.label or "all trials",
+            called(setting) if setting.label else "all trials",
             (
                 *made.names(setting),
                 performance.main_table(evidence, setting),
@@ -107,15 +115,8 @@ def _contrasts(evidence: Evidence, family: Family, found: ByMetric, kept: Kept) 
     baseline = family.baseline
     blocks: list[Block] = [
         Text(f"Baseline: {own_name(baseline)}{f' ({baseline.also})' if baseline.also else ''}."),
-        note(
-            "Differences are variant minus baseline, paired by order and seed, averaged over "
-            "orders within a seed: seeds are what repeats. Verdicts hold for all lines of a table "
-            "together (Holm): better or worse where the difference is not zero, equivalent where "
-            "it is smaller than the margin, undecided where these seeds do not tell. Intervals are "
-            "those of one contrast alone, over seeds; “with pictures” takes the test pictures for "
-            f"a sample as well. {OF_NOISE}"
-        ),
     ]
+    blocks += [note(HOW)] if family.number < 2 else []
     for metric in evidence.concluded:
         made_of = contrasts.contrast_table(evidence, baseline, metric, found[metric.name], kept)
         blocks.append(family.named(made_of))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from moleflow.metrics.catalogue import Metric
 from reports import crossing, doubt_columns, made, papers, picture_doubt
 from reports.crossing import OnPictures
-from reports.digits import OF_NOISE, left_out, percent, span
+from reports.digits import OF_NOISE, left_out, listed, percent, span
 from reports.document import (
     Block,
     Document,
@@ -14,6 +14,7 @@ from reports.document import (
     Listed,
     Number,
     Section,
+    Source,
     Text,
     Words,
     computed,
@@ -21,8 +22,11 @@ from reports.document import (
 )
 from reports.evidence import Evidence, keys
 from reports.further_seeds import soonest, to_decide
+from reports.statistics import Verdict
 from reports.two_by_two import KINDS, Crossed, Kind, crossed, designs, trial_keys
 
+MOST_TOLD = 3
+"""Designs that a sentence names of each verdict; tables have all."""
 SUBJECT = "Interactions of components"
 NONE = (
     "The study has no two factors of two levels each, so there is no interaction to speak of. "
@@ -59,7 +63,7 @@ def crossed_report(evidence: Evidence, subject: str) -> Document:
     sections.append(
         Section("Seeds and test pictures", tuple(doubt_columns.explained(evidence, kept)))
     )
-    return made.report(evidence, subject, [Listed(tuple(told)), _meaning()], sections, told)
+    return made.report(evidence, subject, [Listed(tuple(told))], sections, told)
 
 
 def _meaning() -> Text:
@@ -83,22 +87,41 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     words.append(f", margin {percent(metric.margin, 1)} points")
     lost = left_out(sum(one.left_out for one in known), "trial")
     words += ["; ", Number(lost, source)] if lost else []
-    words.append("): ")
-    for verdict, meaning in crossing.MEANINGS.items():
-        of = [o for o in known if o.result and o.result.contrast.verdict == verdict]
-        alike = [
-            (o, o.result.contrast, computed(sentence, keys(o.records))) for o in of if o.result
-        ]
-        for i, (one, result, own) in enumerate(alike):
-            words += [", "] if i else [Number(meaning, computed(sentence, trial_keys(of))), ": "]
-            points = Number(f"{percent(result.difference)} points", own)
-            words += [f"{one.design.name} (", points, ")"]
-        more = [(o.design.name, to_decide(r, o.seconds_per_seed), own) for o, r, own in alike]
-        words += [*soonest(more), ". "] if alike else []
+    decided = [o for o in known if o.result and o.result.contrast.verdict != "undecided"]
+    words += ["): ", Number(f"{len(decided)} of {len(known)}", source)]
+    words.append(f" interactions {'has' if len(decided) == 1 else 'have'} a verdict")
+    for verdict in ("better", "worse", "equivalent"):
+        words += _alike(verdict, decided)
+    open_ = [
+        (o.design.name, to_decide(o.result.contrast, o.seconds_per_seed), of_one(o))
+        for o in known
+        if o.result and o not in decided
+    ]
+    words += soonest(open_)
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:
-        words.append(f"Not compared, for want of two whole seeds: {', '.join(nothing)}.")
-    return tuple(words)
+        words.append(f"; not compared, for want of two whole seeds: {listed(nothing)}")
+    return (*words, ".")
+
+
+def of_one(one: Crossed) -> Source:
+    """What is said of a design alone."""
+    return computed(sentence, keys(one.records))
+
+
+def _alike(verdict: Verdict, decided: Sequence[Crossed]) -> list[str | Number]:
+    """Designs of one verdict, the largest interactions first."""
+    every = [(o, o.result.contrast) for o in decided if o.result]
+    alike = [(one, result) for one, result in every if result.verdict == verdict]
+    source = computed(sentence, trial_keys([one for one, _ in alike]))
+    words: list[str | Number] = []
+    largest = sorted(alike, key=lambda of: -abs(of[1].difference))
+    for i, (one, result) in enumerate(largest[:MOST_TOLD]):
+        words += [", "] if i else ["; ", Number(crossing.MEANINGS[verdict], source), ": "]
+        points = Number(f"{percent(result.difference)} points", of_one(one))
+        words += [f"{one.design.name} (", points, ")"]
+    more = len(alike) - MOST_TOLD
+    return [*words, " and ", Number(f"{more} more", source)] if more > 0 else words
 
 
 def _on_other_pictures(
@@ -123,7 +146,8 @@ def _section(
 ) -> Section:
     figures = [crossing.lines_figure(metric, kind, of, pictures) for kind, of in found.items()]
     shown = tuple(figure for figure in figures if figure is not None)
-    blocks: list[Block] = [Gallery(shown)] if shown else []
+    blocks: list[Block] = [_meaning()] if metric is evidence.concluded[0] else []
+    blocks += [Gallery(shown)] if shown else []
     for kind, of in found.items():
         blocks.append(crossing.interaction_table(metric, kind, of, pictures))
     for kind, of in found.items():

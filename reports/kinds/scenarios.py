@@ -10,7 +10,7 @@ SUBJECT = "Scenarios"
 def document(evidence: Evidence) -> Document:
     """The report of a study whose tasks are cut in several ways."""
     kept = picture_doubt.kept(evidence)
-    told = [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told = side_by_side.sentences(evidence)
     told += side_by_side.on_other_pictures(evidence, kept)
     tables = [side_by_side.settings_table(evidence, metric, kept) for metric in evidence.concluded]
     read = note(

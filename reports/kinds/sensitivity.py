@@ -16,7 +16,7 @@ def document(evidence: Evidence) -> Document:
     kept = picture_doubt.kept(evidence)
     compared = comparisons(evidence)
     told = verdicts.sentences(evidence, compared)
-    told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told += side_by_side.sentences(evidence)
     told += side_by_side.on_other_pictures(evidence, kept)
     axes = side_by_side.numeric_axes(evidence)
     pictures = side_by_side.over_pictures(evidence, kept)

@@ -13,7 +13,7 @@ def document(evidence: Evidence) -> Document:
     kept = picture_doubt.kept(evidence)
     compared = comparisons(evidence)
     told = verdicts.sentences(evidence, compared)
-    told += [side_by_side.sentence(evidence, metric) for metric in evidence.concluded]
+    told += side_by_side.sentences(evidence)
     told += side_by_side.on_other_pictures(evidence, kept)
     tables = [side_by_side.settings_table(evidence, metric, kept) for metric in evidence.concluded]
     how = doubt_columns.explained(evidence, kept)

@@ -298,7 +298,10 @@ def test_the_answer_is_a_sentence_per_metric_however_many_variants_a_union_has(
     assert len(points) == 2 * len(load(many).concluded) and max(map(len, points)) < 500
     assert "too: not known (36 of 36" not in head and head.count("too: not known (6 of 6") == 2
     told = points[0].replace("\\", "")
-    assert "): 16 of 16 have a verdict; better: deep: v5 (" in told or "better: flat: v5 (" in told
+    assert (
+        "): 16 of 16 comparisons have a verdict; better: deep: v5 (" in told
+        or "better: flat: v5 (" in told
+    )
     assert told.count(" points),") + told.count(" points) ") + told.count(" points);") == 3 + 3 + 2
     assert " and 7 more; worse: " in told and " and 1 more; equivalent: " in told
     assert "for want of finished pairs: deep: v8, flat: v8." in told

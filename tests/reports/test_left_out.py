@@ -56,6 +56,6 @@ def test_interactions_say_how_many_trials(lab: Lab) -> None:
     folder, plan = lab.planned(one, "one")
     lab.run(folder, plan.trials[1:])
     write_reports(folder)
-    said = "(n = 4 seeds, margin 0.5 points; 3 trials of incomplete seeds left out): they help"
+    said = "(n = 4 seeds, margin 0.5 points; 3 trials of incomplete seeds left out): 1 of 1 "
     assert said in told(folder)
     assert wrong(folder) == []

@@ -62,7 +62,9 @@ def test_the_answer_tells_verdicts_first_and_their_numbers_are_audited(lab: Lab)
     for written in write_reports(folder):
         page = written.markdown.read_text(encoding="utf-8").replace("\\", "")
         (told, *_) = re.findall(r"^- Image AUROC(.*)", page, re.MULTILINE)
-        assert "(n = 3 seeds, margin 0.5 points): 2 of 2 have a verdict; better: " in told
+        assert (
+            "(n = 3 seeds, margin 0.5 points): 2 of 2 comparisons have a verdict; better: " in told
+        )
         assert "loss.tail_weight = 1.0 (3.00 points); worse: loss.tail_weight = 0.0 (" in told
     assert wrong(folder) == []
     html = folder.report / "index.html"
