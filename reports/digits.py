@@ -37,9 +37,9 @@ def listed(values: Sequence[str], joined_by: str = ", ", most: int = MOST_LISTED
     return joined_by.join(values[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def some(trials: Sequence[str]) -> str:
+def some(names: Sequence[str], most: int = MOST_NAMED) -> str:
     """The first few of them."""
-    return ", ".join(trials[:MOST_NAMED]) + (", and others" if len(trials) > MOST_NAMED else "")
+    return ", ".join(names[:most]) + (", and others" if len(names) > most else "")
 
 
 def left_out(many: int, what: str) -> str:

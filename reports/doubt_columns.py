@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, listed, percent, some
+from reports.digits import bracketed, percent, some
 from reports.document import (
     DASH,
     Block,
@@ -33,6 +33,7 @@ HEADER = "with pictures"
 NEGATIVE = "estimate of pictures below 0: no sign of them"
 ALONE = "; over seeds alone"
 """Of a table whose intervals test pictures are not in, for the end of its caption."""
+NO_SCORES = "trials kept no scores that tell it"
 FEW_SEEDS = "intervals are given from three seeds on"
 HOW = (
     "Test pictures: a class is tested on some tens of pictures, the same in every trial, so no "
@@ -168,9 +169,7 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
     lead = f"{TITLES[metric]} on other seeds and other test pictures: "
     known = [(name, one) for name, one in made if not isinstance(one, str)]
     if not known:
-        why = dict.fromkeys(one for _, one in made if isinstance(one, str) and one)
-        told = [word for one in why for word in ("; ", Number(one, computed(why_not)))][1:]
-        return (f"{lead}not known (", *(told or ["nothing has finished"]), ").")
+        return (f"{lead}not known (", *because([one for _, one in made]), ").")
     words: list[str | Number] = [lead, "test pictures leave open "]
     words += _from_least_to_most(known, lambda one: one.from_images, _of_pictures)
     words += [*_below_zero([one for _, one in known]), ", seeds "]
@@ -192,6 +191,13 @@ def sentence(metric: str, made: Sequence[tuple[str, Known]]) -> Words:
 def why_not(one: Known) -> str:
     """Why nothing is known; empty where something is."""
     return one if isinstance(one, str) else ""
+
+
+def because(made: Iterable[Known]) -> list[str | Number]:
+    """Why nothing is known of these, each reason once."""
+    why = dict.fromkeys(one for one in made if isinstance(one, str) and one)
+    told = [word for one in why for word in ("; ", Number(one, computed(why_not)))][1:]
+    return told or ["nothing has finished"]
 
 
 def _below_zero(known: Sequence[Doubted]) -> list[str | Number]:
@@ -253,11 +259,11 @@ def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[st
     unknown = [name for name, of in found if not of]
     words: list[str | Number] = [f"{TITLES[metric]}, with other test pictures too: "]
     if len(unknown) == len(found):
-        why = (one if isinstance(one, str) else FEW_SEEDS for _, one, _ in decided)
-        return (*words, f"not known ({'; '.join(dict.fromkeys(why))}).")
+        told = all(isinstance(one, Doubted) for _, one, _ in decided)
+        return (*words, f"not known ({FEW_SEEDS if told else NO_SCORES}).")
     words.append(Number(f"{len(clear)} of {len(decided)}", computed(by, trials)))
     words.append(" differences that are not zero over seeds stay clear of it")
-    words.append(f"; on other pictures there may be none: {listed(lost)}" if lost else "")
-    words.append(f"; not known: {listed(unknown)}" if unknown else "")
+    words.append(f"; on other pictures there may be none: {some(lost)}" if lost else "")
+    words.append(f"; not known: {some(unknown)}" if unknown else "")
     each = [one for _, one, _ in decided if not isinstance(one, str)]
     return (*words, ".", *without(each))

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
-from moleflow.wording import counted
 from orchestration.records.ledger import ClassSummary, Record, Span
 from orchestration.sharing.no_effect import cautions
 from reports.digits import MOST_LISTED, listed, span
@@ -249,19 +248,17 @@ def data_table(evidence: Evidence) -> Table:
     rows: list[tuple[str | Cell, ...]] = []
     data: list[Line] = []
     for name, told in sorted(seen.items()):
-        every = sum(map(len, told.values()))
         for (fingerprint, s), trials in told.items():
             counts = (s.train, s.test_good, s.test_anomalous, s.masks) if s else (None,) * 4
             shown = [DASH if count is None else str(count) for count in counts]
-            few = f"in {len(trials)} of {counted(every, 'record')}" if len(told) > 1 else ""
             source = computed(data_table, trials)
-            cells = [Cell(text, source=source) for text in shown]
-            rows.append((Cell(name, few), fingerprint[:12], *cells))
+            cells = [Cell(text, source=source) for text in (*shown, str(len(trials)))]
+            rows.append((name, fingerprint[:12], *cells))
             line: dict[str, Value] = {"class": name, "records": len(trials)}
             kinds = ("train", "test_good", "test_anomalous", "masks")
             line |= dict(zip(kinds, counts, strict=True))
             data.append(Line(line | {"fingerprint": fingerprint}, source))
-    header = ("Class", "Fingerprint", "Train", "Test good", "Test anomalous", "Masks")
+    header = ("Class", "Fingerprint", "Train", "Test good", "Test anomalous", "Masks", "Records")
     whole = computed(data_table, keys(evidence.records))
     apart = [name for name, told in sorted(seen.items()) if len(told) > 1]
     caption = "Images of each class"

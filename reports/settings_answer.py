@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
 from reports import first_task, invariance, side_by_side
-from reports.digits import left_out, listed, percent, span
+from reports.digits import left_out, percent, some, span
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence, Setting, keys
 from reports.first_task import FirstTasks
@@ -51,7 +51,7 @@ def _sentence(metric: Metric, found: Sequence[tuple[Setting, FirstTasks]]) -> Wo
         alike = [called(setting) for setting, of in found if of.verdict.verdict == verdict]
         if alike:
             told = f"{verdict} with {len(alike)} of {len(found)} settings"
-            named = "" if verdict == "undecided" else f" ({listed(alike, most=MOST_TOLD)})"
+            named = "" if verdict == "undecided" else f" ({some(alike, most=MOST_TOLD)})"
             words += [Number(told, source), f"{named}, "]
     setting, most = max(found, key=lambda one: one[1].verdict.range)
     widest = Number(f"{percent(most.verdict.range)} points", source)

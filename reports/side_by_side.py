@@ -36,6 +36,7 @@ from reports.doubt_columns import (
     HEADER,
     Interval,
     Known,
+    because,
     both,
     both_cell,
     both_fields,
@@ -135,9 +136,9 @@ def on_other_pictures(evidence: Evidence, kept: Kept) -> list[Words]:
         for metric in evidence.concluded
         if has_pictures(metric.name)
     }
-    whys = {of for made in every.values() for _, of in made if isinstance(of, str)}
-    if len(whys) == 1 and all(isinstance(of, str) for made in every.values() for _, of in made):
-        return [f"What other test pictures would change is not known ({whys.pop()})."]
+    of = [one for made in every.values() for _, one in made]
+    if of and all(isinstance(one, str) and one == of[0] for one in of):
+        return [("What other test pictures would change is not known (", *because(of), ").")]
     return [doubts_sentence(metric, made) for metric, made in every.items()]
 
 

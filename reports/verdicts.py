@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
 from reports import doubt_columns, picture_doubt
-from reports.digits import left_out, listed, percent, span
+from reports.digits import left_out, percent, some, span
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence
 from reports.further_seeds import soonest, to_decide
@@ -40,7 +40,7 @@ def sentences(evidence: Evidence, compared: Sequence[Comparisons]) -> list[Words
 def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]]) -> Words:
     known = [(name, c, c.result) for name, c in every if c.result is not None]
     without = [name for name, c in every if c.result is None]
-    apart = f"not compared, for want of finished pairs: {listed(without, most=MOST_TOLD)}"
+    apart = f"not compared, for want of finished pairs: {some(without, most=MOST_TOLD)}"
     if not known:
         return f"{metric.title}{against}: {apart}."
     whole = computed(sentences, [key for _, c, _ in known for key in c.trials])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from moleflow.metrics.catalogue import Metric
 from reports import crossing, doubt_columns, made, papers, picture_doubt
 from reports.crossing import OnPictures
-from reports.digits import OF_NOISE, left_out, listed, percent, span
+from reports.digits import OF_NOISE, left_out, percent, some, span
 from reports.document import (
     Block,
     Document,
@@ -100,7 +100,7 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     words += soonest(open_)
     nothing = [one.design.name for one in found if one.result is None]
     if nothing:
-        words.append(f"; not compared, for want of two whole seeds: {listed(nothing)}")
+        words.append(f"; not compared, for want of two whole seeds: {some(nothing)}")
     return (*words, ".")
 
 
