@@ -169,7 +169,7 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
     free = [trial for trial in trials if _order_free(trial)]
     texts.add(f"{len(trials) - len(free)} of the trials")
     derived = [trial for trial in free if trial.recorded["role"] == "derived"]
-    texts.add(f"{len(derived)} further trial {'was' if len(derived) == 1 else 's were'}")
+    texts.add(f"{len(derived)} further {'trial was' if len(derived) == 1 else 'trials were'}")
     groups = _groups(trials)
     own = [{t.order for t in of if t.recorded["role"] != "derived"} for of in groups]
     texts |= {f"n = {counted(len(groups), 'group')}"}

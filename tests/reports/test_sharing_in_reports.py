@@ -1,10 +1,14 @@
 """What trials took from each other shows nothing, and is said; only work of their own counts."""
 
+import pytest
+
 from orchestration.records.ledger import Ledger, Record, StageSource
 from orchestration.records.stages import StageRef
 from reports import invariance
 from reports.evidence import load
 from reports.provenance import facts, notices
+from reports.writing import write_reports
+from tests.reports.audited import wrong
 
 
 def with_stages(record: Record, maker: str, role: str) -> Record:
@@ -41,6 +45,16 @@ def test_only_orders_that_were_trained_apart_are_compared(lab) -> None:
     assert made == {"bank": (4, 4), "scores": (4, 4), "base": (1, 1)}
     assert (found.orders, found.derived) == (2, 2)
     assert "2 further trials were derived" in found.sentence
+
+
+@pytest.mark.slow
+def test_every_number_on_derived_orders_is_found_a_second_time(lab) -> None:
+    folder, _ = shared_study(lab)
+    (written, *_) = write_reports(folder)
+    page = written.html.read_text(encoding="utf-8")
+    assert ">2 further trials were</span>" in page and wrong(folder) == []
+    written.html.write_text(page.replace(">2 further trials", ">3 further trials"), "utf-8")
+    assert any("3 further trials were" in one for one in wrong(folder))
 
 
 def test_where_all_is_shared_there_is_nothing_to_compare(lab) -> None:
