@@ -33,8 +33,8 @@ class Row:
     """Its name, which is that of its file."""
     texts: list[str] = field(default_factory=list[str])
     """What says what the line is of, and what is said of it."""
-    cells: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    """Text of each number, and the place of its source."""
+    cells: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    """Text of each number, the place of its source, and the head of its column."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_page(path: Path) -> PageNumbers | None:
         kept = json.loads("".join(reader.json))
         functions, trials = kept["functions"], kept["trials"]
         sources = [(functions[by], tuple(trials[of])) for by, of in kept["pairs"]]
-        named = [source for row in reader.rows for _, source in row.cells]
+        named = [source for row in reader.rows for _, source, _ in row.cells]
         if any(n >= len(sources) for n in (*named, *(word.source for word in reader.words))):
             raise ValueError("a number names a source that is not there")
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
@@ -99,6 +99,8 @@ class _Reader(HTMLParser):
         self._block = _Open()
         self._word: _Open | None = None
         self._cell: _Open | None = None
+        self._heads: list[str] = []
+        self._column = 0
         self._in_sources = self._in_head = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -108,9 +110,12 @@ class _Reader(HTMLParser):
         elif tag == "figure" and named.get("id", "").startswith(TABLE):
             self._table = named["id"].removeprefix(TABLE)
         elif tag == "thead":
-            self._in_head = True
+            self._in_head, self._heads = True, []
         elif tag == "tr" and not self._in_head:
             self.rows.append(Row(self._table))
+            self._column = 0
+        elif tag == "th" and self._in_head:
+            self._heads.append("")
         elif tag in ("td", "th") and not self._in_head:
             source = named.get("data-source")
             number = tag == "td" and "number" in named.get("class", "").split()
@@ -129,7 +134,7 @@ class _Reader(HTMLParser):
             self._in_head = False
         elif tag in ("td", "th") and self._cell is not None:
             self._end_of_cell(self._cell)
-            self._cell = None
+            self._cell, self._column = None, self._column + 1
         elif tag == "span" and self._word is not None:
             said = self._word.said
             self.words.append(Word(said, self._word.source or 0, self._block.said[: -len(said)]))
@@ -139,7 +144,8 @@ class _Reader(HTMLParser):
         if not cell.number:
             self.rows[-1].texts.append(cell.said)
         elif cell.source is not None:
-            self.rows[-1].cells.append((cell.said, cell.source))
+            head = self._heads[self._column] if self._column < len(self._heads) else ""
+            self.rows[-1].cells.append((cell.said, cell.source, head))
         elif numbers(cell.said):
             self.unsourced.append(cell.said)
 
@@ -147,6 +153,8 @@ class _Reader(HTMLParser):
         if self._in_sources:
             self.json.append(data)
             return
+        if self._in_head and self._heads:
+            self._heads[-1] += data
         for reading in (self._cell, self._word, self._block):
             if reading is not None:
                 reading.text.append(data)

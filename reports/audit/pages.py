@@ -5,7 +5,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
+from moleflow.metrics.catalogue import COLUMNS
 from reports.audit.claim import Verdict
 from reports.audit.notation import numbers
 from reports.audit.page import PageNumbers, Row, Word, read_page
@@ -14,11 +16,19 @@ from reports.audit.records import Records
 from reports.audit.ways import WAYS, allowed
 from reports.audit.words import CLOSE, Allowed
 
+DASH: Final = "–"
 METRIC = re.compile("|".join(sorted(map(re.escape, NAMES), key=len, reverse=True)))
 TOLD = re.compile(r"\d+ of \d+|(?<!= )(?<![\d.])[-−]?\d+\.\d+|^[a-z][a-z ]+")
 """What a text says of its line: counts, numbers with decimals, a verdict."""
+SPREAD = re.compile(rf"([-−]?[\d.,]+(?:e[-−+]?\d+)?) ± ([\d.,]+(?:e[-−+]?\d+)?|{DASH})(?![\w.])")
+"""A mean and its standard deviation."""
+OF = re.compile(r"\d+( to \d+)? of \d+")
+LEAST = 0.001
+"""What p-values are printed as smaller than."""
 BARE = re.compile(r"[-−\d.e]+|O\d+|[\[\]\d., ]+")
 """A value of a setting, a seed, or the short name of an order."""
+COLUMN = NAMES | {title: name for name, title in COLUMNS.items()}
+"""Metrics by what heads of columns call them."""
 FURTHER = "reports.further_seeds.Further.words"
 """Says what the lines of tables have, which were recomputed."""
 VERDICTS = {
@@ -87,12 +97,12 @@ def _table(path: Path, rows: Sequence[Row], page: PageNumbers, shown: Shown) -> 
 def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> list[Finding]:
     """What stands in a row that these lines of its table are to give."""
     place, found = f"{path} {row.table}, {' '.join(row.texts[:1])}", list[Finding]()
-    sourced = [(text, *page.sources[source]) for text, source in row.cells]
+    sourced = [(text, *page.sources[source], head) for text, source, head in row.cells]
     by_all = lines[0].function if lines else ""
     # A name may have numbers of its own.
-    told = [(one, by_all, ()) for text in row.texts[1:] for one in _counts(text)]
-    for text, by, named in (*told, *sourced):
-        own = of_trials(lines, by, named)
+    told = [(one, by_all, (), "") for text in row.texts[1:] for one in _counts(text)]
+    for text, by, named, head in (*told, *sourced):
+        own = _of_metric(of_trials(lines, by, named), head)
         for said, fits in _said(text, own):
             verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
             why = "" if fits else f"the page shows {said}, which {by} has nowhere"
@@ -102,6 +112,12 @@ def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> li
     return found
 
 
+def _of_metric(lines: Sequence[Made], head: str) -> Sequence[Made]:
+    """Those on the metric that a column is called by; all where it is called otherwise."""
+    own = [line for line in lines if ("metric", COLUMN.get(head, "")) in line.says]
+    return own or lines
+
+
 def _counts(text: str) -> list[str]:
     """What a text says of its line."""
     return [text] if BARE.fullmatch(text) else TOLD.findall(text)
@@ -109,11 +125,16 @@ def _counts(text: str) -> list[str]:
 
 def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
     """Numbers and verdicts of a cell, and whether one of the lines has each."""
+    spread = SPREAD.match(text)
+    pairs = [pair for line in lines for pair in line.spreads]
+    if spread and pairs:
+        yield spread[0], any(_rounds(spread[1], a) and _rounds(spread[2], b) for a, b in pairs)
+        text = text[spread.end() :]
     told = {said for line in lines for said in line.texts}
     verdict = next((one for one in VERDICTS if re.match(rf"{one}\b", text)), "")
     if verdict and told & VERDICTS:
         yield verdict, verdict in told
-    if re.fullmatch(r"O\d+", text):
+    if re.fullmatch(r"O\d+", text) or (OF.fullmatch(text) and any(map(OF.fullmatch, told))):
         yield text, text in told
     found = numbers(text)
     counts = not any(number.whole and number.percent for number in found)
@@ -123,8 +144,20 @@ def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
         low = -math.inf if before.endswith(("<", "< ")) else low
         high = math.inf if before.endswith("over ") else high
         fits = _is_among(lines, low, high, number.whole and counts)
+        fits = fits and (low > -math.inf or number.value == LEAST)
         fits = fits or text in told or any(number.text in line.words for line in lines)
         yield number.text, fits or not (lines or number.value)
+
+
+def _rounds(text: str, value: object) -> bool:
+    """Whether a value is printed so, or in percent; nothing as a dash."""
+    if not isinstance(value, (int, float)):
+        return text == DASH
+    (number,) = numbers(text) or [None]
+    if number is None:
+        return False
+    low, high = number.rounded.low - CLOSE, number.rounded.high + CLOSE
+    return any(low <= scale * value <= high for scale in (1, 100))
 
 
 def _is_among(lines: Iterable[Made], low: float, high: float, counts: bool) -> bool:

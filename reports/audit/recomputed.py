@@ -1,7 +1,7 @@
 """What was found of one number, and what was recomputed of every line of every table."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -44,6 +44,8 @@ class Made:
     """Column and text of what says what it is of."""
     values: tuple[float, ...]
     texts: frozenset[str]
+    columns: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What should stand in each column of the file."""
     further: frozenset[str] = frozenset()
     """How a sentence tells further seeds."""
 
@@ -51,6 +53,16 @@ class Made:
     def words(self) -> frozenset[str]:
         """Numbers in its texts."""
         return frozenset(word for said in self.texts for word in WORD.findall(said))
+
+    @cached_property
+    def spreads(self) -> list[tuple[object, object]]:
+        """Means and their standard deviations, as far as columns are called so."""
+        found: list[tuple[object, object]] = []
+        for name in (one for one in self.columns if one.endswith(("sd", "spread"))):
+            stem = name.removesuffix("sd").removesuffix("spread").rstrip("_")
+            means = dict.fromkeys((stem, f"{stem}_mean".lstrip("_"), "mean"))
+            found += [(self.columns[m], self.columns[name]) for m in means if m in self.columns]
+        return found
 
     def is_called(self, text: str) -> bool:
         """Whether it is of what a page calls so."""

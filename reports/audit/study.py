@@ -197,7 +197,7 @@ def _made(line: Line, expected: Expected) -> Made:
     texts |= {text for _, text in says} | {short_name(line), _time(known)}
     further = frozenset(seeds_told(known))
     named = frozenset(line.named)
-    return Made(line.function, named, says, tuple(values), frozenset(texts), further)
+    return Made(line.function, named, says, tuple(values), frozenset(texts), known, further)
 
 
 def _time(known: Mapping[str, object]) -> str:

@@ -26,7 +26,7 @@ class Allowed:
     values: tuple[float, ...] = ()
 
     def admits(self, text: str) -> bool:
-        """Every number in the text is one of them, as a fraction or in percent."""
+        """Every number in the text is one of them, as such or in percent; counts stand in texts."""
         if text in self.texts:
             return True
         found = numbers(text)
@@ -34,9 +34,9 @@ class Allowed:
             any(
                 one.rounded.low - CLOSE <= scale * value <= one.rounded.high + CLOSE
                 for value in self.values
-                for scale in ((1.0,) if one.whole and not one.percent else (100.0, 1.0))
-                if float(value).is_integer() or not one.whole or one.percent
+                for scale in (100.0, 1.0)
             )
+            and (one.percent or not one.whole)
             for one in found
         )
 

@@ -13,6 +13,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
 from reports.audit.study import audit_study
+from reports.audit.words import Allowed
 from reports.writing import write_reports
 from tests.reports.audited import impossible
 from tests.reports.conftest import Lab
@@ -116,6 +117,8 @@ def test_a_sentence_on_image_auroc_with_the_verdict_on_pixel_ap_is_found(
 
 
 ROWS = [
+    ("ablation", r'(id="table-contrasts-image_auroc".*?>&lt; )(0\.001)(<)', "0.900"),
+    ("ablation", r'(id="table-main-setting1".*?>)(4 of 4)(<)', "4 of 3"),
     ("ablation", r'(id="table-contrasts-image_auroc".*?<td[^>]*>)(worse)(<)', "equivalent"),
     ("task0", r'(id="table-task0_verdicts".*?<td[^>]*>)(different)(<)', "equivalent"),
     ("task0", r'(id="table-settings".*?>scoring.top_k</th><td[^>]*>)(\d+)(<)', "0"),
@@ -147,3 +150,31 @@ def test_a_number_of_the_same_trials_and_another_metric_is_found(
                   for path in tables)  # fmt: skip
     found = replaced(folder, rf'(>low<.*?data-source="\d+">)({own})( ± )', other)
     assert any(f"the page shows {other}" in one for one in found)
+
+
+def test_a_mean_with_no_deviation_of_its_own_is_found(
+    study: Callable[[str], StudyFolder],
+) -> None:
+    folder = study("ablation")
+    cell = r'(id="table-contrasts-image_auroc".*?>)(([\d.]+) ± [\d.]+)'
+    shown = re.search(cell, (folder.report / "index.html").read_text("utf-8"), re.DOTALL)
+    assert shown is not None
+    other = f"{shown[3]} ± {shown[3]}"
+    found = replaced(folder, rf"(>)({re.escape(shown[2])})(<)", other)
+    assert any(f"the page shows {other}" in one for one in found)
+
+
+def test_a_number_of_another_metrics_column_is_found(study: Callable[[str], StudyFolder]) -> None:
+    folder = study("task0")
+    lines = pd.read_csv(folder.report / "tables" / "by_task0.csv").set_index(["task0", "metric"])
+    one = lines.loc["metal_nut", "pixel_ap"]
+    other = f"{100 * one['mean']:.2f} ± {100 * one['sd']:.2f}"
+    counts = r"(?:<td[^>]*>\d+</td>)+"
+    cell = rf'(id="table-by_task0".*?>metal_nut</th>{counts}<td[^>]*>)([^<]*)(<)'
+    found = replaced(folder, cell, other)
+    assert any(f"the page shows {other}" in one for one in found)
+
+
+def test_a_count_is_no_number_that_rounds_to_it() -> None:
+    assert Allowed(values=(0.03, 3.0)).admits("3.0 points")
+    assert not Allowed(values=(0.03, 3.0)).admits("n = 3 seeds")
