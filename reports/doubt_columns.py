@@ -1,7 +1,7 @@
 """Seeds and test pictures in tables of other things: beside each mean over classes at the end of a
 sequence, and beside each difference of two, the interval over both."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted
@@ -147,20 +147,32 @@ def lacking(found: Kept, records: Sequence[Record]) -> list[Text]:
         told.append(Text(_told(silent, records, "kept no scores that can be read")))
     if other:
         what = "kept scores that do not give the recorded numbers, or are of other pictures"
-        told.append(Text(_told(other, records, what), "bad"))
+        named = {key: f"{key} of {' and of '.join(found.other[key])}" for key in other}
+        told.append(Text(_told(other, records, what, named), "bad"))
     if pixelless:
         what = "are of code that did not keep what pictures contribute to pixel metrics"
         told.append(Text(_told(pixelless, records, what)))
     return told
 
 
-def _told(trials: Sequence[str], records: Sequence[Record], what: str) -> Words:
+def _told(
+    trials: Sequence[str],
+    records: Sequence[Record],
+    what: str,
+    named: Mapping[str, str] | None = None,
+) -> Words:
+    """How many of the records these trials are, and what is to be said of them.
+
+    Args:
+        named: what a trial is called; its key where nothing is given.
+    """
+    names = [named[key] if named else key for key in trials]
     return (
         "Of ",
         Number(f"{len(records)}", computed(lacking, keys(records))),
         " finished trials, ",
         Number(f"{len(trials)}", computed(lacking, trials)),
-        f" {what} ({some(trials)}): the doubt from test pictures is of the seeds without them.",
+        f" {what} ({some(names)}): the doubt from test pictures is of the seeds without them.",
     )
 
 

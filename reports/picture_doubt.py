@@ -61,9 +61,9 @@ class Kept:
     """By trial; trials that share what they trained share them."""
     silent: frozenset[str]
     """Trials that kept none that can be read."""
-    other: frozenset[str]
-    """Trials that kept scores of other pictures than those before, or such as do not give the
-    recorded numbers."""
+    other: Mapping[str, tuple[str, ...]]
+    """Classes of trials that kept scores of other pictures of them than those before, or such as do
+    not give the recorded numbers: none of such a trial's scores is used."""
     pixelless: frozenset[str]
     """Trials that have pixel metrics, and scores, but nothing of what pictures contribute to a
     pixel metric: they are of code that did not keep it."""
@@ -79,22 +79,23 @@ def kept(evidence: Evidence) -> Kept:
 def _read(evidence: Evidence) -> Kept:
     known: dict[object, Scores] = {}
     found: dict[str, Scores] = {}
-    silent, other = set[str](), set[str]()
+    silent, other = set[str](), dict[str, tuple[str, ...]]()
     pictures: dict[str, ClassScores] = {}
     for record in evidence.finished:
         free = order_free(record.config)
         place = (record.config.model_dump_json(), trained_alike(record)) if free else record.key
         shared = known.get(place)
-        if shared is not None and _recorded(evidence, record, shared):
+        if shared is not None and not _unrecorded(evidence, record, shared):
             found[record.key] = shared
             continue
         own = class_scores(evidence, record)
         if own is None:
             silent.add(record.key)
             continue
-        same = all(pictures.get(name, of).pictures == of.pictures for name, of in own.items())
-        if not same or not _recorded(evidence, record, own):
-            other.add(record.key)
+        others = {n for n, of in own.items() if pictures.get(n, of).pictures != of.pictures}
+        wrong = others | _unrecorded(evidence, record, own)
+        if wrong:
+            other[record.key] = tuple(sorted(wrong))
             continue
         pictures = own | pictures
         # Names are held once: they take far more than the numbers.
@@ -107,7 +108,7 @@ def _read(evidence: Evidence) -> Kept:
         if record.key in found
         and not all(_contributed(evidence, found, metric, record) for metric in PIXELS)
     }
-    return Kept(found, frozenset(silent), frozenset(other), frozenset(pixelless))
+    return Kept(found, frozenset(silent), other, frozenset(pixelless))
 
 
 def _contributed(
@@ -126,15 +127,16 @@ def tells(evidence: Evidence, found: Kept, metric: str, record: Record) -> bool:
     )
 
 
-def _recorded(evidence: Evidence, record: Record, scores: Scores) -> bool:
-    """Whether the trial's image AUROC of every class is that of the scores, and its pixel metrics
-    are those of the contributions."""
+def _unrecorded(evidence: Evidence, record: Record, scores: Scores) -> set[str]:
+    """Classes of which the trial's image AUROC is not that of the scores, or a pixel metric not
+    that of the contributions."""
     finals = {m: evidence.measurements.finals(record, m) for m in (CHECKED, *PIXELS)}
-    return all(
-        CHECKED in of.recorded
-        and all(_same(value, finals[m].get(name)) for m, value in of.recorded.items())
+    return {
+        name
         for name, of in scores.items()
-    )
+        if CHECKED not in of.recorded
+        or not all(_same(value, finals[m].get(name)) for m, value in of.recorded.items())
+    }
 
 
 def _same(value: float, recorded: float | None) -> bool:

@@ -12,6 +12,7 @@ from orchestration.studies.axes import Grid
 from orchestration.studies.expansion import Trial
 from reports import doubts
 from reports.document import Table, Text, plain
+from reports.doubt_columns import lacking
 from reports.evidence import load
 from reports.kept_scores import FILE, PIXELS
 from reports.picture_doubt import Doubted, kept, of_setting
@@ -75,9 +76,13 @@ def test_scores_that_cannot_be_used_are_known_and_their_seed_is_left_out(
     DAMAGE[damage](folder, plan.trials, record)
     found = kept(evidence)
     unread = damage in ("gone", "cut off")
-    assert (found.silent, found.other) == (
+    assert (found.silent, {*found.other}) == (
         ({record.key}, set()) if unread else (set(), {record.key})
     )
+    last = record.sequence[-1] if damage != "of another trial" else tuple(lab.classes)
+    assert unread or sorted(name for name in found.other[record.key]) == sorted(last)
+    texts = [plain(block.words) for block in lacking(found, evidence.finished)]
+    assert unread or any(f"({record.key} of {' and of '.join(sorted(last))})" in t for t in texts)
     made = of_setting(evidence, evidence.settings[0], found, "image_auroc")
     assert isinstance(made, Doubted)
     assert (len(made.values), made.left_out) == (3, 1) and record.key not in made.trials
@@ -94,7 +99,7 @@ def test_scores_of_before_pictures_contributed_leave_pixel_metrics_over_seeds_al
         if i == 0:
             evidence = load(folder)
             found, setting = kept(evidence), evidence.settings[0]
-            assert (found.silent, found.other) == (set(), set())
+            assert (found.silent, found.other) == (set(), {})
             made = of_setting(evidence, setting, found, "pixel_ap")
             assert isinstance(made, Doubted) and (len(made.values), made.left_out) == (3, 1)
     evidence = load(folder)
