@@ -167,12 +167,15 @@ def _told(
         named: what a trial is called; its key where nothing is given.
     """
     names = [named[key] if named else key for key in trials]
+    told = f" {what} ({some(names)}): the doubt from test pictures is of the seeds without them."
+    if len(trials) == len(records) and not named:
+        told = f" {what}: that doubt from test pictures is not known."
     return (
         "Of ",
         Number(f"{len(records)}", computed(lacking, keys(records))),
         " finished trials, ",
         Number(f"{len(trials)}", computed(lacking, trials)),
-        f" {what} ({some(names)}): the doubt from test pictures is of the seeds without them.",
+        told,
     )
 
 
