@@ -22,6 +22,7 @@ from reports.document import (
     plain,
 )
 from reports.evidence import Evidence, Setting, keys
+from reports.variants import called
 
 
 def report(
@@ -73,7 +74,7 @@ def of_setting(setting: Setting, found: Sequence[Section]) -> Sequence[Section]:
     """Its part of a report, below a title of its own where there are several settings."""
     if not setting.label:
         return found
-    title = f"Setting {setting.number}: {setting.label}"
+    title = f"Setting {setting.number}: {called(setting)}"
     return [Section(title, (*names(setting), *found))]
 
 

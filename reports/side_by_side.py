@@ -48,7 +48,7 @@ from reports.evidence import Evidence, Setting, keys
 from reports.performance import in_whole_seeds, interval_text
 from reports.picture_doubt import Kept, of_setting
 from reports.statistics import NOISE, Share, Summary, grid_importance, summarise
-from reports.variants import called
+from reports.variants import called, called_by
 
 HIGHEST = (
     " The highest of several means of test pictures is no estimate of what that setting gives "
@@ -228,8 +228,9 @@ def curve(evidence: Evidence, axis: str, pictures: OverPictures) -> Figure | Non
         for ax, metric in zip(plots, metrics, strict=True):
             for i, (rest, of) in enumerate(groups.items()):
                 points = _points(evidence, of, metric, pictures.get(metric.name, {}))
+                named = called_by(rest) if rest else None
                 x, middle = [p[0] for p in points], [100 * p[1].mean for p in points]
-                ax.plot(x, middle, "o-", color=colour(i), lw=1.4, ms=4, label=rest or None)
+                ax.plot(x, middle, "o-", color=colour(i), lw=1.4, ms=4, label=named)
                 whole = [(x, ends) for x, _, ends in points]
                 tones.band(ax, whole, colour(i), tones.WITH_PICTURES)
                 seeds = [(x, of.interval) for x, of, _ in points]
@@ -240,7 +241,7 @@ def curve(evidence: Evidence, axis: str, pictures: OverPictures) -> Figure | Non
             guides(ax)
             shares(ax, "y")
         if len(groups) > 1:
-            plots[-1].legend(fontsize=6.5)
+            plots[-1].legend(fontsize=6.5, loc="upper left", bbox_to_anchor=(1.0, 1.02))
     return _curve_figure(evidence, canvas, axis, groups, pictures)
 
 
