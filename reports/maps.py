@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestration.records.ledger import Record
 from orchestration.records.map_sheets import PLACES, SHEET, ShownPicture, pictures_on, places_in
 from reports.digits import some
-from reports.document import Block, Number, Picture, Strip, Text, computed
+from reports.document import Block, Number, Picture, Source, Strip, Text, computed
 from reports.evidence import Evidence, classes_of
 
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -27,13 +27,16 @@ def strip(evidence: Evidence, records: Iterable[Record]) -> Block:
     for record in records:
         found = pictures_on(evidence.folder.artifacts(record.key), classes_of(record))
         if found:
-            rows = tuple((name, tuple(map(_shown, pictures))) for name, pictures in found)
+            share = computed(_shown, (record.key,))
+            rows = tuple((n, tuple(_shown(one, share) for one in of)) for n, of in found)
             source = computed(strip, (record.key,))
             caption = (
                 "Photograph, anomaly map and mask of test pictures of each class; colours run from "
                 "the median of its good pictures to its highest score. Trial ",
                 Number(record.key, source),
-                f", seed {record.seed}, after the last task, each picture by the bank that the "
+                ", seed ",
+                Number(str(record.seed), source),
+                ", after the last task, each picture by the bank that the "
                 "router chose. Under a picture: the share of the class’s good pictures that score "
                 "lower.",
                 _damaged(evidence),
@@ -63,8 +66,8 @@ def _whole(folder: Path) -> bool:
         return False
 
 
-def _shown(one: ShownPicture) -> Picture:
+def _shown(one: ShownPicture, share: Source) -> Picture:
     file = io.BytesIO()
     one.image.save(file, format="PNG", optimize=True)
-    above = f"{100 * one.above:.0f} %"
-    return Picture(f"{NAMES[one.why]}: {one.picture}, above {above}", file.getvalue())
+    above = Number(f"{100 * one.above:.0f} %", share)
+    return Picture((f"{NAMES[one.why]}: {one.picture}, above ", above), file.getvalue())

@@ -196,18 +196,4 @@ def _each(values: Iterable[str]) -> str:
     return "; ".join(every[:MOST_LISTED]) + more or DASH
 
 
-def shown_trial(trials: Sequence[Trial], records: Records) -> Allowed:
-    """The one that pictures are of, which finished and kept its sheet of maps."""
-    kept = [
-        trial.key
-        for trial in trials
-        if trial.status == "finished"
-        and (records.folder / "trials" / trial.key / "artifacts" / "anomaly_maps.png").is_file()
-    ]
-    return Allowed(frozenset(kept))
-
-
-RULES: Mapping[str, Rule] = {
-    "reports.provenance.facts": facts,
-    "reports.maps.strip": shown_trial,
-}
+RULES: Mapping[str, Rule] = {"reports.provenance.facts": facts}

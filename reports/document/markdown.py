@@ -95,7 +95,7 @@ def _drawn(heading: str, caption: Words, address: str) -> Iterator[str]:
 def _strip(shown: Strip, address: str) -> Iterator[str]:
     folder = address.removesuffix(shown.name)
     for name, row, picture in shown.files():
-        label = markdown_text(f"{row}, {picture.label}")
+        label = markdown_text(f"{row}, {plain(picture.label)}")
         yield f"![{label}](<{folder}{name}.png>)"
     yield f"**{markdown_text(shown.title)}.** {_words(shown.caption)}"
 

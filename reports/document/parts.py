@@ -220,7 +220,7 @@ class Gallery:
 class Picture:
     """One picture of a strip."""
 
-    label: str
+    label: Words
     png: bytes
 
 
