@@ -38,8 +38,7 @@ def findings(
     return Findings(
         (
             *_flat(train, test),
-            *_inverted(test),
-            *_whole(test),
+            *_bright(test),
             *_leaked(train, test),
             *_contradicting(test),
             *_marked(good_masks),
@@ -70,23 +69,18 @@ def _flat(train: Sequence[Examined], test: Sequence[Examined]) -> Iterator[str]:
             )
 
 
-def _inverted(test: Sequence[Examined]) -> Iterator[str]:
-    found = [one for one in test if one.inverted]
-    if found:
-        yield (
-            f"{len(found)} of {_masks(test)} masks mark all but a part inside of the picture: are "
-            f"they inverted? The first is {found[0].picture.mask}; anomalous pixels are the bright "
-            "ones"
-        )
-
-
-def _whole(test: Sequence[Examined]) -> Iterator[str]:
-    found = [one for one in test if one.whole]
-    if found:
-        yield (
-            f"{len(found)} of {_masks(test)} masks mark all of the picture: are they filled by "
-            f"mistake? The first is {found[0].picture.mask}; anomalous pixels are the bright ones"
-        )
+def _bright(test: Sequence[Examined]) -> Iterator[str]:
+    """Masks that mark more than defects do."""
+    for found, marked, doubt in (
+        ([one for one in test if one.inverted], "all but a part inside", "inverted"),
+        ([one for one in test if one.whole], "all", "filled by mistake"),
+    ):
+        if found:
+            yield (
+                f"{len(found)} of {_masks(test)} masks mark {marked} of the picture: are they "
+                f"{doubt}? The first is {found[0].picture.mask}; anomalous pixels are the bright "
+                "ones"
+            )
 
 
 def _leaked(train: Sequence[Examined], test: Sequence[Examined]) -> Iterator[str]:
