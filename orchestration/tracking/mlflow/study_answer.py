@@ -23,11 +23,15 @@ MOST_SETTINGS = 30
 MOST_POINTS = 20
 """That are sent of what ended since the last one: enough for a curve."""
 HOUR = 3600.0
+OF_ORDERS = ("mean", "n", "sd")
+"""No interval: orders that share task 0 may be copies of one result to the bit, and the study may
+have all orders that there are, not a sample of them."""
+OF_SEEDS = (*OF_ORDERS, "interval_low", "interval_high")
 EVERY = tuple(
     f"{of}{number}"
     for metric in HEADLINES
-    for of in (f"{metric.name}/", f"over_orders/{metric.name} ")
-    for number in ("mean", "n", "sd", "interval_low", "interval_high")
+    for of, numbers in ((f"{metric.name}/", OF_SEEDS), (f"over_orders/{metric.name} ", OF_ORDERS))
+    for number in numbers
 )
 """Numbers that a setting may have."""
 
@@ -189,9 +193,10 @@ def _spread(records: Sequence[Record]) -> Numbers:
     numbers: Numbers = {}
     for metric in HEADLINES:
         found = _observations(records, metric.name)
-        numbers |= _named(f"{metric.name}/", summarise(seed_means(found)))
+        numbers |= _named(f"{metric.name}/", summarise(seed_means(found)), OF_SEEDS)
         if len({one.order for one in found}) > 1:
-            numbers |= _named(f"over_orders/{metric.name} ", summarise(order_means(found)))
+            over_orders = summarise(order_means(found))
+            numbers |= _named(f"over_orders/{metric.name} ", over_orders, OF_ORDERS)
     return numbers
 
 
@@ -209,15 +214,15 @@ def _beside(setting: Setting, numbers: Numbers) -> Numbers:
     return {f"{name}/{title}": value for name, value in means.items() if value is not None}
 
 
-def _named(of: str, summary: Summary | None) -> Numbers:
+def _named(of: str, summary: Summary | None, wanted: Sequence[str]) -> Numbers:
+    """Those of the wanted numbers that there are."""
     if summary is None:
         return {}
-    numbers = {f"{of}mean": summary.mean, f"{of}n": float(summary.n)}
-    if summary.sd is not None:
-        numbers[f"{of}sd"] = summary.sd
-    if summary.interval is not None:
-        numbers[f"{of}interval_low"], numbers[f"{of}interval_high"] = summary.interval
-    return numbers
+    low, high = summary.interval or (None, None)
+    known = {"mean": summary.mean, "n": float(summary.n), "sd": summary.sd}
+    known |= {"interval_low": low, "interval_high": high}
+    found = {f"{of}{name}": known[name] for name in wanted}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _observations(records: Sequence[Record], metric: str) -> list[Observation]:

@@ -62,7 +62,16 @@ def test_means_deviations_and_intervals_are_over_seeds_and_over_orders(plan: Pla
     expected = stats.t.interval(0.95, 3, loc=seeds.mean(), scale=stats.sem(seeds))
     found = [last[f"image_auroc/interval_{side}"] for side in ("low", "high")]
     assert found == pytest.approx(expected)
-    assert "over_orders/image_auroc interval_low" not in last  # of two
+
+
+def test_over_orders_no_interval_is_sent(root: Root):
+    """Orders with one task 0 may be copies of one result, and may be all that there are."""
+    plan = small_plan(root, axes=(Orders(count=4),), seeds=(0, 1, 2))
+    last = sent(plan, [all_ended(plan)])[-1].study
+    found = {name for name in last if name.startswith("over_orders/image_auroc ")}
+    assert last["over_orders/image_auroc n"] == 4
+    assert found == {f"over_orders/image_auroc {name}" for name in ("mean", "n", "sd")}
+    assert last["image_auroc/interval_low"] < last["image_auroc/mean"]
 
 
 def test_points_are_the_same_however_trials_become_known(plan: Plan):
