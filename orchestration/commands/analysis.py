@@ -22,7 +22,11 @@ DONE = 0
 
 def analyse(
     trial: Annotated[
-        str, Parameter(help="A trial's key or its beginning; or a study: all its finished trials.")
+        str,
+        Parameter(
+            help="A trial's key or its beginning, or STUDY/ and that; or a study: all its finished "
+            "trials."
+        ),
     ],
     *,
     what: Annotated[str, Parameter(help="Analyses, with commas between; default: all.")] = "",

@@ -12,7 +12,7 @@ from moleflow.features.cache import ClassFeatures, open_features
 from moleflow.saved import load_model
 from orchestration.hiding import HIDDEN
 from orchestration.records.dataset import checked_fingerprint
-from orchestration.records.layout import Root
+from orchestration.records.layout import Root, not_one_trial
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.provenance import device_kind
 from orchestration.records.stages import StageRef
@@ -41,10 +41,11 @@ def finished_records(
     """Every finished trial of a study of that name, or the trial whose key begins so.
 
     Args:
+        asked: a study's name; or the beginning of a trial's key, or STUDY/ and that.
         tell: told of files that are not the records that they are named after.
 
     Raises:
-        StudyError: there is none, or several trials' keys begin so.
+        StudyError: there is none, or several trials' keys begin so, or several studies have it.
     """
     if asked in root.study_names():
         found = [r for r in Ledger(root.study(asked)).sound(tell) if r.status == "finished"]
@@ -54,21 +55,27 @@ def finished_records(
     return [_one_record(asked, root, tell)]
 
 
-def _one_record(prefix: str, root: Root, tell: Callable[[str], None]) -> Record:
+def _one_record(asked: str, root: Root, tell: Callable[[str], None]) -> Record:
+    study, _, prefix = asked.rpartition("/")
     names = root.study_names()
-    found = [r for name in names for r in Ledger(root.study(name)).sound(tell, prefix)]
-    keys = sorted({r.key for r in found if prefix})
-    if not keys:
+    found = [
+        (name, record)
+        for name in names
+        if prefix and study in ("", name)
+        for record in Ledger(root.study(name)).sound(tell, prefix)
+    ]
+    if not found:
         hint = f"its studies are {', '.join(names)}" if names else "no study has been run there"
-        raise StudyError(f"{prefix!r} is neither a study nor a trial in {root.path}: {hint}")
-    if len(keys) > 1:
-        raise StudyError(
-            f"{prefix!r} begins {len(keys)} trial keys ({', '.join(keys[:5])}); give more letters"
-        )
-    finished = [r for r in found if r.status == "finished"]
+        raise StudyError(f"{asked!r} is neither a study nor a trial in {root.path}: {hint}")
+    if len({record.key for _, record in found}) > 1:
+        raise not_one_trial(asked, [(name, record.key) for name, record in found])
+    finished = [(name, record) for name, record in found if record.status == "finished"]
     if not finished:
-        raise StudyError(f"trial {keys[0]} did not finish, so there is nothing to analyse")
-    return finished[0]
+        key = found[0][1].key
+        raise StudyError(f"trial {key} did not finish, so there is nothing to analyse")
+    if len(finished) > 1:
+        raise not_one_trial(asked, [(name, record.key) for name, record in finished])
+    return finished[0][1]
 
 
 def subject_of(

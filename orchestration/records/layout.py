@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from moleflow.errors import StoreError
+from moleflow.errors import StoreError, StudyError
 from moleflow.files import read_regular, replace_file
 from moleflow.sealed import unsealed
 from orchestration.studies.versions import ROOT_FORMAT
@@ -255,3 +256,18 @@ class StudyFolder:
 
     def artifacts(self, key: str) -> Path:
         return self.trial(key) / "artifacts"
+
+
+def not_one_trial(asked: str, found: Sequence[tuple[str, str]]) -> StudyError:
+    """That what was asked for names several trials, and how to name one.
+
+    Args:
+        found: study and key of each.
+    """
+    if len({key for _, key in found}) == 1:
+        choices = " or ".join(f"{study}/{key}" for study, key in found)
+        return StudyError(
+            f"{asked!r} is a trial of {len(found)} studies; name its study: {choices}"
+        )
+    examples = ", ".join(f"{study}/{key[:12]}" for study, key in found[:5])
+    return StudyError(f"{asked!r} begins {len(found)} trials ({examples}); give more letters")

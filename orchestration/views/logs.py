@@ -19,7 +19,7 @@ from orchestration.records.events import (
     Waiting,
     read_events_from,
 )
-from orchestration.records.layout import Root, StudyFolder
+from orchestration.records.layout import Root, StudyFolder, not_one_trial
 from orchestration.records.ledger import Ledger, MisfitError
 from orchestration.records.worker import read_worker
 from orchestration.views.progress import duration
@@ -57,8 +57,7 @@ def find_trial(asked: str, root: Root) -> tuple[StudyFolder, str]:
             "keys are shown by `moleflow status STUDY`"
         )
     if len(found) > 1:
-        examples = ", ".join(f"{name}/{key[:12]}" for name, key in found[:5])
-        raise StudyError(f"{asked!r} begins {len(found)} trials ({examples}); give more letters")
+        raise not_one_trial(asked, found)
     name, key = found[0]
     return root.study(name), key
 

@@ -92,8 +92,24 @@ def test_a_beginning_of_two_keys_is_refused(ran: tuple[Root, list[Record]], tmp_
     shutil.copytree(root.path, copy.path)
     twin = records[0].key[:5] + "0" * 15
     Ledger(copy.study("nuts")).write(records[0].model_copy(update={"key": twin}))
-    with pytest.raises(StudyError, match="begins 2 trial keys"):
+    with pytest.raises(StudyError, match=r"begins 2 trials .nuts/.*give more letters"):
         finished_records(records[0].key[:5], copy)
+
+
+def test_a_trial_of_two_studies_is_named_with_its_study(
+    ran: tuple[Root, list[Record]], tmp_path: Path
+) -> None:
+    root, records = ran
+    copy = Root.at(tmp_path / "root")
+    shutil.copytree(root.path, copy.path)
+    mine = records[0].model_copy(update={"study": "mine"})
+    shutil.copytree(copy.study("nuts").path, copy.study("mine").path)
+    Ledger(copy.study("mine")).write(mine)
+    key = mine.key
+    with pytest.raises(StudyError, match=f"name its study: mine/{key} or nuts/{key}"):
+        finished_records(key, copy)
+    assert finished_records(f"mine/{key[:7]}", copy) == [mine]
+    assert finished_records(f"nuts/{key}", copy) == records[:1]
 
 
 def test_an_unknown_analysis_names_the_known_ones() -> None:

@@ -25,6 +25,7 @@ from orchestration.records.events import (
 )
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Failure, Ledger
+from orchestration.records.plans import write_plan
 from orchestration.records.stages import StageRef
 from orchestration.records.worker import announce
 from orchestration.runners.inline import InlineRunner
@@ -161,6 +162,18 @@ def test_a_name_that_is_not_one_trial_is_refused(root: Root, plan: Plan, asked: 
         EventLog(root.study("small").events(trial.key)).add(Attempt())
     with pytest.raises(StudyError, match=said):
         find_trial(asked, root)
+
+
+def test_a_trial_of_two_studies_is_named_with_its_study(root: Root, plan: Plan):
+    """More letters of a key that is complete do not help."""
+    key, folders = plan.trials[0].key, [root.study(name) for name in ("mine", "task_order")]
+    for folder in folders:
+        write_plan(plan.model_copy(update={"name": folder.name}), folder)
+        EventLog(folder.events(key)).add(Attempt())
+    for asked in (key, key[:6]):
+        with pytest.raises(StudyError, match=f"name its study: mine/{key} or task_order/{key}$"):
+            find_trial(asked, root)
+    assert [find_trial(f"{folder.name}/{key}", root)[0] for folder in folders] == folders
 
 
 @pytest.fixture
