@@ -22,6 +22,7 @@ from orchestration.studies.axes import Axis
 from orchestration.studies.orders import sequences
 from orchestration.studies.study import Study
 from orchestration.studies.study_file import study_in
+from reports.all_orders import QUANTITIES
 
 TOP = Path(__file__).resolve().parent.parent
 FOLDERS = (
@@ -239,3 +240,10 @@ def test_fields_of_studies_and_axes_are_explained() -> None:
 def test_the_list_of_studies_names_every_axis() -> None:
     said = text_of("search_spaces/README.md").partition("Axes are")[2]
     assert set(re.findall(r"`([A-Z]\w+)`", said)) == set(AXES)
+
+
+def test_what_runs_tell_of_orders_is_in_the_table_of_tracking() -> None:
+    (line,) = re.findall(
+        r"^\| `task_order`, on the same run .*$", text_of("docs/tracking.md"), re.M
+    )
+    assert [name for name in QUANTITIES if not re.search(rf"\b{name}\b", line)] == []

@@ -101,6 +101,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return acts
 
 
+def test_trials_alone_have_parameters_and_every_field(story: dict[str, Any]):
+    """So docs/tracking.md says."""
+    for run in story["first"].values():
+        asked = set(Config().flat()) | {"lr", "task0", "order", "seed"}
+        assert set(run["params"]) == (asked if "moleflow.trial" in run["tags"] else set())
+
+
 @pytest.fixture(scope="module")
 def root_of_two(tmp_path_factory: pytest.TempPathFactory) -> Root:
     """A study of first tasks under two settings, and one of two factors, each with its report."""
