@@ -168,16 +168,19 @@ def regret(line: Line) -> Expected:
 
 def causes(line: Line) -> Expected:
     """Deviation over orders of what an oracle has, of what routing adds, or of both."""
+    source, variances = line.cells["source"], list[Fraction]()
+    pairs = bytes_compared(line.finished).values()
+    told = f"{sum(one for one, _ in pairs)} of {sum(of for _, of in pairs)}"
+    hashes: Numbers = {"hashes": told} if source == "training" else {}
     found = groups(line)
     if not found:
-        return Expected({})
-    source, variances = line.cells["source"], list[Fraction]()
+        return Expected(hashes)
     if source == "training":
         same = all(_same_bytes(group.trials) for group in found)
-        sd = ({"sd": 0.0 if same else "(bytes differ)"}) if line.cells["sd"] else {"sd": None}
-        pairs = bytes_compared(line.finished).values()
-        told = f"{sum(one for one, _ in pairs)} of {sum(of for _, of in pairs)}"
-        return Expected({**sd, "groups": len(_of_all_firsts(found)), "hashes": told})
+        sd: Numbers = (
+            {"sd": 0.0 if same else "(bytes differ)"} if line.cells["sd"] else {"sd": None}
+        )
+        return Expected({**sd, "groups": len(_of_all_firsts(found)), **hashes})
     for group in _of_all_firsts(found):
         both, oracle = group.of("running_mean"), _oracle(line, group)
         values = {"all together": both, "averaging": oracle}.get(source)

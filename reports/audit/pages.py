@@ -103,10 +103,13 @@ def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> li
     told = [(one, by_all, (), "") for text in row.texts[1:] for one in _counts(text)]
     for text, by, named, head in (*told, *sourced):
         own = _of_metric(of_trials(lines, by, named), head)
-        for said, fits in _said(text, own):
+        as_printed = [line.as_printed for line in own]
+        for (said, fits), (_, stands) in zip(
+            _said(text, own), _said(text, as_printed), strict=True
+        ):
             verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
             why = "" if fits else f"the page shows {said}, which {by} has nowhere"
-            if by not in WAYS:
+            if by not in WAYS or (stands and not fits):
                 verdict, why = Verdict.UNCHECKABLE, "no second way is known to compute it"
             found.append(Finding(place, verdict, why, text, "", by))
     return found

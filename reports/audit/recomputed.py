@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -48,6 +48,14 @@ class Made:
     """What should stand in each column of the file."""
     further: frozenset[str] = frozenset()
     """How a sentence tells further seeds."""
+    unchecked: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Numbers of the file, by column, that no second way computes."""
+
+    @property
+    def as_printed(self) -> "Made":
+        """With these as if they were recomputed."""
+        values = (*self.values, *self.unchecked.values())
+        return replace(self, values=values, columns={**self.columns, **self.unchecked})
 
     @cached_property
     def words(self) -> frozenset[str]:

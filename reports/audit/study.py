@@ -6,7 +6,8 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,16 @@ def _made(line: Line, expected: Expected) -> Made:
     texts |= {text for _, text in says} | {short_name(line), _time(known)}
     further = frozenset(seeds_told(known))
     named = frozenset(line.named)
-    return Made(line.function, named, says, tuple(values), frozenset(texts), known, further)
+    found = Made(line.function, named, says, tuple(values), frozenset(texts), known, further)
+    unchecked = {column: numbers(text)[0].value for column, text in _unchecked(line, expected)}
+    return replace(found, unchecked=unchecked)
+
+
+def _unchecked(line: Line, expected: Expected) -> Iterator[tuple[str, str]]:
+    """Columns with numbers that no second way computes."""
+    for column, text in line.cells.items():
+        if column not in SAYS_WHAT and column not in expected.numbers and has_numbers(text):
+            yield column, text
 
 
 def _time(known: Mapping[str, object]) -> str:
@@ -221,16 +231,13 @@ def _line(line: Line, place: str, expected: Expected) -> list[Finding]:
     if expected.trials is not None and expected.trials != frozenset(line.named):
         why = f"names {len(line.named)} trials and rests on {len(expected.trials)} others"
         found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=line.function))
-    for column, text in line.cells.items():
-        if column in expected.numbers:
-            value = expected.numbers[column]
-            where = f"{place}, {column}"
+    for column, value in expected.numbers.items():
+        if column in line.cells:
+            text, where = line.cells[column], f"{place}, {column}"
             found.append(_compared(where, text, value, line.function, expected.close))
-        elif column not in SAYS_WHAT and has_numbers(text):
-            why = "no second way is known to compute it"
-            found.append(
-                Finding(f"{place}, {column}", Verdict.UNCHECKABLE, why, text, "", line.function)
-            )
+    for column, text in _unchecked(line, expected):
+        where, why = f"{place}, {column}", "no second way is known to compute it"
+        found.append(Finding(where, Verdict.UNCHECKABLE, why, text, "", line.function))
     return found
 
 

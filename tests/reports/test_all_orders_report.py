@@ -1,5 +1,6 @@
 """The part of the task-order report on all orders, on studies with chosen numbers."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +9,13 @@ import pandas as pd
 import pytest
 
 from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kept
-from orchestration.records.layout import StudyFolder
+from orchestration.records.layout import Root, StudyFolder
 from orchestration.studies.expansion import Trial
 from reports.all_orders import COLUMNS
 from reports.audit.study import audit_study
 from reports.order_choice import share_better
 from reports.writing import write_reports
-from tests.reports.audited import changed, wrong
+from tests.reports.audited import changed, impossible, unchecked, wrong
 from tests.reports.conftest import METRICS, Lab
 
 pytestmark = pytest.mark.slow
@@ -210,3 +211,23 @@ def test_the_audit_goes_through_every_order_and_finds_what_was_changed(study: St
     path.write_text(whole.replace(line, ",".join([*front, str(float(last) + 0.001)])))
     assert verdicts() == {"holds": 1, "cannot be true": 1}
     path.write_text(whole, encoding="utf-8")
+
+
+def test_of_seven_tasks_numbers_that_nobody_computes_again_are_no_false_ones(
+    tmp_path: Path,
+) -> None:
+    names = tuple(f"class{number}" for number in range(7))
+    lab = Lab(Root.at(tmp_path), names, lambda trial, metric, c, step: 0.9 - 0.01 * int(c[-1]))
+    folder, plan = lab.plan(task_zeros=2, orders=1)
+    lab.run(folder, plan.trials)
+    for trial in plan.trials:
+        keep(folder, trial, lambda c: 0.9 - 0.01 * int(c[-1]))
+    (written, *_) = write_reports(folder)
+    found = audit_study(folder.path)
+    assert impossible(found) == [] and unchecked(found)
+    page = written.html.read_text(encoding="utf-8")
+    cell = re.search(r'id="table-order_spread".*?<td class="number"[^>]*>', page, re.DOTALL)
+    assert cell is not None
+    other = f"{page[: cell.end()]}7.77<{page[cell.end() :].partition('<')[2]}"
+    written.html.write_text(other, encoding="utf-8")
+    assert any("shows 7.77" in one for one in impossible(audit_study(folder.path)))
