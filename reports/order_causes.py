@@ -198,9 +198,15 @@ def sentence(found: Sequence[Running], table_: Table) -> Words:
             if line.values["metric"] == one.metric.name
         }
         whole = sds.pop("all together", 0.0)
-        most = max(sds, key=lambda cause: sds[cause])
-        told = f"comes mostly from {most}" if whole > NOISE else "does not exist"
+        cause, most = max(sds.items(), key=lambda of: of[1])
         source = one.source(sentence)
-        words += [f"The order effect on {one.metric.title} {told} (sd ",
-                  Number(f"{percent(sds[most], 3)} points", source), "). "]  # fmt: skip
+        size = Number(f"{percent(whole, 3)} points", source)
+        part = Number(f"{percent(most, 3)} points", source)
+        if whole <= NOISE:
+            cancel: Words = (f"; {cause} and another cause cancel, sd ", part)
+            words += [f"There is no order effect on {one.metric.title} (sd ", size]
+            words += [*(cancel if most > NOISE else ()), "). "]
+        else:
+            words += [f"The order effect on {one.metric.title} (sd ", size, ") comes mostly from "]
+            words += [f"{cause} (sd ", part, "). "]
     return tuple(words)

@@ -136,7 +136,7 @@ def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
 
 
 def largest_cause(trials: Sequence[Trial], records: Records) -> Allowed | None:
-    """The deviation of what moves the mean over the steps most."""
+    """The deviation of the mean over the steps, and of what moves it most."""
     found: list[float] = []
     for metric in _running(trials, records):
         sds: list[float] = []
@@ -144,7 +144,9 @@ def largest_cause(trials: Sequence[Trial], records: Records) -> Allowed | None:
             of = causes(_line(trials, records, metric, source=source, sd="0"))
             sd = of.numbers.get("sd")
             sds += [float(sd)] if isinstance(sd, (int, float)) else []
-        found += [max(sds)] if sds else []
+        whole = causes(_line(trials, records, metric, source="all together", sd="0"))
+        sd = whole.numbers.get("sd")
+        found += [max(sds), float(sd)] if sds and isinstance(sd, (int, float)) else []
     return Allowed(values=tuple(found)) if found else None
 
 
