@@ -203,7 +203,7 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
     caption: Words = (
         "Mean over seeds (dot) with the 95 % interval over seeds (upper line, from three seeds on) "
         "and over test pictures (lower line). Test pictures leave most open for "
-        f"{one.classes[most]}, of {of.good} good and {of.anomalous} anomalous ones: ± ",
+        f"{one.classes[most]}, of {of.good} good and {of.anomalous} anomalous ones: sd ",
         Number(f"{percent(of.sd_pictures)} points", source),
         f".{tones.beyond(of.seeds for of in found)}",
     )
