@@ -57,12 +57,21 @@ def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]
     ]
     for verdict in ("better", "worse", "equivalent"):
         words += _alike(verdict, [told for told in known if told[2].verdict == verdict])
+    if not decided:
+        words += _largest(known)
     open_ = [
         (name, to_decide(result, c.seconds_per_seed), computed(sentences, c.trials))
         for name, c, result in known
         if result.verdict == "undecided"
     ]
     return (*words, *soonest(open_), *([f"; {apart}"] if without else []), ".")
+
+
+def _largest(told: Sequence[Told]) -> list[str | Number]:
+    """The difference that is largest, where none has a verdict."""
+    name, c, result = max(told, key=lambda one: abs(one[2].difference))
+    points = Number(f"{percent(result.difference)} points", computed(sentences, c.trials))
+    return [f"; largest difference: {name} (", points, ")"]
 
 
 def _alike(verdict: str, told: Sequence[Told]) -> list[str | Number]:

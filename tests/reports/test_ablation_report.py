@@ -211,6 +211,20 @@ def test_few_settings_are_not_ranked(lab) -> None:
     assert not list((folder.report / "tables").glob("rank*"))
 
 
+def test_where_nothing_is_decided_the_largest_difference_is_told(lab) -> None:
+    def law(trial: Trial, metric: str, c: str, step: int) -> float:
+        far = {"no tail": 0.05, "main": 0.0}.get(trial.axes["variant"], 0.01)
+        return 0.8 + far * trial.seed
+
+    lab.reports, lab.law = ("ablation",), law
+    few = AXIS.model_copy(update={"variants": dict(list(AXIS.variants.items())[:3])})
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(2), axes=(few,))
+    lab.run(folder, plan.trials)
+    told = write_reports(folder)[0].headline.replace("\n", " ")
+    assert "0 of 2 comparisons have a verdict; largest difference: no tail (2.50 points)" in told
+    assert wrong(folder) == []
+
+
 def test_a_class_differs_as_its_numbers_do(study: StudyFolder) -> None:
     found = pd.read_csv(study.report / "tables" / "contrasts_by_class-image_auroc.csv")
     tail = found[found["setting"] == "variant = no tail"]
