@@ -296,7 +296,7 @@ def sentence(
     known = [one for one in results if one is not None]
     if not known:
         return f"{metric.title}: no order and seed is in both, so nothing is compared."
-    counts = Counter(one.verdict for one in known)
+    counts = Counter("the same" if one.identical else one.verdict for one in known)
     told = ", ".join(f"{verdict} in {n}" for verdict, n in sorted(counts.items()))
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
     source = computed(sentence, every)
