@@ -37,6 +37,7 @@ STYLE: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
+    "axes.formatter.useoffset": False,
     "axes.titlelocation": "left",
     "axes.unicode_minus": True,
     "axes.edgecolor": INK,

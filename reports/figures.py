@@ -164,7 +164,6 @@ def _few_marks(ax: Axes) -> None:
     ax.margins(x=0.09)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=4)
-    ax.ticklabel_format(axis="x", useOffset=False)
 
 
 def r_matrices(evidence: Evidence, setting: Setting) -> list[Figure]:

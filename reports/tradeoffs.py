@@ -152,22 +152,26 @@ def pareto_figure(found: Sequence[Traded]) -> Figure | None:
 
 
 def _dots(ax: Axes, shown: Sequence[Traded], metric: str, cost: str) -> None:
-    for one in shown:
-        value = one.values[metric]
-        x = one.parameters if cost == "parameters" else one.seconds
-        if value is None or x is None:
-            continue
+    placed = [
+        (one, float(x), 100 * value)
+        for one in shown
+        if (value := one.values[metric]) is not None
+        and (x := one.parameters if cost == "parameters" else one.seconds) is not None
+    ]
+    along = [x for _, x, _ in placed]
+    middle = (min(along) + max(along)) / 2 if along else 0.0
+    for one, x, y in placed:
         face = "none" if one.beaten_by else colour(0)
-        ax.plot([x], [100 * value], "o", ms=5, mfc=face, mec=colour(0))
+        ax.plot([x], [y], "o", ms=5, mfc=face, mec=colour(0))
         if not one.beaten_by:
+            right = x > middle  # a name must not run into the panel beside it
             ax.annotate(
                 called(one.setting),
-                (x, 100 * value),
-                xytext=(4, 3),
+                (x, y),
+                xytext=(-4 if right else 4, 3),
                 textcoords="offset points",
+                ha="right" if right else "left",
                 fontsize=6.5,
                 color=INK,
             )
     guides(ax)
-    ax.margins(x=0.2, y=0.12)
-    ax.locator_params(axis="x", nbins=4)
