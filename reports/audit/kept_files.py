@@ -1,14 +1,17 @@
 """Pictures that trials keep, whole by the checksums inside of them: a CRC-32 of every chunk of a
-PNG and of every file of a ZIP. The ledger has none of its own for them."""
+PNG and of every file of a ZIP. The ledger has none of its own for them. And scores of pictures,
+which must give what the record beside them says."""
 
+import statistics
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from reports.audit.claim import Verdict
+from reports.audit.kept_scores import CHECKED, SAME, Scores, auroc, every_file
 from reports.audit.recomputed import Finding
-from reports.audit.records import Records, finished
+from reports.audit.records import Records, Trial, finished
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BY = "what trials keep"
@@ -52,3 +55,51 @@ def zipped(path: Path) -> str:
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         return str(error)
     return f"{bad} in it does not match its checksum" if bad else ""
+
+
+def audit_scores(records: Records) -> Iterator[Finding]:
+    """Of every finished trial whose own `scores.csv` can be read, what its record does not say. One
+    that cannot be read is told on the pages as such."""
+    files = every_file(records)
+    for trial in finished(records.trials):
+        own = files[trial.key]
+        if own is None:
+            continue
+        path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
+        wrong = [
+            Finding(
+                f"{path} {what}",
+                Verdict.IMPOSSIBLE,
+                f"the record has {said}, and these scores give {given}",
+                str(said),
+                str(given),
+                BY,
+            )
+            for what, said, given in (*_values(trial, own), *_choices(trial, own))
+            if not _same(said, given)
+        ]
+        yield from wrong or [Finding(str(path.parents[2]), Verdict.HOLDS, "", function=BY)]
+
+
+def _same(said: object, given: object) -> bool:
+    if isinstance(said, float) and isinstance(given, float):
+        return abs(said - given) <= SAME
+    return said == given
+
+
+def _values(trial: Trial, own: Mapping[str, Scores]) -> Iterator[tuple[str, object, object]]:
+    """Metrics of each class after the last task, recorded and of the scores. Files of earlier
+    versions tell none of pixels."""
+    for name, of in own.items():
+        means = {metric: statistics.fmean(parts) for metric, parts in of.parts.items()}
+        for metric, given in {CHECKED: auroc(of), **means}.items():
+            said = trial.value(metric, "step", "routed", name, len(trial.sequence))
+            yield f"{metric} of {name}", said, given
+
+
+def _choices(trial: Trial, own: Mapping[str, Scores]) -> Iterator[tuple[str, object, object]]:
+    """Pictures of each class by the task that they went to."""
+    tasks, counts = trial.routing.get("tasks", ()), trial.routing.get("counts", ())
+    for name, row in zip(trial.routing.get("classes", ()), counts, strict=True):
+        said = {task: count for task, count in zip(tasks, row, strict=True) if count}
+        yield f"routed_to of {name}", said, dict(own[name].sent)

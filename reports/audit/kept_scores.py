@@ -5,6 +5,7 @@ import bisect
 import csv
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -36,6 +37,8 @@ class Scores:
     values: tuple[float, ...]
     parts: Mapping[str, tuple[float, ...]]
     """What each contributes to a pixel metric; their mean is the metric."""
+    sent: Mapping[str, int]
+    """Pictures by the task that the router sent them to."""
 
     def of(self, anomalous: bool, metric: str = CHECKED) -> list[float]:
         """Of one kind, in the file's order."""
@@ -66,8 +69,7 @@ def kept(records: Records) -> dict[str, dict[str, Scores]]:
     known = records.known.get("scores of pictures")
     if known is not None:
         return known
-    trials = finished(records.trials)
-    files = {trial.key: read(records, trial) for trial in trials}
+    trials, files = finished(records.trials), every_file(records)
     pictures: dict[str, object] = {}
     found: dict[str, dict[str, Scores]] = {}
     for trial in trials:
@@ -75,11 +77,34 @@ def kept(records: Records) -> dict[str, dict[str, Scores]]:
         for own in chain([files[trial.key]], alike):
             if own is None or not _recorded(trial, own):
                 continue
-            if all(pictures.setdefault(n, of.pictures) == of.pictures for n, of in own.items()):
+            if any(pictures.get(n, of.pictures) != of.pictures for n, of in own.items()):
+                continue
+            pictures |= {name: of.pictures for name, of in own.items()}
+            found.setdefault(trial.key, own)
+            if _contributed(trial, own):
                 found[trial.key] = own
                 break
     records.known["scores of pictures"] = found
     return found
+
+
+def every_file(records: Records) -> dict[str, dict[str, Scores] | None]:
+    """By finished trial, each its own, whatever the record says; None as of `read`."""
+    known = records.known.get("files of scores")
+    if known is None:
+        known = {trial.key: read(records, trial) for trial in finished(records.trials)}
+        records.known["files of scores"] = known
+    return known
+
+
+def _contributed(trial: Trial, scores: Mapping[str, Scores]) -> bool:
+    """Whether they tell of each pixel metric of the trial what pictures contribute to it."""
+    return all(
+        metric in of.parts
+        for name, of in scores.items()
+        for metric in PIXELS
+        if trial.value(metric, "step", "routed", name, len(trial.sequence)) is not None
+    )
 
 
 def _trained_alike(one: Trial, other: Trial) -> bool:
@@ -88,13 +113,16 @@ def _trained_alike(one: Trial, other: Trial) -> bool:
 
 
 def read(records: Records, trial: Trial) -> dict[str, Scores] | None:
+    """None where there is no such file, or not one of the trial's classes."""
     rows: dict[str, list[tuple[str, bool, float, dict[str, float]]]] = {}
+    sent: dict[str, Counter[str]] = {}
     try:
         for row in rows_of(records, trial):
             anomalous = row["defect"] not in ("", "good")
             parts = {m: float(row.get(f"pseudo_value {m}") or "nan") for m in PIXELS}
             one = (row["picture"], anomalous, float(row["score_routed"]), parts)
             rows.setdefault(row["class"], []).append(one)
+            sent.setdefault(row["class"], Counter())[row.get("routed_to", "")] += 1
     except (OSError, KeyError, ValueError):
         return None
     values = [value for of in rows.values() for _, _, value, _ in of]
@@ -104,17 +132,22 @@ def read(records: Records, trial: Trial) -> dict[str, Scores] | None:
     for name, of in rows.items():
         each = {m: tuple(parts[m] for *_, parts in of) for m in PIXELS}
         whole = {m: values for m, values in each.items() if all(map(math.isfinite, values))}
-        found[name] = Scores(tuple((p, a) for p, a, *_ in of), tuple(v for *_, v, _ in of), whole)
+        pictures = tuple((picture, anomalous) for picture, anomalous, *_ in of)
+        found[name] = Scores(pictures, tuple(v for *_, v, _ in of), whole, sent[name])
     return found
+
+
+def auroc(of: Scores) -> float | None:
+    """Of images; None where one kind is missing."""
+    good, bad = of.of(False), of.of(True)
+    return statistics.fmean(_above(bad, good)) if good and bad else None
 
 
 def _recorded(trial: Trial, scores: Mapping[str, Scores]) -> bool:
     for name, of in scores.items():
         value = trial.value(CHECKED, "step", "routed", name, len(trial.sequence))
-        good, bad = of.of(False), of.of(True)
-        if not good or not bad:
-            return False
-        if value is not None and abs(value - statistics.fmean(_above(bad, good))) > SAME:
+        given = auroc(of)
+        if given is None or (value is not None and abs(value - given) > SAME):
             return False
         for metric, parts in of.parts.items():
             value = trial.value(metric, "step", "routed", name, len(trial.sequence))

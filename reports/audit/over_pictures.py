@@ -16,12 +16,12 @@ from reports.audit.kept_scores import (
     SAME,
     Contributions,
     Scores,
+    every_file,
     kept,
     of_best_f1,
     of_pixels,
     of_precision,
     of_ranks,
-    read,
 )
 from reports.audit.records import Records, Trial
 
@@ -193,7 +193,7 @@ def at_end(trial: Trial, metric: str, name: str) -> float | None:
 def why(records: Records, trials: Sequence[Trial]) -> str:
     if not trials:
         return "no seed has finished every order"
-    lacking = [read(records, trial) for trial in trials if trial.key not in kept(records)]
+    lacking = [every_file(records)[t.key] for t in trials if t.key not in kept(records)]
     each = {
         "kept no scores that can be read": sum(own is None for own in lacking),
         "kept scores that are not those of its record": sum(own is not None for own in lacking),

@@ -14,7 +14,7 @@ from typing import Any
 from moleflow.errors import StoreError, StudyError
 from orchestration.plain import uncelled
 from reports.audit.claim import Verdict, WantsMore
-from reports.audit.kept_files import audit_files
+from reports.audit.kept_files import audit_files, audit_scores
 from reports.audit.ledger import audit_ledger
 from reports.audit.notation import numbers
 from reports.audit.pages import audit_page
@@ -56,7 +56,7 @@ def audit_study(folder: Path) -> dict[str, Any]:
         one = audit_page(page, records, shown)
         found += one
         counts += _counted(one)
-    own = [*audit_ledger(records), *audit_files(records)]
+    own = [*audit_ledger(records), *audit_files(records), *audit_scores(records)]
     found += own
     counts += _counted(own)
     return {

@@ -45,6 +45,8 @@ class Lab:
     config: Config = field(default_factory=Config)
     reports: tuple[str, ...] = ("task_order",)
     margins: dict[str, float] = field(default_factory=dict)
+    pictures: int = 20
+    """Test pictures of a class that the router sent somewhere."""
     hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     """Overrides of recorded hashes, by trial key."""
 
@@ -109,7 +111,8 @@ class Lab:
         scores = {
             f"scores {c}": f"s{made}{task}{trial.config}" for task in tasks.values() for c in task
         }
-        counts = tuple(tuple(20 if c in task else 0 for task in tasks.values()) for c in names)
+        own = self.pictures
+        counts = tuple(tuple(own * (c in task) for task in tasks.values()) for c in names)
         return Record(
             **dict(trial),
             status="finished",

@@ -79,7 +79,7 @@ def keep(folder: StudyFolder, trial: Trial, of: Mapping[str, np.ndarray] | None 
 
 
 def run(lab: Lab, folder: StudyFolder, trials: tuple[Trial, ...]) -> None:
-    lab.law = law
+    lab.law, lab.pictures = law, len(LABELS)
     lab.run(folder, trials)
     for trial in trials:
         keep(folder, trial)

@@ -32,7 +32,7 @@ def scores(folder: StudyFolder, trial: Trial) -> None:
     with (path / "scores.csv").open("w", newline="", encoding="utf-8") as file:
         writer = files.writer(file)
         distances = [f"squared_distance {name}" for name in names]
-        head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
+        head = ["class", "picture", "defect", "routed_to"]
         writer.writerow([*head, *distances])
         for name in names:
             for picture, kind in (("good/000.png", ""), ("bent/001.png", "bent")):
@@ -40,7 +40,7 @@ def scores(folder: StudyFolder, trial: Trial) -> None:
                 if (name, picture) == WRONG:
                     far["bottle"] = 80.0 + trial.seed
                 chosen = min(far, key=lambda other: far[other])
-                row = [name, picture, kind, 0.5, 0.5, chosen]
+                row = [name, picture, kind, chosen]
                 writer.writerow([*row, *(far[other] for other in names)])
 
 

@@ -64,12 +64,12 @@ def keep(folder: StudyFolder, trial: Trial) -> None:
     write_kept(path, AllOrders(trial=trial.key, tasks=trial.classes, classes=classes))
     with (path / "scores.csv").open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
-        head = ["class", "picture", "defect", "score_oracle", "score_routed", "routed_to"]
+        head = ["class", "picture", "defect", "routed_to"]
         out.writerow([*head, *(f"squared_distance {name}" for name in CLASSES)])
         for i, name in enumerate(CLASSES):
             for picture in range(4):
                 far = [1.0 + 3 * abs(i - j) + 0.1 * picture * (1 + j) for j in range(4)]
-                out.writerow([name, f"{picture}.png", "", 0.1, 0.1, name, *far])
+                out.writerow([name, f"{picture}.png", "", name, *far])
 
 
 @pytest.fixture(scope="module")
