@@ -48,6 +48,10 @@ METRICS: Final[tuple[str, ...]] = tuple(name for name in TITLES if name in ESTIM
 
 Scores: TypeAlias = Mapping[str, ClassScores]
 """Of a trial, by class."""
+Pictures: TypeAlias = tuple[tuple[str, str], ...]
+"""Of a class: file, and defect or `good`."""
+Finals: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Of a trial after its last task, by metric and class."""
 Parts: TypeAlias = Sequence[tuple[float, Sequence[Record]]]
 """Of a sum: each seed's mean over the records counts so often. A mean is one part that counts once,
 a difference has a second that counts -1."""
@@ -71,66 +75,88 @@ class Kept:
 
 def kept(evidence: Evidence) -> Kept:
     """Of all finished trials, read once for all reports of a study. Where training does not depend
-    on the order, trials that share theirs share their scores at the end, and one file is read for
-    all; each trial's recorded numbers must follow from it."""
+    on the order, trials that share theirs share their scores at the end: the first file counts
+    that gives each one's recorded numbers, before all one that has what pictures contribute."""
     return evidence.once(_read)
 
 
 def _read(evidence: Evidence) -> Kept:
-    known: dict[object, Scores] = {}
+    files = _Files(evidence)
     found: dict[str, Scores] = {}
-    silent, other = set[str](), dict[str, tuple[str, ...]]()
-    pictures: dict[str, ClassScores] = {}
-    for record in evidence.finished:
-        free = order_free(record.config)
-        place = (record.config.model_dump_json(), trained_alike(record)) if free else record.key
-        shared = known.get(place)
-        if shared is not None and not _unrecorded(evidence, record, shared):
-            found[record.key] = shared
-            continue
-        own = class_scores(evidence, record)
-        if own is None:
+    silent, pixelless, other = set[str](), set[str](), dict[str, tuple[str, ...]]()
+    pictures: dict[str, Pictures] = {}
+    for record, alike in _alike(evidence):
+        finals = {m: evidence.measurements.finals(record, m) for m in (CHECKED, *PIXELS)}
+        for own in map(files.scores, alike):
+            if own is None or _unrecorded(finals, own) or _others(pictures, own):
+                continue
+            found.setdefault(record.key, own)
+            if _contributed(finals, own):
+                found[record.key] = own
+                break
+        if record.key in found:
+            used = found[record.key]
+            pictures |= {name: of.pictures for name, of in used.items()}
+            pixelless |= set() if _contributed(finals, used) else {record.key}
+        elif (own := files.scores(record)) is None:
             silent.add(record.key)
-            continue
-        others = {n for n, of in own.items() if pictures.get(n, of).pictures != of.pictures}
-        wrong = others | _unrecorded(evidence, record, own)
-        if wrong:
-            other[record.key] = tuple(sorted(wrong))
-            continue
-        pictures = own | pictures
-        # Names are held once: they take far more than the numbers.
-        own = {name: replace(of, pictures=pictures[name].pictures) for name, of in own.items()}
-        known.setdefault(place, own)
-        found[record.key] = own
-    pixelless = {
-        record.key
-        for record in evidence.finished
-        if record.key in found
-        and not all(_contributed(evidence, found, metric, record) for metric in PIXELS)
-    }
+        else:
+            other[record.key] = tuple(sorted(_unrecorded(finals, own) | _others(pictures, own)))
     return Kept(found, frozenset(silent), other, frozenset(pixelless))
 
 
-def _contributed(
-    evidence: Evidence, scores: Mapping[str, Scores], metric: str, record: Record
-) -> bool:
+class _Files:
+    """Each is read when it is first asked for."""
+
+    def __init__(self, evidence: Evidence):
+        self._evidence = evidence
+        self._known: dict[str, Scores | None] = {}
+        self._names: dict[tuple[str, Pictures], Pictures] = {}
+
+    def scores(self, record: Record) -> Scores | None:
+        if record.key not in self._known:
+            own = class_scores(self._evidence, record)
+            self._known[record.key] = own and {n: self._lean(n, of) for n, of in own.items()}
+        return self._known[record.key]
+
+    def _lean(self, name: str, of: ClassScores) -> ClassScores:
+        """Names are held once: they take far more than the numbers."""
+        pictures = self._names.setdefault((name, of.pictures), of.pictures)
+        return replace(of, pictures=pictures)
+
+
+def _alike(evidence: Evidence) -> Iterator[tuple[Record, list[Record]]]:
+    """Every finished trial, with those that share what it trained, itself among them."""
+    groups: dict[object, list[Record]] = {}
+    places: list[tuple[Record, object]] = []
+    for record in evidence.finished:
+        free = order_free(record.config)
+        place = (record.config.model_dump_json(), trained_alike(record)) if free else record.key
+        groups.setdefault(place, []).append(record)
+        places.append((record, place))
+    return ((record, groups[place]) for record, place in places)
+
+
+def _others(pictures: Mapping[str, Pictures], scores: Scores) -> set[str]:
+    """Classes of other pictures than those before."""
+    return {name for name, of in scores.items() if pictures.get(name, of.pictures) != of.pictures}
+
+
+def _contributed(finals: Finals, scores: Scores) -> bool:
     """Whether pictures of every class that has a pixel metric have their contributions to it."""
-    own = scores[record.key]
-    return all(metric in own[c].contributions for c in evidence.measurements.finals(record, metric))
+    return all(m in scores[name].contributions for m in PIXELS for name in finals.get(m, {}))
 
 
 def tells(evidence: Evidence, found: Kept, metric: str, record: Record) -> bool:
     """Whether what a trial kept tells the metric's doubt."""
     kept_any = record.key in found.scores
-    return kept_any and (
-        metric not in PIXELS or _contributed(evidence, found.scores, metric, record)
-    )
+    finals = {metric: evidence.measurements.finals(record, metric)}
+    return kept_any and _contributed(finals, found.scores[record.key])
 
 
-def _unrecorded(evidence: Evidence, record: Record, scores: Scores) -> set[str]:
+def _unrecorded(finals: Finals, scores: Scores) -> set[str]:
     """Classes of which the trial's image AUROC is not that of the scores, or a pixel metric not
     that of the contributions."""
-    finals = {m: evidence.measurements.finals(record, m) for m in (CHECKED, *PIXELS)}
     return {
         name
         for name, of in scores.items()

@@ -161,6 +161,33 @@ def test_without_scores_the_page_says_why_there_is_no_doubt_from_pictures(lab: L
     assert any("3 kept no scores that can be read" in one for one in told)
 
 
+@pytest.mark.parametrize(
+    "damage", ["gone", "cut off", "of another trial", "with other pixels", "of before"]
+)
+def test_the_first_file_that_is_whole_counts_for_all_that_trained_the_same(
+    lab: Lab, damage: str
+) -> None:
+    """In reports and in their audit: no seed is lost to the file of its first order."""
+    folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0, 1, 2))
+    run(lab, folder, plan.trials)
+    (first, *_) = load(folder).finished
+    path = folder.artifacts(first.key) / FILE
+    if damage == "of before":
+        _without_contributions(path)
+    else:
+        DAMAGE[damage](folder, plan.trials, first)
+    evidence = load(folder)
+    found = kept(evidence)
+    assert (found.silent, found.other, found.pixelless) == (set(), {}, set())
+    for metric in ("image_auroc", "pixel_ap"):
+        made = of_setting(evidence, evidence.settings[0], found, metric)
+        assert isinstance(made, Doubted) and (len(made.values), made.left_out) == (3, 0)
+    write_reports(folder)
+    told = wrong(folder)
+    assert bool(told) == (damage in ("of another trial", "with other pixels"))
+    assert all(one.startswith(f"trials/{first.key}/artifacts/{FILE} ") for one in told)
+
+
 def test_orders_that_share_their_training_need_one_file_and_others_each_their_own(lab: Lab) -> None:
     folder, plan = lab.plan(task_zeros=1, orders=3, seeds=(0,))
     run(lab, folder, plan.trials)
