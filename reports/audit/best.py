@@ -74,7 +74,9 @@ def chances_on_pictures(
         below = statistics.fmean(map(normal_tail, gaps.tolist()))
         return [1 - below, below]
     away = np.array(found.means) - math.fsum(found.means) / g
-    centred = pictures - pictures.mean(axis=0) - pictures.mean(axis=1)[:, None] + pictures.mean()
+    centred = _possible(
+        pictures - pictures.mean(axis=0) - pictures.mean(axis=1)[:, None] + pictures.mean()
+    )
     widest = error**2 * df / chi2_quantile(LARGEST_NOISE, df)
     largest = math.sqrt(widest + max(0.0, float(np.linalg.eigvalsh(centred)[-1])))
     u = draws.random(DRAWS)
@@ -86,6 +88,13 @@ def chances_on_pictures(
         best[part], weight[part] = _moved(away, centred, spreads[part], errors[part], normal)
     weight = u * np.exp(weight - weight.max())
     return (np.bincount(best, weights=weight, minlength=g) / weight.sum()).tolist()
+
+
+def _possible(covariance: np.ndarray) -> np.ndarray:
+    """The nearest that has no variance below zero, as an estimate may: the mean of itself and of
+    its absolute value."""
+    _, sizes, axes = np.linalg.svd(covariance)
+    return (covariance + axes.T * sizes @ axes) / 2
 
 
 def _moved(
