@@ -41,7 +41,7 @@ def test_trials_whose_maps_are_cut_off_or_lack_a_file_are_named(lab: Lab) -> Non
 def test_what_stands_under_a_picture_is_found_a_second_time_and_so_is_another(
     lab: Lab, scores: str
 ) -> None:
-    lab.law = pictured.law
+    lab.law, lab.pictures = pictured.law, len(pictured.LABELS)
     folder, plan = lab.plan(task_zeros=1, orders=1, seeds=(0,))
     lab.run(folder, plan.trials)
     (trial,) = plan.trials
