@@ -172,13 +172,23 @@ def enter_frame(browser) -> None:
     WebDriverWait(browser, PATIENCE).until(frame)
 
 
-def unfold(browser, last: bool = False) -> None:
-    """Show the runs below the only run in sight, or below the last one that has some."""
+def unfold(browser, of: int) -> None:
+    """Show the runs below the last of so many that have some, once these are in sight: the table is
+    drawn anew while it loads, and what was found in it may be gone."""
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.common.by import By
 
-    openers = browser.find_elements(By.CSS_SELECTOR, "[col-id*='Run Name'][role=gridcell] button")
-    assert last or len(openers) == 1
-    openers[-1].click()
+    deadline, opener = time.monotonic() + PATIENCE, "[col-id*='Run Name'][role=gridcell] button"
+    while True:
+        openers = browser.find_elements(By.CSS_SELECTOR, opener)
+        try:
+            if len(openers) == of:
+                return openers[-1].click()
+        except WebDriverException:
+            if time.monotonic() > deadline:
+                raise
+        assert time.monotonic() < deadline, f"{len(openers)} runs have runs below, not {of}"
+        time.sleep(0.2)
 
 
 def experiment_id(root: Root) -> str:
@@ -209,10 +219,10 @@ STUDY = "tags.`moleflow.role` = 'study'"
 def test_the_experiment_shows_the_study_and_its_nested_runs(browser, address, root, pictures):
     visit(browser, f"{address}/#/experiments/{experiment_id(root)}/runs")
     see(browser, ("shown", "7 matching runs"), pictures / "closed.png")
-    unfold(browser)
+    unfold(browser, of=1)
     settings = ("lr=0.001", "lr=0.002")
     see(browser, ("shown", *settings), pictures / "settings.png")
-    unfold(browser, last=True)
+    unfold(browser, of=3)
     see(browser, (*settings, "cable O1 s0 lr=0.00"), pictures / "open.png")
 
 
