@@ -28,7 +28,6 @@ from reports.document import (
     Words,
     computed,
     drawn,
-    plain,
     table,
 )
 from reports.doubt_columns import (
@@ -144,19 +143,19 @@ def on_other_pictures(evidence: Evidence, kept: Kept) -> list[Words]:
 
 def sentences(evidence: Evidence) -> list[Words]:
     """Of every metric between which settings the means lie, and once what the highest is not."""
-    told = [sentence(evidence, metric) for metric in evidence.concluded]
-    if any(" lie between " in plain(words) for words in told):
-        last = told[-1]
-        told[-1] = (*((last,) if isinstance(last, str) else last), HIGHEST)
-    return told
+    each = [sentence(evidence, metric) for metric in evidence.concluded]
+    told = [words for words, _ in each]
+    if any(differ for _, differ in each):
+        told[-1] = (*told[-1], HIGHEST)
+    return [*told]
 
 
-def sentence(evidence: Evidence, metric: Metric) -> Words:
-    """n first, then between which settings the means lie, if they differ."""
+def sentence(evidence: Evidence, metric: Metric) -> tuple[tuple[str | Number, ...], bool]:
+    """n first, then between which settings the means lie; and whether they differ."""
     known = [seeded(evidence, s, metric.name, "final_mean") for s in evidence.settings]
     found = [(one, summary) for one in known if (summary := one.summary) is not None]
     if not found:
-        return f"{metric.title}: no setting has finished."
+        return (f"{metric.title}: no setting has finished.",), False
     low, high = (pick(found, key=lambda pair: pair[1].mean) for pick in (min, max))
     source = computed(sentence, [r.key for one, _ in found for r in one.records])
     n = f"n = {span(summary.n for _, summary in found)} seeds"
@@ -165,22 +164,15 @@ def sentence(evidence: Evidence, metric: Metric) -> Words:
     words: tuple[str | Number, ...] = (f"{metric.title} (", Number(n, source), *without, "): ")
     ends = [Number(f"{percent(summary.mean)} %", source) for _, summary in (low, high)]
     if len(found) == 1:
-        return (*words, ends[0], f" with {called(low[0].setting)}, the only one with a result.")
+        alone = f" with {called(low[0].setting)}, the only one with a result."
+        return (*words, ends[0], alone), False
     many = Number(f"{len(found)} settings", source)
     if ends[0] == ends[1]:
         equal = high[1].mean - low[1].mean <= NOISE
         alike = "equal" if equal else "less than 0.01 points apart"
-        return (*words, "means of ", many, f" are {alike}: ", ends[0], ".")
-    return (
-        *words,
-        "means of ",
-        many,
-        " lie between ",
-        ends[0],
-        f" ({called(low[0].setting)}) and ",
-        ends[1],
-        f" ({called(high[0].setting)}).",
-    )
+        return (*words, "means of ", many, f" are {alike}: ", ends[0], "."), False
+    between = (" lie between ", ends[0], f" ({called(low[0].setting)}) and ", ends[1])
+    return (*words, "means of ", many, *between, f" ({called(high[0].setting)})."), True
 
 
 def numeric_axes(evidence: Evidence) -> list[str]:

@@ -51,18 +51,18 @@ def document(evidence: Evidence) -> Document:
     kept = picture_doubt.kept(evidence)
     orders = {s.number: order_section.all_of(evidence, s, compared[s.number], kept) for s in shown}
     answers = {s.number: order_answer.sentences(evidence, s, kept) for s in shown}
+    each = {s.number: _told(evidence, s, answers, compared, orders, kept) for s in shown}
     results: list[Section] = []
     for setting in shown:
         of = orders[setting.number]
         found = _results(evidence, setting, compared[setting.number], of, kept)
-        told = _told(evidence, setting, answers, compared, orders, kept)
-        results += made.of_setting(setting, [*made.in_short(setting, told), *found])
+        said = made.in_short(setting, each[setting.number])
+        results += made.of_setting(setting, [*said, *found])
     results += papers_by_class.sections(evidence)
     several = len(evidence.settings) > 1
-    told: Sequence[Words] = settings_answer.on_orders(evidence, shown, kept) if several else []
-    for setting in () if several else shown:
-        told = _told(evidence, setting, answers, compared, orders, kept)
-    told = [*told, settings_answer.EACH] if several else told
+    told = [words for of in each.values() for words in of]
+    if several:
+        told = [*settings_answer.on_orders(evidence, shown, kept), settings_answer.EACH]
     answer: list[Block] = [Listed(tuple(told))] if shown else []
     wrong = sum(len(compared[setting.number].mismatches) for setting in shown)
     if wrong:
