@@ -37,8 +37,7 @@ class Group:
 
 def free(trial: Trial) -> bool:
     """Whether the order of its tasks leaves training alone."""
-    config = trial.config
-    return config["freeze_base"] and config["seeding"] == "by_class" and len(trial.sequence) > 1
+    return trial.order_free and len(trial.sequence) > 1
 
 
 def groups(line: Line) -> list[Group] | None:
@@ -169,9 +168,7 @@ def regret(line: Line) -> Expected:
 def causes(line: Line) -> Expected:
     """Deviation over orders of what an oracle has, of what routing adds, or of both."""
     source, variances = line.cells["source"], list[Fraction]()
-    pairs = bytes_compared(line.finished).values()
-    told = f"{sum(one for one, _ in pairs)} of {sum(of for _, of in pairs)}"
-    hashes: Numbers = {"hashes": told} if source == "training" else {}
+    hashes: Numbers = {"hashes": _hashes(line)} if source == "training" else {}
     found = groups(line)
     if not found:
         return Expected(hashes)
@@ -187,6 +184,12 @@ def causes(line: Line) -> Expected:
         values = values or {order: both[order] - oracle[order] for order in both}
         variances.append(statistics.pvariance(list(values.values())))
     return Expected({"sd": float(mean_of(variances)) ** 0.5, "groups": len(variances)})
+
+
+def _hashes(line: Line) -> str:
+    """How many of those that were compared are equal."""
+    pairs = bytes_compared(line.finished).values()
+    return f"{sum(one for one, _ in pairs)} of {sum(of for _, of in pairs)}"
 
 
 def _same_bytes(trials: Sequence[Trial]) -> bool:

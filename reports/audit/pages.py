@@ -103,16 +103,19 @@ def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> li
     told = [(one, by_all, (), "") for text in row.texts[1:] for one in _counts(text)]
     for text, by, named, head in (*told, *sourced):
         own = _of_metric(of_trials(lines, by, named), head)
-        as_printed = [line.as_printed for line in own]
-        for (said, fits), (_, stands) in zip(
-            _said(text, own), _said(text, as_printed), strict=True
-        ):
+        for said, fits in _said(text, own):
             verdict = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE
             why = "" if fits else f"the page shows {said}, which {by} has nowhere"
-            if by not in WAYS or (stands and not fits):
+            if by not in WAYS or (not fits and said in _unchecked(text, own)):
                 verdict, why = Verdict.UNCHECKABLE, "no second way is known to compute it"
             found.append(Finding(place, verdict, why, text, "", by))
     return found
+
+
+def _unchecked(text: str, lines: Sequence[Made]) -> list[str]:
+    """What the table's file has of a cell, where it has numbers that no second way computes."""
+    printed = [line.as_printed for line in lines if line.unchecked]
+    return [said for said, stands in _said(text, printed) if stands] if printed else []
 
 
 def _of_metric(lines: Sequence[Made], head: str) -> Sequence[Made]:
