@@ -14,6 +14,8 @@ from reports.audit.recomputed import Finding
 from reports.audit.records import Records, Trial, finished
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+"""What the standard library says of one, by where it is damaged."""
 BY = "what trials keep"
 
 
@@ -21,7 +23,7 @@ def audit_files(records: Records) -> Iterator[Finding]:
     """Every PNG and ZIP beside the record of a finished trial."""
     trials = records.folder / "trials"
     for trial in finished(records.trials):
-        for path in sorted((trials / trial.key / "artifacts").glob("*")):
+        for path in sorted(records.artifacts(trial.key).glob("*")):
             wrong = {".png": png, ".zip": zipped}.get(path.suffix)
             if wrong is None:
                 continue
@@ -52,7 +54,7 @@ def zipped(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (OSError, *DAMAGED_ZIP) as error:
         return str(error)
     return f"{bad} in it does not match its checksum" if bad else ""
 
@@ -65,7 +67,7 @@ def audit_scores(records: Records) -> Iterator[Finding]:
         own = files[trial.key]
         if own is None:
             continue
-        path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
+        path = records.artifacts(trial.key) / "scores.csv"
         wrong = [
             Finding(
                 f"{path} {what}",

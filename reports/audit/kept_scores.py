@@ -54,7 +54,7 @@ def rows_of(records: Records, trial: Trial) -> list[dict[str, str]]:
         OSError: there is no such file.
         ValueError: it is damaged.
     """
-    path = records.folder / "trials" / trial.key / "artifacts" / "scores.csv"
+    path = records.artifacts(trial.key) / "scores.csv"
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
             head, *rows = csv.reader(file)
@@ -108,8 +108,7 @@ def _contributed(trial: Trial, scores: Mapping[str, Scores]) -> bool:
 
 
 def _trained_alike(one: Trial, other: Trial) -> bool:
-    alike = (one.config, one.task0, one.seed) == (other.config, other.task0, other.seed)
-    return alike and set(one.sequence) == set(other.sequence)
+    return one.training == other.training
 
 
 def read(records: Records, trial: Trial) -> dict[str, Scores] | None:

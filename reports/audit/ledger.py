@@ -115,7 +115,7 @@ SUMMARIES: Mapping[str, Callable[[Entries, Mapping[str, int], int], float | None
 
 def _kept(records: Records, trial: Trial) -> Iterator[tuple[str, object, object]]:
     """Entries of R, and those of the file that the trial keeps of them."""
-    path = records.folder / "trials" / trial.key / "artifacts" / "r_matrices.csv"
+    path = records.artifacts(trial.key) / "r_matrices.csv"
     for place, value in _entries(path):
         said = trial.numbers.get(place)
         if said is not None:

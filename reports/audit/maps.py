@@ -15,8 +15,7 @@ def shown_trial(trials: Sequence[Trial], records: Records) -> Allowed:
     kept = [
         trial
         for trial in trials
-        if trial.status == "finished"
-        and (records.folder / "trials" / trial.key / "artifacts" / SHEET).is_file()
+        if trial.status == "finished" and (records.artifacts(trial.key) / SHEET).is_file()
     ]
     return Allowed(frozenset(text for one in kept for text in (one.key, str(one.seed))))
 
@@ -28,7 +27,7 @@ def shares_below(trials: Sequence[Trial], records: Records) -> Allowed:
 
 
 def _shares(trial: Trial, records: Records) -> Iterator[float]:
-    path = records.folder / "trials" / trial.key / "artifacts" / PLACES
+    path = records.artifacts(trial.key) / PLACES
     if not path.is_file():
         return
     with path.open(newline="", encoding="utf-8") as file:

@@ -172,7 +172,7 @@ def counted(trials: Sequence[Trial], records: Records) -> Allowed:
     """Pairs of task 0 and seed, their orders, the trials, and those that are as was derived."""
     alike: dict[object, list[Trial]] = {}
     for trial in filter(free, trials):
-        alike.setdefault(_together(trial), []).append(trial)
+        alike.setdefault(trial.training, []).append(trial)
     orders = sum(math.factorial(len(of[0].sequence) - 1) for of in alike.values())
     same = len(trials) - sum(_differs(trial, records) for trial in trials)
     texts = {f"{len(alike)} pairs of task 0 and seed", f"{len(trials)} were run"}
@@ -190,16 +190,12 @@ def nothing_kept(trials: Sequence[Trial], records: Records) -> Allowed:
     """Of how many pairs of task 0 and seed no trial kept it, of all of their settings."""
     named = {trial.key for trial in trials}
     own = [of for of in records.settings if any(trial.key in named for trial in of)]
-    every = {_together(trial) for of in own for trial in finished(of) if free(trial)}
+    every = {trial.training for of in own for trial in finished(of) if free(trial)}
     line = Line({}, "", (), records.trials, records)
-    known = {_together(trial) for of in own for trial in finished(of) if whole(line, trial)}
-    pairs = {_together(trial) for trial in trials}
+    known = {trial.training for of in own for trial in finished(of) if whole(line, trial)}
+    pairs = {trial.training for trial in trials}
     fits = pairs == every - known
     return Allowed(frozenset({f"{len(pairs)} of {len(every)} pairs"} if fits else ()))
-
-
-def _together(trial: Trial) -> tuple[object, ...]:
-    return trial.task0, trial.seed, tuple(sorted(trial.sequence)), repr(trial.config)
 
 
 def _differs(trial: Trial, records: Records) -> bool:
@@ -214,7 +210,7 @@ def _compared(trial: Trial, records: Records) -> int:
 def _measured_too(trial: Trial, records: Records) -> list[tuple[float, float | None]]:
     """Derived and measured numbers of a trial."""
     line = Line({}, "", (), records.trials, records)
-    alike = [t for t in finished(records.trials) if _together(t) == _together(trial)]
+    alike = [t for t in finished(records.trials) if t.training == trial.training]
     kept = next((one for one in alike if whole(line, one)), None)
     return [] if kept is None else list(_pairs(line, kept, trial))
 

@@ -63,7 +63,7 @@ def kept_by(line: Line, trial: str) -> dict[str, Any]:
     Raises:
         OSError, ValueError: there is none, or it is damaged.
     """
-    path = line.records.folder / "trials" / trial / "artifacts" / "all_orders.json"
+    path = line.records.artifacts(trial) / "all_orders.json"
     return json.loads(unsealed(path.read_bytes()))
 
 

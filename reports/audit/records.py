@@ -68,6 +68,28 @@ class Trial:
         return self.recorded.get("losses") or {}
 
     @property
+    def order_free(self) -> bool:
+        """Whether what it learns does not depend on the order after task 0."""
+        return self.config["freeze_base"] and self.config["seeding"] == "by_class"
+
+    @cached_property
+    def training(self) -> tuple[object, ...]:
+        """What all that it learns follows from, where that is free of the order."""
+        config = json.dumps(self.config, sort_keys=True)
+        return config, self.task0, self.seed, tuple(sorted(self.sequence))
+
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Test images that went to their own task when all were known, and to another."""
+        went = [0, 0]
+        own = {name: "+".join(task) for task in self.sequence for name in task}
+        counts = self.routing.get("counts", ())
+        for name, row in zip(self.routing.get("classes", ()), counts, strict=True):
+            for task, many in zip(self.routing["tasks"], row, strict=True):
+                went[task != own[name]] += many
+        return went[0], went[1]
+
+    @property
     def task0(self) -> str:
         return "+".join(self.sequence[0])
 
@@ -105,6 +127,10 @@ class Records:
     """The study's, for what trials keep beside their records."""
     known: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """What was recomputed of whole tables, by name, for their further lines."""
+
+    def artifacts(self, trial: str) -> Path:
+        """The folder of what a trial keeps, by its key."""
+        return self.folder / "trials" / trial / "artifacts"
 
     def of_metric(self, name: str) -> "Records":
         """The same with no other margin than that of this metric; all where it has none."""

@@ -157,10 +157,7 @@ def told(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def _apart(trial: Trial) -> tuple[object, ...]:
     """What of the trial tells what the router does when all tasks are known."""
-    config = repr(trial.config)
-    if not (trial.config["freeze_base"] and trial.config["seeding"] == "by_class"):
-        return (trial.key,)
-    return (config, trial.task0, trial.seed, tuple(sorted(trial.sequence)))
+    return trial.training if trial.order_free else (trial.key,)
 
 
 def pictures_misrouted(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -176,14 +173,8 @@ def pictures_misrouted(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def share(trials: Sequence[Trial], records: Records) -> Allowed:
     """Of these trials' images, how many went to their own task."""
-    went = [0, 0]
-    for trial in trials:
-        counts = trial.routing.get("counts", ())
-        for name, row in zip(trial.routing.get("classes", ()), counts, strict=True):
-            own = next("+".join(task) for task in trial.sequence if name in task)
-            for task, many in zip(trial.routing["tasks"], row, strict=True):
-                went[task == own] += many
-    return Allowed(values=(went[True] / sum(went),) if sum(went) else ())
+    own, others = (sum(trial.sent[i] for trial in trials) for i in (0, 1))
+    return Allowed(values=(own / (own + others),) if own + others else ())
 
 
 def of_settings(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -80,13 +80,7 @@ def nearest(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def elsewhere(trials: Sequence[Trial], records: Records) -> Allowed:
     """Pictures that were sent to another task than their own when all were known."""
-    wrong = 0
-    for trial in trials:
-        own = {name: "+".join(task) for task in trial.sequence for name in task}
-        known = trial.routing
-        for name, row in zip(known.get("classes", ()), known.get("counts", ()), strict=True):
-            wrong += sum(n for n, to in zip(row, known["tasks"], strict=True) if to != own[name])
-    return Allowed(frozenset({f"{wrong} pictures"}))
+    return Allowed(frozenset({f"{sum(trial.sent[1] for trial in trials)} pictures"}))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

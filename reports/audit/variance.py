@@ -96,7 +96,7 @@ def _counts(n: int, levels: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 def _apart(used: Sequence[Trial]) -> bool:
     """Whether orders that training knows were run with one task 0."""
-    free = all(t.config["freeze_base"] and t.config["seeding"] == "by_class" for t in used)
+    free = all(trial.order_free for trial in used)
     return not free and len({t.order for t in used}) > len({t.task0 for t in used})
 
 

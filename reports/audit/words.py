@@ -146,12 +146,9 @@ def routed(trials: Sequence[Trial], records: Records) -> Allowed:
     correct = images = 0
     margins: list[float] = []
     for trial in trials:
-        own = {name: "+".join(task) for task in trial.sequence for name in task}
-        recorded = trial.routing
-        for name, row in zip(recorded.get("classes", ()), recorded.get("counts", ()), strict=True):
-            images += sum(row)
-            correct += row[recorded["tasks"].index(own[name])]
-        margin = recorded.get("smallest_margin")
+        own, others = trial.sent
+        correct, images = correct + own, images + own + others
+        margin = trial.routing.get("smallest_margin")
         margins += [margin] if margin is not None else []
     share = f"{100 * correct / images:.2f} %" if images else "none"
     told = f"{correct} of {images}"
@@ -166,7 +163,7 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
     found = bytes_compared(trials)
     texts = {f"{same} of {of} {names[k]}" for k, (same, of) in found.items()}
     texts.add(f"{sum(of - same for same, of in found.values())} mismatches")
-    free = [trial for trial in trials if _order_free(trial)]
+    free = [trial for trial in trials if trial.order_free]
     texts.add(f"{len(trials) - len(free)} of the trials")
     derived = [trial for trial in free if trial.recorded["role"] == "derived"]
     texts.add(f"{len(derived)} further {'trial was' if len(derived) == 1 else 'trials were'}")
@@ -177,14 +174,10 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(texts))
 
 
-def _order_free(trial: Trial) -> bool:
-    return trial.config["freeze_base"] and trial.config["seeding"] == "by_class"
-
-
 def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
     """Trials that share all that a bank may depend on, of those that differ in order."""
     found: dict[str, list[Trial]] = {}
-    for trial in filter(_order_free, trials):
+    for trial in (one for one in trials if one.order_free):
         found.setdefault(_alike(trial), []).append(trial)
     return [of for of in found.values() if len({trial.order for trial in of}) > 1]
 
