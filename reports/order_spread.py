@@ -180,8 +180,10 @@ def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
             data.append(Line(line | {"verdict": verdict, "how": of.how}, source))
     how = sorted({one.how for derived in found.derived for one in derived.found})
     caption = (
-        "Orders with one task 0 and seed, in points: standard deviation over all of them (root "
-        "mean square over task 0 and seed), and the largest difference between two of them "
+        "Orders with one task 0 and seed, in points: standard deviation over all of them (divided "
+        "by their number, since they are all there are, and not by n − 1 as sd over seeds or "
+        "trials; root mean square over task 0 and seed), and the largest difference between two "
+        "of them "
         f"({'; '.join(how)})"
     )
     header = ("Over all orders", "Verdict", "sd", "Largest difference", "Margin", "Orders each")

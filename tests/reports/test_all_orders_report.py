@@ -1,6 +1,8 @@
 """The part of the task-order report on all orders, on studies with chosen numbers."""
 
+import itertools
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +111,21 @@ def test_all_orders_have_their_columns_and_hand_computed_numbers(study: StudyFol
     assert line["minimum"] == pytest.approx((0.9 + 0.75 + 2.2 / 3 + 0.75) / 4)
     ends = found.query("quantity == 'final_mean'")
     assert (ends["minimum"] == ends["maximum"]).all() and (ends["sd"] == 0).all()
+
+
+def test_sd_over_all_orders_is_divided_by_their_number_and_the_table_says_so(
+    study: StudyFolder,
+) -> None:
+    def over_steps(order: tuple[float, ...]) -> float:
+        return statistics.mean(statistics.mean((0.9, *order[:n])) for n in range(4))
+
+    six = [over_steps(order) for order in itertools.permutations((0.8, 0.7, 0.6))]
+    lines = csv(study, "all_orders").query("metric == 'image_auroc' and task0 == 'bottle'")
+    sd = lines.query("quantity == 'running_mean'")["sd"].tolist()
+    assert sd == pytest.approx([statistics.pstdev(six)] * 2)
+    page = (study.report / "report.md").read_text("utf-8")
+    (caption,) = re.findall(r"\*\*(Orders with one task 0 and seed.*?)\*\*", page)
+    assert "(divided by their number, since they are all there are, and not by n − 1" in caption
 
 
 def test_averaging_is_the_cause_where_the_router_makes_no_mistake(study: StudyFolder) -> None:
