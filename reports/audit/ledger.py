@@ -76,12 +76,7 @@ def _means(trial: Trial) -> Iterator[tuple[str, object, object]]:
         made = SUMMARIES.get(place.definition)
         told = made(entries, own, place.step) if made and entries else None
         if told is not None:
-            yield _name(place), value, told
-
-
-def _name(place: Place) -> str:
-    of = f" of {place.class_name}" if place.class_name else ""
-    return f"{place.metric}{of}, {place.definition} after step {place.step}, {place.routing}"
+            yield place.told, value, told
 
 
 def _mean(values: list[float]) -> float | None:
@@ -119,7 +114,7 @@ def _kept(records: Records, trial: Trial) -> Iterator[tuple[str, object, object]
     for place, value in _entries(path):
         said = trial.numbers.get(place)
         if said is not None:
-            yield f"{_name(place)} (artifacts/{path.name})", said, value
+            yield f"{place.told} (artifacts/{path.name})", said, value
 
 
 def _entries(path: Path) -> Iterator[tuple[Place, float]]:

@@ -29,6 +29,11 @@ class Place(NamedTuple):
     definition: str
     routing: str
 
+    @property
+    def told(self) -> str:
+        of = f" of {self.class_name}" if self.class_name else ""
+        return f"{self.metric}{of}, {self.definition} after step {self.step}, {self.routing}"
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -233,6 +238,12 @@ def read_record(folder: Path, key: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if found.get("key") == key and found.get("study") == folder.name else {}
+
+
+def recorded(folder: Path, key: str) -> Trial | None:
+    """A trial by its record alone, whether it is planned or not; None as of `read_record`."""
+    record = read_record(folder, key)
+    return _trial(record, record) if record else None
 
 
 def _trial(planned: Mapping[str, Any], record: Mapping[str, Any]) -> Trial:

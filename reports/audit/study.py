@@ -20,6 +20,7 @@ from reports.audit.notation import numbers
 from reports.audit.pages import audit_page
 from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
+from reports.audit.results import audit_results
 from reports.audit.second_way import Expected, Line, Value, by_seed, described, short_name
 from reports.audit.seeds_told import seeds_told
 from reports.audit.ways import WAYS
@@ -28,6 +29,8 @@ from reports.audit.words import whole_units
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
 KINDS = {"good", "anomalous"}
+BESIDE = (audit_ledger, audit_results, audit_files, audit_scores)
+"""Of what lies beside reports."""
 SETTING = re.compile(r"-setting(\d+)$")
 
 
@@ -56,7 +59,7 @@ def audit_study(folder: Path) -> dict[str, Any]:
         one = audit_page(page, records, shown)
         found += one
         counts += _counted(one)
-    own = [*audit_ledger(records), *audit_files(records), *audit_scores(records)]
+    own = [one for audit in BESIDE for one in audit(records)]
     found += own
     counts += _counted(own)
     return {
