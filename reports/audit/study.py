@@ -13,6 +13,7 @@ from typing import Any
 
 from moleflow.errors import StoreError, StudyError
 from orchestration.plain import uncelled
+from reports.audit.certificates import audit_certificates
 from reports.audit.claim import Verdict, WantsMore
 from reports.audit.kept_files import audit_files, audit_scores
 from reports.audit.ledger import audit_ledger
@@ -29,7 +30,7 @@ from reports.audit.words import whole_units
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
 KINDS = {"good", "anomalous"}
-BESIDE = (audit_ledger, audit_results, audit_files, audit_scores)
+BESIDE = (audit_ledger, audit_results, audit_certificates, audit_files, audit_scores)
 """Of what lies beside reports."""
 SETTING = re.compile(r"-setting(\d+)$")
 
