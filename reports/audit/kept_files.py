@@ -9,7 +9,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from reports.audit.claim import Verdict
-from reports.audit.kept_scores import CHECKED, SAME, Scores, auroc, every_file
+from reports.audit.kept_scores import (
+    CHECKED,
+    SAME,
+    SCORE,
+    Scores,
+    auroc,
+    every_file,
+    rows_of,
+)
 from reports.audit.recomputed import Finding
 from reports.audit.records import Records, Trial, finished
 
@@ -60,14 +68,16 @@ def zipped(path: Path) -> str:
 
 
 def audit_scores(records: Records) -> Iterator[Finding]:
-    """Of every finished trial whose own `scores.csv` can be read, what its record does not say. One
-    that cannot be read is told on the pages as such."""
+    """Of every finished trial's own `scores.csv`, what its record does not say, and whether it
+    cannot be read, though reports take the scores of one that trained the same."""
     files = every_file(records)
     for trial in finished(records.trials):
-        own = files[trial.key]
+        own, path = files[trial.key], records.artifacts(trial.key) / "scores.csv"
         if own is None:
+            why = "cannot be read as scores of all classes of its trial"
+            damaged = Finding(f"{path} ", Verdict.IMPOSSIBLE, why, function=BY)
+            yield from [damaged] if _is_damaged(records, trial) else []
             continue
-        path = records.artifacts(trial.key) / "scores.csv"
         wrong = [
             Finding(
                 f"{path} {what}",
@@ -81,6 +91,18 @@ def audit_scores(records: Records) -> Iterator[Finding]:
             if not _same(said, given)
         ]
         yield from wrong or [Finding(str(path.parents[2]), Verdict.HOLDS, "", function=BY)]
+
+
+def _is_damaged(records: Records, trial: Trial) -> bool:
+    """Of scores that cannot be read. There may be none: no file, or one of the router's choices
+    alone; pages tell where scores are missing."""
+    try:
+        rows = rows_of(records, trial)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return not rows or SCORE in rows[0]
 
 
 def _same(said: object, given: object) -> bool:

@@ -19,6 +19,7 @@ from reports.audit.records import Records, Trial, finished
 PIXELS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 CHECKED = "image_auroc"
 """The metric by which scores are known to be those of a record."""
+SCORE = "score_routed"
 DISTANCE = "squared_distance "
 """Begins the names of columns of distances to tasks."""
 SAME = 1e-9
@@ -119,7 +120,7 @@ def read(records: Records, trial: Trial) -> dict[str, Scores] | None:
         for row in rows_of(records, trial):
             anomalous = row["defect"] not in ("", "good")
             parts = {m: float(row.get(f"pseudo_value {m}") or "nan") for m in PIXELS}
-            one = (row["picture"], anomalous, float(row["score_routed"]), parts)
+            one = (row["picture"], anomalous, float(row[SCORE]), parts)
             rows.setdefault(row["class"], []).append(one)
             sent.setdefault(row["class"], Counter())[row.get("routed_to", "")] += 1
     except (OSError, KeyError, ValueError):

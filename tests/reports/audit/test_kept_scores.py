@@ -70,6 +70,42 @@ def test_scores_of_a_class_without_anomalous_pictures_do_not_give_its_auroc(
     assert len(told) == len(trial.classes) and all("scores give None" in one for one in told)
 
 
+def cut_off(content: bytes) -> bytes:
+    return content[: content.rindex(b",") - 3]
+
+
+def without_a_class(content: bytes) -> bytes:
+    return b"".join(one for one in content.splitlines(True) if not one.startswith(b"bottle,"))
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": cut_off,
+    "empty": lambda content: b"",
+    "no text": lambda content: b"\xff" + content,
+    "without a class": without_a_class,
+    "of no rows": lambda content: content.splitlines(True)[0],
+}
+
+
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_scores_that_cannot_be_read_are_found_and_none_that_are_not_there(
+    alike: tuple[StudyFolder, Sequence[Trial]], damage: str, every: bool
+) -> None:
+    """Where another trial has them whole, and where none has."""
+    folder, (trial, other) = alike
+    path = folder.artifacts(trial.key) / FILE
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    if every:
+        (folder.artifacts(other.key) / FILE).unlink()
+    write_reports(folder)
+    (one,) = wrong(folder)
+    assert one.startswith(f"trials/{trial.key}/artifacts/{FILE} : cannot be read")
+    path.unlink()
+    write_reports(folder)
+    assert wrong(folder) == []
+
+
 def test_columns_that_earlier_code_did_not_keep_are_no_fault(
     alike: tuple[StudyFolder, Sequence[Trial]],
 ) -> None:
