@@ -13,6 +13,7 @@ from moleflow.data.sequences import task_name
 from moleflow.errors import StoreError
 from moleflow.metrics.catalogue import TITLES
 from moleflow.metrics.means import mean
+from moleflow.wording import counted, grouped
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.records.all_orders import AllOrders, ClassInOrders, read_kept
 from orchestration.records.ledger import Record
@@ -140,7 +141,7 @@ def _nothing_kept(evidence: Evidence, of: Sequence[Record], free: Sequence[Recor
     every = len({trained_alike(record) for record in free})
     return (
         "Of ",
-        Number(f"{len(pairs)} of {every} pairs", computed(_nothing_kept, keys(of))),
+        Number(f"{len(pairs)} of {counted(every, 'pair')}", computed(_nothing_kept, keys(of))),
         " of task 0 and seed no trial kept what the router can choose: it was run by an earlier "
         f"version, or lost its all_orders.json. Nothing is derived of them ({named}), and means "
         "over seeds are of those that have every task 0.",
@@ -248,7 +249,7 @@ def warning(compared: Checked) -> Words:
     """Of trials whose numbers are not those derived for their order."""
     return (
         "Measured numbers are not those that were derived for their order in ",
-        Number(f"{len(compared.differing)} trials", computed(warning, compared.differing)),
+        Number(counted(len(compared.differing), "trial"), computed(warning, compared.differing)),
         f" ({some(compared.differing)}): what is said of all orders here is "
         "not to be trusted before it is known why.",
     )
@@ -266,20 +267,21 @@ def sentence(found: Orders, compared: Checked) -> Words:
             )
         return "No finished trial kept what other orders would have given."
     orders = sum(math.factorial(len(group.others)) for group in found.groups)
-    same = len(compared.trials) - len(compared.differing)
+    ran = len(compared.trials)
+    same = ran - len(compared.differing)
     source = computed(sentence, found.trials)
     words: Words = (
         "Task 0 and seed given, orders differ in which tasks are known at a step, and so in where "
         "the router can send a picture. Of ",
-        Number(f"{len(found.groups)} pairs of task 0 and seed", source),
+        Number(f"{counted(len(found.groups), 'pair')} of task 0 and seed", source),
         " every order was computed: ",
-        Number(f"{orders:,} orders".replace(",", "\u202f"), source),
+        Number(counted(orders, "order"), source),
         ", of which ",
-        Number(f"{len(compared.trials)} were run", source),
+        Number(f"{grouped(ran)} {'was' if ran == 1 else 'were'} run", source),
         ". Derived and measured numbers agree to the last digit in ",
-        Number(f"{same} of {len(compared.trials)} trials", source),
+        Number(f"{grouped(same)} of {counted(ran, 'trial')}", source),
         " (",
-        Number(f"n = {compared.numbers} numbers", source),
+        Number(f"n = {counted(compared.numbers, 'number')}", source),
         ").",
     )
     return words

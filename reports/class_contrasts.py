@@ -12,8 +12,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import house_style, named_rows
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import from_fewest
 from reports import contrasts, doubt_columns, picture_doubt, tones
-from reports.digits import bracketed, ends, percent, span
+from reports.digits import bracketed, ends, percent
 from reports.document import Figure, Line, Number, Table, Value, Words, computed, drawn, table
 from reports.doubt_columns import Interval, Known
 from reports.evidence import Evidence, Setting, classes_of
@@ -150,6 +151,6 @@ def _class_figure(canvas: Canvas, metric: Metric, shown: ByClass) -> Figure:
         ".",
     )
     every = computed(class_forest, [key for c, _ in shown for key in c.trials])
-    n = Number(f"{span(one.result.n for _, of in shown for one in of)} seeds", every)
+    n = Number(from_fewest((one.result.n for _, of in shown for one in of), "seed"), every)
     title = f"{metric.title} of each class against the baseline"
     return drawn(canvas, f"forest_by_class-{metric.name}", title, "points", (n,), caption)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.data.sequences import task_name
 from moleflow.drawing import SCALE, heat_map, house_style
 from moleflow.metrics.means import mean
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from reports import correlating, how_many
 from reports.confusions import confusions
@@ -103,13 +104,14 @@ def similarity_map(evidence: Evidence, setting: Setting, found: Distances) -> Fi
                  SCALE.reversed(), 6.5)  # fmt: skip
     source = computed(similarity_map, [found.record.key])
     a, b = min(((a, b) for a in tasks for b in tasks if a != b), key=lambda p: found.ratio[p])
+    many = counted(sum(lost.values()), "picture")
     caption: Words = (
         "Distance of a row’s good pictures to a column’s task, as a multiple of that to their own "
         "(dark is near); below it, how many of the row’s pictures were sent there, over all "
         f"trials. Nearest: {evidence.tasks[a]} to {evidence.tasks[b]}, ",
         Number(f"{found.ratio[a, b]:.2f} times", source),
         " as far as its own. ",
-        Number(f"{sum(lost.values())} pictures", computed(_misrouted, keys(setting.finished))),
+        Number(many, computed(_misrouted, keys(setting.finished))),
         " went to another task.",
     )
     title = "How near tasks are to each other for the router, and where pictures are lost"

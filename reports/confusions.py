@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
+from moleflow.wording import grouped
 from orchestration.records.ledger import Record
 from reports import how_many
 from reports.document import Number, Table, Value, Words, computed, table
@@ -84,7 +85,7 @@ def sentence(found: Sequence[Confusion]) -> Words:
     share = f"{100 * correct / images:.2f} %" if images else "none"
     source = computed(sentence, (key for one in found for key in one.keys))
     words = (
-        Number(f"{correct} of {images} test images ({share})", source),
+        Number(f"{grouped(correct)} of {grouped(images)} test images ({share})", source),
         " went to their own task, summed over n = ",
         how_many.trials(record for one in found for record in one.records),
         ".",
@@ -95,7 +96,7 @@ def sentence(found: Sequence[Confusion]) -> Words:
     return (
         *words,
         " Smallest margin between the best wrong task and the true one: ",
-        Number(f"{min(margins):.4g}", source),
+        Number(f"{min(margins):,.4g}", source),
         " (below 0 an image was misrouted).",
     )
 
@@ -108,7 +109,9 @@ def drawn_of(found: Sequence[Confusion], drawn: int) -> Number:
 
 def confusion_table(found: Confusion, setting: Setting) -> Table:
     """The counts."""
-    rows = [(name, *map(str, row)) for name, row in zip(found.classes, found.counts, strict=True)]
+    rows = [
+        (name, *map(grouped, row)) for name, row in zip(found.classes, found.counts, strict=True)
+    ]
     data: list[dict[str, Value]] = [
         {"class": name, "task": task, "images": count}
         for name, row in zip(found.classes, found.counts, strict=True)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style
 from moleflow.metrics.catalogue import Metric
-from moleflow.wording import counted
+from moleflow.wording import counted, from_fewest, plural
 from reports import doubt_columns, further_seeds, performance, picture_doubt, tones
 from reports.digits import (
     bracketed,
@@ -17,7 +17,6 @@ from reports.digits import (
     p_value,
     percent,
     plus_minus,
-    span,
 )
 from reports.document import (
     DASH,
@@ -165,9 +164,9 @@ def forest(
         f"Variant minus baseline with its 95 % interval, {tones.told(any(both), 'line')}; the grey "
         "band is the margin. ",
         Number(f"{decided} of {len(shown)}", source),
-        " variants have a verdict.",
+        f" {plural(len(shown), 'variant')} {'has' if decided == 1 else 'have'} a verdict.",
     )
-    n = Number(f"{span(result.n for _, result, _ in shown)} seeds", source)
+    n = Number(from_fewest((result.n for _, result, _ in shown), "seed"), source)
     title = f"{metric.title} against the baseline"
     return drawn(canvas, f"forest-{metric.name}", title, "points", (n,), caption)
 
@@ -203,4 +202,4 @@ def unfinished(evidence: Evidence, setting: Setting) -> str:
     told = [
         f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items() if n and kind != "finished"
     ]
-    return f"of {len(setting.trials)} trials: {', '.join(told)}" if told else ""
+    return f"of {counted(len(setting.trials), 'trial')}: {', '.join(told)}" if told else ""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.data.sequences import task_name
 from moleflow.drawing import colour, guides, house_style, marker
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from orchestration.records.ledger import Record
 from orchestration.records.stages import SUMMARY, StageKind, StageRef
 from reports.digits import seconds, span
@@ -114,9 +114,9 @@ def parameters_table(found: Sequence[Sizes]) -> Table:
         source = computed(parameters_table, keys(one.records))
         total = one.after(one.tasks)
         share = one.added / one.base if one.base else None
-        texts = [f"{n:,}" for n in (one.base, one.added)]
-        texts += [DASH if share is None else f"{100 * share:.1f} %", str(one.tasks), f"{total:,}"]
-        parts = ", ".join(f"{name} {n:,}" for name, n in _parts(one.record) if n)
+        texts = [grouped(n) for n in (one.base, one.added)]
+        texts += [DASH if share is None else f"{100 * share:.1f} %", str(one.tasks), grouped(total)]
+        parts = ", ".join(f"{name} {grouped(n)}" for name, n in _parts(one.record) if n)
         cells = [Cell(texts[0], source=source), Cell(texts[1], parts, source)]
         cells += [Cell(text, source=source) for text in texts[2:]]
         rows.append([_named(one, source), *cells])
@@ -179,7 +179,7 @@ def memory_figure(found: Sequence[Sizes]) -> Figure:
         f"{called(last.setting)}: ",
         Number(f"{last.after(last.tasks) * BYTES / MEBIBYTE:.2f} MiB", source),
         " after ",
-        Number(f"{last.tasks} tasks", source),
+        Number(counted(last.tasks, "task"), source),
         ", against ",
         Number(f"{last.tasks * last.base * BYTES / MEBIBYTE:.2f} MiB", source),
         ".",
@@ -242,9 +242,9 @@ def stages_table(settings: Sequence[Setting]) -> Table:
             source = computed(stages_table, [one.trial for one in made])
             total, pictures = sum(one.seconds for one in made), sum(one.pictures for one in made)
             per = 1000 * total / pictures if pictures else None
-            texts = (seconds(each), str(each.n), f"{total / HOUR:.2f}", str(taken))
+            texts = (seconds(each), grouped(each.n), f"{total / HOUR:,.2f}", grouped(taken))
             cells = [Cell(text, source=source) for text in texts]
-            cells += [Cell(DASH if per is None else f"{per:.1f}", f"per {PICTURES[kind]}", source)]
+            cells += [Cell(DASH if per is None else f"{per:,.1f}", f"per {PICTURES[kind]}", source)]
             rows.append([Cell(called(setting), setting.also), title, *cells])
             line: dict[str, Value] = {**setting.fields, "kind": kind, "computed": each.n}
             line |= {"seconds_mean": each.mean, "seconds_sd": each.sd, "hours": total / HOUR}
@@ -272,7 +272,13 @@ def hardware_table(evidence: Evidence) -> Table:
         hours, lost_hours = _hours(records), _hours(lost)
         memory = max(record.peak_memory for record in records) / 2**30 or None
         gigabytes = f"{memory:.2f}" if memory else DASH
-        texts = (str(len(records)), str(len(lost)), f"{hours:.2f}", f"{lost_hours:.2f}", gigabytes)
+        texts = (
+            grouped(len(records)),
+            grouped(len(lost)),
+            f"{hours:,.2f}",
+            f"{lost_hours:,.2f}",
+            gigabytes,
+        )
         named = [device, str(threads), host]
         rows.append([*named, *(Cell(text, source=source) for text in texts)])
         line: dict[str, Value] = {"device": device, "threads": threads, "host": host}
@@ -314,9 +320,9 @@ def _of_parameters(found: Sequence[Sizes]) -> Words:
     source = computed(sentences, [key for one in found for key in keys(one.records)])
     return (
         "Each task after the first adds ",
-        Number(span((one.added for one in found), ","), source),
+        Number(span(one.added for one in found), source),
         " trained parameters to a base of ",
-        Number(span((one.base for one in found), ","), source),
+        Number(span(one.base for one in found), source),
         " (",
         Number(counted(len({one.setting.number for one in found}), "setting"), source),
         ").",
@@ -329,10 +335,10 @@ def _of_hours(evidence: Evidence) -> Words:
     devices = sorted({record.device for record in evidence.records})
     words: Words = (
         "All of it kept trials at work for ",
-        Number(f"{_hours(evidence.records):.2f} hours", source),
+        Number(f"{_hours(evidence.records):,.2f} hours", source),
     )
     if lost:
-        words += (", ", Number(f"{_hours(lost):.2f}", source), " of them in ")
+        words += (", ", Number(f"{_hours(lost):,.2f}", source), " of them in ")
         words += (Number(f"{len(lost)} of {counted(len(evidence.records), 'trial')}", source),)
         words += (" that did not finish",)
     return (*words, f"; on {', '.join(devices)}.")

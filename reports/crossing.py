@@ -9,9 +9,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, shares
 from moleflow.metrics.catalogue import Metric
-from moleflow.wording import counted
+from moleflow.wording import counted, from_fewest
 from reports import further_seeds, tones
-from reports.digits import bracketed, contrasted, p_value, percent, plus_minus, span
+from reports.digits import bracketed, contrasted, p_value, percent, plus_minus
 from reports.document import (
     DASH,
     Cell,
@@ -270,7 +270,7 @@ def lines_figure(
         for row in axes:
             row[0].set_ylabel(f"{metric.title} [%]")
     source = computed(lines_figure, trial_keys(shown))
-    n = Number(f"{span(len(one.seeds) for one in shown)} seeds", source)
+    n = Number(from_fewest((len(one.seeds) for one in shown), "seed"), source)
     title = f"{metric.title} {KINDS[kind]}"
     name = f"crossed-{metric.name}-{kind}"
     return drawn(canvas, name, title, "%", (n,), _caption(shown, pictures))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from reports.document import DASH, Value
 from reports.statistics import MOST_SEEDS, Contrast, Needed, Summary
 
@@ -61,17 +61,13 @@ def low_to_high(summary: Summary | None) -> str:
 
 def seconds(summary: Summary) -> str:
     """Mean ± sample standard deviation; `± –` where n = 1."""
-    return f"{summary.mean:.1f} ± {DASH if summary.sd is None else f'{summary.sd:.1f}'}"
+    return f"{summary.mean:,.1f} ± {DASH if summary.sd is None else f'{summary.sd:,.1f}'}"
 
 
-def span(counts: Iterable[int], spec: str = "") -> str:
-    """Smallest to largest of whole numbers, or the one that all of them are.
-
-    Args:
-        spec: how each is written, as in `format`.
-    """
+def span(counts: Iterable[int]) -> str:
+    """Smallest to largest of whole numbers, or the one that all of them are."""
     found = sorted(counts)
-    low, high = (format(found[end], spec) for end in (0, -1))
+    low, high = (grouped(found[end]) for end in (0, -1))
     return low if low == high else f"{low} to {high}"
 
 
@@ -124,7 +120,7 @@ def at_work(seconds: float) -> str:
     if seconds < 120:
         return f"{max(1, round(seconds))} s"
     minutes = seconds / 60
-    return f"{round(minutes)} min" if minutes < 120 else f"{round(minutes / 60):,} h"
+    return f"{round(minutes)} min" if minutes < 120 else f"{grouped(round(minutes / 60))} h"
 
 
 def says_nothing(low: int | None, high: int | None) -> bool:
@@ -141,9 +137,9 @@ def from_to(low: int | None, high: int | None) -> str:
 def rounded(seeds: int | None, how: Callable[[float], int]) -> str:
     """Two digits of a number of seeds; none of what is more than anyone runs."""
     if seeds is None or seeds > MOST_TOLD:
-        return f"over {MOST_TOLD:,}"
+        return f"over {grouped(MOST_TOLD)}"
     unit = 10 ** max(0, len(str(seeds)) - 2)
-    return f"{how(seeds / unit) * unit:,}"
+    return grouped(how(seeds / unit) * unit)
 
 
 def p_value(p: float | None) -> str:

@@ -4,7 +4,7 @@ sequence, and beside each difference of two, the interval over both."""
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from moleflow.metrics.catalogue import TITLES
-from moleflow.wording import counted
+from moleflow.wording import counted, plural
 from orchestration.records.ledger import Record
 from reports.digits import bracketed, percent, some
 from reports.document import (
@@ -173,7 +173,7 @@ def _told(
     return (
         "Of ",
         Number(f"{len(records)}", computed(lacking, keys(records))),
-        " finished trials, ",
+        f" {plural(len(records), 'finished trial')}, ",
         Number(f"{len(trials)}", computed(lacking, trials)),
         told,
     )
@@ -263,7 +263,7 @@ def _of_pictures(one: Doubted) -> Number:
 
 
 def _of_seeds(one: Doubted) -> Number:
-    return Number(f"n = {len(one.values)} seeds", computed(sentence, one.trials))
+    return Number(f"n = {counted(len(one.values), 'seed')}", computed(sentence, one.trials))
 
 
 def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[str]) -> Words:
@@ -277,7 +277,9 @@ def held(by: Maker, metric: str, decided: Sequence[Decided], trials: Sequence[st
         told = all(isinstance(one, Doubted) for _, one, _ in decided)
         return (*words, f"not known ({FEW_SEEDS if told else NO_SCORES}).")
     words.append(Number(f"{len(clear)} of {len(decided)}", computed(by, trials)))
-    words.append(" differences that are not zero over seeds stay clear of it")
+    are, stay = ("is", "stays") if len(decided) == 1 else ("are", "stay")
+    differences = plural(len(decided), "difference")
+    words.append(f" {differences} that {are} not zero over seeds {stay} clear of it")
     words.append(f"; on other pictures there may be none: {some(lost)}" if lost else "")
     words.append(f"; not known: {some(unknown)}" if unknown else "")
     each = [one for _, one, _ in decided if not isinstance(one, str)]

@@ -11,6 +11,7 @@ from moleflow.data.sequences import task_name
 from moleflow.drawing import FAINT, colour, heat_map, house_style, marker, shares
 from moleflow.metrics.catalogue import COLUMNS, TITLES
 from moleflow.metrics.means import mean
+from moleflow.wording import grouped
 from orchestration.records.ledger import Record
 from reports import how_many, performance
 from reports.confusions import Confusion
@@ -226,7 +227,7 @@ def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure
     """Counts of the router's choices; colour is the share of the class's images."""
     counts = np.array(found.counts, dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    texts = np.array([[str(n) if n else "" for n in row] for row in found.counts])
+    texts = np.array([[grouped(n) if n else "" for n in row] for row in found.counts])
     tasks = [evidence.tasks[task] for task in found.tasks]
     shares[counts == 0] = np.nan
     canvas = heat_cells(shares, texts, found.classes, tasks, (0.0, 1.0))
@@ -234,7 +235,7 @@ def _confusion(evidence: Evidence, setting: Setting, found: Confusion) -> Figure
     caption = (
         "Rows are true classes, columns the tasks chosen; colour is the share of the class’s "
         "images. ",
-        Number(f"{found.correct} of {found.images}", source),
+        Number(f"{grouped(found.correct)} of {grouped(found.images)}", source),
         " went to their own task.",
     )
     name, title = found.file_name("routing", setting), "Router’s choices after the last task"

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from orchestration.records.ledger import Record
 from reports.digits import MOST_TOLD, at_work, from_to, rounded, says_nothing
 from reports.document import DASH, Cell, Number, Source, Value, computed
@@ -66,7 +66,7 @@ class Further:
         low, high = self.between
         own = computed(Further.words, source.trials)
         if low is None or low > MOST_TOLD:
-            return [Number(f"over {MOST_TOLD:,} more seeds", own), " would be needed"]
+            return [Number(f"over {grouped(MOST_TOLD)} more seeds", own), " would be needed"]
         if says_nothing(low, high):
             have = Number(f"{self.have} seeds", own)
             said = [have, f" do not say how many more would {tell}: ", Number(self.ends, own)]

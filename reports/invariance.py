@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moleflow.data.sequences import task_name
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from orchestration.records.ledger import Record
 from orchestration.sharing import certificate
 from orchestration.sharing.keys import task_keys
@@ -77,7 +77,7 @@ class Invariance:
         made = sum(one.made for one in self.comparisons)
         if not made or self.mismatches:
             return ""
-        return f"{made} of {made} hashes equal between orders trained apart"
+        return f"{grouped(made)} of {grouped(made)} hashes equal between orders trained apart"
 
     @property
     def words(self) -> Words:
@@ -97,7 +97,7 @@ class Invariance:
                 "so there was nothing to compare."
             )
         parts = [
-            Number(f"{c.identical} of {c.made} {KINDS[c.kind]}", source)
+            Number(f"{grouped(c.identical)} of {grouped(c.made)} {KINDS[c.kind]}", source)
             for c in self.comparisons
             if c.made
         ]

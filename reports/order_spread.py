@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import FAINT, INK, colour, house_style, marker, named_rows, shares
 from moleflow.metrics.catalogue import Metric
 from moleflow.streams import numpy_stream
+from moleflow.wording import counted, grouped
 from reports.all_orders import QUANTITIES, Group, Orders
 from reports.digits import percent
 from reports.document import (
@@ -84,7 +85,7 @@ class Running:
 
     def _counted(self, lead: str) -> Number:
         drawn = "" if self.whole else "drawn "
-        return Number(f"{lead}{len(self.pool):,} {drawn}orders", self.source(Running))
+        return Number(lead + counted(len(self.pool), f"{drawn}order"), self.source(Running))
 
     @property
     def several(self) -> bool:
@@ -170,7 +171,7 @@ def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
             inside = "inside" if largest <= margin else "beyond"
             verdict = "no order matters" if largest <= NOISE else f"{inside} the margin"
             where = f"{evidence.tasks[widest.task0]}, seed {widest.seed}" if largest > NOISE else ""
-            cells = (percent(typical), percent(largest), percent(margin, 1), f"{of.orders:,}")
+            cells = (percent(typical), percent(largest), percent(margin, 1), grouped(of.orders))
             shown = [Cell(cells[0], source=source), Cell(cells[1], where, source)]
             shown += [Cell(text, source=source) for text in cells[2:]]
             rows.append([f"{metric.title}, {title}", verdict, *shown])
@@ -220,7 +221,7 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
     lines = "a line per order, by task 0" if few else "by task 0, the higher the more orders"
     caption: Words = (
         f"Left: {lines}; below, {SAMPLE} orders at random. Right: what "
-        f"{DRAWS:,} such samples say. {SAMPLE} random orders say sd ",
+        f"{grouped(DRAWS)} such samples say. {SAMPLE} random orders say sd ",
         Number(f"{percent(said)} points", source),
         " (dashed); ",
         *(("the truth is ",) if found.whole else (found.counted, " say ")),

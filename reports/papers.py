@@ -16,6 +16,7 @@ from typing import Any
 from moleflow import profiles
 from moleflow.config import Config
 from moleflow.errors import MoleflowError
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.studies.named_settings import BASE
 from reports.digits import percent, plus_minus
@@ -207,7 +208,7 @@ def beside_table(evidence: Evidence, name: str, lines: Sequence[Beside]) -> Tabl
         theirs = percent(paper.value, 2)
         theirs += f" ± {percent(paper.spread)}" if paper.spread is not None else ""
         cells = [
-            Cell(plus_minus(summary), f"n = {summary.n} trials, {seeds} seeds", source)
+            Cell(plus_minus(summary), _of(summary.n, seeds), source)
             if summary
             else Cell(DASH, "" if one.label else "not in this study"),
             Cell(theirs, f"n = {paper.n}", computed(beside_table)),
@@ -223,6 +224,10 @@ def beside_table(evidence: Evidence, name: str, lines: Sequence[Beside]) -> Tabl
 
 def _final(evidence: Evidence, record: Record, metric: str) -> float | None:
     return evidence.measurements.summary(record.key, metric, "final_mean")
+
+
+def _of(trials: int, seeds: int) -> str:
+    return f"n = {counted(trials, 'trial')}, {counted(seeds, 'seed')}"
 
 
 def _tidy(
@@ -287,7 +292,7 @@ def protocol(evidence: Evidence, lines: Sequence[Beside]) -> Iterator[str]:
     if same_data(evidence):
         yield f"Data: {TITLE} there and, by the names of the classes, here."
     else:
-        yield f"Data: {TITLE} there; here {len(names)} classes ({', '.join(names)})."
+        yield f"Data: {TITLE} there; here {counted(len(names), 'class')} ({', '.join(names)})."
     seeds, theirs = len({t.seed for t in plan.trials}), sorted({one.n for one in papers})
     yield f"Seeds: {' or '.join(map(str, theirs))} there, {seeds} here."
     orders = len(evidence.orders)

@@ -6,6 +6,7 @@ from functools import cache
 
 from moleflow import profiles
 from moleflow.config import Config
+from moleflow.wording import counted
 from reports.digits import percent, plus_minus
 from reports.document import (
     DASH,
@@ -114,7 +115,7 @@ def _blocks(
     if not same_data(setting, data):
         yield Text(
             f"The published values are of {data.title}, and these results of other data "
-            f"({evidence.plan.data_root}), of whose {len(setting.classes)} classes "
+            f"({evidence.plan.data_root}), of whose {counted(len(setting.classes), 'class')} "
             f"{len(names)} ha{'s' if len(names) == 1 else 've'} a name that is there, too: they "
             "stand side by side, and no difference is taken."
         )
@@ -191,7 +192,7 @@ def _measured(evidence: Evidence, setting: Setting, name: str, metric: str) -> M
 
 def _counted(setting: Setting, known: Mapping[str, float]) -> str:
     seeds = {record.seed for record in setting.finished if record.key in known}
-    return f"n = {len(known)} trials, {len(seeds)} seeds" if known else ""
+    return f"n = {counted(len(known), 'trial')}, {counted(len(seeds), 'seed')}" if known else ""
 
 
 def _text(one: Printed | None) -> str:
@@ -214,7 +215,7 @@ def _apart(evidence: Evidence, setting: Setting, data: Data) -> Iterator[Words]:
         yield f"Data: {data.title} there and, by the names of the classes, here."
     else:
         names = ", ".join(setting.classes)
-        yield f"Data: {data.title} there; here {len(setting.classes)} classes ({names})."
+        yield f"Data: {data.title} there; here {counted(len(setting.classes), 'class')} ({names})."
     yield f"Tasks: {len(classes_of(data))} of one class each there, {len(setting.classes)} here."
     orders = len({record.order for record in setting.finished})
     here = f"{len(setting.seeds)} and {orders} here"

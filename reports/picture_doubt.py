@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from moleflow.metrics.catalogue import TITLES
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
 from reports.evidence import Evidence, Setting, keys, trained_alike
@@ -354,7 +355,9 @@ def _lacking(found: Kept, records: Sequence[Record]) -> str:
         "kept nothing of what pictures contribute to it",
     )
     said = [
-        f"{n} of {len(records)} trials {what}" for n, what in zip(counts, told, strict=True) if n
+        f"{n} of {counted(len(records), 'trial')} {what}"
+        for n, what in zip(counts, told, strict=True)
+        if n
     ]
     return "; ".join(said)
 

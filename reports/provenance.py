@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
+from moleflow.wording import counted, grouped
 from orchestration.records.ledger import ClassSummary, Record, Span
 from orchestration.sharing.no_effect import cautions
 from reports.digits import MOST_LISTED, listed, span
@@ -105,13 +106,13 @@ def _features(config: Config) -> str:
 
 def _flow(config: Config) -> tuple[Part, ...]:
     rank: Part = ("LoRA off", None) if config.lora == "off" else ("LoRA rank {}", config.lora.rank)
-    return ("{} coupling blocks", config.flow.blocks), rank, ("DIA {} blocks", config.dia.blocks)
+    return ("coupling blocks {}", config.flow.blocks), rank, ("DIA blocks {}", config.dia.blocks)
 
 
 def _training(config: Config) -> tuple[Part, ...]:
     t = config.training
     batch: Part = "batch {}", t.batch_size
-    return ("{} epochs", t.epochs), batch, (t.optimizer, None), ("learning rate {}", t.lr)
+    return ("epochs {}", t.epochs), batch, (t.optimizer, None), ("learning rate {}", t.lr)
 
 
 def _parted(settings: Iterable[tuple[Part, ...]]) -> str:
@@ -165,13 +166,17 @@ def _sharing(evidence: Evidence) -> str:
         return DASH
     taken = sum(source.source == "shared" for source in trained)
     verified = sum(source.verified for source in trained)
-    text = f"{len(trained) - taken} tasks trained, {taken} taken from other trials"
+    text = (
+        f"{counted(len(trained) - taken, 'task')} trained, {grouped(taken)} taken from other trials"
+    )
     if verified:
         text += f" ({verified} of them trained again and found identical)"
     saved = sum(record.saved_seconds for record in evidence.records)
     adopted = sum(bool(record.adopted_from) for record in evidence.records)
     text += f"; {_duration(saved)} of computing saved" if taken else ""
-    return text + (f"; {adopted} trials run by other studies of this root" if adopted else "")
+    return text + (
+        f"; {counted(adopted, 'trial')} run by other studies of this root" if adopted else ""
+    )
 
 
 def _tasks(evidence: Evidence) -> str:
@@ -195,8 +200,10 @@ def _result_versions(record: Record) -> str:
 
 def _compute(evidence: Evidence) -> str:
     seconds = sum(sum(record.seconds.values()) for record in evidence.records)
-    n = len(evidence.records)
-    return f"{seconds:.1f} s ({seconds / 3600:.2f} h) in stages, n = {n} trials" if n else DASH
+    if not evidence.records:
+        return DASH
+    n = counted(len(evidence.records), "trial")
+    return f"{seconds:,.1f} s ({seconds / 3600:,.2f} h) in stages, n = {n}"
 
 
 def _span(evidence: Evidence) -> str:
@@ -230,7 +237,7 @@ def _utc(seconds: float) -> str:
 def _duration(seconds: float) -> str:
     minutes, hours = round(seconds / 60), seconds / 3600
     return (
-        f"{hours:.1f} h" if minutes >= 120 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+        f"{hours:,.1f} h" if minutes >= 120 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
     )
 
 
@@ -250,9 +257,9 @@ def data_table(evidence: Evidence) -> Table:
     for name, told in sorted(seen.items()):
         for (fingerprint, s), trials in told.items():
             counts = (s.train, s.test_good, s.test_anomalous, s.masks) if s else (None,) * 4
-            shown = [DASH if count is None else str(count) for count in counts]
+            shown = [DASH if count is None else grouped(count) for count in counts]
             source = computed(data_table, trials)
-            cells = [Cell(text, source=source) for text in (*shown, str(len(trials)))]
+            cells = [Cell(text, source=source) for text in (*shown, grouped(len(trials)))]
             rows.append((name, fingerprint[:12], *cells))
             line: dict[str, Value] = {"class": name, "records": len(trials)}
             kinds = ("train", "test_good", "test_anomalous", "masks")
@@ -310,7 +317,7 @@ def config_table(evidence: Evidence) -> Table:
 
 def _stopped(record: Record) -> str:
     at = record.stopped
-    return f"{at.place}. of {at.among} after {at.tasks} tasks" if at else DASH
+    return f"{at.place}. of {at.among} after {counted(at.tasks, 'task')}" if at else DASH
 
 
 def failures_table(evidence: Evidence) -> Table:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from reports.digits import bracketed, ends, p_value, percent
 from reports.document import (
@@ -70,7 +71,10 @@ class Together:
     def n(self, classes: str, seeds: str) -> Words:
         """How many classes and seeds, with words after each."""
         source = computed(Together.n, self.trials)
-        each = Number(f"{self.classes} classes", source), Number(f"{self.seeds} seeds", source)
+        each = (
+            Number(counted(self.classes, "class"), source),
+            Number(counted(self.seeds, "seed"), source),
+        )
         return (each[0], classes, each[1], seeds)
 
     @property
@@ -152,7 +156,7 @@ def sentence(found: Together) -> Words:
         f"{found.metric.title}: ranks of the settings over classes {differ} (Friedman p ",
         Number(p if p.startswith("<") else f"= {p}", source),
         ", ",
-        Number(f"n = {ranks.blocks} classes", source),
+        Number(f"n = {counted(ranks.blocks, 'class')}", source),
         "). ",
         f"By ranks {'; '.join(told)}." if told else "None is told from the baseline by its rank.",
     )

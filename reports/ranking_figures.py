@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, dashes, guides, house_style, named_rows
+from moleflow.wording import counted
 from reports.document import Figure, Number, Words, computed, drawn
 from reports.ranking import Together
 from reports.statistics import performance_profile
@@ -75,8 +76,13 @@ def profiles(found: Together) -> Figure:
     left_out = len(found.settings) - len(shown)
     caption: Words = RUNS
     if left_out:
-        many = Number(f"{left_out} settings", computed(profiles, found.trials))
-        caption = (RUNS, " Left out are ", many, " in the middle by interquartile mean.")
+        many = Number(counted(left_out, "setting"), computed(profiles, found.trials))
+        caption = (
+            RUNS,
+            f" Left out {'is' if left_out == 1 else 'are'} ",
+            many,
+            " in the middle by interquartile mean.",
+        )
     title = f"{found.metric.title}: profiles of runs"
     return drawn(canvas, f"profiles-{found.metric.name}", title, "%", _n(found), caption)
 

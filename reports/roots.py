@@ -8,13 +8,13 @@ from pathlib import Path
 from moleflow.errors import MoleflowError, StudyError
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
-from moleflow.wording import counted
+from moleflow.wording import counted, from_fewest
 from orchestration.plain import uncelled
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError, Record
 from orchestration.records.plans import plan_of
 from orchestration.studies.expansion import Plan
-from reports.digits import bracketed, ends, p_value, percent, span
+from reports.digits import bracketed, ends, p_value, percent
 from reports.document import (
     DASH,
     Cell,
@@ -300,8 +300,8 @@ def sentence(
     told = ", ".join(f"{verdict} in {n}" for verdict, n in sorted(counts.items()))
     every = [key for mine, yours in pairs for key in keys((*mine.finished, *yours.finished))]
     source = computed(sentence, every)
-    number = Number(f"n = {span(one.n for one in known)} seeds", source)
-    verdicts = Number(f"{told} of {len(known)} settings", source)
+    number = Number(f"n = {from_fewest((one.n for one in known), 'seed')}", source)
+    verdicts = Number(f"{told} of {counted(len(known), 'setting')}", source)
     return (f"{metric.title} (", number, f"): {ours.plan.name} is ", verdicts, ".")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import FAINT, INK, colour, house_style, log_x, named_rows
+from moleflow.wording import counted
 from orchestration.records.ledger import Record
 from orchestration.sharing.roles import order_free
 from reports import how_many
@@ -126,7 +127,7 @@ def misrouted_table(setting: Setting, found: Seen) -> Table:
         line |= {"trials": len(of), "misrouted": times, "smallest_ratio": least}
         data.append(Line(line, source))
     whole = computed(misrouted_table, keys(found.records))
-    many = Number(f"{len(rows)} pictures", whole)
+    many = Number(counted(len(rows), "picture"), whole)
     some = (f"; the {MOST_SHOWN} that are misrouted most often of ", many)
     caption = (
         "Test pictures that went to another task when all were known, and the smallest ratio of "
@@ -214,7 +215,7 @@ def told(found: Seen) -> Words:
     source = computed(told, keys(found.records))
     words: Sequence[str | Number] = (
         "Picture by picture, of ",
-        Number(f"{len(found.records)} trials", source),
+        Number(counted(len(found.records), "trial"), source),
         ": where no bank depends on the order, one for each task 0 and seed, for the choice among "
         "all tasks is then the same in every order.",
     )

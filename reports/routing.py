@@ -110,7 +110,7 @@ def accuracy_figure(evidence: Evidence, setting: Setting) -> Figure | None:
             "Columns are numbers of tasks known. Lowest: ",
             Number(f"{percent(low / 100)} %", source),
             f", {setting.classes[int(i)]} with ",
-            Number(f"{columns[int(j)]} tasks known", source),
+            Number(f"{counted(int(columns[int(j)]), 'task')} known", source),
             ".",
         )
     name = file_name("routing_accuracy", setting)

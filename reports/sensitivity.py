@@ -34,7 +34,9 @@ def decomposition_table(evidence: Evidence, setting: Setting) -> Table:
             continue
         nothing = "none" if not found.varies else DASH
         shares = [nothing if c.share is None else percent(c.share, 1) for c in found.components]
-        design = f"{found.trials} = {found.orders} orders × {found.seeds} seeds"
+        design = (
+            f"{found.trials} = {counted(found.orders, 'order')} × {counted(found.seeds, 'seed')}"
+        )
         left_out = f"{counted(found.left_out, 'trial')} left out" if found.left_out else ""
         cells = [Cell(share, source=source) for share in shares]
         rows.append([label, *cells, Cell(design, left_out, source)])
@@ -129,8 +131,9 @@ def disparity_table(evidence: Evidence, setting: Setting) -> Table:
                 finals = evidence.measurements.finals(record, metric)
                 groups.setdefault(group, []).append(finals)
             found = order_disparity(list(groups.values()))
+            classes = counted(found.classes, "class") if found else ""
             row += [DASH, DASH] if found is None else [
-                Cell(percent(found.average), f"{found.classes} classes, n = {found.groups}"),
+                Cell(percent(found.average), f"{classes}, n = {found.groups}"),
                 Cell(percent(found.maximum), found.worst if found.maximum > NOISE else ""),
             ]  # fmt: skip
             line: dict[str, Value] = {"metric": metric, "scope": scope}

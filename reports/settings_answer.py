@@ -4,8 +4,9 @@ is said of every setting by itself stands at the head of its section."""
 from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import counted, from_fewest
 from reports import first_task, invariance, side_by_side
-from reports.digits import left_out, percent, some, span
+from reports.digits import left_out, percent, some
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence, Setting, keys
 from reports.first_task import FirstTasks
@@ -42,7 +43,7 @@ def _sentence(metric: Metric, found: Sequence[tuple[Setting, FirstTasks]]) -> Wo
     lost = left_out(sum(of.left_out for _, of in found), "trial")
     words: list[str | Number] = [
         f"{metric.title}, which task is first (",
-        Number(f"n = {span(len(of.seeds) for _, of in found)} seeds", source),
+        Number(f"n = {from_fewest((len(of.seeds) for _, of in found), 'seed')}", source),
         f", margin {percent(metric.margin, 1)} points",
         *(["; ", Number(lost, source)] if lost else []),
         "): ",
@@ -50,7 +51,7 @@ def _sentence(metric: Metric, found: Sequence[tuple[Setting, FirstTasks]]) -> Wo
     for verdict in VERDICTS:
         alike = [called(setting) for setting, of in found if of.verdict.verdict == verdict]
         if alike:
-            told = f"{verdict} with {len(alike)} of {len(found)} settings"
+            told = f"{verdict} with {len(alike)} of {counted(len(found), 'setting')}"
             named = "" if verdict == "undecided" else f" ({some(alike, most=MOST_TOLD)})"
             words += [Number(told, source), f"{named}, "]
     setting, most = max(found, key=lambda one: one[1].verdict.range)

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.drawing import colour, guides, house_style, log_x, shares
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
+from moleflow.wording import from_fewest
 from orchestration.records.ledger import Record
 from orchestration.studies.effects import PLACES, setting_name
 from reports import how_many, tones
-from reports.digits import ends, left_out, numbers, percent, plus_minus, span
+from reports.digits import ends, left_out, numbers, percent, plus_minus
 from reports.document import (
     DASH,
     Cell,
@@ -158,7 +159,7 @@ def sentence(evidence: Evidence, metric: Metric) -> tuple[tuple[str | Number, ..
         return (f"{metric.title}: no setting has finished.",), False
     low, high = (pick(found, key=lambda pair: pair[1].mean) for pick in (min, max))
     source = computed(sentence, [r.key for one, _ in found for r in one.records])
-    n = f"n = {span(summary.n for _, summary in found)} seeds"
+    n = f"n = {from_fewest((summary.n for _, summary in found), 'seed')}"
     lost = left_out(sum(one.left_out for one, _ in found), "trial")
     without = ("; ", Number(lost, source)) if lost else ()
     words: tuple[str | Number, ...] = (f"{metric.title} (", Number(n, source), *without, "): ")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, guides, house_style, shares
 from moleflow.metrics.means import mean
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from orchestration.records.ledger import Record
 from reports.digits import percent
 from reports.document import (
@@ -105,8 +105,8 @@ def pareto_table(found: Sequence[Traded]) -> Table:
     for one in found:
         source = computed(pareto_table, keys(one.setting.finished))
         texts = [percent(one.values[metric]) for metric in GOALS]
-        texts += [DASH if one.parameters is None else f"{one.parameters:,.0f}"]
-        texts += [f"{one.seconds:.1f}"]
+        texts += [DASH if one.parameters is None else grouped(round(one.parameters))]
+        texts += [f"{one.seconds:,.1f}"]
         beaten = ", ".join(one.beaten_by) or "nothing"
         cells: list[Cell | str] = [Cell(text, source=source) for text in texts]
         name = Cell(called(one.setting), one.setting.also)

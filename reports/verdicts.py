@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import from_fewest, plural
 from reports import doubt_columns, picture_doubt
-from reports.digits import left_out, percent, some, span
+from reports.digits import left_out, percent, some
 from reports.document import Number, Words, computed
 from reports.evidence import Evidence
 from reports.further_seeds import soonest, to_decide
@@ -48,12 +49,12 @@ def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]
     lost = left_out(sum(c.left_out for _, c, _ in known), "pair")
     words: list[str | Number] = [
         f"{metric.title}{against} (",
-        Number(f"n = {span(result.n for _, _, result in known)} seeds", whole),
+        Number(f"n = {from_fewest((result.n for _, _, result in known), 'seed')}", whole),
         f", margin {percent(metric.margin, 1)} points",
         *(["; ", Number(lost, whole)] if lost else []),
         "): ",
         Number(f"{decided} of {len(known)}", whole),
-        f" comparisons {'has' if decided == 1 else 'have'} a verdict",
+        f" {plural(len(known), 'comparison')} {'has' if decided == 1 else 'have'} a verdict",
     ]
     for verdict in ("better", "worse", "equivalent"):
         words += _alike(verdict, [told for told in known if told[2].verdict == verdict])

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from moleflow.wording import counted
 from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption
 from orchestration.driver.driving import request_stop
@@ -37,7 +38,8 @@ def stop(
     if driver is None:
         _say(f"no driver runs study {study}; there is nothing to stop")
     left = len(left_to_run(plan, place))
-    _say(f"{left} of {len(plan.trials)} trials are left; `moleflow run` takes them up again")
+    many = counted(len(plan.trials), "trial")
+    _say(f"{left} of {many} are left; `moleflow run` takes them up again")
     return DONE
 
 

@@ -40,7 +40,7 @@ def plan_page(found: PlanAnswer, *, inline: bool = False) -> Page:
     share = f" ({tasks.distinct / tasks.asked:.0%})" if tasks.asked else ""
     parts.append(
         Text(
-            f"{tasks.asked} tasks asked for, {tasks.in_trials} in distinct trials, "
+            f"{counted(tasks.asked, 'task')} asked for, {tasks.in_trials} in distinct trials, "
             f"{tasks.distinct} distinct{share}"
         )
     )

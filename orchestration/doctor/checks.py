@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 
 from moleflow.data.catalog import fingerprint, open_catalog
 from moleflow.errors import DataError, StoreError
+from moleflow.wording import counted
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_folder, leave_note
 from orchestration.hiding import safe_uri
@@ -226,7 +227,9 @@ def judge_data(data: Path) -> Finding:
         remedy = f"see moleflow data check {data}"
         return Finding("data", "problem", str(error).splitlines()[0], remedy)
     pictures = sum(len(one.train) + len(one.test) for one in found.values())
-    return Finding("data", "ok", f"{data}: {len(found)} classes, {pictures} pictures")
+    return Finding(
+        "data", "ok", f"{data}: {counted(len(found), 'class')}, {counted(pictures, 'picture')}"
+    )
 
 
 def judge_content(data: Path, root: Root) -> Finding:

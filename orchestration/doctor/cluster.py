@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import final
 
 from moleflow.errors import DataError, StoreError, StudyError
+from moleflow.wording import counted
 from orchestration.cluster.nodes import PATIENCE, Answer, Node, on_every_node, wait_for_nodes
 from orchestration.doctor.checks import Finding, folder_of, present
 from orchestration.doctor.machine import (
@@ -106,7 +107,7 @@ def check_nodes(root: Path, data: Path) -> None:
 
 def judge_count(nodes: Sequence[Node], count: int) -> Finding:
     kinds = [
-        f"{node.name}: {node.resources.get('CPU', 0):g} CPUs, {node.gpus} GPUs"
+        f"{node.name}: {node.resources.get('CPU', 0):g} CPUs, {counted(node.gpus, 'GPU')}"
         + (f" {node.accelerator}" if node.accelerator else "")
         for node in nodes
     ]
@@ -258,7 +259,7 @@ def _meeting_at(name: str, folder: Path) -> Finding:
         return Finding(name, "problem", str(error), SHARED)
     if troubles:
         return Finding(name, "problem", f"{folder}: {_told(troubles, len(answers))}", SHARED)
-    return Finding(name, "ok", f"{folder}: {len(answers)} nodes read and write it")
+    return Finding(name, "ok", f"{folder}: read and written from {counted(len(answers), 'node')}")
 
 
 def _data(data: Path, compare: Compare) -> Finding:
@@ -336,7 +337,7 @@ def _exchanged(store: str, copies: Root) -> Finding:
     if troubles:
         remedy = "give the nodes the network and the credentials that this machine has"
         return Finding("store on nodes", "problem", _told(troubles, len(answers)), remedy)
-    return Finding("store on nodes", "ok", f"{len(answers)} nodes read and write it")
+    return Finding("store on nodes", "ok", f"read and written from {counted(len(answers), 'node')}")
 
 
 def _told(troubles: Mapping[str, str], total: int) -> str:
@@ -345,7 +346,7 @@ def _told(troubles: Mapping[str, str], total: int) -> str:
     for name, why in troubles.items():
         by_reason.setdefault(why, []).append(name)
     told = "; ".join(f"{_some(names)}: {why}" for why, names in by_reason.items())
-    return f"{len(troubles)} of {total} nodes: {told}"
+    return f"{len(troubles)} of {counted(total, 'node')}: {told}"
 
 
 def _some(names: Sequence[str], separator: str = ", ") -> str:

@@ -12,6 +12,7 @@ from moleflow.data.catalog import open_catalog
 from moleflow.errors import DeviceError
 from moleflow.settings import Settings, parse
 from moleflow.training.footprint import Footprint, footprint, gpu_share, shares, streamed
+from moleflow.wording import counted
 from orchestration.doctor.checks import GB, Finding
 from orchestration.doctor.machine import Gpu, ask_torch
 
@@ -56,7 +57,7 @@ def examine_needs(name: str, config: Config, data: Path | None) -> Iterator[Find
     shape = ask_patches(config)
     need = footprint(config, shape.grid, images, shape.channels)
     less = streamed(need, config, shape.grid, shape.channels)
-    whose = f"{name} with {len(images)} tasks of up to {max(images)} pictures"
+    whose = f"{name} with {counted(len(images), 'task')} of up to {counted(max(images), 'picture')}"
     yield judge_needs(whose, need, less, ask_torch().gpus)
 
 

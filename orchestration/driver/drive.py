@@ -123,7 +123,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
         session.say(f"MLflow    {session.ui_command()}")
         if len(now.trials) < len(plan.trials):
             left = len(left_to_run(plan, root))
-            session.say(f"{left} of {len(plan.trials)} trials are left: {_REST}")
+            session.say(f"{left} of {counted(len(plan.trials), 'trial')} are left: {_REST}")
     return finished
 
 
@@ -161,19 +161,21 @@ def _scheduled(
     if outdated:
         since = f" ({'; '.join(changes)})" if changes else ""
         session.say(
-            f"{outdated} trials on record were measured by another version{since}: they run again, "
-            "from what the store holds, and their records are kept"
+            f"{counted(outdated, 'trial')} measured by another version{since}, to be run "
+            "again from what the store holds; their records are kept"
         )
     left_over = no_longer_asked(plan, folder)
     if left_over:
         session.warn(left_over)
     again = retry(now, folder, choices.retry)
     if again:
-        session.say(f"{len(again)} trials that {' or '.join(choices.retry)} run again")
+        many = counted(len(again), "trial")
+        run = "runs" if len(again) == 1 else "run"
+        session.say(f"{many} that {' or '.join(choices.retry)} {run} again")
     if choices.sharing:
         adopted = adoption.adopt(plan, root, session.warn)
         if adopted:
-            session.say(f"{len(adopted)} trials were finished by other studies of this root")
+            session.say(f"{counted(len(adopted), 'trial')} finished by other studies of this root")
     if searching is not None:
         session.say(searching.sentence)
         if searching.axis.caution:

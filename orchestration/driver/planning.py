@@ -122,7 +122,7 @@ class Planning:
             fingerprints[class_name] = _told(found, class_name, crops, self._say)
             if time.monotonic() - said > QUIET:
                 said = time.monotonic()
-                self._say(f"checked {len(fingerprints)} of {len(self._catalog)} classes")
+                self._say(f"checked {len(fingerprints)} of {counted(len(self._catalog), 'class')}")
         for line in _alike(fingerprints):
             self._say(line)
         backbones = dict.fromkeys(config.backbone.name for config in self.configs)

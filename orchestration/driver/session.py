@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from moleflow.errors import StudyError
+from moleflow.wording import counted
 from orchestration.hiding import safe_text
 from orchestration.records.layout import Root
 from orchestration.records.ledger import Ledger
@@ -76,7 +77,9 @@ class Session:
         folder = self.root.study(plan.name)
         if len(schedule.left) < len(now.trials):
             known = len(now.trials) - len(schedule.left)
-            self._out.print(f"{known} of {len(now.trials)} trials are in the ledger already")
+            self._out.print(
+                f"{known} of {counted(len(now.trials), 'trial')} are in the ledger already"
+            )
         with ExitStack() as stack:
             view = stack.enter_context(progress(now, folder, self._out, self.warn))
             schedule.grown += [exporter.grow, view.grow]

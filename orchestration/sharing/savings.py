@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from moleflow.wording import counted
 from orchestration.sharing.groups import Keys
 from orchestration.sharing.roles import Part, apart
 from orchestration.studies.expansion import Trial
@@ -35,17 +36,21 @@ class Savings:
         if not self.asked:
             return ""
         if trained == self.asked:
-            return f"{self.asked} tasks to train"
+            return f"{counted(self.asked, 'task')} to train"
         if not trained:
-            return f"{self.asked} tasks, none of which is left to train: the store holds them"
+            many = counted(self.asked, "task")
+            return f"{many}, none of which is left to train: the store holds them"
         rest = "shared" if not self.stored else "shared or in the store"
-        text = f"{self.asked} tasks, of which {trained} are trained and the rest {rest}"
+        are = "is" if trained == 1 else "are"
+        text = (
+            f"{counted(self.asked, 'task')}, of which {trained} {are} trained and the rest {rest}"
+        )
         if not self.derived:
             return text
-        wait = "1 trial waits" if self.derived == 1 else f"{self.derived} trials wait"
+        wait = f"{counted(self.derived, 'trial')} wait{'s' if self.derived == 1 else ''}"
+        twice = f"{counted(self.witnesses, 'task')} {'is' if self.witnesses == 1 else 'are'}"
         return (
-            f"{text}; {wait} for the order-invariance certificate, for which "
-            f"{self.witnesses} tasks are trained twice"
+            f"{text}; {wait} for the order-invariance certificate, for which {twice} trained twice"
         )
 
 

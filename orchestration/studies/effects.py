@@ -7,6 +7,7 @@ from typing import Any
 from moleflow.config import Config
 from moleflow.inert import effective_settings, inert_fields
 from moleflow.profiles import PROFILES
+from moleflow.wording import counted
 from orchestration.studies.expansion import Plan, Trial, unmatched
 from orchestration.studies.study import Study
 from orchestration.studies.trial_keys import digest
@@ -91,7 +92,7 @@ def _changed(field: str, own: Mapping[str, Any], before: Mapping[str, Any]) -> b
 def _sentence(field: str, reason: str, values: dict[str, list[Trial]], plan: Plan) -> str:
     trials = [trial for of in values.values() for trial in of]
     where = _some(dict.fromkeys(setting_name(trial.axes) for trial in trials), "; ")
-    of = f"{len(trials)} of {len(plan.trials)} trials"
+    of = f"{len(trials)} of {counted(len(plan.trials), 'trial')}"
     return f"{field} = {_some(values, ', ')} changes nothing, as {reason} ({where}: {of})"
 
 

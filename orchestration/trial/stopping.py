@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from moleflow.measurement import Measurement
+from moleflow.wording import counted
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Stopped
 from orchestration.records.objective import mean_of
@@ -17,7 +18,9 @@ class StoppedTrial(Exception):
     """Others of the search are better here."""
 
     def __init__(self, stopped: Stopped):
-        super().__init__(f"{stopped.place}. of {stopped.among} after {stopped.tasks} tasks")
+        super().__init__(
+            f"{stopped.place}. of {stopped.among} after {counted(stopped.tasks, 'task')}"
+        )
         self.stopped = stopped
 
 

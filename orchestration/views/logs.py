@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from moleflow.errors import StudyError
+from moleflow.wording import counted
 from orchestration.plain import one_line
 from orchestration.records.events import (
     Attempt,
@@ -113,7 +114,7 @@ def _line(event: Event) -> str:
             return f"{event.stage}, epoch {event.epoch} of {event.epochs}{_numbers(event.numbers)}"
         case Metrics():
             means = {name: v for name, v in event.numbers.items() if name.endswith(MEAN)}
-            return f"after {event.step} tasks{_numbers(means)}"
+            return f"after {counted(event.step, 'task')}{_numbers(means)}"
         case Waiting():
             return f"waits for {event.what}"
         case Note():

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from moleflow.errors import StoreError
+from moleflow.wording import counted
 from orchestration.records.events import Attempt, Event, Note, StageFinished
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
@@ -176,7 +177,7 @@ def table(
     if states:
         parts += [Text(), WorkTable(states[:rows], now)]
     if len(states) > rows:
-        parts.append(Text(f"and {len(states) - rows} more trials in work"))
+        parts.append(Text(f"and {counted(len(states) - rows, 'more trial')} in work"))
     return Group(*parts, *([Text()] if lines[told:] else []), *lines[told:])
 
 

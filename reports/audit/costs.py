@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from reports.audit.compute import HOUR, at_work
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers
@@ -123,19 +123,19 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     ]
     settings = [label for label in records.once(records.labelled) if _known(records, label)]
     many = {counted(len(settings), "setting")}
-    texts = many | {f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    texts = many | {grouped(low) if low == high else f"{grouped(low)} to {grouped(high)}"
              for low, *_, high in ([one[0], *one] for one in spans if one)}  # fmt: skip
     for kind in ("base", "adapter"):
         seconds = [s for s, _, _ in _made(finished(records.trials), kind)[0].values()]
         if seconds:
-            sd = f"{statistics.stdev(seconds):.1f}" if len(seconds) > 1 else "–"
-            texts |= {f"{statistics.mean(seconds):.1f} ± {sd} s", f"n = {len(seconds)} trained"}
+            sd = f"{statistics.stdev(seconds):,.1f}" if len(seconds) > 1 else "–"
+            texts |= {f"{statistics.mean(seconds):,.1f} ± {sd} s", f"n = {len(seconds)} trained"}
     ran = [trial for trial in records.trials if trial.status]
     lost = [trial for trial in ran if trial.status != "finished"]
     hours, lost_hours = (math.fsum(map(at_work, of)) / HOUR for of in (ran, lost))
     texts |= {
-        f"{hours:.2f} hours",
-        f"{lost_hours:.2f}",
+        f"{hours:,.2f} hours",
+        f"{lost_hours:,.2f}",
         f"{len(lost)} of {counted(len(ran), 'trial')}",
     }
     return Allowed(frozenset(texts))
@@ -149,7 +149,7 @@ def memory(trials: Sequence[Trial], records: Records) -> Allowed:
         return Allowed()
     tasks = max(len(trial.sequence) for trial in own)
     each = [(_held(trial, tasks), tasks * _sizes(trial)["base"]) for trial in own]
-    texts = {f"{n * MEBIBYTES:.2f} MiB" for sizes in each for n in sizes} | {f"{tasks} tasks"}
+    texts = {f"{n * MEBIBYTES:.2f} MiB" for sizes in each for n in sizes} | {counted(tasks, "task")}
     said = [_said(records, label) for label in records.once(records.labelled)]
     different = {size for of in said for size in of}
     many, every = min(MOST_LINES, len(different)), sum(map(len, said))

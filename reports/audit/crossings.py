@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast
 
+from moleflow.wording import from_fewest
 from reports.audit.compute import per_seed, priced
 from reports.audit.distributions import f_tail
 from reports.audit.over_pictures import METRICS, Ends, Parts, of_parts
@@ -326,7 +327,7 @@ def _seeds_of(records: Records, line: Line, named: frozenset[str]) -> set[str]:
     many = sorted(one.seeds for one in found)
     if not many or frozenset[str]().union(*(one.keys for one in found)) != named:
         return set()
-    return {f"{many[0]}{f' to {many[-1]}' if many[-1] > many[0] else ''} seeds"}
+    return {from_fewest(many, "seed")}
 
 
 def _compared(records: Records, line: Line) -> dict[str, Cells]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from moleflow.wording import counted, grouped
 from reports.audit.records import Records, Trial, read_record
 from reports.audit.words import Allowed, Rule
 
@@ -91,12 +92,12 @@ def _flow(config: Mapping[str, Any]) -> str:
     lora = config["lora"]
     rank = "off" if lora == "off" else f"rank {lora['rank']}"
     dia = config["dia"]["blocks"]
-    return f"{config['flow']['blocks']} coupling blocks, LoRA {rank}, DIA {dia} blocks"
+    return f"coupling blocks {config['flow']['blocks']}, LoRA {rank}, DIA blocks {dia}"
 
 
 def _training(config: Mapping[str, Any]) -> str:
     own = config["training"]
-    told = f"{own['epochs']} epochs, batch {own['batch_size']}, {own['optimizer']}"
+    told = f"epochs {own['epochs']}, batch {own['batch_size']}, {own['optimizer']}"
     return f"{told}, learning rate {own['lr']:g}"
 
 
@@ -139,18 +140,21 @@ def _shared(ran: Sequence[Trial]) -> str:
     if not trained:
         return DASH
     taken = [stage for stage in trained if stage["source"] == "shared"]
-    told = f"{len(trained) - len(taken)} tasks trained, {len(taken)} taken from other trials"
+    told = f"{counted(len(trained) - len(taken), 'task')} trained, "
+    told += f"{grouped(len(taken))} taken from other trials"
     again = sum(bool(stage.get("verified")) for stage in trained)
     told += f" ({again} of them trained again and found identical)" if again else ""
     saved = math.fsum(stage["seconds"] for stage in every if stage["source"] == "shared")
     told += f"; {_duration(saved)} of computing saved" if taken else ""
     adopted = sum(bool(trial.recorded.get("adopted_from")) for trial in ran)
-    return told + (f"; {adopted} trials run by other studies of this root" if adopted else "")
+    return told + (
+        f"; {counted(adopted, 'trial')} run by other studies of this root" if adopted else ""
+    )
 
 
 def _seconds(ran: Sequence[Trial]) -> str:
     seconds = math.fsum(v for trial in ran for v in trial.recorded["seconds"].values())
-    return f"{seconds:.1f} s ({seconds / 3600:.2f} h) in stages, n = {len(ran)} trials"
+    return f"{seconds:,.1f} s ({seconds / 3600:,.2f} h) in stages, n = {counted(len(ran), 'trial')}"
 
 
 def _memory(ran: Sequence[Trial]) -> str:
@@ -186,7 +190,7 @@ def _at_work(ran: Sequence[Trial]) -> float:
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     if minutes >= 120:
-        return f"{seconds / 3600:.1f} h"
+        return f"{seconds / 3600:,.1f} h"
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
+from moleflow.wording import counted
 from reports.audit import together
 from reports.audit.best import NEARLY, chances, near, settles
 from reports.audit.compute import per_seed, priced
@@ -219,7 +220,9 @@ def over_settings(trials: Sequence[Trial], records: Records) -> Allowed:
                 values.append(float(numbers["range"] or 0.0))
                 seeds.append(found[0].seeds)
                 left_out += len(line.measured(line.finished)) - len(found[1])
-        texts |= {f"{one} with {told.count(one)} of {len(told)} settings" for one in told}
+        texts |= {
+            f"{one} with {told.count(one)} of {counted(len(told), 'setting')}" for one in told
+        }
         texts |= numbers_of_seeds(seeds) | {without(left_out, "trial")}
     return Allowed(frozenset(texts - {""}), tuple(values))
 

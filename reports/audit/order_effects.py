@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from moleflow.errors import StoreError
+from moleflow.wording import grouped
 from reports.audit.first_tasks import verdict_of
 from reports.audit.orders import QUANTITIES, Steps, every_order_of, kept_by, mean_of
 from reports.audit.records import Trial
@@ -189,7 +190,7 @@ def causes(line: Line) -> Expected:
 def _hashes(line: Line) -> str:
     """How many of those that were compared are equal."""
     pairs = bytes_compared(line.finished).values()
-    return f"{sum(one for one, _ in pairs)} of {sum(of for _, of in pairs)}"
+    return f"{grouped(sum(one for one, _ in pairs))} of {grouped(sum(of for _, of in pairs))}"
 
 
 def _same_bytes(trials: Sequence[Trial]) -> bool:

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from moleflow.streams import numpy_stream
+from moleflow.wording import counted, grouped
 from reports.audit.order_effects import Order, averaged, causes, free, groups, measured, whole
 from reports.audit.orders import kept_by, mean_of
 from reports.audit.records import Records, Trial, finished
@@ -107,9 +108,9 @@ def how_many(trials: Sequence[Trial], records: Records) -> Allowed:
     many = math.factorial(others)
     texts = {f"{len(seeds)} seeds"} if len(seeds) > 1 else {f"seed {seed}" for seed in seeds}
     if others > MOST_ENUMERATED:
-        texts.add(f"{len(firsts) * min(many, MOST_DRAWN):,} drawn orders")
+        texts.add(counted(len(firsts) * min(many, MOST_DRAWN), "drawn order"))
     else:
-        texts |= {f"{lead}{len(firsts) * many:,} orders" for lead in ("", "all ")}
+        texts |= {f"{lead}{counted(len(firsts) * many, 'order')}" for lead in ("", "all ")}
     return Allowed(frozenset(texts))
 
 
@@ -168,22 +169,26 @@ def verdicts(trials: Sequence[Trial], records: Records) -> Allowed:
     return Allowed(frozenset(texts))
 
 
-def counted(trials: Sequence[Trial], records: Records) -> Allowed:
+def derived(trials: Sequence[Trial], records: Records) -> Allowed:
     """Pairs of task 0 and seed, their orders, the trials, and those that are as was derived."""
     alike: dict[object, list[Trial]] = {}
     for trial in filter(free, trials):
         alike.setdefault(trial.training, []).append(trial)
     orders = sum(math.factorial(len(of[0].sequence) - 1) for of in alike.values())
     same = len(trials) - sum(_differs(trial, records) for trial in trials)
-    texts = {f"{len(alike)} pairs of task 0 and seed", f"{len(trials)} were run"}
-    texts |= {f"{orders:,} orders".replace(",", "\u202f"), f"{same} of {len(trials)} trials"}
-    texts.add(f"n = {sum(_compared(trial, records) for trial in trials)} numbers")
+    were = "was" if len(trials) == 1 else "were"
+    texts = {
+        f"{counted(len(alike), 'pair')} of task 0 and seed",
+        f"{grouped(len(trials))} {were} run",
+    }
+    texts |= {counted(orders, "order"), f"{grouped(same)} of {counted(len(trials), 'trial')}"}
+    texts.add(f"n = {counted(sum(_compared(trial, records) for trial in trials), 'number')}")
     return Allowed(frozenset(texts))
 
 
 def differing(trials: Sequence[Trial], records: Records) -> Allowed:
     """Trials of which a number is not the one that was derived."""
-    return Allowed(frozenset({f"{sum(_differs(trial, records) for trial in trials)} trials"}))
+    return Allowed(frozenset({counted(sum(_differs(trial, records) for trial in trials), "trial")}))
 
 
 def nothing_kept(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -195,7 +200,7 @@ def nothing_kept(trials: Sequence[Trial], records: Records) -> Allowed:
     known = {trial.training for of in own for trial in finished(of) if whole(line, trial)}
     pairs = {trial.training for trial in trials}
     fits = pairs == every - known
-    return Allowed(frozenset({f"{len(pairs)} of {len(every)} pairs"} if fits else ()))
+    return Allowed(frozenset({f"{len(pairs)} of {counted(len(every), 'pair')}"} if fits else ()))
 
 
 def _differs(trial: Trial, records: Records) -> bool:
@@ -234,7 +239,7 @@ RULES: Mapping[str, Callable[[Sequence[Trial], Records], Allowed | None]] = {
     "reports.order_choice.places_figure": of_places,
     "reports.order_causes.sentence": largest_cause,
     "reports.order_answer._of_orders": verdicts,
-    "reports.all_orders.sentence": counted,
+    "reports.all_orders.sentence": derived,
     "reports.all_orders._nothing_kept": nothing_kept,
     "reports.all_orders.warning": differing,
 }

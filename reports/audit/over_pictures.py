@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from moleflow.wording import counted
 from reports.audit.distributions import f_quantile
 from reports.audit.kept_scores import (
     F1_DRAWS,
@@ -199,7 +200,9 @@ def why(records: Records, trials: Sequence[Trial]) -> str:
         "kept scores that are not those of its record": sum(own is not None for own in lacking),
         "kept nothing of what pictures contribute to it": len(trials) - len(lacking),
     }
-    return "; ".join(f"{n} of {len(trials)} trials {what}" for what, n in each.items() if n)
+    return "; ".join(
+        f"{n} of {counted(len(trials), 'trial')} {what}" for what, n in each.items() if n
+    )
 
 
 def of_seed(parts: Parts, seed: int) -> Terms:

@@ -18,11 +18,11 @@ from reports.audit.words import CLOSE, Allowed
 
 DASH: Final = "–"
 METRIC = re.compile("|".join(sorted(map(re.escape, NAMES), key=len, reverse=True)))
-TOLD = re.compile(r"\d+ of \d+|(?<!= )(?<![\d.])[-−]?\d+\.\d+|^[a-z][a-z ]+")
+TOLD = re.compile(r"[\d,]*\d of \d[\d,]*|(?<!= )(?<![\d.])[-−]?\d+\.\d+|^[a-z][a-z ]+")
 """What a text says of its line: counts, numbers with decimals, a verdict."""
 SPREAD = re.compile(rf"([-−]?[\d.,]+(?:e[-−+]?\d+)?) ± ([\d.,]+(?:e[-−+]?\d+)?|{DASH})(?![\w.])")
 """A mean and its standard deviation."""
-OF = re.compile(r"\d+( to \d+)? of \d+")
+OF = re.compile(r"[\d,]*\d( to [\d,]*\d)? of \d[\d,]*")
 LEAST = 0.001
 """What p-values are printed as smaller than."""
 BARE = re.compile(r"[-−\d.e]+|O\d+|[\[\]\d., ]+")

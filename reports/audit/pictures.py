@@ -182,7 +182,7 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         if metric in METRICS and not numbers["why_not"]:
             values += [float(v) for v in numbers.values() if isinstance(v, (int, float))]
             texts.add(f"{numbers['good']} good and {numbers['anomalous']} anomalous")
-            texts.add(f"n = {numbers['seeds']} seeds")
+            texts.add(f"n = {counted(int(str(numbers['seeds'])), 'seed')}")
     return Allowed(frozenset(texts), tuple(values))
 
 

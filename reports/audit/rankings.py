@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from moleflow.streams import numpy_stream
+from moleflow.wording import counted
 from reports.audit.contrasts import together
 from reports.audit.distributions import f_tail, middle_of
 from reports.audit.records import Records, Trial, finished
@@ -209,11 +210,12 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
             found = _found(records, labels, metric)
             if len(found.values) >= MANY:
                 numbers = _tested(found)
+                many = counted(int(str(numbers["classes"])), "class")
                 runs = next(iter(found.values.values()))
-                texts |= {f"n = {numbers['classes']} classes", f"{numbers['classes']} classes"}
+                texts |= {f"n = {many}", many}
                 texts |= {
-                    f"{len(runs)} seeds",
-                    f"{max(0, len(found.values) - MOST_LINES)} settings",
+                    counted(len(runs), "seed"),
+                    counted(max(0, len(found.values) - MOST_LINES), "setting"),
                 }
                 texts |= {"< 0.001"} if float(numbers["p"] or 0.0) < 0.001 else set()
                 values += [float(numbers[name] or 0.0) for name in ("p", "critical_difference")]

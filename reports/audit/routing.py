@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
+from moleflow.wording import counted
 from reports.audit.kept_scores import DISTANCE, rows_of
 from reports.audit.orders import between
 from reports.audit.records import Records, Trial, finished
@@ -131,7 +132,9 @@ def lowest(trials: Sequence[Trial], records: Records) -> Allowed:
             means += [(statistics.mean(values), step)] if values else []
     least = min(means)[0] if means else 0.0
     steps = {step for mean, step in means if mean - least < SAME}
-    return Allowed(frozenset(f"{step} tasks known" for step in steps), (least,) if means else ())
+    return Allowed(
+        frozenset(f"{counted(step, 'task')} known" for step in steps), (least,) if means else ()
+    )
 
 
 def smallest(trials: Sequence[Trial], records: Records) -> Allowed:
@@ -152,7 +155,7 @@ def told(trials: Sequence[Trial], records: Records) -> Allowed:
     own = [of for of in records.settings if any(trial.key in named for trial in of)]
     each = {_apart(t) for of in own for t in finished(of) if len(t.sequence) > 1}
     lost = len(each - {_apart(trial) for trial in trials})
-    return Allowed(frozenset({f"{len(trials)} trials", f"{lost} more"}))
+    return Allowed(frozenset({counted(len(trials), "trial"), f"{lost} more"}))
 
 
 def _apart(trial: Trial) -> tuple[object, ...]:
@@ -168,7 +171,7 @@ def pictures_misrouted(trials: Sequence[Trial], records: Records) -> Allowed:
             for name in task:
                 of = _pictures(records, trial, name)
                 found |= {(name, picture) for picture, _, to, _, _ in of if to != "+".join(task)}
-    return Allowed(frozenset({f"{len(found)} pictures"}))
+    return Allowed(frozenset({counted(len(found), "picture")}))
 
 
 def share(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias, cast
 
+from moleflow.wording import counted
 from reports.audit.distributions import f_quantile
 from reports.audit.records import Records, Trial, finished
 
@@ -290,7 +291,11 @@ def failures(line: Line) -> Expected:
         if trial.key == line.cells["trial"]:
             told = {"seed": trial.seed, "status": trial.status, "order": trial.order}
             at: Mapping[str, Any] = trial.recorded.get("stopped") or {}
-            why = f"{at['place']}. of {at['among']} after {at['tasks']} tasks" if at else None
+            why = (
+                f"{at['place']}. of {at['among']} after {counted(at['tasks'], 'task')}"
+                if at
+                else None
+            )
             of = {k: trial.failure.get(k) for k in ("stage", "kind", "message")}
             return Expected({**told, **of, "message": of["message"] or why})
     return Expected({"status": "(no such trial)"})

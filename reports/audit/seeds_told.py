@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 
 PREFIXES = ("seeds_to_decide", "seeds_to_settle", "seeds_to_settle_both")
 MOST_TOLD, MOST_LOOKED_AT, TOO_FAR = 1000, 10_000, 100
@@ -23,7 +23,7 @@ def seeds_told(line: Mapping[str, object]) -> set[str]:
 
 def _told(have: int, more: int | None, low: int | None, high: int | None) -> set[str]:
     if low is None or low > MOST_TOLD:
-        return {f"over {MOST_TOLD:,} more seeds"}
+        return {f"over {grouped(MOST_TOLD)} more seeds"}
     ends = "" if low == high else f"from {_cut(low, math.floor)} to {_cut(high, math.ceil)}"
     if (high or MOST_LOOKED_AT) > TOO_FAR * max(1, low):
         return {f"{have} seeds", ends}
@@ -37,9 +37,9 @@ def _told(have: int, more: int | None, low: int | None, high: int | None) -> set
 def _cut(seeds: int | None, how: Callable[[float], int]) -> str:
     """Two digits of it."""
     if seeds is None or seeds > MOST_TOLD:
-        return f"over {MOST_TOLD:,}"
+        return f"over {grouped(MOST_TOLD)}"
     unit = 10 ** max(0, len(str(seeds)) - 2)
-    return f"{how(seeds / unit) * unit:,}"
+    return grouped(how(seeds / unit) * unit)
 
 
 def _number(value: object) -> int | None:

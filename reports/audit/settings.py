@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
+from moleflow.wording import counted, from_fewest
 from reports.audit.pictures import columns
 from reports.audit.records import NOT_SETTINGS, Records, Trial, finished
 from reports.audit.second_way import Expected, Line, Numbers, by_seed, described, interval
@@ -113,8 +114,8 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         texts.add(without(left_out, "trial"))
         values += means
         values += [max(means) - min(means)] if means else []
-        texts |= {f"n = {n} seeds" for n in seeds} | {f"{len(means)} means"}
-        texts |= {f"n = {min(seeds)} to {max(seeds)} seeds"} if seeds else set()
+        texts |= {f"n = {counted(n, 'seed')}" for n in seeds} | {f"{len(means)} means"}
+        texts |= {f"n = {from_fewest(seeds, 'seed')}"} if seeds else set()
         texts.add(f"{len(means)} settings")
     return Allowed(frozenset(texts), tuple(values))
 

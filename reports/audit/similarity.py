@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
+from moleflow.wording import counted
 from reports.audit.correlations import correlated
 from reports.audit.first_tasks import layout
 from reports.audit.kept_scores import DISTANCE, rows_of
@@ -80,7 +81,7 @@ def nearest(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def elsewhere(trials: Sequence[Trial], records: Records) -> Allowed:
     """Pictures that were sent to another task than their own when all were known."""
-    return Allowed(frozenset({f"{sum(trial.sent[1] for trial in trials)} pictures"}))
+    return Allowed(frozenset({counted(sum(trial.sent[1] for trial in trials), "picture")}))
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

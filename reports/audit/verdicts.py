@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from moleflow.wording import from_fewest
 from reports.audit.contrasts import Paired, all_of, by_class, named_of, paired, tables
 from reports.audit.crossings import judged
 from reports.audit.over_pictures import METRICS, of_parts
@@ -113,8 +114,7 @@ def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def _seeds(found: Sequence[Judged]) -> str:
     """From the fewest to the most."""
-    many = sorted(len(one.pair.before) for one in found)
-    return f"{many[0]}{f' to {many[-1]}' if many[-1] > many[0] else ''} seeds"
+    return from_fewest((len(one.pair.before) for one in found), "seed")
 
 
 def clear_of_zero(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moleflow.wording import counted
+from moleflow.wording import counted, from_fewest, grouped
 from reports.audit.notation import numbers
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Line, described, over_trials, ranges
@@ -44,9 +44,13 @@ class Allowed:
 def numbers_of_seeds(seeds: Iterable[int]) -> frozenset[str]:
     """How many there are where these numbers of seeds occur: each, and from each to a larger."""
     found = sorted(set(seeds))
-    one = {f"n = {low} seeds" for low in found}
+    one = {f"n = {counted(low, 'seed')}" for low in found}
     return frozenset(
-        one | {f"n = {low} to {high} seeds" for low, high in itertools.combinations(found, 2)}
+        one
+        | {
+            f"n = {from_fewest((low, high), 'seed')}"
+            for low, high in itertools.combinations(found, 2)
+        }
     )
 
 
@@ -137,7 +141,8 @@ def largest_fall(trials: Sequence[Trial], records: Records) -> Allowed:
         falls += [means[0] - means[-1]] if means else []
     orders = {trial.order for trial in trials}
     drawn = min(MOST_MATRICES, len(orders))
-    told = f"{drawn} of {len({trial.order for trial in records.trials})} orders"
+    every = counted(len({trial.order for trial in records.trials}), "order")
+    told = f"{drawn} of {every}"
     return Allowed(frozenset({told}), (max(falls),) if falls else ())
 
 
@@ -151,9 +156,9 @@ def routed(trials: Sequence[Trial], records: Records) -> Allowed:
         margin = trial.routing.get("smallest_margin")
         margins += [margin] if margin is not None else []
     share = f"{100 * correct / images:.2f} %" if images else "none"
-    told = f"{correct} of {images}"
+    told = f"{grouped(correct)} of {grouped(images)}"
     texts = {told, f"{told} test images ({share})"}
-    texts |= {f"{min(margins):.4g}"} if margins else set()
+    texts |= {f"{min(margins):,.4g}"} if margins else set()
     return Allowed(frozenset(texts))
 
 
@@ -161,8 +166,8 @@ def identical_bytes(trials: Sequence[Trial], records: Records) -> Allowed:
     """Hashes that are equal, of those that were compared."""
     names = {"bank": "banks", "scores": "classes’ scores", "base": "bases"}
     found = bytes_compared(trials)
-    texts = {f"{same} of {of} {names[k]}" for k, (same, of) in found.items()}
-    texts.add(f"{sum(of - same for same, of in found.values())} mismatches")
+    texts = {f"{grouped(same)} of {grouped(of)} {names[k]}" for k, (same, of) in found.items()}
+    texts.add(counted(sum(of - same for same, of in found.values()), "mismatch"))
     free = [trial for trial in trials if trial.order_free]
     texts.add(f"{len(trials) - len(free)} of the trials")
     derived = [trial for trial in free if trial.recorded["role"] == "derived"]

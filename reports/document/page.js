@@ -43,7 +43,7 @@ document.addEventListener("mouseover", (event) => {
 function shown(row, column) {
   const cell = row.cells[column];
   const text = cell.firstChild ? cell.firstChild.textContent.trim() : "";
-  const number = parseFloat(text.replace(/−/g, "-"));
+  const number = parseFloat(text.replace(/−/g, "-").replace(/(\d),(?=\d{3})/g, "$1"));
   return { text, number };
 }
 

@@ -3,6 +3,7 @@ numbers. Written beside every study's reports."""
 
 from collections.abc import Iterable, Sequence
 
+from moleflow.wording import counted
 from reports import made, papers, provenance
 from reports.digits import percent, seconds
 from reports.document import (
@@ -86,7 +87,7 @@ def _bars(evidence: Evidence) -> Iterable[tuple[str, Words]]:
     yield (
         "Intervals",
         "95 %, Student’s t over seeds, each a mean over its orders"
-        + ("." if enough else f"; with {len(seeds)} seeds none is given."),
+        + ("." if enough else f"; with {counted(len(seeds), 'seed')} none is given."),
     )
     yield (
         "Tests",
@@ -205,7 +206,7 @@ def trials_table(evidence: Evidence) -> Table:
     for record in evidence.records:
         source = computed(trials_table, (record.key,))
         values = [final(record.key, metric.name, "final_mean") for metric in evidence.concluded]
-        texts = [f"{record.working_seconds:.1f}", *map(percent, values)]
+        texts = [f"{record.working_seconds:,.1f}", *map(percent, values)]
         named = [record.key, labels[record.key], evidence.orders[record.order], str(record.seed)]
         rows.append([*named, record.status, *(Cell(text, source=source) for text in texts)])
         line: dict[str, Value] = {"trial": record.key, "setting": labels[record.key]}

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from moleflow.metrics.catalogue import Metric
+from moleflow.wording import from_fewest, plural
 from reports import crossing, doubt_columns, made, papers, picture_doubt
 from reports.crossing import OnPictures
-from reports.digits import OF_NOISE, left_out, percent, some, span
+from reports.digits import OF_NOISE, left_out, percent, some
 from reports.document import (
     Block,
     Document,
@@ -82,14 +83,15 @@ def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     title = f"{metric.title} {KINDS[kind]}"
     if not known:
         return f"{title}: no design has two seeds at all four corners, so nothing is compared."
-    n = f"n = {span(len(one.seeds) for one in known)} seeds"
+    n = f"n = {from_fewest((len(one.seeds) for one in known), 'seed')}"
     words: list[str | Number] = [f"{title} (", Number(n, source)]
     words.append(f", margin {percent(metric.margin, 1)} points")
     lost = left_out(sum(one.left_out for one in known), "trial")
     words += ["; ", Number(lost, source)] if lost else []
     decided = [o for o in known if o.result and o.result.contrast.verdict != "undecided"]
     words += ["): ", Number(f"{len(decided)} of {len(known)}", source)]
-    words.append(f" interactions {'has' if len(decided) == 1 else 'have'} a verdict")
+    have = "has" if len(decided) == 1 else "have"
+    words.append(f" {plural(len(known), 'interaction')} {have} a verdict")
     for verdict in ("better", "worse", "equivalent"):
         words += _alike(verdict, decided)
     open_ = [

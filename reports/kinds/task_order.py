@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
+from moleflow.wording import counted
 from reports import (
     confusions,
     doubts,
@@ -67,7 +68,7 @@ def document(evidence: Evidence) -> Document:
     wrong = sum(len(compared[setting.number].mismatches) for setting in shown)
     if wrong:
         trials = [key for setting in shown for key in compared[setting.number].trials]
-        many = Number(f"{wrong} mismatches", computed(invariance.compare, trials))
+        many = Number(counted(wrong, "mismatch"), computed(invariance.compare, trials))
         answer.append(Text((many, ": see “Order invariance”."), "bad"))
     made_ = made.report(evidence, SUBJECT, answer, results, told)
     return made_ if several else replace(made_, headline=_headline(evidence, shown, answers))
@@ -157,7 +158,7 @@ def _over_time(evidence: Evidence, setting: Setting) -> list[Block]:
     drawn = figures.r_matrices(evidence, setting)
     if drawn:
         found.append(Gallery(tuple(drawn)))
-        many = f"{len(drawn)} of {len(evidence.orders)} orders"
+        many = f"{len(drawn)} of {counted(len(evidence.orders), 'order')}"
         source = computed(figures.r_matrices, keys(setting.finished))
         found.append(note((Number(many, source), " drawn.")))
     else:

@@ -180,7 +180,7 @@ def test_a_trial_whose_numbers_are_not_those_derived_for_its_order_is_told_in_re
     keep(folder, plan.trials[0], by_class)
     write_reports(folder)
     page = (folder.report / "report.md").read_text("utf-8")
-    assert f"in 1 trials ({plan.trials[0].key}): what is said of all orders here is not" in page
+    assert f"in 1 trial ({plan.trials[0].key}): what is said of all orders here is not" in page
 
 
 def test_a_damaged_file_is_told_and_another_trial_speaks_for_its_orders(

@@ -263,7 +263,7 @@ def test_interactions_and_effects_have_intervals_that_pictures_only_widen(
         assert (table["both_high"] - table["both_low"] > 0.001).any()
         assert "both_low" not in read(crossed, f"{name}-image_auroc-on_task_mean").columns
     text = page(crossed)
-    assert "Image AUROC, with other test pictures too: 1 of 1 differences" in text
+    assert "Image AUROC, with other test pictures too: 1 of 1 difference" in text
     assert wrong(crossed) == []
 
 

@@ -120,7 +120,7 @@ def test_settings_of_one_config_are_compared_whatever_their_names(lab) -> None:
     assert list(found["other"]) == ["lora.rank = 64"]
     assert list(found["difference"]) == [0.0]
     page = written.markdown.read_text(encoding="utf-8")
-    assert "named is the same in 1 of 1 settings" in page
+    assert "named is the same in 1 of 1 setting" in page
 
 
 def test_settings_that_nothing_joins_are_not_compared(lab) -> None:

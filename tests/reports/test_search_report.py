@@ -222,11 +222,11 @@ def test_settings_of_many_proposals_are_told_part_by_part(study: StudyFolder) ->
     found = dict(facts(load(study)))
     n = FEWEST + 3
     assert re.fullmatch(
-        rf"60 epochs, batch 16, adamp, learning rate [0-9.]+ to [0-9.]+ \({n} values\)",
+        rf"epochs 60, batch 16, adamp, learning rate [0-9.]+ to [0-9.]+ \({n} values\)",
         str(found["Training"]),
     )
     assert re.match(
-        r"6 coupling blocks, LoRA rank \d+ to \d+ \(\d+ values\), DIA", str(found["Flow"])
+        r"coupling blocks 6, LoRA rank \d+ to \d+ \(\d+ values\), DIA", str(found["Flow"])
     )
     assert wrong(study) == []
 

@@ -9,6 +9,7 @@ from typing import get_args
 from moleflow.config import Config
 from moleflow.data.sequences import order_name, task_name
 from moleflow.profiles import PROFILES
+from moleflow.wording import counted
 from orchestration.records.ledger import Record, Status
 from orchestration.studies.effects import PLACES
 from orchestration.studies.expansion import Plan, Trial, order_numbers
@@ -138,7 +139,7 @@ def record_tags(record: Record) -> dict[str, str]:
     tags |= code_tags(record)
     if record.stopped:
         at = record.stopped
-        tags["moleflow.stopped"] = f"after {at.tasks} tasks, {at.place}. of {at.among}"
+        tags["moleflow.stopped"] = f"after {counted(at.tasks, 'task')}, {at.place}. of {at.among}"
     if record.failure:
         where = f" in {record.failure.stage}" if record.failure.stage else ""
         tags["moleflow.failure"] = f"{record.failure.kind}{where}: {record.failure.message}"
@@ -148,7 +149,7 @@ def record_tags(record: Record) -> dict[str, str]:
 def describe(plan: Plan) -> str:
     """The study in Markdown: question, what varies, which orders, settings of its own."""
     trials = plan.trials
-    lines = [plan.study.question, "", f"{len(trials)} trials", ""]
+    lines = [plan.study.question, "", counted(len(trials), "trial"), ""]
     axes = {axis: None for trial in trials for axis in trial.axes if axis != "order"}
     for axis in axes:
         values = dict.fromkeys(trial.axes[axis] for trial in trials if axis in trial.axes)
@@ -158,7 +159,7 @@ def describe(plan: Plan) -> str:
     shown = list(numbers.items())[:MOST_LISTED]
     lines += ["", *(f"- {number}: {order}" for order, number in shown)]
     if len(numbers) > len(shown):
-        lines.append(f"- … {len(numbers) - len(shown)} more orders")
+        lines.append(f"- … {counted(len(numbers) - len(shown), 'more order')}")
     defaults, own = Config().flat(), plan.study.base.flat()
     changed = [f"`{n} = {v}`" for n, v in own.items() if n not in axes and v != defaults.get(n)]
     if changed:

@@ -227,7 +227,7 @@ def test_only_tasks_that_nobody_has_trained_are_said_to_be_trained() -> None:
     left = {first.key: left[first.key]}
     assert savings(keys, left).sentence == "4 tasks to train"
     taken = savings(keys, left, lambda trial, apart: frozenset(keys.tasks[trial.key][:3]))
-    assert taken.sentence == "4 tasks, of which 1 are trained and the rest shared or in the store"
+    assert taken.sentence == "4 tasks, of which 1 is trained and the rest shared or in the store"
 
 
 def test_what_the_store_holds_is_found_by_the_keys_of_the_machine(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_changed_cell_of_any_table_is_found(folder: StudyFolder) -> None:
         r'(<td class="number" data-source="\d+">)(\d+\.\d+ ± \d+\.\d+)',
         r'(<span class="sourced" data-source="\d+"[^>]*>)(\d+\.\d+ ± \d+\.\d+)',
         r'(<span class="sourced" data-source="\d+"[^>]*>)(\d+ of \d+)',
-        r'(<span class="sourced" data-source="\d+"[^>]*>)(\d+ epochs, batch \d+)',
+        r'(<span class="sourced" data-source="\d+"[^>]*>)(epochs \d+, batch \d+)',
     ],
 )
 def test_a_changed_number_on_the_page_is_found(folder: StudyFolder, place: str) -> None:
