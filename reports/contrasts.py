@@ -36,7 +36,7 @@ from reports.evidence import Evidence, Setting, keys
 from reports.further_seeds import priced, to_decide
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast, summarise
-from reports.variants import Compared, Comparisons, own_name
+from reports.variants import Compared, Comparisons, no_ops_told, own_name
 
 PLACE = 5
 """Of the interval over seeds and test pictures among the columns."""
@@ -79,6 +79,7 @@ def contrast_table(
         line |= {"definition": "final_mean", "margin": metric.margin}
         line |= {"seeds": result.n if result else 0, "pairs": len(compared.pairs)}
         line |= {"pairs_left_out": compared.left_out, **contrasted(result)}
+        line |= {"verdict": compared.verdict}
         line |= {"baseline_seeds": len(baseline.seeds)}
         line |= priced(result, compared.seconds_per_seed)
         for before, of in (("", compared.setting), ("baseline_", baseline)):
@@ -118,7 +119,7 @@ def _row(
     without = f"{counted(compared.left_out, 'pair')} left out" if compared.left_out else ""
     return [
         name,
-        Cell(result.verdict, source=pairs),
+        Cell(compared.verdict or DASH, source=pairs),
         mean,
         Cell(percent(result.difference), source=pairs),
         Cell(bracketed(result.interval), source=pairs),
@@ -158,17 +159,28 @@ def forest(
         axes.set_yticks(range(len(shown)), [own_name(c.setting) for c, _, _ in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(f"Difference in {metric.title} [points]")
-    decided = sum(result.verdict != "undecided" for _, result, _ in shown)
     source = computed(forest, [key for c, _, _ in shown for key in c.trials])
     caption: Words = (
         f"Variant minus baseline with its 95 % interval, {tones.told(any(both), 'line')}; the grey "
         "band is the margin. ",
-        Number(f"{decided} of {len(shown)}", source),
-        f" {plural(len(shown), 'variant')} {'has' if decided == 1 else 'have'} a verdict.",
+        *_decided([c for c, _, _ in shown]),
     )
     n = Number(from_fewest((result.n for _, result, _ in shown), "seed"), source)
     title = f"{metric.title} against the baseline"
     return drawn(canvas, f"forest-{metric.name}", title, "points", (n,), caption)
+
+
+def _decided(shown: Sequence[Compared]) -> tuple[str | Number, ...]:
+    """How many have a verdict; no-ops apart."""
+    real = [c for c in shown if not c.no_op]
+    idle = [own_name(c.setting) for c in shown if c.no_op]
+    told = no_ops_told(idle)
+    if not real:
+        return (f"All are {told}.",)
+    decided = sum(c.verdict != "undecided" for c in real)
+    source = computed(forest, [key for c in real for key in c.trials])
+    have = f" {plural(len(real), 'variant')} {'has' if decided == 1 else 'have'} a verdict"
+    return (Number(f"{decided} of {len(real)}", source), have, f"; {told}." if idle else ".")
 
 
 def intervals(

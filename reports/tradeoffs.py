@@ -2,7 +2,7 @@
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -26,7 +26,7 @@ from reports.document import (
     table,
 )
 from reports.evidence import Evidence, Setting, keys
-from reports.variants import called
+from reports.variants import NO_OP, called, no_ops, no_ops_told
 
 GOALS = {"image_auroc": "Image AUROC", "pixel_ap": "Pixel AP"}
 COSTS = {"parameters": "Trained parameters", "seconds": "Seconds"}
@@ -45,19 +45,21 @@ class Traded:
     """Of computing a sequence's stages, whichever trial did."""
     beaten_by: tuple[str, ...] = ()
     """Settings that are as good in all four, and better in one."""
+    no_op_of: str = ""
+    """The baseline whose numbers it has to the bit, where there is one. It takes no part: what it
+    would win by is the clock."""
 
 
 def traded(evidence: Evidence, settings: Sequence[Setting]) -> list[Traded]:
     """Every setting that has finished trials."""
-    found = [_traded(evidence, setting) for setting in settings if setting.finished]
+    idle = {number: called(baseline) for number, baseline in no_ops(evidence).items()}
+    found = [
+        replace(_traded(evidence, setting), no_op_of=idle.get(setting.number, ""))
+        for setting in settings
+        if setting.finished
+    ]
     return [
-        Traded(
-            one.setting,
-            one.values,
-            one.parameters,
-            one.seconds,
-            tuple(called(other.setting) for other in found if _beats(other, one)),
-        )
+        replace(one, beaten_by=tuple(called(o.setting) for o in found if _beats(o, one)))
         for one in found
     ]
 
@@ -88,7 +90,9 @@ def trained_parameters(record: Record) -> int | None:
 
 def _beats(one: Traded, other: Traded) -> bool:
     """Pareto: in no respect worse, in one better."""
-    if one is other or one.parameters is None or other.parameters is None:
+    if one is other or one.no_op_of or other.no_op_of:
+        return False
+    if one.parameters is None or other.parameters is None:
         return False
     pairs = [(-one.parameters, -other.parameters), (-one.seconds, -other.seconds)]
     for metric in GOALS:
@@ -107,17 +111,19 @@ def pareto_table(found: Sequence[Traded]) -> Table:
         texts = [percent(one.values[metric]) for metric in GOALS]
         texts += [DASH if one.parameters is None else grouped(round(one.parameters))]
         texts += [f"{one.seconds:,.1f}"]
-        beaten = ", ".join(one.beaten_by) or "nothing"
+        beaten = NO_OP if one.no_op_of else ", ".join(one.beaten_by) or "nothing"
         cells: list[Cell | str] = [Cell(text, source=source) for text in texts]
         name = Cell(called(one.setting), one.setting.also)
         rows.append([name, "" if one.parameters is None else beaten, *cells])
         line: dict[str, Value] = {**one.setting.fields, **one.values}
         line |= {"parameters": one.parameters, "seconds": one.seconds}
-        data.append(Line(line | {"beaten_by": len(one.beaten_by)}, source))
+        many = None if one.no_op_of else len(one.beaten_by)
+        data.append(Line(line | {"beaten_by": many}, source))
     caption = (
         "Means of finished trials: metrics at the end of the sequence in percent, parameters that "
         "a sequence trains, seconds that computing its stages takes. Beaten: another setting is as "
-        "good in all four and better in one, whether or not that is more than noise"
+        "good in all four and better in one, whether or not that is more than noise. A no-op has "
+        "its baseline’s numbers to the bit and is not compared: by the clock alone it would differ"
     )
     header = ("Setting", "Beaten by", *GOALS.values(), *COSTS.values())
     whole = computed(pareto_table, [k for one in found for k in keys(one.setting.finished)])
@@ -126,7 +132,8 @@ def pareto_table(found: Sequence[Traded]) -> Table:
 
 def pareto_figure(found: Sequence[Traded]) -> Figure | None:
     """Each metric against each cost; settings that nothing beats are full dots with names."""
-    shown = [one for one in found if one.parameters is not None]
+    shown = [one for one in found if one.parameters is not None and not one.no_op_of]
+    idle = [called(one.setting) for one in found if one.no_op_of]
     if len(shown) < 2:
         return None
     with house_style():
@@ -146,6 +153,7 @@ def pareto_figure(found: Sequence[Traded]) -> Figure | None:
         "Full dots: settings that no other one beats in all four, ",
         Number(f"{len(free)} of {len(shown)}", source),
         f": {', '.join(free)}. Means; noise is not taken into account.",
+        f" Not drawn: {no_ops_told(idle)}." if idle else "",
     )
     n = (Number(counted(len(shown), "setting"), source),)
     return drawn(canvas, "pareto", "What is gained for what it costs", "%", n, caption)

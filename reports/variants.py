@@ -11,6 +11,7 @@ from orchestration.records.ledger import Record
 from orchestration.sharing.no_effect import NoEffect, baseline_config, no_effects
 from orchestration.studies.effects import part_of
 from orchestration.studies.named_settings import BASE, NamedSetting
+from reports.digits import some
 from reports.document import Figure, Table
 from reports.evidence import Evidence, Setting, keys
 from reports.further_seeds import seconds_per_seed
@@ -20,6 +21,7 @@ from reports.statistics import Contrast, contrast, holm
 Named = TypeVar("Named", Table, Figure)
 IN_PART = re.compile(r"(?:(?P<rest>.*), )?part = (?P<part>.*)", re.DOTALL)
 """A label of a setting of a union."""
+NO_OP = "no-op"
 Pair = tuple[Record, Record]
 """A baseline's trial and a variant's, of one order and seed."""
 
@@ -35,6 +37,15 @@ class Compared:
     """Over seeds, each a mean over orders; None where no pair is whole."""
     left_out: int
     """Pairs of seeds that lack an order."""
+    no_op: bool
+    """Its numbers are the baseline's to the bit, in every trial that both have finished."""
+
+    @property
+    def verdict(self) -> str | None:
+        """What is told of it: a no-op is no evidence, so that it has none of the verdicts."""
+        if self.result is None:
+            return None
+        return NO_OP if self.no_op else self.result.verdict
 
     @property
     def trials(self) -> list[str]:
@@ -162,7 +173,7 @@ def _compared(evidence: Evidence, baseline: Setting, other: Setting, metric: Met
     seeds = whole_seeds([one for one, _ in have])
     kept = tuple(pair for pair in have if pair[0].seed in seeds)
     result = over_seeds(kept, values, metric) if kept else None
-    return Compared(other, kept, result, len(have) - len(kept))
+    return Compared(other, kept, result, len(have) - len(kept), is_no_op(evidence, baseline, other))
 
 
 def over_seeds(kept: Sequence[Pair], values: Mapping[str, float], metric: Metric) -> Contrast:
@@ -181,6 +192,28 @@ def pairs(baseline: Setting, other: Setting) -> Iterator[Pair]:
     for record in other.finished:
         if (record.order, record.seed) in known:
             yield known[record.order, record.seed], record
+
+
+def is_no_op(evidence: Evidence, baseline: Setting, other: Setting) -> bool:
+    """Whether every final number of every class is the baseline's, to the bit."""
+    of = evidence.outcomes
+    both = [(of[one.key].numbers, of[two.key].numbers) for one, two in pairs(baseline, other)]
+    return bool(both) and all(one and one == two for one, two in both)
+
+
+def no_ops(evidence: Evidence) -> dict[int, Setting]:
+    """Baselines by the numbers of the settings that are no-ops against them."""
+    return {
+        other.number: family.baseline
+        for family in families(evidence)
+        for other in family.others
+        if is_no_op(evidence, family.baseline, other)
+    }
+
+
+def no_ops_told(names: Sequence[str]) -> str:
+    """What is said of no-ops instead of a verdict."""
+    return f"no-op, with the baseline’s numbers to the bit: {some(names)}"
 
 
 def without_effect(evidence: Evidence) -> list[NoEffect]:

@@ -11,7 +11,7 @@ from reports.evidence import Evidence
 from reports.further_seeds import soonest, to_decide
 from reports.picture_doubt import Kept
 from reports.statistics import Contrast
-from reports.variants import Compared, Comparisons, called, own_name
+from reports.variants import Compared, Comparisons, called, no_ops_told, own_name
 
 MOST_TOLD = 3
 """Settings that a sentence names of each verdict."""
@@ -39,11 +39,13 @@ def sentences(evidence: Evidence, compared: Sequence[Comparisons]) -> list[Words
 
 
 def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]]) -> Words:
-    known = [(name, c, c.result) for name, c in every if c.result is not None]
+    known = [(name, c, c.result) for name, c in every if c.result is not None and not c.no_op]
+    idle = [name for name, c in every if c.no_op]
     without = [name for name, c in every if c.result is None]
     apart = f"not compared, for want of finished pairs: {some(without, most=MOST_TOLD)}"
+    left = [*([no_ops_told(idle)] if idle else []), *([apart] if without else [])]
     if not known:
-        return f"{metric.title}{against}: {apart}."
+        return f"{metric.title}{against}: {'; '.join(left)}."
     whole = computed(sentences, [key for _, c, _ in known for key in c.trials])
     decided = sum(result.verdict != "undecided" for _, _, result in known)
     lost = left_out(sum(c.left_out for _, c, _ in known), "pair")
@@ -65,7 +67,7 @@ def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]
         for name, c, result in known
         if result.verdict == "undecided"
     ]
-    return (*words, *soonest(open_), *([f"; {apart}"] if without else []), ".")
+    return (*words, *soonest(open_), *(f"; {one}" for one in left), ".")
 
 
 def _largest(told: Sequence[Told]) -> list[str | Number]:

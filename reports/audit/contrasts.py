@@ -82,6 +82,8 @@ def contrasts(line: Line) -> Expected:
         numbers |= {"pairs_left_out": len(base.keys() & own.keys())}
         return Expected(numbers, frozenset())
     numbers |= judged(results, cells["setting"], margin, cells)
+    if is_no_op(line.records, cells["baseline"], cells["setting"]):
+        numbers |= {"verdict": "no-op"}
     parts = list(zip((-1, 1), found.sides, strict=True))
     numbers |= columns(line, parts, results[cells["setting"]].interval)
     numbers |= {"pairs": found.pairs, "pairs_left_out": found.left_out}
@@ -118,6 +120,33 @@ def together(records: Records, setting: str, baseline: str) -> list[str]:
     return [label for label in own if label == baseline or of[label][0].config != usual]
 
 
+def is_no_op(records: Records, baseline: str, setting: str) -> bool:
+    """Whether trials of one order and seed have the same numbers at the end, whatever the class."""
+    of = records.labelled
+    known = {(t.order, t.seed): _at_the_end(t) for t in finished(of[baseline])}
+    own = {(t.order, t.seed): _at_the_end(t) for t in finished(of[setting])}
+    both = known.keys() & own.keys()
+    return bool(both) and all(known[place] == own[place] != {} for place in both)
+
+
+def _at_the_end(trial: Trial) -> dict[tuple[str, str], float]:
+    last = len(trial.sequence)
+    return {
+        (place.metric, place.class_name): value
+        for place, value in trial.numbers.items()
+        if (place.step, place.definition, place.routing) == (last, "step", "routed")
+    }
+
+
+def _no_ops(records: Records) -> list[str]:
+    """By all of their names, settings that are one against the baseline of their table."""
+    if "no-ops" not in records.known:
+        every = [(base, other) for base, others in tables(records) for other in others]
+        of, idle = records.labelled, [b for a, b in every if is_no_op(records, a, b)]
+        records.known["no-ops"] = [k for k in of if any(of[k] == of[one] for one in idle)]
+    return records.known["no-ops"]
+
+
 def _counts(trials: Sequence[Trial]) -> Numbers:
     states = [trial.status for trial in trials]
     kinds = ("finished", "diverged", "stopped", "failed")
@@ -149,14 +178,14 @@ def pareto(line: Line) -> Expected:
     """Means over a setting's finished trials, and how many settings beat it."""
     own = _costs(line, line.cells["setting"])
     records = line.records
-    others = [
-        _costs(line, label)
-        for label in records.once(records.labelled)
-        if label != line.cells["setting"] and finished(records.labelled[label])
-    ]
+    idle = _no_ops(records)
+    of, own_label = records.labelled, line.cells["setting"]
+    labels = [k for k in records.once(of) if k != own_label and k not in idle]
+    others = [_costs(line, label) for label in labels if finished(of[label])]
     beaten = sum(_beats(other, own) for other in others)
+    told = None if own_label in idle else beaten
     keys = frozenset(t.key for t in finished(line.records.labelled[line.cells["setting"]]))
-    return Expected({**own, "beaten_by": beaten}, keys)
+    return Expected({**own, "beaten_by": told}, keys)
 
 
 def _costs(line: Line, label: str) -> Numbers:

@@ -32,7 +32,7 @@ COLUMN = NAMES | {title: name for name, title in COLUMNS.items()}
 FURTHER = "reports.further_seeds.Further.words"
 """Says what the lines of tables have, which were recomputed."""
 VERDICTS = {
-    *("better", "worse", "equivalent", "undecided", "different"),
+    *("better", "worse", "equivalent", "undecided", "different", "no-op"),
     *("no order matters", "inside the margin", "beyond the margin"),
 }
 

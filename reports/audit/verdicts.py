@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from moleflow.wording import from_fewest
-from reports.audit.contrasts import Paired, all_of, by_class, named_of, paired, tables
+from reports.audit.contrasts import Paired, all_of, by_class, is_no_op, named_of, paired, tables
 from reports.audit.crossings import judged
 from reports.audit.over_pictures import METRICS, of_parts
 from reports.audit.records import Records, Trial
@@ -29,6 +29,8 @@ class Judged:
     verdict: str
     interval: tuple[float, float] | None
     """Of its difference, over seeds."""
+    no_op: bool
+    """Its numbers are the baseline's."""
 
 
 def together(records: Records) -> list[tuple[str, list[Judged]]]:
@@ -53,7 +55,7 @@ def _judged(
         pair = paired(line, baseline, label)
         assert pair is not None
         verdict = str(judged(results, label, margin, {})["verdict"])
-        yield Judged(pair, verdict, result.interval)
+        yield Judged(pair, verdict, result.interval, is_no_op(records, baseline, label))
 
 
 def _of(trials: Sequence[Trial], found: Iterable[Judged]) -> bool:
@@ -63,12 +65,15 @@ def _of(trials: Sequence[Trial], found: Iterable[Judged]) -> bool:
 
 
 def decided(trials: Sequence[Trial], records: Records) -> Allowed:
-    """How many variants have a verdict, of those that are compared, and over how many seeds."""
+    """How many variants have a verdict, of those that are compared and no no-ops, and over how many
+    seeds."""
     texts: set[str] = set()
     for _, found in together(records):
-        if found and _of(trials, found):
-            with_one = sum(one.verdict != "undecided" for one in found)
-            texts |= {f"{with_one} of {len(found)}", _seeds(found)}
+        real = [one for one in found if not one.no_op]
+        if real and _of(trials, real):
+            with_one = sum(one.verdict != "undecided" for one in real)
+            texts |= {f"{with_one} of {len(real)}", _seeds(real)}
+        texts |= {_seeds(found)} if found and _of(trials, found) else set()
     return Allowed(frozenset(texts))
 
 
@@ -78,7 +83,8 @@ def answer(trials: Sequence[Trial], records: Records) -> Allowed:
     texts = set(decided(trials, records).texts)
     named = frozenset(trial.key for trial in trials)
     values: list[float] = []
-    for _, found in together(records):
+    for _, every in together(records):
+        found = [one for one in every if not one.no_op]
         if _of(trials, found):
             texts.add(without(sum(one.pair.left_out for one in found), "pair"))
         for told in {one.verdict for one in found}:

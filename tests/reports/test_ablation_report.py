@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -61,7 +62,7 @@ def test_verdicts_are_those_of_the_effects_that_were_put_in(study: StudyFolder) 
     assert found == {
         "variant = no tail": "worse",
         "variant = no mixer": "better",
-        "variant = rank 16": "equivalent",
+        "variant = rank 16": "no-op",
         "variant = no dia": "undecided",
     }
 
@@ -96,13 +97,45 @@ def test_what_a_seed_more_costs_is_what_its_trials_took(study: StudyFolder) -> N
     minutes = line["seeds_to_decide"] * line["seconds_per_seed"] / 60
     assert line["minutes_to_decide"] == pytest.approx(minutes)
     page = (study.report / "report.md").read_text(encoding="utf-8")
-    assert f", each {at_work(line['seconds_per_seed'])} of work." in page
+    assert f", each {at_work(line['seconds_per_seed'])} of work; no-op" in page
 
 
 def test_a_variant_that_changes_no_number_is_told(study: StudyFolder) -> None:
     page = (study.report / "report.md").read_text(encoding="utf-8")
     assert "rank 16: no effect: all numbers equal" in page
     assert page.count("no effect: all numbers") == 1
+
+
+def test_a_no_op_has_none_of_the_verdicts_and_is_counted_apart(study: StudyFolder) -> None:
+    assert contrasts(study).loc["variant = rank 16", "verdict"] == "no-op"
+    page = (study.report / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    (told,) = re.findall(r"^- Image AUROC against main .*$", page, re.M)
+    assert " of 3 comparisons have a verdict" in told and "equivalent: rank 16" not in told
+    assert told.endswith("; no-op, with the baseline’s numbers to the bit: rank 16.")
+    assert " of 3 variants have a verdict; no-op, with the baseline’s" in page
+    assert "| rank 16 | no-op |" in page
+
+
+def test_a_no_op_beats_nothing_by_the_clock(lab) -> None:
+    """It is the fastest; another setting has its numbers, and the costs of all are the same."""
+    lab.reports, lab.law = ("ablation",), by_variant
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(3), axes=(AXIS,))
+    for trial in plan.trials:
+        record = lab.record(trial)
+        slow = 1.0 - 0.5 * (trial.axes["variant"] == "rank 16")
+        took = {stage: slow * seconds for stage, seconds in record.seconds.items()}
+        sizes = {"base": 100, "bank": 10}
+        Ledger(folder).write(record.model_copy(update={"seconds": took, "parameters": sizes}))
+    write_reports(folder)
+    found = pd.read_csv(folder.report / "tables" / "pareto.csv").set_index("setting")["beaten_by"]
+    assert math.isnan(found["variant = rank 16"])
+    assert found["variant = main"] == 2  # by those that are better, and not by the clock
+    page = (folder.report / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    assert (
+        "1 of 4: no mixer." in page
+        and "Not drawn: no-op, with the baseline’s numbers to the bit: rank 16." in page
+    )
+    assert wrong(folder) == []
 
 
 def test_the_same_training_under_another_config_is_told(lab) -> None:
