@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from moleflow.metrics.catalogue import Metric
 from moleflow.metrics.means import mean
@@ -19,20 +18,30 @@ from reports.invariance import Invariance
 from reports.order_spread import Running
 from reports.performance import file_name
 from reports.statistics import NOISE, Equivalence, equivalence
-from reports.statistics.orders import ClassTable, running_means
+from reports.statistics.orders import ClassTable, running_mean, running_means, sets_of
 
 
-def parts(
-    evidence: Evidence, one: Running, group: Group
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Of every order's mean over the steps: what it would be if every picture were scored by its
-    own task's bank, and what the router adds.
+@dataclass(frozen=True)
+class Parts:
+    """Standard deviations over orders of the mean over the steps: of what it would be if every
+    picture were scored by its own task's bank, of what the router adds, and of both together.
 
     The first moves only because a mean over steps counts classes that are learned early more often.
     """
-    every = running_means(group.tables(one.metric.name), one.orders)
-    oracle = running_means(_oracle(evidence, one.metric, group), one.orders)
-    return oracle, every - oracle
+
+    averaging: float
+    routing: float
+    whole: float
+
+
+def parts(evidence: Evidence, one: Running, group: Group) -> Parts:
+    """Of every order of a group, or of the drawn ones where `one` is of those."""
+    every, oracle = group.tables(one.metric.name), _oracle(evidence, one.metric, group)
+    if one.whole and one.drawn:
+        both, alone = (sets_of(tables, len(group.others)).step for tables in (every, oracle))
+        return Parts(*(running_mean(step).sd for step in (alone, both - alone, both)))
+    both, alone = (running_means(tables, one.orders) for tables in (every, oracle))
+    return Parts(*(float(values.std()) for values in (alone, both - alone, both)))
 
 
 def _oracle(evidence: Evidence, metric: Metric, group: Group) -> tuple[ClassTable, ...]:
@@ -58,9 +67,9 @@ def causes_table(
     proof = compared.proof
     for one in found:
         both = [parts(evidence, one, group) for group in one.groups]
-        averaging = _rms([a.std() for a, _ in both])
-        routing = _rms([r.std() for _, r in both])
-        whole = _rms([(a + r).std() for a, r in both])
+        averaging = _rms([of.averaging for of in both])
+        routing = _rms([of.routing for of in both])
+        whole = _rms([of.whole for of in both])
         shown = {
             "training": (0.0 if proof else None, proof or "not compared in this study"),
             "routing among the tasks known": (routing, "which task can take a picture"),

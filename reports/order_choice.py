@@ -39,24 +39,27 @@ def extremes_table(evidence: Evidence, setting: Setting, found: Sequence[Running
     data: list[Line] = []
     every = computed(extremes_table, [r.key for one in found for g in one.groups for r in g.trials])
     for one in found:
-        for task0, values in one.values.items():
+        for task0, over in one.over.items():
             source = one.source(extremes_table)
-            best, worst = int(values.argmax()), int(values.argmin())
             task, effect = most_moving(one, task0)
-            names = {k: _named(evidence, one, task0, k) for k in (best, worst)}
+            ends = ((over.maximum, over.best), (over.minimum, over.worst))
             cells = [
-                Cell(percent(values[k]), names[k] if np.ptp(values) > 0 else "", source)
-                for k in (best, worst)
+                Cell(
+                    percent(value),
+                    _named(evidence, one, task0, order) if over.range else "",
+                    source,
+                )
+                for value, order in ends
             ]
-            gap = Cell(percent(float(np.ptp(values))), source=source)
+            gap = Cell(percent(over.range), source=source)
             told = Cell(evidence.tasks[task] if effect > 0 else "–", _told(effect), source)
             rows.append([one.metric.title, evidence.tasks[task0], *cells, gap, told])
             line: dict[str, Value] = {"metric": one.metric.name, "task0": task0}
-            line |= {"seeds": len(one.seeds), "best": float(values.max())}
-            line |= {"best_order": order_name(tuple((t,) for t in one.named(task0, best)))}
-            line |= {"worst": float(values.min())}
-            line |= {"worst_order": order_name(tuple((t,) for t in one.named(task0, worst)))}
-            line |= {"difference": float(np.ptp(values))}
+            line |= {"seeds": len(one.seeds)}
+            for name, (value, order) in zip(("best", "worst"), ends, strict=True):
+                whole = order_name(tuple((t,) for t in one.named(task0, order)))
+                line |= {name: value, f"{name}_order": whole}
+            line |= {"difference": over.range}
             data.append(Line(line | {"moving_task": task, "moved_by": effect}, source))
     kind = "" if all(one.whole for one in found) else " of the drawn orders"
     caption = (
@@ -72,24 +75,13 @@ def _told(effect: float) -> str:
     return f"{percent(effect)} points by its place" if effect > 0 else "no order differs"
 
 
-def _named(evidence: Evidence, one: Running, task0: str, place: int) -> str:
-    return ARROW.join(evidence.tasks[task] for task in one.named(task0, place))
-
-
-def by_place(one: Running, task0: str) -> Float[np.ndarray, "m m"]:
-    """Of each other task, mean over all orders in which it stands at a place, minus the mean of
-    all."""
-    values, size = one.values[task0], one.orders.shape[1]
-    means = np.zeros((size, size))
-    for place in range(size):
-        for task in range(size):
-            means[task, place] = values[one.orders[:, place] == task].mean()
-    return means - values.mean()
+def _named(evidence: Evidence, one: Running, task0: str, order: Sequence[int]) -> str:
+    return ARROW.join(evidence.tasks[task] for task in one.named(task0, order))
 
 
 def most_moving(one: Running, task0: str) -> tuple[str, float]:
     """The task between whose places means differ most, and by how much."""
-    spans = np.ptp(by_place(one, task0), axis=1)
+    spans = np.ptp(one.over[task0].by_place, axis=1)
     return one.others[task0][int(spans.argmax())], float(spans.max())
 
 
@@ -100,7 +92,7 @@ def places_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
     sums, counts = np.zeros((len(tasks), size)), np.zeros((len(tasks), size))
     for task0, names in found.others.items():
         rows = [tasks.index(name) for name in names]
-        sums[rows] += by_place(found, task0)
+        sums[rows] += found.over[task0].by_place
         counts[rows] += 1
     values = 100 * sums / counts
     most = max(0.01, float(np.abs(values).max()))
@@ -156,7 +148,7 @@ def regret_table(
             value = value_of(one, order)
             if value is None:
                 continue
-            regret = float(pool.max()) - value
+            regret = max(one.best - value, 0.0)
             better = share_better(pool, value)
             shown = ARROW.join(evidence.tasks[task] for task in order)
             cells = [Cell(percent(value), shown, source), Cell(percent(regret), source=source)]
@@ -169,9 +161,10 @@ def regret_table(
         missing = [task for task in tasks if task not in one.values]
         if missing:
             rows.append([one.metric.title, "not trained as task 0", ", ".join(missing), "–", "–"])
+    of = "drawn" if any(one.drawn for one in found) else "all"
     caption = (
         "Orders that people choose: mean over the steps and over seeds, what is lost against the "
-        "best order of all in points, and the share of all orders that are better"
+        f"best order of all in points, and the share of {of} orders that are better"
     )
     header = ("Metric", "Order", "Value", "Regret", "Better orders")
     return table(file_name("order_regret", setting), caption, header, rows, data, every, 3)

@@ -1,6 +1,7 @@
 """How far orders lie apart, and how far a handful of them misleads."""
 # pyright: reportUnknownMemberType=false
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,17 @@ from reports.document import (
 from reports.evidence import Evidence, Setting
 from reports.performance import file_name
 from reports.statistics import NOISE
-from reports.statistics.orders import MOST_ENUMERATED, MOST_EXACT, every_order, running_means
+from reports.statistics.orders import (
+    MOST_ENUMERATED,
+    MOST_EXACT,
+    ClassTable,
+    OverOrders,
+    every_order,
+    of_orders,
+    of_sets,
+    running_means,
+    sets_of,
+)
 from reports.statistics.orders.drawn import drawn_orders
 
 ONE_EACH = "one order each: nothing to compare"
@@ -40,7 +51,7 @@ SAMPLE = 5
 """Orders that a paper usually runs."""
 DRAWS = 10_000
 MOST_SHOWN = 20_000
-"""Orders of one task 0 that figures are of, where there are more."""
+"""Orders of one task 0 that figures are of, where all are too many."""
 MOST_LINES = 60
 """Different values of one task 0 up to which each is drawn as a line."""
 BINS = 120
@@ -48,7 +59,11 @@ BINS = 120
 
 @dataclass(frozen=True)
 class Running:
-    """Mean over the steps of every order, or of many drawn ones, by task 0: means over seeds."""
+    """Mean over the steps of every order, by task 0: means over seeds.
+
+    What is told is of every order; where they are too many, figures are of drawn ones. Where some
+    step has no number, as before the first class with masks, all is of those.
+    """
 
     metric: Metric
     seeds: tuple[int, ...]
@@ -56,9 +71,13 @@ class Running:
     others: Mapping[str, tuple[str, ...]]
     """By task 0, names of the other tasks."""
     orders: Int[np.ndarray, "n m"]
-    """Places among the other tasks; the same for every task 0."""
+    """Every order or drawn ones: places among the other tasks; the same for every task 0."""
     values: Mapping[str, Float[np.ndarray, " n"]]
-    """By task 0, of its orders."""
+    """By task 0, of these orders."""
+    over: Mapping[str, OverOrders]
+    """By task 0."""
+    whole: bool
+    """Whether `over` is of every order."""
     groups: tuple[Group, ...]
 
     @property
@@ -71,21 +90,33 @@ class Running:
 
     @property
     def pool(self) -> Float[np.ndarray, " n"]:
+        """Of every order that figures are of."""
         return np.concatenate(list(self.values.values()))
 
     @property
     def counted(self) -> Number:
         """For people: how many orders values are of, and whether these are all there are."""
-        return self._counted("all " if self.whole else "")
+        return self._counted("all ") if self.whole else self.some
 
     @property
     def n(self) -> tuple[str | Number, ...]:
-        """How many orders, and what each number is of."""
-        return (self._counted(""), ", ", *self.of_seeds)
+        """How many orders something is told of, and what each number is of."""
+        return (self._counted("") if self.whole else self.some, ", ", *self.of_seeds)
+
+    @property
+    def some(self) -> Number:
+        """For people: how many orders lie in `values`."""
+        what = "drawn order" if self.drawn else "order"
+        return Number(counted(len(self.pool), what), self.source(Running))
 
     def _counted(self, lead: str) -> Number:
-        drawn = "" if self.whole else "drawn "
-        return Number(lead + counted(len(self.pool), f"{drawn}order"), self.source(Running))
+        many = len(self.values) * math.factorial(self.orders.shape[1])
+        return Number(lead + counted(many, "order"), self.source(Running))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether figures are of drawn orders."""
+        return self.orders.shape[1] > MOST_ENUMERATED
 
     @property
     def several(self) -> bool:
@@ -94,20 +125,24 @@ class Running:
 
     @property
     def sd(self) -> float:
-        """Of all orders, whatever their task 0."""
-        return float(self.pool.std())
+        """Of all orders, whatever their task 0, which as many begin with each."""
+        if not self.drawn:
+            return float(self.pool.std())
+        middles = np.array([one.mean for one in self.over.values()])
+        within = np.array([one.sd**2 for one in self.over.values()])
+        return float(np.sqrt(within.mean() + middles.var()))
 
     @property
-    def whole(self) -> bool:
-        return self.orders.shape[1] <= MOST_ENUMERATED
+    def best(self) -> float:
+        """Of all orders of all tasks 0."""
+        return max(one.maximum for one in self.over.values())
 
     def source(self, by: object) -> Source:
         every = (record.key for group in self.groups for record in group.trials)
         return computed(by, every)  # pyright: ignore[reportArgumentType]
 
-    def named(self, task0: str, place: int) -> tuple[str, ...]:
+    def named(self, task0: str, order: Sequence[int]) -> tuple[str, ...]:
         """The tasks of an order."""
-        order: list[int] = self.orders[place].tolist()
         return (task0, *(self.others[task0][task] for task in order))
 
 
@@ -125,14 +160,24 @@ def running(metric: Metric, found: Orders) -> Running | None:
     if not seeds or not 1 < others <= MOST_EXACT:
         return None
     orders = shown_orders(others)
+    alike = {name: [g.tables(metric.name) for g in used if g.task0 == name] for name in firsts}
     values = {
-        name: np.mean(
-            [running_means(g.tables(metric.name), orders) for g in used if g.task0 == name], axis=0
-        )
-        for name in firsts
+        name: np.mean([running_means(tables, orders) for tables in of], axis=0)
+        for name, of in alike.items()
     }
+    steps = {name: mean_step(of, others) for name, of in alike.items()}
+    exact = others > MOST_ENUMERATED and not any(np.isnan(step).any() for step in steps.values())
+    over = {
+        name: of_sets(steps[name]) if exact else of_orders(values[name], orders) for name in firsts
+    }
+    whole = exact or others <= MOST_ENUMERATED
     named = {group.task0: group.others for group in used}
-    return Running(metric, tuple(seeds), named, orders, values, used)
+    return Running(metric, tuple(seeds), named, orders, values, over, whole, used)
+
+
+def mean_step(of: Sequence[Sequence[ClassTable]], others: int) -> Float[np.ndarray, " k"]:
+    """Over seeds: what every set of known tasks has at its step."""
+    return np.mean([sets_of(tables, others).step for tables in of], axis=0)
 
 
 def shown_orders(others: int) -> Int[np.ndarray, "n m"]:
@@ -224,7 +269,7 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
         f"{grouped(DRAWS)} such samples say. {SAMPLE} random orders say sd ",
         Number(f"{percent(said)} points", source),
         " (dashed); ",
-        *(("the truth is ",) if found.whole else (found.counted, " say ")),
+        *_truth(found),
         Number(f"{percent(found.sd)} points", source),
         " (line). Nine of ten such samples say between ",
         Number(f"{percent(low)} and {percent(high)} points", computed(_deviations, source.trials)),
@@ -232,7 +277,13 @@ def sample_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
     )
     title = f"{found.metric.title}: all orders, and a paper's sample of {SAMPLE}"
     name = file_name(f"five_orders-{found.metric.name}", setting)
-    return drawn(canvas, name, title, "%", found.n, caption)
+    return drawn(canvas, name, title, "%", (found.some, ", ", *found.of_seeds), caption)
+
+
+def _truth(found: Running) -> tuple[str | Number, ...]:
+    if not found.whole:
+        return (found.some, " say ")
+    return ("the truth of ", found.counted, " is ") if found.drawn else ("the truth is ",)
 
 
 def _deviations(
@@ -268,7 +319,7 @@ def sentence(found: Sequence[Running]) -> Words:
     words: list[str | Number] = []
     for one in found:
         source = one.source(sentence)
-        widest = max(float(np.ptp(values)) for values in one.values.values())
+        widest = max(of.range for of in one.over.values())
         words += [
             f"{one.metric.title}, mean over the steps (",
             *one.of_seeds,

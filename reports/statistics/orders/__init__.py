@@ -11,6 +11,7 @@ from reports.statistics.orders.distribution import (
     distributions_beside,
     of_values,
 )
+from reports.statistics.orders.moments import running_mean
 from reports.statistics.orders.sets import (
     MOST_ENUMERATED,
     MOST_EXACT,
@@ -23,6 +24,7 @@ from reports.statistics.orders.sets import (
     sets_along,
     sets_of,
 )
+from reports.statistics.orders.summary import OverOrders, of_orders, of_sets
 
 __all__ = [
     "MOST_ENUMERATED",
@@ -30,13 +32,17 @@ __all__ = [
     "ClassTable",
     "Distribution",
     "How",
+    "OverOrders",
     "Quantity",
     "Sets",
     "along_every_order",
     "distributions",
     "distributions_beside",
     "every_order",
+    "of_orders",
+    "of_sets",
     "of_values",
+    "running_mean",
     "running_means",
     "sets_along",
     "sets_of",

@@ -113,7 +113,7 @@ def _recursive(found: Sets, steps: Stepwise | None, learned: Quantiles) -> tuple
     orders = math.factorial(found.others)
     made: list[Distribution] = []
     if steps is not None:
-        made.append(_with(moments.running_mean(found), "running_mean", steps.running, orders))
+        made.append(_with(moments.running_mean(found.step), "running_mean", steps.running, orders))
         low, high = moments.worst_step(found)
         middle, sd = _of_counts(steps.worst, steps.times)
         found_ = quantiles.of_counts(steps.worst, steps.times)

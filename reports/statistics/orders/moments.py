@@ -28,9 +28,14 @@ class Moments:
     sd: float
 
 
-def running_mean(found: Sets) -> Moments:
-    """Of the mean over steps. Every step must have a number."""
-    return _added(found.step, None, found.steps)
+def running_mean(step: Float[np.ndarray, " k"]) -> Moments:
+    """Of the mean over steps, from the number of every set, each of which must have one."""
+    return _added(step, None, others_of(step) + 1)
+
+
+def others_of(step: Float[np.ndarray, " k"]) -> int:
+    """Tasks beside task 0, of which there is a number for every set."""
+    return len(step).bit_length() - 1
 
 
 def on_task_mean(found: Sets) -> Moments:
@@ -49,18 +54,38 @@ def worst_step(found: Sets) -> tuple[float, float]:
     return float(np.nanmin(found.step)), float(best[-1])
 
 
-def best_and_worst(found: Sets) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def best_and_worst(step: Float[np.ndarray, " k"]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The orders of the tasks beside task 0 with the largest and the smallest running mean."""
-    return _order_of(found, 1.0), _order_of(found, -1.0)
+    return _order_of(step), _order_of(-step)
 
 
-def _order_of(found: Sets, sign: float) -> tuple[int, ...]:
-    top = sign * found.step
-    for sets, before, _ in _levels(found.others):
+def by_place(step: Float[np.ndarray, " k"]) -> Float[np.ndarray, "m m"]:
+    """Of each task beside task 0, the running mean over all orders in which it stands at a place.
+
+    At a step the sets of a size are equally often known, those without a task until its place, and
+    those with it from then on.
+    """
+    others = others_of(step)
+    without, within = np.zeros((2, others, others + 1))
+    for size, sets in enumerate(_by_size(others)):
+        known = (sets >> np.arange(others)[:, None] & 1) == 1
+        for task in range(others):
+            if size < others:
+                without[task, size] = step[sets[~known[task]]].mean()
+            if size:
+                within[task, size] = step[sets[known[task]]].mean()
+    before = np.cumsum(without, axis=1)[:, :-1]
+    after = np.cumsum(within[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    return (before + after) / (others + 1)
+
+
+def _order_of(step: Float[np.ndarray, " k"]) -> tuple[int, ...]:
+    top, others = step.copy(), others_of(step)
+    for sets, before, _ in _levels(others):
         top[sets] += top[before].max(axis=0)
     at, order = len(top) - 1, list[int]()
     while at:
-        tasks = [task for task in range(found.others) if at >> task & 1]
+        tasks = [task for task in range(others) if at >> task & 1]
         order.append(max(tasks, key=lambda task: top[at ^ (1 << task)]))
         at ^= 1 << order[-1]
     return tuple(reversed(order))
@@ -71,7 +96,7 @@ def _added(
 ) -> Moments:
     """Of the sum of what lies at a path's sets and, by the task just learned, at its steps."""
     mean, low, high, variance = (a.astype(np.float64) for a in (node, node, node, 0 * node))
-    for sets, before, tasks in _levels(len(node).bit_length() - 1):
+    for sets, before, tasks in _levels(others_of(node)):
         step = 0.0 if edge is None else edge[tasks, sets]
         means = mean[before] + step
         middle = means.mean(axis=0)
@@ -84,12 +109,17 @@ def _added(
 
 
 @cache
-def _levels(others: int) -> tuple[Level, ...]:
+def _by_size(others: int) -> tuple[Int[np.ndarray, " n"], ...]:
+    """Sets of no task, of one, and so on."""
     every = np.arange(1 << others)
-    bits = (every[:, None] >> np.arange(others)) & 1
+    sizes = ((every[:, None] >> np.arange(others)) & 1).sum(axis=1)
+    return tuple(every[sizes == size] for size in range(others + 1))
+
+
+@cache
+def _levels(others: int) -> tuple[Level, ...]:
     found: list[Level] = []
-    for size in range(1, others + 1):
-        sets = every[bits.sum(axis=1) == size]
-        tasks = np.nonzero(bits[sets])[1].reshape(len(sets), size)
+    for size, sets in enumerate(_by_size(others)[1:], start=1):
+        tasks = np.nonzero(sets[:, None] >> np.arange(others) & 1)[1].reshape(len(sets), size)
         found.append((sets, np.ascontiguousarray((sets[:, None] ^ (1 << tasks)).T), tasks.T))
     return tuple(found)

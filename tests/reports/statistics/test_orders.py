@@ -23,8 +23,11 @@ from reports.statistics.orders import (
     distributions,
     drawn,
     every_order,
+    of_orders,
+    of_sets,
     of_values,
     quantiles,
+    running_means,
     sets_of,
 )
 from reports.statistics.orders.moments import best_and_worst
@@ -114,7 +117,9 @@ def test_recursion_over_sets_gives_the_moments_of_enumeration(
         for q, value in zip(SHARES, one.quantiles, strict=True):
             low, high = np.quantile(values[quantity], [max(q - 0.02, 0), min(q + 0.02, 1)])
             assert low - 1e-12 <= value <= high + 1e-12
-    for order, end in zip(best_and_worst(sets_of(tables, 5)), ("maximum", "minimum"), strict=True):
+    for order, end in zip(
+        best_and_worst(sets_of(tables, 5).step), ("maximum", "minimum"), strict=True
+    ):
         steps = World(6, "recursion").evaluated((0, *(t + 1 for t in order)))
         means = mean(mean(step.values()) for step in steps)
         assert means == pytest.approx(getattr(whole["running_mean"], end))
@@ -232,18 +237,30 @@ def test_quantiles_of_drawn_orders_are_those_of_numpy_to_the_last_digit() -> Non
 
 
 def test_drawn_orders_are_not_told_to_be_all() -> None:
-    def told(others: int) -> str:
+    def told(others: int, whole: bool) -> str:
         orders = np.array([range(others), range(others)[::-1]])
         names = tuple(f"task {task}" for task in range(others))
         values = {"first": np.array([0.5, 0.6])}
-        one = Running(CONCLUDED[0], (0,), {"first": names}, orders, values, ())
+        over = {"first": of_orders(values["first"], every_order(2))}
+        one = Running(CONCLUDED[0], (0,), {"first": names}, orders, values, over, whole, ())
         return plain(spread_sentence([one]))
 
-    assert "by up to 10.00 points; over all 2 orders, whatever their task 0, sd is" in told(2)
+    assert "by up to 10.00 points; over all 2 orders, whatever their task 0, sd is" in told(2, True)
+    assert "by up to 10.00 points; over all 362,880 orders, whatever their task 0" in told(9, True)
     assert (
         "(of those drawn) 10.00 points; over 2 drawn orders, whatever their task 0, sd is"
-        in told(9)
+        in told(9, False)
     )
+
+
+def test_what_is_told_of_all_orders_is_the_same_by_sets_as_order_by_order() -> None:
+    tables = World(6, "told").kept()
+    one_by_one = of_orders(running_means(tables, every_order(5)), every_order(5))
+    by_sets = of_sets(sets_of(tables, 5).step)
+    for name in ("mean", "sd", "maximum", "minimum", "by_place"):
+        assert getattr(by_sets, name) == pytest.approx(getattr(one_by_one, name), rel=1e-12), name
+    assert np.ptp(by_sets.by_place) > 0
+    assert (by_sets.best, by_sets.worst) == (one_by_one.best, one_by_one.worst)
 
 
 def test_an_order_that_ends_with_a_task_without_the_metric_has_no_last_task() -> None:
