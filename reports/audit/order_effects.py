@@ -1,39 +1,118 @@
 """The second way to how far orders lie apart, which are best and worst, what a chosen one loses,
-and what causes it: every order of the plain files that trials keep, in exact fractions."""
+and what causes it: from the plain files that trials keep."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+from jaxtyping import Float
+
 from moleflow.errors import StoreError
 from moleflow.wording import grouped
+from reports.audit import every_order
 from reports.audit.first_tasks import verdict_of
-from reports.audit.orders import QUANTITIES, Steps, every_order_of, kept_by, mean_of
+from reports.audit.known_tasks import (
+    MOST_ENUMERATED,
+    Known,
+    Walks,
+    along,
+    kept_by,
+    known,
+    walks,
+)
+from reports.audit.orders import HOW, over
 from reports.audit.records import Trial
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.tests import Layout
 from reports.audit.words import bytes_compared
 
 NOISE = 1e-12
-Order = tuple[str, ...]
-Valued = tuple[Mapping[str, list[str]], Steps]
+MOST_DRAWN = 20_000
+"""Orders of one task 0 that a page draws where it does not go through all."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Trials that share task 0 and seed, with every order of their tasks."""
+    """Trials that share task 0 and seed, and what one of them kept."""
 
     task0: str
     seed: int
     trials: tuple[Trial, ...]
     kept: Trial
-    orders: tuple[Valued, ...]
+    known: Known
 
-    def of(self, quantity: str) -> dict[Order, Fraction]:
-        """By order; of those that have it."""
-        found = {tuple(order): QUANTITIES[quantity](order, steps) for order, steps in self.orders}
-        return {order: value for order, value in found.items() if value is not None}
+
+@dataclass(frozen=True)
+class Averaged:
+    """Mean over the steps, mean over seeds, of the orders with one task 0."""
+
+    others: tuple[str, ...]
+    step: Float[np.ndarray, " K"]
+    """Mean over the classes that are known, for every set of tasks."""
+    exact: bool
+    """Whether it is told of every order where these are too many to go through."""
+
+    @property
+    def walks(self) -> Walks:
+        """Every order, or those that a page draws."""
+        every = walks(len(self.others))
+        return every if len(self.others) <= MOST_ENUMERATED else every.first(MOST_DRAWN)
+
+    @property
+    def values(self) -> Float[np.ndarray, " n"]:
+        """Of these orders."""
+        return self.walks.running_mean(self.step[None])[0]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest."""
+        if self.exact:
+            low, high = every_order.ends(self.step)
+            return low / self._steps, high / self._steps
+        values = self.values
+        return float(values.min()), float(values.max())
+
+    @property
+    def mean_and_variance(self) -> tuple[float, float]:
+        if self.exact:
+            mean, variance = every_order.mean_and_variance(self.step)
+            return mean / self._steps, variance / self._steps**2
+        values = self.values
+        return float(values.mean()), float(values.var())
+
+    @property
+    def by_place(self) -> Float[np.ndarray, "m m"]:
+        """Of each task, what it adds to the mean of all that it stands at a place."""
+        mean, _ = self.mean_and_variance
+        if self.exact:
+            return every_order.by_place(self.step) / self._steps - mean
+        values, orders = self.values, self.walks.orders
+        found = np.zeros((len(self.others), len(self.others)))
+        for task, place in np.ndindex(found.shape):
+            found[task, place] = values[orders[:, place] == task].mean() - mean
+        return found
+
+    @property
+    def _steps(self) -> int:
+        return len(self.others) + 1
+
+    def of(self, order: Sequence[str]) -> float:
+        """Of an order of the tasks, the first of which is task 0."""
+        return along(self.step, [self.others.index(task) for task in order[1:]])
+
+    def one_with(self, value: float, said: Sequence[str]) -> tuple[str, ...]:
+        """The order that is said to have an end, if it has; else one that has."""
+        if sorted(said[1:]) == list(self.others) and abs(self.of(said) - value) < NOISE:
+            return tuple(said)
+        if self.exact:
+            orders = map(every_order.least_order, (self.step, -self.step))
+            order = min(orders, key=lambda one: abs(along(self.step, one) - value))
+        else:
+            order = self.walks.orders[int(np.abs(self.values - value).argmin())].tolist()
+        return (said[0], *(self.others[task] for task in order))
 
 
 def free(trial: Trial) -> bool:
@@ -42,12 +121,12 @@ def free(trial: Trial) -> bool:
 
 
 def groups(line: Line) -> list[Group] | None:
-    """Those that have the line's metric of all classes; None where orders are too many for this."""
-    metric, known = line.cells["metric"], line.records.known
+    """Those that have the line's metric of all classes; None where tasks are too many for this."""
+    metric, have = line.cells["metric"], line.records.known
     name = f"groups of {sorted(trial.key for trial in line.setting)}, {metric}"
-    if name not in known:
-        known[name] = _groups(line, metric)
-    return known[name]
+    if name not in have:
+        have[name] = _groups(line, metric)
+    return have[name]
 
 
 def _groups(line: Line, metric: str) -> list[Group] | None:
@@ -60,13 +139,15 @@ def _groups(line: Line, metric: str) -> list[Group] | None:
         kept = next((one for one in trials if whole(line, one)), None)
         if kept is None:
             continue
-        lost = [one["without"] for one in kept_by(line, kept.key)["classes"]]
-        if any(metric in without or "" in without for without in lost):
+        plain = kept_by(line, kept.key)
+        classes = plain["classes"]
+        lost = any(metric in one["without"] or "" in one["without"] for one in classes)
+        if lost or not any(metric in one["values"] for one in classes):
             continue
-        orders = every_order_of(line, kept.key, metric)
-        if orders is None:
+        of = known(plain, metric)
+        if of is None:
             return None
-        found.append(Group(task0, seed, tuple(trials), kept, tuple(orders)))
+        found.append(Group(task0, seed, tuple(trials), kept, of))
     return found
 
 
@@ -82,24 +163,26 @@ def spread(line: Line) -> Expected:
     every = groups(line)
     if every is None:
         return Expected({})
-    quantity = line.cells["quantity"]
-    known = [(group, sorted(of.values())) for group in every if (of := group.of(quantity))]
-    values = [one for _, one in known]
-    margin = line.records.margins.get(line.cells["metric"], 0.0)
-    if all(len(one) == 1 for one in values):  # which nothing differs from
+    metric, quantity = line.cells["metric"], line.cells["quantity"]
+    made = [(group, over(line, group.kept.key, metric, quantity)) for group in every]
+    have = [(group, one) for group, one in made if one is not None]
+    if not have:
+        return Expected({})
+    margin = line.records.margins.get(metric, 0.0)
+    many = len(have[0][0].known.others) > MOST_ENUMERATED
+    told: Numbers = {"margin": margin, "groups": len(have)}
+    told |= {"how": HOW[quantity] if many else "every order"}
+    if all(one.orders == 1 for _, one in have):  # which nothing differs from
         nothing = dict.fromkeys(("sd", "largest_range", "task0", "seed", "verdict"))
-        told: Numbers = {"margin": margin, "groups": len(values), "orders": 1, "how": "every order"}
-        return Expected(told | nothing)
-    variances = [statistics.pvariance(one) for one in values]
-    largest = max(float(one[-1] - one[0]) for one in values)
-    widest = [(g, one) for g, one in known if largest - float(one[-1] - one[0]) < NOISE]
+        return Expected(told | {"orders": 1} | nothing)
+    largest = max(one.range for _, one in have)
+    widest = [(group, one) for group, one in have if largest - one.range < NOISE]
     beyond = "inside" if largest <= margin else "beyond"
-    numbers: Numbers = {"sd": float(mean_of(variances)) ** 0.5, "largest_range": largest}
-    numbers |= {"margin": margin, "groups": len(values), "how": "every order"}
+    sd = statistics.mean(one.sd**2 for _, one in have) ** 0.5
     said = [one for one in widest if str(one[0].seed) == line.cells["seed"]] or widest
-    numbers |= {"seed": said[0][0].seed, "orders": len(said[0][1])}
+    told |= {"sd": sd, "largest_range": largest, "seed": said[0][0].seed}
     verdict = "no order matters" if largest <= NOISE else f"{beyond} the margin"
-    return Expected({**numbers, "verdict": verdict})
+    return Expected({**told, "orders": said[0][1].orders, "verdict": verdict})
 
 
 def _of_all_firsts(found: Sequence[Group]) -> list[Group]:
@@ -112,14 +195,21 @@ def _seeds(found: Sequence[Group]) -> int:
     return len({group.seed for group in _of_all_firsts(found)})
 
 
-def averaged(found: Sequence[Group]) -> dict[str, dict[Order, Fraction]]:
-    """Mean over the steps of every order, by task 0: means over seeds."""
+def averaged(found: Sequence[Group]) -> dict[str, Averaged]:
+    """By task 0."""
     used = _of_all_firsts(found)
-    made: dict[str, dict[Order, Fraction]] = {}
-    for first in sorted({group.task0 for group in used}):
-        of = [group.of("running_mean") for group in used if group.task0 == first]
-        made[first] = {order: mean_of([one[order] for one in of]) for order in of[0]}
-    return made
+    steps = {
+        first: np.mean([group.known.step for group in used if group.task0 == first], axis=0)
+        for first in sorted({group.task0 for group in used})
+    }
+    exact = _exact(used[0].known, *steps.values()) if used else False
+    others = {group.task0: group.known.others for group in used}
+    return {first: Averaged(others[first], step, exact) for first, step in steps.items()}
+
+
+def _exact(of: Known, *steps: Float[np.ndarray, " K"]) -> bool:
+    """Whether a page tells of every order though they are too many to go through."""
+    return len(of.others) > MOST_ENUMERATED and not any(np.isnan(step).any() for step in steps)
 
 
 def extremes(line: Line) -> Expected:
@@ -127,30 +217,19 @@ def extremes(line: Line) -> Expected:
     found = groups(line)
     if not found:
         return Expected({})
-    values = averaged(found)[line.cells["task0"]]
+    of = averaged(found)[line.cells["task0"]]
+    low, high = of.ends
     numbers: Numbers = {"seeds": _seeds(found)}
-    for name, end in (("best", max(values.values())), ("worst", min(values.values()))):
-        said = tuple(line.cells[f"{name}_order"].split(" > "))
-        ends = [order for order, value in values.items() if float(abs(value - end)) < NOISE]
-        numbers |= {
-            name: float(end),
-            f"{name}_order": " > ".join(said if said in ends else ends[0]),
-        }
-    numbers |= {"difference": float(max(values.values()) - min(values.values()))}
-    spans = {task: _span(values, task) for task in next(iter(values))[1:]}
+    for name, end in (("best", high), ("worst", low)):
+        said = line.cells[f"{name}_order"].split(" > ")
+        numbers |= {name: end, f"{name}_order": " > ".join(of.one_with(end, said))}
+    numbers |= {"difference": high - low}
+    spans = dict(zip(of.others, np.ptp(of.by_place, axis=1).tolist(), strict=True))
     most = max(spans.values())
     said = line.cells["moving_task"]
-    moving = [task for task, span in spans.items() if float(abs(span - most)) < NOISE]
-    numbers |= {"moved_by": float(most), "moving_task": said if said in moving else moving[0]}
+    moving = [task for task, span in spans.items() if most - span < NOISE]
+    numbers |= {"moved_by": most, "moving_task": said if said in moving else moving[0]}
     return Expected(numbers)
-
-
-def _span(values: Mapping[Order, Fraction], task: str) -> Fraction:
-    places: dict[int, list[Fraction]] = {}
-    for order, value in values.items():
-        places.setdefault(order.index(task), []).append(value)
-    means = [mean_of(at) for at in places.values()]
-    return max(means) - min(means)
 
 
 def regret(line: Line) -> Expected:
@@ -158,17 +237,17 @@ def regret(line: Line) -> Expected:
     found = groups(line)
     if not found:
         return Expected({})
-    every = {order: v for of in averaged(found).values() for order, v in of.items()}
-    own = every[tuple(line.cells["order"].split(" > "))]
-    better = sum(float(value - own) > NOISE for value in every.values())
-    numbers: Numbers = {"value": float(own), "regret": float(max(every.values()) - own)}
-    numbers |= {"seeds": _seeds(found)}
-    return Expected({**numbers, "better_orders": better / len(every)})
+    every, order = averaged(found), line.cells["order"].split(" > ")
+    own = every[order[0]].of(order)
+    best = max(one.ends[1] for one in every.values())
+    better = np.concatenate([one.values > own + NOISE for one in every.values()])
+    numbers: Numbers = {"value": own, "regret": best - own, "seeds": _seeds(found)}
+    return Expected({**numbers, "better_orders": float(better.mean())})
 
 
 def causes(line: Line) -> Expected:
     """Deviation over orders of what an oracle has, of what routing adds, or of both."""
-    source, variances = line.cells["source"], list[Fraction]()
+    source = line.cells["source"]
     hashes: Numbers = {"hashes": _hashes(line)} if source == "training" else {}
     found = groups(line)
     if not found:
@@ -179,12 +258,14 @@ def causes(line: Line) -> Expected:
             {"sd": 0.0 if same else "(bytes differ)"} if line.cells["sd"] else {"sd": None}
         )
         return Expected({**sd, "groups": len(_of_all_firsts(found)), **hashes})
-    for group in _of_all_firsts(found):
-        both, oracle = group.of("running_mean"), _oracle(line, group)
-        values = {"all together": both, "averaging": oracle}.get(source)
-        values = values or {order: both[order] - oracle[order] for order in both}
-        variances.append(statistics.pvariance(list(values.values())))
-    return Expected({"sd": float(mean_of(variances)) ** 0.5, "groups": len(variances)})
+    used = _of_all_firsts(found)
+    exact = all(one.exact for one in averaged(found).values())
+    variances: list[float] = []
+    for group in used:
+        both, oracle = group.known.step, _oracle(line.cells["metric"], group).step
+        step = {"all together": both, "averaging": oracle}.get(source, both - oracle)
+        variances.append(Averaged(group.known.others, step, exact).mean_and_variance[1])
+    return Expected({"sd": math.sqrt(statistics.mean(variances)), "groups": len(variances)})
 
 
 def _hashes(line: Line) -> str:
@@ -203,19 +284,11 @@ def _same_bytes(trials: Sequence[Trial]) -> bool:
     return all(len(digests) == 1 for digests in found.values())
 
 
-def _oracle(line: Line, group: Group) -> dict[Order, Fraction]:
-    """Of every order, were each class scored as its own task's bank does it at the end."""
-    found: dict[Order, Fraction] = {}
-    for order, _ in group.orders:
-        steps: list[Fraction] = []
-        known: list[Fraction] = []
-        for names in order.values():
-            for name in names:
-                value = group.kept.value(line.cells["metric"], "step", "oracle", name)
-                known.append(Fraction(value if value is not None else 0))
-            steps += [mean_of(known)] if known else []
-        found[tuple(order)] = mean_of(steps)
-    return found
+def _oracle(metric: str, group: Group) -> Known:
+    """Were each class scored as its own task's bank does it at the end."""
+    names = [one.name for one in group.known.classes]
+    of = {name: group.kept.value(metric, "step", "oracle", name) for name in names}
+    return group.known.with_constant({name: value or 0.0 for name, value in of.items()})
 
 
 def measured(line: Line) -> Expected:
@@ -250,8 +323,8 @@ def _of_trial(trial: Trial, metric: str, quantity: str) -> Fraction | None:
     for step in range(1, len(trial.sequence) + 1):
         found = [trial.value(metric, "step", "routed", c, step) for c in trial.classes]
         known = [Fraction(value) for value in found if value is not None]
-        steps += [mean_of(known)] if known else []
-    return mean_of(steps) if steps else None
+        steps += [statistics.mean(known)] if known else []
+    return statistics.mean(steps) if steps else None
 
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {

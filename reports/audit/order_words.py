@@ -1,18 +1,27 @@
-"""Numbers in sentences and captions on orders: what each may be, of every order of the plain files
-that trials keep, in exact fractions."""
+"""Numbers in sentences and captions on orders: what each may be, from the plain files that trials
+keep."""
 
 import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
 
 import numpy as np
+from jaxtyping import Float
 
 from moleflow.streams import numpy_stream
 from moleflow.wording import counted, grouped
-from reports.audit.order_effects import Order, averaged, causes, free, groups, measured, whole
-from reports.audit.orders import kept_by, mean_of
+from reports.audit.known_tasks import MOST_ENUMERATED, kept_by
+from reports.audit.order_effects import (
+    MOST_DRAWN,
+    Averaged,
+    averaged,
+    causes,
+    free,
+    groups,
+    measured,
+    whole,
+)
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Line
 from reports.audit.words import Allowed, lost
@@ -21,16 +30,14 @@ NOISE = 1e-12
 SAMPLE, SAMPLES, FEW_ORDERS = 5, 10_000, 200
 """Orders that a paper usually runs; samples that are drawn of them; orders of which a sample has
 each once."""
-MOST_ENUMERATED, MOST_DRAWN = 7, 20_000
-"""Tasks after the first up to which a page is of every order; of more, orders with one task 0."""
 BY_WEIGHT = ("different", "undecided", "equivalent")
 """The verdict that tells most comes first."""
-Values = dict[str, dict[Order, Fraction]]
-"""By task 0 and order."""
+Values = Mapping[str, Averaged]
+"""By task 0."""
 
 
 def _running(trials: Sequence[Trial], records: Records) -> dict[str, Values]:
-    """Mean over the steps of every order, by metric; empty where orders are too many."""
+    """Mean over the steps of every order, by metric; empty where tasks are too many."""
     found: dict[str, Values] = {}
     for metric in records.margins:
         of = groups(_line(trials, records, metric))
@@ -44,16 +51,22 @@ def _line(trials: Sequence[Trial], records: Records, metric: str, **cells: str) 
 
 
 def _sd(values: Values) -> float:
-    every = [value for of in values.values() for value in of.values()]
-    return float(statistics.pvariance(every)) ** 0.5
+    """As many orders begin with each task 0."""
+    means, variances = zip(*(of.mean_and_variance for of in values.values()), strict=True)
+    return math.sqrt(statistics.mean(variances) + statistics.pvariance(means))
+
+
+def _pool(values: Values) -> Float[np.ndarray, " n"]:
+    """Of orders that a page draws, by task 0, in the order of the names of the tasks."""
+    return np.concatenate([of.values for _, of in sorted(values.items())])
 
 
 def how_far(trials: Sequence[Trial], records: Records) -> Allowed | None:
     """The widest range of one task 0, and the deviation over all orders."""
     found: list[float] = []
     for values in _running(trials, records).values():
-        ranges = [max(of.values()) - min(of.values()) for of in values.values()]
-        found += [float(max(ranges)), _sd(values)]
+        ends = [of.ends for of in values.values()]
+        found += [max(high - low for low, high in ends), _sd(values)]
     return Allowed(values=tuple(found)) if found else None
 
 
@@ -61,14 +74,12 @@ def a_handful(trials: Sequence[Trial], records: Records) -> Allowed | None:
     """The deviation of the orders that were drawn by name, and that of all."""
     found: list[float] = []
     for metric, values in _running(trials, records).items():
-        # Orders by task 0, in the order of the names of the tasks.
-        every = [of[order] for _, of in sorted(values.items()) for order in sorted(of)]
+        every = _pool(values)
         if len(every) <= SAMPLE:
             continue
         draws = numpy_stream("five random orders", metric)
         picked: list[int] = draws.choice(len(every), SAMPLE, replace=False).tolist()
-        some = [every[place] for place in picked]
-        found += [float(statistics.variance(some)) ** 0.5, _sd(values)]
+        found += [statistics.stdev(every[picked].tolist()), _sd(values)]
     return Allowed(values=tuple(found)) if found else None
 
 
@@ -76,11 +87,11 @@ def such_samples(trials: Sequence[Trial], records: Records) -> Allowed | None:
     """Between which deviations nine of ten samples of orders lie, each of the report's draws."""
     found: list[float] = []
     for metric, values in _running(trials, records).items():
-        every = [float(of[order]) for _, of in sorted(values.items()) for order in sorted(of)]
+        every = _pool(values)
         if len(every) > SAMPLE:
             draws = numpy_stream("five random orders", metric)
             draws.choice(len(every), SAMPLE, replace=False)
-            said = sorted(_deviation([every[i] for i in of]) for of in _samples(every, draws))
+            said = sorted(_deviation(every[of].tolist()) for of in _samples(len(every), draws))
             ends = statistics.quantiles(said, n=20, method="inclusive")
             found += [ends[0], ends[-1]]
     return Allowed(values=tuple(found)) if found else None
@@ -93,11 +104,11 @@ def _deviation(some: Sequence[float]) -> float:
     return math.sqrt(squares / (n * (n - 1)))
 
 
-def _samples(every: Sequence[float], draws: np.random.Generator) -> list[list[int]]:
+def _samples(many: int, draws: np.random.Generator) -> list[list[int]]:
     """Places of orders; each order once in a sample, where they are few."""
-    if len(every) > FEW_ORDERS:
-        return draws.integers(len(every), size=(SAMPLES, SAMPLE)).tolist()
-    each: list[list[float]] = draws.random((SAMPLES, len(every))).tolist()
+    if many > FEW_ORDERS:
+        return draws.integers(many, size=(SAMPLES, SAMPLE)).tolist()
+    each: list[list[float]] = draws.random((SAMPLES, many)).tolist()
     return [sorted(range(len(one)), key=one.__getitem__)[:SAMPLE] for one in each]
 
 
@@ -107,10 +118,9 @@ def how_many(trials: Sequence[Trial], records: Records) -> Allowed:
     others = len(trials[0].sequence) - 1 if trials else 0
     many = math.factorial(others)
     texts = {f"{len(seeds)} seeds"} if len(seeds) > 1 else {f"seed {seed}" for seed in seeds}
+    texts |= {f"{lead}{counted(len(firsts) * many, 'order')}" for lead in ("", "all ")}
     if others > MOST_ENUMERATED:
-        texts.add(counted(len(firsts) * min(many, MOST_DRAWN), "drawn order"))
-    else:
-        texts |= {f"{lead}{counted(len(firsts) * many, 'order')}" for lead in ("", "all ")}
+        texts.add(counted(len(firsts) * MOST_DRAWN, "drawn order"))
     return Allowed(frozenset(texts))
 
 
@@ -118,16 +128,12 @@ def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
     """What a task's place adds at most, mean over tasks 0, and which place that is."""
     found: list[str] = []
     for values in _running(trials, records).values():
-        added: dict[tuple[str, int], list[Fraction]] = {}
+        added: dict[tuple[str, int], list[float]] = {}
         for of in values.values():
-            middle = mean_of(list(of.values()))
-            at: dict[tuple[str, int], list[Fraction]] = {}
-            for order, value in of.items():
-                for place, task in enumerate(order[1:]):
-                    at.setdefault((task, place), []).append(value)
-            for where, some in at.items():
-                added.setdefault(where, []).append(mean_of(some) - middle)
-        means = {where: float(mean_of(some)) for where, some in added.items()}
+            for task, row in zip(of.others, of.by_place.tolist(), strict=True):
+                for place, value in enumerate(row):
+                    added.setdefault((task, place), []).append(value)
+        means = {where: statistics.mean(some) for where, some in added.items()}
         most = max(map(abs, means.values()))
         for (_, place), one in means.items():
             if most - abs(one) < NOISE:

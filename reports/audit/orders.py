@@ -1,130 +1,162 @@
-"""The second way to what is said of all orders: every order is gone through, picture by picture of
-the plain file that a trial keeps, in exact fractions."""
+"""The second way to what is said of all orders: from the plain file that a trial keeps, order by
+order, or of every order at once where they are too many."""
 
 import hashlib
-import itertools
 import json
-import statistics
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from moleflow.sealed import unsealed
+import numpy as np
+from jaxtyping import Float
+
+from reports.audit import every_order
+from reports.audit.known_tasks import MOST_ENUMERATED, Known, kept_by, known, walks
 from reports.audit.second_way import Expected, Line, Numbers
 
-MOST_TASKS = 6
-"""120 orders; beyond, going through all of them takes minutes."""
+SHARES = (Fraction(5, 100), Fraction(50, 100), Fraction(95, 100))
+HOW = {
+    "running_mean": "exact moments",
+    "worst_step": "exact extremes",
+    "on_task_mean": "exact moments",
+    "last_task": "closed form",
+    "final_mean": "closed form",
+}
+"""Where orders are too many to go through all."""
+SAMPLED = 97
+"""Of many values each so-manieth is sorted to tell which are near a quantile."""
 
-Steps = list[dict[str, Fraction]]
-"""Of an order, after each task: the numbers of the classes known."""
+
+@dataclass(frozen=True)
+class Over:
+    """A quantity over all orders with one task 0."""
+
+    orders: int
+    """That have it."""
+    minimum: float
+    maximum: float
+    mean: float
+    sd: float
+    quantiles: tuple[float, ...]
+
+    @property
+    def range(self) -> float:
+        return self.maximum - self.minimum
 
 
 def all_orders(line: Line) -> Expected:
     """A line of `all_orders.csv`."""
     cells, (trial,) = line.cells, line.named
-    every = every_order_of(line, trial, cells["metric"])
-    if every is None:
+    found = over(line, trial, cells["metric"], cells["quantity"])
+    if found is None:
         return Expected({})
-    quantity = QUANTITIES[cells["quantity"]]
-    found = [quantity(order, steps) for order, steps in every]
-    values = sorted(value for value in found if value is not None)
-    if not values:
-        return Expected({})
-    numbers: Numbers = {
-        "orders": len(values),
-        "minimum": float(values[0]),
-        "maximum": float(values[-1]),
-        "mean": float(statistics.mean(values)),
-        "sd": float(statistics.pvariance(values)) ** 0.5,
-        "q05": between(values, Fraction(5, 100)),
-        "q50": between(values, Fraction(50, 100)),
-        "q95": between(values, Fraction(95, 100)),
-    }
+    low, half, high = found.quantiles
     of = next(one for one in line.finished if one.key == trial)
+    numbers: Numbers = {"orders": found.orders, "minimum": found.minimum}
+    numbers |= {"maximum": found.maximum, "mean": found.mean, "sd": found.sd}
+    numbers |= {"q05": low, "q50": half, "q95": high}
     return Expected({**numbers, "seed": of.seed, "task0": of.task0})
 
 
-Every = list[tuple[dict[str, list[str]], Steps]]
-"""Of each order: tasks with their measured classes, and what is known after each."""
+def over(line: Line, trial: str, metric: str, quantity: str) -> Over | None:
+    """None where no order has it, or nothing is known of every order."""
+    name, have = f"all orders of {trial}", line.records.known
+    if name not in have:
+        have[name] = _of_trial(kept_by(line, trial))
+    return have[name].get((metric, quantity))
 
 
-def every_order_of(line: Line, trial: str, metric: str) -> Every | None:
-    """From what a trial keeps; None where there are too many."""
-    known = line.records.known
-    name = f"all orders of {trial}, {metric}"
-    if name not in known:
-        known[name] = _orders(line, trial, metric)
-    return known[name]
+Found = dict[tuple[str, str], Over]
+"""By metric and quantity."""
 
 
-def kept_by(line: Line, trial: str) -> dict[str, Any]:
-    """The plain file.
-
-    Raises:
-        OSError, ValueError: there is none, or it is damaged.
-    """
-    path = line.records.artifacts(trial) / "all_orders.json"
-    return json.loads(unsealed(path.read_bytes()))
-
-
-def _orders(line: Line, trial: str, metric: str) -> Every | None:
-    kept = kept_by(line, trial)
-    if len(kept["tasks"]) > MOST_TASKS:
-        return None
-    classes = [one for one in kept["classes"] if metric in one["values"]]
-    first, *others = kept["tasks"]
-    found: Every = []
-    for rest in itertools.permutations(others):
-        order = {task: [c["name"] for c in classes if c["task"] == task] for task in (first, *rest)}
-        steps = [_step(classes, list(order)[:n], metric) for n in range(1, len(order) + 1)]
-        found.append((order, steps))
+def _of_trial(kept: Mapping[str, Any]) -> Found:
+    metrics = sorted({metric for one in kept["classes"] for metric in one["values"]})
+    of = {metric: one for metric in metrics if (one := known(kept, metric)) is not None}
+    found: Found = {}
+    for metric, one in of.items():
+        step, many = one.step, math.factorial(len(one.others))
+        if not math.isnan(step[-1]):
+            found[metric, "final_mean"] = _repeated([float(step[-1])], many)
+        values = sorted(value for value in one.last() if value is not None)
+        if values:
+            found[metric, "last_task"] = _repeated(values, many // len(one.others))
+    few = len(kept["tasks"]) - 1 <= MOST_ENUMERATED
+    whole = {metric: one for metric, one in of.items() if few or not np.isnan(one.step).any()}
+    for quantity, some in (("running_mean", whole), ("worst_step", whole), ("on_task_mean", of)):
+        for metric, values in zip(some, _along([*some.values()], quantity), strict=True):
+            made = _of_values(values) if few else _of_every(some[metric], quantity, values)
+            found[metric, quantity] = made
     return found
 
 
-def _step(
-    classes: Sequence[Mapping[str, Any]], known: Sequence[str], metric: str
-) -> dict[str, Fraction]:
-    found: dict[str, Fraction] = {}
-    for one in classes:
-        if one["task"] in known:
-            place = sum(2**bit for bit, rival in enumerate(one["rivals"]) if rival in known)
-            found[one["name"]] = Fraction(one["values"][metric][one["choice"][place]])
-    return found
+def _along(of: Sequence[Known], quantity: str) -> Float[np.ndarray, "c n"]:
+    """Order by order."""
+    if not of:
+        return np.empty((0, 0))
+    every = walks(len(of[0].others))
+    if quantity == "on_task_mean":
+        return every.on_task_mean(of)
+    way = every.running_mean if quantity == "running_mean" else every.worst_step
+    return way(np.array([one.step for one in of]))
 
 
-def mean_of(values: Sequence[Fraction]) -> Fraction:
-    return sum(values, Fraction(0)) / len(values)
+def _of_values(values: Float[np.ndarray, " n"]) -> Over:
+    ends = (float(values.min()), float(values.max()))
+    said = (float(values.mean()), float(values.std()))
+    return Over(len(values), *ends, *said, _quantiles(values))
 
 
-def _means(steps: Steps) -> list[Fraction]:
-    return [mean_of(list(step.values())) for step in steps if step]
+def _quantiles(values: Float[np.ndarray, " n"]) -> tuple[float, ...]:
+    """Linear between ranks; of many values those near by a sample are sorted."""
+    sample = np.sort(values[::SAMPLED])
+    return tuple(_quantile(values, sample, share) for share in SHARES)
 
 
-def _last(order: Mapping[str, list[str]], steps: Steps) -> Fraction | None:
-    names = list(order.values())[-1]
-    return mean_of([steps[-1][name] for name in names]) if names else None
+def _quantile(
+    values: Float[np.ndarray, " n"], sample: Float[np.ndarray, " s"], share: Fraction
+) -> float:
+    rank, at = share * (len(values) - 1), int(share * len(sample))
+    reach = len(sample) // 50 + 5
+    low, high = sample[max(at - reach, 0)], sample[min(at + reach, len(sample) - 1)]
+    below = int(np.count_nonzero(values < low))
+    near = np.sort(values[(values >= low) & (values <= high)])
+    place = math.floor(rank) - below
+    if not 0 <= place < len(near) - 1:
+        return float(np.quantile(values, float(share)))
+    return float(near[place] + (near[place + 1] - near[place]) * float(rank - math.floor(rank)))
 
 
-def _just_learned(order: Mapping[str, list[str]], steps: Steps) -> Fraction:
-    pairs = zip(order.values(), steps, strict=True)
-    return mean_of([step[name] for names, step in pairs for name in names])
+def _of_every(of: Known, quantity: str, values: Float[np.ndarray, " n"]) -> Over:
+    """What has a formula of every order, and the rest of the orders that the report draws."""
+    many, quantiles = math.factorial(len(of.others)), _quantiles(values)
+    if quantity == "worst_step":
+        step = of.step
+        ends = (float(step.min()), every_order.best_worst_step(step))
+        return Over(many, *ends, float(values.mean()), float(values.std()), quantiles)
+    if quantity == "running_mean":
+        parts, sum_of = len(of.others) + 1, (of.step, None)
+    else:
+        start = np.zeros(1 << len(of.others))
+        start[0] = of.at_start
+        parts, sum_of = len(of.classes), (start, of.learned)
+    low, high = every_order.ends(*sum_of)
+    mean, variance = every_order.mean_and_variance(*sum_of)
+    return Over(many, low / parts, high / parts, mean / parts, variance**0.5 / parts, quantiles)
 
 
-QUANTITIES: Mapping[str, Callable[[Mapping[str, list[str]], Steps], Fraction | None]] = {
-    "running_mean": lambda order, steps: mean_of(_means(steps)),
-    "worst_step": lambda order, steps: min(_means(steps)),
-    "final_mean": lambda order, steps: _means(steps)[-1],
-    "on_task_mean": _just_learned,
-    "last_task": _last,
-}
-
-
-def between(values: Sequence[Fraction], share: Fraction) -> float:
-    """Quantile of rising values, linear between ranks."""
-    rank = share * (len(values) - 1)
-    low = int(rank)
-    high = min(low + 1, len(values) - 1)
-    return float(values[low] + (values[high] - values[low]) * (rank - low))
+def _repeated(values: Sequence[float], each: int) -> Over:
+    """Of rising values, each of which as many orders have."""
+    many, middle = each * len(values), math.fsum(values) / len(values)
+    sd = math.sqrt(math.fsum((value - middle) ** 2 for value in values) / len(values))
+    quantiles: list[float] = []
+    for share in SHARES:
+        rank = share * (many - 1)
+        low, high = (values[at // each] for at in (math.floor(rank), math.ceil(rank)))
+        quantiles.append(low + (high - low) * float(rank - math.floor(rank)))
+    return Over(many, values[0], values[-1], middle, sd, tuple(quantiles))
 
 
 def certificates(line: Line) -> Expected:

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from moleflow.wording import counted
 from reports.audit.kept_scores import DISTANCE, rows_of
-from reports.audit.orders import between
 from reports.audit.records import Records, Trial, finished
 from reports.audit.second_way import Expected, Line, described, over_trials
 from reports.audit.words import Allowed, Rule
@@ -89,6 +88,14 @@ def margins(line: Line) -> Expected:
             "median": between(ratios, Fraction(1, 2)),
         }
     )
+
+
+def between(values: Sequence[Fraction], share: Fraction) -> float:
+    """Quantile of rising values, linear between ranks."""
+    rank = share * (len(values) - 1)
+    low = int(rank)
+    high = min(low + 1, len(values) - 1)
+    return float(values[low] + (values[high] - values[low]) * (rank - low))
 
 
 def misrouted(line: Line) -> Expected:

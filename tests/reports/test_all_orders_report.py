@@ -14,8 +14,11 @@ from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kep
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.studies.expansion import Trial
 from reports.all_orders import COLUMNS
+from reports.audit import known_tasks
+from reports.audit.order_effects import MOST_DRAWN
 from reports.audit.study import audit_study
 from reports.order_choice import share_better
+from reports.statistics.orders import drawn
 from reports.writing import write_reports
 from tests.reports.audited import changed, impossible, unchecked, wrong
 from tests.reports.conftest import METRICS, Lab
@@ -230,21 +233,35 @@ def test_the_audit_goes_through_every_order_and_finds_what_was_changed(study: St
     path.write_text(whole, encoding="utf-8")
 
 
-def test_of_seven_tasks_numbers_that_nobody_computes_again_are_no_false_ones(
-    tmp_path: Path,
+@pytest.mark.parametrize("tasks", [8, 10, 17])
+def test_numbers_of_all_orders_are_found_again_of_tasks_too_many_to_go_through_all(
+    tmp_path: Path, tasks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = tuple(f"class{number}" for number in range(7))
-    lab = Lab(Root.at(tmp_path), names, lambda trial, metric, c, step: 0.9 - 0.01 * int(c[-1]))
-    folder, plan = lab.plan(task_zeros=2, orders=1)
+    """Of 8 tasks a report goes through every order, of 10 it has formulas, of 17 neither."""
+    monkeypatch.setattr(drawn, "DERIVED", MOST_DRAWN)
+    monkeypatch.setattr(known_tasks, "DRAWN", MOST_DRAWN)
+    for cached in (drawn.drawn_orders, drawn.drawn_paths, known_tasks.walks):
+        cached.cache_clear()
+    names = tuple(f"class{number:02}" for number in range(tasks))
+    lab = Lab(Root.at(tmp_path), names, lambda trial, metric, c, step: 0.9 - 0.01 * int(c[-2:]))
+    lab.reports = ("task_order",)
+    folder, plan = lab.plan(task_zeros=2, orders=1, seeds=(0, 1))
     lab.run(folder, plan.trials)
     for trial in plan.trials:
-        keep(folder, trial, lambda c: 0.9 - 0.01 * int(c[-1]))
+        keep(folder, trial, lambda c: 0.9 - 0.01 * int(c[-2:]))
     (written, *_) = write_reports(folder)
     found = audit_study(folder.path)
-    assert impossible(found) == [] and unchecked(found)
+    assert impossible(found) == []
+    assert bool(unchecked(found)) == (tasks == 17)
     page = written.html.read_text(encoding="utf-8")
     cell = re.search(r'id="table-order_spread".*?<td class="number"[^>]*>', page, re.DOTALL)
     assert cell is not None
     other = f"{page[: cell.end()]}7.77<{page[cell.end() :].partition('<')[2]}"
     written.html.write_text(other, encoding="utf-8")
-    assert any("shows 7.77" in one for one in impossible(audit_study(folder.path)))
+    path = folder.report / "tables" / "all_orders.csv"
+    with changed(path, 2, "q05", lambda value: value + 1e-6) as low:
+        told = impossible(audit_study(folder.path))
+    assert any("shows 7.77" in one for one in told)
+    assert any(low in one for one in told) == (tasks < 17)
+    for cached in (drawn.drawn_orders, drawn.drawn_paths, known_tasks.walks):
+        cached.cache_clear()
