@@ -46,13 +46,13 @@ def extremes_table(evidence: Evidence, setting: Setting, found: Sequence[Running
             cells = [
                 Cell(
                     percent(value),
-                    _named(evidence, one, task0, order) if over.range else "",
+                    _named(evidence, one, task0, order) if over.range > NOISE else "",
                     source,
                 )
                 for value, order in ends
             ]
             gap = Cell(percent(over.range), source=source)
-            told = Cell(evidence.tasks[task] if effect > 0 else "–", _told(effect), source)
+            told = Cell(evidence.tasks[task] if effect > NOISE else "–", _told(effect), source)
             rows.append([one.metric.title, evidence.tasks[task0], *cells, gap, told])
             line: dict[str, Value] = {"metric": one.metric.name, "task0": task0}
             line |= {"seeds": len(one.seeds)}
@@ -72,7 +72,7 @@ def extremes_table(evidence: Evidence, setting: Setting, found: Sequence[Running
 
 
 def _told(effect: float) -> str:
-    return f"{percent(effect)} points by its place" if effect > 0 else "no order differs"
+    return f"{percent(effect)} points by its place" if effect > NOISE else "no order differs"
 
 
 def _named(evidence: Evidence, one: Running, task0: str, order: Sequence[int]) -> str:
