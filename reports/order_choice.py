@@ -61,14 +61,20 @@ def extremes_table(evidence: Evidence, setting: Setting, found: Sequence[Running
                 line |= {name: value, f"{name}_order": whole}
             line |= {"difference": over.range}
             data.append(Line(line | {"moving_task": task, "moved_by": effect}, source))
-    kind = "" if all(one.whole for one in found) else " of the drawn orders"
     caption = (
-        f"Best and worst order{kind} by task 0: mean over the steps and over seeds, in percent; "
-        "and the task whose place moves it most, by the largest difference between its places"
+        "Best and worst order by task 0: mean over the steps and over seeds, in percent; and the "
+        "task whose place moves it most, by the largest difference between its places"
+        f"{_of_drawn(found)}"
     )
     header = ("Metric", "Task 0", "Best", "Worst", "Difference", "Made so by")
     name = file_name("order_extremes", setting)
     return table(name, caption, header, rows, data, every, {0, 1, 2, 3, 5})
+
+
+def _of_drawn(found: Sequence[Running]) -> str:
+    """For captions: metrics of which nothing is known of every order."""
+    titles = [one.metric.title for one in found if not one.whole]
+    return f"; all of drawn orders for {' and '.join(titles)}" if titles else ""
 
 
 def _told(effect: float) -> str:
@@ -165,6 +171,7 @@ def regret_table(
     caption = (
         "Orders that people choose: mean over the steps and over seeds, what is lost against the "
         f"best order of all in points, and the share of {of} orders that are better"
+        f"{_of_drawn(found)}"
     )
     header = ("Metric", "Order", "Value", "Regret", "Better orders")
     return table(file_name("order_regret", setting), caption, header, rows, data, every, 3)
