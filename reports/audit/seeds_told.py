@@ -23,7 +23,7 @@ def seeds_told(line: Mapping[str, object]) -> set[str]:
 
 def _told(have: int, more: int | None, low: int | None, high: int | None) -> set[str]:
     if low is None or low > MOST_TOLD:
-        return {f"over {grouped(MOST_TOLD)} more seeds"}
+        return {f"over {grouped(MOST_TOLD)} more seeds", f"over {grouped(MOST_TOLD)}"}
     ends = "" if low == high else f"from {_cut(low, math.floor)} to {_cut(high, math.ceil)}"
     if (high or MOST_LOOKED_AT) > TOO_FAR * max(1, low):
         return {f"{have} seeds", ends}

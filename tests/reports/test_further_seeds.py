@@ -11,6 +11,7 @@ import pytest
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid
 from orchestration.studies.expansion import Trial
+from reports.audit.seeds_told import seeds_told
 from reports.digits import at_work, says_nothing
 from reports.document import DASH, computed, plain
 from reports.evidence import Evidence, load
@@ -146,3 +147,28 @@ def test_with_two_seeds_those_to_settle_it_show_their_doubt_on_pictures_too(lab:
     path = folder.report / "tables" / "task0_verdicts.csv"
     with changed(path, 2, "seeds_to_settle_both_high", lambda value: value + 200) as place:
         assert any(place in one for one in wrong(folder))
+
+
+@pytest.mark.parametrize(
+    ("more", "low", "high"),
+    [
+        (None, None, None),
+        (None, 5, None),
+        (None, 900, None),
+        (1, 1, 1),
+        (1, 1, 40),
+        (7, 3, 60),
+        (54, 33, 110),
+        (900, 400, None),
+        (40, 2, 4000),
+    ],
+)
+def test_whatever_is_told_of_further_seeds_the_audit_knows(
+    more: int | None, low: int | None, high: int | None
+) -> None:
+    said = Further(3, more, (low, high), None)
+    numbers = {"": more, "_low": low, "_high": high}
+    line = {f"seeds_to_settle{end}": "" if of is None else of for end, of in numbers.items()}
+    source = computed(Further.words, ["trial"])
+    told = [*said.words(source), *said.short_words("more", source)]
+    assert {one.text for one in told if not isinstance(one, str)} <= seeds_told(line | {"seeds": 3})
