@@ -69,6 +69,11 @@ class Known:
     classes: tuple[OfClass, ...]
 
     @property
+    def many(self) -> bool:
+        """Whether tasks are too many for a number of every set of them."""
+        return len(self.others) > MOST_EXACT
+
+    @property
     def step(self) -> Float[np.ndarray, " K"]:
         """Mean over the classes that are known; NaN where none is."""
         sums, many = np.zeros((2, 1 << len(self.others)))
@@ -109,7 +114,7 @@ class Known:
 
 
 def known(kept: Mapping[str, Any], metric: str) -> Known | None:
-    """Of what a trial keeps; None where it has too many tasks, or no class with the metric."""
+    """Of what a trial keeps; None where no class has the metric."""
     first, others = kept["tasks"][0], sorted(kept["tasks"][1:])
     bit = {first: -1} | {task: place for place, task in enumerate(others)}
     classes = tuple(
@@ -122,8 +127,7 @@ def known(kept: Mapping[str, Any], metric: str) -> Known | None:
         for one in kept["classes"]
         if metric in one["values"]
     )
-    fits = classes and len(others) <= MOST_EXACT
-    return Known(tuple(others), classes) if fits else None
+    return Known(tuple(others), classes) if classes else None
 
 
 @dataclass(frozen=True)
@@ -176,15 +180,20 @@ class Walks:
         return found
 
 
+def drawn_orders(others: int) -> Int[np.ndarray, "n m"]:
+    """Those that a report draws by name."""
+    plain = np.tile(np.arange(others, dtype=np.int8), (DRAWN, 1))
+    return numpy_stream("all orders", others).permuted(plain, axis=1)
+
+
 @lru_cache(maxsize=1)
 def walks(others: int) -> Walks:
-    """All orders, in lexical order; of too many those that a report draws by name."""
+    """All orders, in lexical order; of too many those that are drawn."""
     if others <= MOST_ENUMERATED:
         every = list(itertools.permutations(range(others)))
         orders = np.array(every, dtype=np.int8).reshape(len(every), others)
     else:
-        plain = np.tile(np.arange(others, dtype=np.int8), (DRAWN, 1))
-        orders = numpy_stream("all orders", others).permuted(plain, axis=1)
+        orders = drawn_orders(others)
     sets = np.zeros((others + 1, len(orders)), dtype=np.uint16)
     for place, tasks in enumerate(orders.T):
         sets[place + 1] = sets[place] + (1 << tasks.astype(np.uint16))

@@ -23,7 +23,7 @@ from reports.audit.known_tasks import (
     known,
     walks,
 )
-from reports.audit.orders import HOW, over
+from reports.audit.orders import how, over
 from reports.audit.records import Trial
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.tests import Layout
@@ -120,8 +120,8 @@ def free(trial: Trial) -> bool:
     return trial.order_free and len(trial.sequence) > 1
 
 
-def groups(line: Line) -> list[Group] | None:
-    """Those that have the line's metric of all classes; None where tasks are too many for this."""
+def groups(line: Line) -> list[Group]:
+    """Those that have the line's metric of all classes."""
     metric, have = line.cells["metric"], line.records.known
     name = f"groups of {sorted(trial.key for trial in line.setting)}, {metric}"
     if name not in have:
@@ -129,7 +129,7 @@ def groups(line: Line) -> list[Group] | None:
     return have[name]
 
 
-def _groups(line: Line, metric: str) -> list[Group] | None:
+def _groups(line: Line, metric: str) -> list[Group]:
     alike: dict[tuple[str, int, tuple[str, ...]], list[Trial]] = {}
     for trial in filter(free, line.finished):
         tasks = tuple(sorted("+".join(task) for task in trial.sequence))
@@ -142,11 +142,9 @@ def _groups(line: Line, metric: str) -> list[Group] | None:
         plain = kept_by(line, kept.key)
         classes = plain["classes"]
         lost = any(metric in one["without"] or "" in one["without"] for one in classes)
-        if lost or not any(metric in one["values"] for one in classes):
-            continue
         of = known(plain, metric)
-        if of is None:
-            return None
+        if lost or of is None:
+            continue
         found.append(Group(task0, seed, tuple(trials), kept, of))
     return found
 
@@ -161,17 +159,14 @@ def whole(line: Line, trial: Trial) -> bool:
 def spread(line: Line) -> Expected:
     """A quantity's deviation over orders, and the largest difference."""
     every = groups(line)
-    if every is None:
-        return Expected({})
     metric, quantity = line.cells["metric"], line.cells["quantity"]
     made = [(group, over(line, group.kept.key, metric, quantity)) for group in every]
     have = [(group, one) for group, one in made if one is not None]
     if not have:
         return Expected({})
     margin = line.records.margins.get(metric, 0.0)
-    many = len(have[0][0].known.others) > MOST_ENUMERATED
     told: Numbers = {"margin": margin, "groups": len(have)}
-    told |= {"how": HOW[quantity] if many else "every order"}
+    told |= {"how": how(len(have[0][0].known.others), quantity)}
     if all(one.orders == 1 for _, one in have):  # which nothing differs from
         nothing = dict.fromkeys(("sd", "largest_range", "task0", "seed", "verdict"))
         return Expected(told | {"orders": 1} | nothing)

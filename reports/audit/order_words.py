@@ -41,7 +41,7 @@ def _running(trials: Sequence[Trial], records: Records) -> dict[str, Values]:
     found: dict[str, Values] = {}
     for metric in records.margins:
         of = groups(_line(trials, records, metric))
-        if of:
+        if of and not of[0].known.many:
             found[metric] = averaged(of)
     return found
 

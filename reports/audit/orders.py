@@ -5,15 +5,22 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from reports.audit import every_order
-from reports.audit.known_tasks import MOST_ENUMERATED, Known, kept_by, known, walks
+from reports.audit import every_order, many_tasks
+from reports.audit.known_tasks import (
+    MOST_ENUMERATED,
+    MOST_EXACT,
+    Known,
+    kept_by,
+    known,
+    walks,
+)
 from reports.audit.second_way import Expected, Line, Numbers
 
 SHARES = (Fraction(5, 100), Fraction(50, 100), Fraction(95, 100))
@@ -61,7 +68,7 @@ def all_orders(line: Line) -> Expected:
 
 
 def over(line: Line, trial: str, metric: str, quantity: str) -> Over | None:
-    """None where no order has it, or nothing is known of every order."""
+    """None where no order has it, or some order has none of it and they are too many."""
     name, have = f"all orders of {trial}", line.records.known
     if name not in have:
         have[name] = _of_trial(kept_by(line, trial))
@@ -75,6 +82,8 @@ Found = dict[tuple[str, str], Over]
 def _of_trial(kept: Mapping[str, Any]) -> Found:
     metrics = sorted({metric for one in kept["classes"] for metric in one["values"]})
     of = {metric: one for metric in metrics if (one := known(kept, metric)) is not None}
+    if any(one.many for one in of.values()):
+        return _of_drawn(of)
     found: Found = {}
     for metric, one in of.items():
         step, many = one.step, math.factorial(len(one.others))
@@ -90,6 +99,26 @@ def _of_trial(kept: Mapping[str, Any]) -> Found:
             made = _of_values(values) if few else _of_every(some[metric], quantity, values)
             found[metric, quantity] = made
     return found
+
+
+def _of_drawn(of: Mapping[str, Known]) -> Found:
+    """Where nothing but drawn orders tells of all."""
+    others = len(next(iter(of.values())).others)
+    many, found = math.factorial(others), Found()
+    for quantity, values in many_tasks.of_drawn(of, others).items():
+        for metric, some in zip(of, values, strict=True):
+            found[metric, quantity] = replace(_of_values(some), orders=many)
+    for metric, one in of.items():
+        end = math.fsum(c.numbers[-1] for c in one.classes) / len(one.classes)
+        found[metric, "final_mean"] = _repeated([end], many)
+    return found
+
+
+def how(tasks: int, quantity: str) -> str:
+    """What numbers of a quantity are of, with so many tasks beside task 0."""
+    if tasks <= MOST_ENUMERATED:
+        return "every order"
+    return HOW[quantity] if tasks <= MOST_EXACT or quantity == "final_mean" else "drawn"
 
 
 def _along(of: Sequence[Known], quantity: str) -> Float[np.ndarray, "c n"]:
