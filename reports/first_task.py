@@ -326,13 +326,13 @@ def most_likely(evidence: Evidence, found: FirstTasks, by: Maker) -> list[str | 
     source, others = found.source_of(by), found.on_other_pictures
     settle = _to_settle(found, by)
     settle = ["; ", *settle] if settle else []
-    words: list[str | Number] = [f"{evidence.tasks[found.names[found.best.leader]]}, "]
-    words += [Number(_chance(max(found.best.probability)), source), " over seeds"]
+    words: list[str | Number] = [Number(evidence.tasks[found.names[found.best.leader]], source)]
+    words += [", ", Number(_chance(max(found.best.probability)), source), " over seeds"]
     if others is None:
         return [*words, " alone", *settle]
-    other = evidence.tasks[found.names[others.best.leader]]
-    words.append(", " if others.best.leader == found.best.leader else f"; {other}, ")
-    words += [Number(_chance(max(others.best.probability)), source), TOO]
+    if others.best.leader != found.best.leader:
+        words += ["; ", Number(evidence.tasks[found.names[others.best.leader]], source)]
+    words += [", ", Number(_chance(max(others.best.probability)), source), TOO]
     of = found.pictures
     lost = 0 if isinstance(of, str) else of.left_out
     if lost:

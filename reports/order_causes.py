@@ -217,5 +217,5 @@ def sentence(found: Sequence[Running], table_: Table) -> Words:
             words += [*(cancel if most > NOISE else ()), "). "]
         else:
             words += [f"The order effect on {one.metric.title} (sd ", size, ") comes mostly from "]
-            words += [f"{cause} (sd ", part, "). "]
+            words += [Number(cause, source), " (sd ", part, "). "]
     return tuple(words)

@@ -73,8 +73,9 @@ def _sentence(metric: Metric, against: str, every: Sequence[tuple[str, Compared]
 def _largest(told: Sequence[Told]) -> list[str | Number]:
     """The difference that is largest, where none has a verdict."""
     name, c, result = max(told, key=lambda one: abs(one[2].difference))
-    points = Number(f"{percent(result.difference)} points", computed(sentences, c.trials))
-    return [f"; largest difference: {name} (", points, ")"]
+    own = computed(sentences, c.trials)
+    points = Number(f"{percent(result.difference)} points", own)
+    return ["; largest difference: ", Number(name, own), " (", points, ")"]
 
 
 def _alike(verdict: str, told: Sequence[Told]) -> list[str | Number]:
@@ -83,9 +84,10 @@ def _alike(verdict: str, told: Sequence[Told]) -> list[str | Number]:
     words: list[str | Number] = []
     largest = sorted(told, key=lambda one: -abs(one[2].difference))
     for i, (name, c, result) in enumerate(largest[:MOST_TOLD]):
-        points = Number(f"{percent(result.difference)} points", computed(sentences, c.trials))
+        own = computed(sentences, c.trials)
+        points = Number(f"{percent(result.difference)} points", own)
         words += [", "] if i else ["; ", Number(verdict, source), ": "]
-        words += [f"{name} (", points, ")"]
+        words += [Number(name, own), " (", points, ")"]
     more = len(told) - MOST_TOLD
     return [*words, " and ", Number(f"{more} more", source)] if more > 0 else words
 

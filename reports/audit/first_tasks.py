@@ -184,20 +184,24 @@ def spans(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     """The same, and what is likely to be best, over seeds and on other pictures too."""
-    known = spans(trials, records)
+    known, short = spans(trials, records), records.short
     values, texts = list(known.values), set(known.texts)
     for metric, margin in records.margins.items():
         line = Line({"metric": metric}, "", (), tuple(trials), records)
         found = layout(trials, line.measured(trials))
         if found is None:
             continue
-        likely = [max(chances(found[0], found[0].seeds))]
+        each = [chances(found[0], found[0].seeds)]
         of = several(line, *found) if metric in METRICS else ""
         if not isinstance(of, str):
             numbers = verdict_of(found[0], margin)
             values.append(of.upper(float(numbers["range"] or 0), float(numbers["upper"] or 0)))
-            likely.append(max(of.chances(found[0].seeds)))
-        texts |= {f"{said} %" for one in likely for said in _near(100 * one)}
+            each.append(of.chances(found[0].seeds))
+        for of_all in each:
+            likely = max(of_all)
+            texts |= {f"{said} %" for said in _near(100 * likely)}
+            named = zip(found[0].names, of_all, strict=True)
+            texts |= {short[name] for name, one in named if one > likely - NEARLY}
         texts.add(whole_units(per_seed(found[1])))
     return Allowed(frozenset(texts), tuple(values))
 

@@ -143,18 +143,21 @@ def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
 
 
 def largest_cause(trials: Sequence[Trial], records: Records) -> Allowed | None:
-    """The deviation of the mean over the steps, and of what moves it most."""
+    """The deviation of the mean over the steps, and of what moves it most, and its name."""
     found: list[float] = []
+    names: set[str] = set()
     for metric in _running(trials, records):
-        sds: list[float] = []
+        sds: dict[str, float] = {}
         for source in ("training", "routing among the tasks known", "averaging"):
             of = causes(_line(trials, records, metric, source=source, sd="0"))
             sd = of.numbers.get("sd")
-            sds += [float(sd)] if isinstance(sd, (int, float)) else []
+            sds |= {source: float(sd)} if isinstance(sd, (int, float)) else {}
         whole = causes(_line(trials, records, metric, source="all together", sd="0"))
         sd = whole.numbers.get("sd")
-        found += [max(sds), float(sd)] if sds and isinstance(sd, (int, float)) else []
-    return Allowed(values=tuple(found)) if found else None
+        if sds and isinstance(sd, (int, float)):
+            found += [max(sds.values()), float(sd)]
+            names |= {name for name, one in sds.items() if max(sds.values()) - one < NOISE}
+    return Allowed(frozenset(names), tuple(found)) if found else None
 
 
 def verdicts(trials: Sequence[Trial], records: Records) -> Allowed:

@@ -47,6 +47,8 @@ class PageNumbers:
     words: list[Word]
     unsourced: list[str]
     """Numbers of tables that name none."""
+    captions: dict[str, str]
+    """By table."""
 
 
 def read_page(path: Path) -> PageNumbers | None:
@@ -70,7 +72,7 @@ def read_page(path: Path) -> PageNumbers | None:
         raise StoreError(
             f"{path}: cannot be read ({error!r}); write the report anew: moleflow report"
         ) from error
-    return PageNumbers(sources, reader.rows, reader.words, reader.unsourced)
+    return PageNumbers(sources, reader.rows, reader.words, reader.unsourced, reader.captions)
 
 
 @dataclass
@@ -95,6 +97,7 @@ class _Reader(HTMLParser):
         self.rows: list[Row] = []
         self.words: list[Word] = []
         self.unsourced: list[str] = []
+        self.captions: dict[str, str] = {}
         self._table = ""
         self._block = _Open()
         self._word: _Open | None = None
@@ -135,6 +138,8 @@ class _Reader(HTMLParser):
         elif tag in ("td", "th") and self._cell is not None:
             self._end_of_cell(self._cell)
             self._cell, self._column = None, self._column + 1
+        elif tag == "figcaption":
+            self.captions.setdefault(self._table, self._block.said)
         elif tag == "span" and self._word is not None:
             said = self._word.said
             self.words.append(Word(said, self._word.source or 0, self._block.said[: -len(said)]))

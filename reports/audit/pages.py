@@ -87,11 +87,31 @@ def _table(path: Path, rows: Sequence[Row], page: PageNumbers, shown: Shown) -> 
     be of, those that most of it fits."""
     table = path.with_name("tables") / f"{rows[0].table}.csv"
     lines = shown.lines.get(table, [])
+    yield from _labels(path, rows, page.captions.get(rows[0].table, ""), lines)
     for i, row in enumerate(rows):
         of = [[lines[i]]] if len(lines) == len(rows) else shown.of_row(table, row.texts)
         every = [_cells(path, row, page, own) for own in of]
         wrong = [sum(one.verdict is Verdict.IMPOSSIBLE for one in found) for found in every]
         yield from every[wrong.index(min(wrong))]
+
+
+def _labels(
+    path: Path, rows: Sequence[Row], caption: str, lines: Sequence[Made]
+) -> Iterator[Finding]:
+    """Metrics that a caption names alone, and that a row begins with, where no line is on them: of
+    a row in its line's place, not that line."""
+    named = {*METRIC.findall(caption)}
+    told = [("caption", one, lines) for one in named if len(named) == 1]
+    for i, row in enumerate(rows):
+        began = METRIC.match(row.texts[0]) if row.texts else None
+        own = [lines[i]] if len(lines) == len(rows) else lines
+        told += [(row.texts[0], began[0], own)] if began else []
+    for where, metric, own in told:
+        known = {said for line in own for column, said in line.says if column == "metric"}
+        if known and NAMES[metric] not in known:
+            why = f"the page says {metric}, and the table is of {' and '.join(sorted(known))}"
+            place = f"{path} {rows[0].table}, {where}"
+            yield Finding(place, Verdict.IMPOSSIBLE, why, metric)
 
 
 def _cells(path: Path, row: Row, page: PageNumbers, lines: Sequence[Made]) -> list[Finding]:

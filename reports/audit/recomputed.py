@@ -74,11 +74,11 @@ class Made:
 
     def is_called(self, text: str) -> bool:
         """Whether it is of what a page calls so."""
-        return any(text in _names(said) or NAMES.get(text) == said for _, said in self.says)
+        return any(text in names_of(said) or NAMES.get(text) == said for _, said in self.says)
 
 
 @lru_cache(1 << 12)
-def _names(said: str) -> frozenset[str]:
+def names_of(said: str) -> frozenset[str]:
     """What a page may call a setting of this label: without the part of a union that it is of, or
     the part first, and its own name alone where that is all it has."""
     rest, has_part, part = f", {said}".rpartition(", part = ")

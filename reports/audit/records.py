@@ -17,6 +17,8 @@ NOT_SETTINGS = ("task0", "order", "ordering")
 """Axes that do not make another setting."""
 MARGINS = {"image_auroc": 0.005, "pixel_ap": 0.01}
 """Where a study declares none."""
+LONGEST_NAME = 24
+"""Of a task of several classes that is called by all of them."""
 
 
 class Place(NamedTuple):
@@ -184,6 +186,20 @@ class Records:
         """By label of a setting, the part of a union that asks for it."""
         every = (axes for trial in self.trials for axes in (trial.axes, *trial.also))
         return {label_of(axes): axes.get("part", "") for axes in every}
+
+    @cached_property
+    def short(self) -> dict[str, str]:
+        """What pages call a task, by its classes joined with `+`."""
+        found: dict[str, str] = {}
+        for task in sorted({task for trial in self.trials for task in trial.sequence}):
+            full, long = "+".join(task), f"{task[0]} and {len(task) - 1} more"
+            found[full] = full if len(task) == 1 or len(full) <= LONGEST_NAME else long
+        named = [*found.values()]
+        twice = {name for name in named if named.count(name) > 1}
+        return {
+            full: f"{name} ({named[:place].count(name) + 1})" if name in twice else name
+            for place, (full, name) in enumerate(found.items())
+        }
 
     @cached_property
     def keys(self) -> set[str]:

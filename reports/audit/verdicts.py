@@ -9,9 +9,10 @@ from moleflow.wording import from_fewest
 from reports.audit.contrasts import Paired, all_of, by_class, is_no_op, named_of, paired, tables
 from reports.audit.crossings import judged
 from reports.audit.over_pictures import METRICS, of_parts
+from reports.audit.recomputed import names_of
 from reports.audit.records import Records, Trial
 from reports.audit.second_way import Line
-from reports.audit.words import Allowed, numbers_of_seeds, whole_units, without
+from reports.audit.words import CLOSE, Allowed, numbers_of_seeds, whole_units, without
 
 DRAWN = ("difference", "interval_low", "interval_high", "both_low", "both_high")
 """What a figure's caption tells of a class."""
@@ -25,12 +26,17 @@ NAMED = 3
 class Judged:
     """A variant that is compared."""
 
+    label: str
     pair: Paired
     verdict: str
     interval: tuple[float, float] | None
     """Of its difference, over seeds."""
     no_op: bool
     """Its numbers are the baseline's."""
+
+    @property
+    def difference(self) -> float:
+        return statistics.mean(self.pair.after) - statistics.mean(self.pair.before)
 
 
 def together(records: Records) -> list[tuple[str, list[Judged]]]:
@@ -55,7 +61,7 @@ def _judged(
         pair = paired(line, baseline, label)
         assert pair is not None
         verdict = str(judged(results, label, margin, {})["verdict"])
-        yield Judged(pair, verdict, result.interval, is_no_op(records, baseline, label))
+        yield Judged(label, pair, verdict, result.interval, is_no_op(records, baseline, label))
 
 
 def _of(trials: Sequence[Trial], found: Iterable[Judged]) -> bool:
@@ -79,7 +85,8 @@ def decided(trials: Sequence[Trial], records: Records) -> Allowed:
 
 def answer(trials: Sequence[Trial], records: Records) -> Allowed:
     """How many have a verdict, what is left out, the verdicts of just these trials, and how many
-    more have one; seeds, differences and times of comparisons of these trials."""
+    more have one; the name of a variant of just these, if it is one to tell; seeds, differences and
+    times of comparisons of these trials."""
     texts = set(decided(trials, records).texts)
     named = frozenset(trial.key for trial in trials)
     values: list[float] = []
@@ -90,11 +97,24 @@ def answer(trials: Sequence[Trial], records: Records) -> Allowed:
         for told in {one.verdict for one in found}:
             alike = [one for one in found if one.verdict == told]
             texts |= {told, f"{len(alike) - NAMED} more"} if _of(trials, alike) else set()
-        own = [one.pair for one in found if one.pair.keys <= named]
-        values += [statistics.mean(of.after) - statistics.mean(of.before) for of in own]
-        texts |= numbers_of_seeds(len(of.before) for of in own)
-        texts |= {whole_units(of.seconds) for of in own}
+        for one in _told(found):
+            texts |= names_of(one.label) if one.pair.keys == named else set()
+        own = [one for one in found if one.pair.keys <= named]
+        values += [one.difference for one in own]
+        texts |= numbers_of_seeds(len(one.pair.before) for one in own)
+        texts |= {whole_units(one.pair.seconds) for one in own}
     return Allowed(frozenset(texts - {""}), tuple(values))
+
+
+def _told(found: Sequence[Judged]) -> Iterator[Judged]:
+    """Variants that are told by name: of each verdict those that differ most, and where none has
+    one, the one that does."""
+    decided = any(one.verdict != "undecided" for one in found)
+    for one in found:
+        alike = [of for of in found if of.verdict == one.verdict]
+        larger = sum(abs(of.difference) > abs(one.difference) + CLOSE for of in alike)
+        if larger < (NAMED if decided else 1) and decided == (one.verdict != "undecided"):
+            yield one
 
 
 def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:

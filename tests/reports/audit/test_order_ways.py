@@ -128,8 +128,8 @@ def _change(
 
 
 def _change_words(folder: StudyFolder) -> list[tuple[str, str]]:
-    """Numbers of the page's sentences on orders, each by its first digit that is not 0, and what
-    made them."""
+    """Numbers and names in the page's sentences on orders, each number by its first digit that is
+    not 0, and what made them."""
     path = folder.report / "index.html"
     whole = path.read_text(encoding="utf-8")
     told: list[tuple[str, str]] = []
@@ -140,6 +140,7 @@ def _change_words(folder: StudyFolder) -> list[tuple[str, str]]:
             return found[0]
         digit = "[1-9]" if re.search("[1-9]", found[2]) else "0"
         text = re.sub(digit, lambda one: str(int(one[0]) % 9 + 1), found[2], count=1)
+        text = text if text != found[2] else "something else"
         told.append((names[0], text))
         return f"{found[1]}{text}</span>"
 

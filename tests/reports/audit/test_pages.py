@@ -12,7 +12,9 @@ import pytest
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
+from reports.audit.records import read
 from reports.audit.study import audit_study
+from reports.audit.ways import allowed
 from reports.audit.words import Allowed
 from reports.writing import write_reports
 from tests.reports.audited import impossible
@@ -178,3 +180,55 @@ def test_a_number_of_another_metrics_column_is_found(study: Callable[[str], Stud
 def test_a_count_is_no_number_that_rounds_to_it() -> None:
     assert Allowed(values=(0.03, 3.0)).admits("3.0 points")
     assert not Allowed(values=(0.03, 3.0)).admits("n = 3 seeds")
+
+
+NAMED = [
+    ("task0", "reports.kinds.task0.sentence", "metal_nut", "bottle"),
+    ("task_order", "reports.order_answer._of_first", "metal_nut", "bottle"),
+    ("ablation", "reports.verdicts.sentences", "low", "alike"),
+]
+
+
+@pytest.mark.parametrize(("kind", "function", "own", "other"), NAMED)
+def test_a_sentence_that_concludes_with_another_name_is_found(
+    study: Callable[[str], StudyFolder], kind: str, function: str, own: str, other: str
+) -> None:
+    span = rf'(by {re.escape(function)}">)({own})(</span>)'
+    found = replaced(study(kind), span, other)
+    assert any(f"a sentence says {other}," in one for one in found)
+
+
+def test_where_none_has_a_verdict_only_the_variant_that_differs_most_is_to_be_named(
+    lab: Lab,
+) -> None:
+    lab.law = lambda trial, *of: by_variant(trial, *of) + 0.4 * luck(trial, "", "") * 1000
+    lab.reports = ("ablation",)
+    axis = Variants(baseline="main", variants=VARIANTS)
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(2), axes=(axis,))
+    lab.run(folder, plan.trials)
+    write_reports(folder)
+    assert impossible(audit_study(folder.path)) == []
+    text = (folder.report / "report.md").read_text("utf-8")
+    found = re.search(
+        r"Image AUROC[^;]*0 of 2 comparisons have a verdict; largest difference: (\w+)", text
+    )
+    assert found is not None
+    records = read(folder.path).of_metric("image_auroc")
+    for name in ("low", "alike"):
+        trials = [t.key for t in plan.trials if t.axes["variant"] in ("main", name)]
+        may_be = allowed("reports.verdicts.sentences", trials, records)
+        assert may_be is not None and may_be.admits(name) == (name == found[1])
+
+
+LABELS = [
+    ("ablation", r'(id="table-contrasts-image_auroc">\s*<figcaption>)(Image AUROC)(,)'),
+    ("task0", r'(id="table-task0_verdicts".*?<th[^>]*>)(Image AUROC)(<)'),
+]
+
+
+@pytest.mark.parametrize(("kind", "pattern"), LABELS)
+def test_a_table_that_is_called_by_another_metric_is_found(
+    study: Callable[[str], StudyFolder], kind: str, pattern: str
+) -> None:
+    found = replaced(study(kind), pattern, "Pixel AP")
+    assert any("the page says Pixel AP, and the table is of image_auroc" in one for one in found)
