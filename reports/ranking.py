@@ -110,25 +110,22 @@ def together(evidence: Evidence, family: Family, metric: Metric) -> Together | N
     ]
     orders, seeds = _common(runs)
     records = [[of[order, seed] for seed in seeds for order in orders] for of in runs]
-    values = _values(evidence, metric, records, len(seeds))
-    if len(seeds) < 2 or values[0].shape[1] < CLASSES:
+    finals = [[evidence.measurements.finals(r, metric.name) for r in of] for of in records]
+    if len(seeds) < 2:
         return None
+    classes = sorted(set[str].intersection(*(set(one) for of in finals for one in of)))
+    if len(classes) < CLASSES:
+        return None
+    values = tuple(_values(of, classes, len(seeds)) for of in finals)
     return Together(metric, tuple(settings), values, tuple(map(tuple, records)))
 
 
 def _values(
-    evidence: Evidence, metric: Metric, records: Sequence[Sequence[Record]], seeds: int
-) -> tuple[Float[np.ndarray, "s c"], ...]:
-    """Of the classes that all have, by seed, means over orders."""
-    finals = [[evidence.measurements.finals(r, metric.name) for r in of] for of in records]
-    every = [set(one) for of in finals for one in of]
-    classes = sorted(every[0].intersection(*every[1:])) if every else []
-    return tuple(
-        np.array([[one[c] for c in classes] for one in of])
-        .reshape(seeds, -1, len(classes))
-        .mean(axis=1)
-        for of in finals
-    )
+    finals: Sequence[Mapping[str, float]], classes: Sequence[str], seeds: int
+) -> Float[np.ndarray, "s c"]:
+    """By seed, means over orders."""
+    each = np.array([[one[c] for c in classes] for one in finals])
+    return each.reshape(seeds, -1, len(classes)).mean(axis=1)
 
 
 def _common(runs: Sequence[Mapping[tuple[str, int], Record]]) -> tuple[list[str], list[int]]:

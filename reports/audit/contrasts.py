@@ -159,7 +159,8 @@ def by_class(line: Line) -> Expected:
     cells = line.cells
     of_all = Line({"metric": cells["metric"]}, "", (), line.setting, line.records)
     whole = paired(of_all, cells["baseline"], cells["setting"])
-    assert whole is not None
+    if whole is None:
+        raise ValueError("no seed has both settings")
     sides: list[list[float]] = []
     for label in (cells["baseline"], cells["setting"]):
         trials = [t for t in line.records.labelled[label] if t.key in whole.keys]

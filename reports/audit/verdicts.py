@@ -1,6 +1,7 @@
 """The second way to what is said of many variants at once: how many have which verdict, and whether
 they keep it over test pictures; of one table, or of all tables of a metric together."""
 
+import itertools
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,15 +123,15 @@ def class_sentence(trials: Sequence[Trial], records: Records) -> Allowed:
     are that are drawn."""
     labels = named_of(trials, records)
     values: list[float] = []
-    for metric in records.margins:
-        for name in sorted({c for trial in trials for c in trial.classes}):
-            for one in labels:
-                for other in labels:
-                    cells = {"metric": metric, "baseline": one, "setting": other, "class": name}
-                    line = Line(cells, "", (), (), records)
-                    if one != other and line.measured(trials):
-                        numbers = by_class(line).numbers
-                        values += [float(numbers[k] or 0.0) for k in DRAWN if k in numbers]
+    classes = sorted({name for trial in trials for name in trial.classes})
+    for metric, one, other in itertools.product(records.margins, labels, labels):
+        cells = {"metric": metric, "baseline": one, "setting": other}
+        if one == other or paired(Line(cells, "", (), (), records), one, other) is None:
+            continue
+        for name in classes:
+            line = Line({**cells, "class": name}, "", (), (), records)
+            numbers = by_class(line).numbers if line.measured(trials) else {}
+            values += [float(numbers[k] or 0.0) for k in DRAWN if k in numbers]
     seeds: set[str] = set()
     for _, found in together(records):
         drawn = found[:MOST_PANELS]

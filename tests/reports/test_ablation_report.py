@@ -17,6 +17,7 @@ from reports.digits import at_work, from_to, rounded
 from reports.evidence import load
 from reports.writing import write_reports
 from tests.reports.audited import changed, wrong
+from tests.reports.conftest import Lab
 
 pytestmark = pytest.mark.slow
 
@@ -380,3 +381,12 @@ def test_nothing_stays_of_a_report_before(lab) -> None:
     stale.write_text("metric\n")
     write_reports(folder)
     assert not stale.exists() and (stale.parent / "contrasts-image_auroc.csv").exists()
+
+
+def test_settings_of_which_no_seed_has_finished_in_all_are_in_no_ranking(lab: Lab) -> None:
+    lab.reports, lab.law = ("ablation",), by_variant
+    folder, plan = lab.plan(task_zeros=1, orders=1, seeds=range(2), axes=(AXIS,))
+    lost = {("no tail", 0), ("no mixer", 1)}
+    lab.run(folder, (t for t in plan.trials if (t.axes["variant"], t.seed) not in lost))
+    write_reports(folder)
+    assert not list(folder.report.rglob("ranking-*.csv")) and wrong(folder) == []

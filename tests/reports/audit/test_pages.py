@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from orchestration.records.layout import StudyFolder
+from orchestration.records.plans import plan_of
 from orchestration.studies.axes import Grid, Variants
 from orchestration.studies.expansion import Trial
 from reports.audit.records import read
@@ -232,3 +233,16 @@ def test_a_table_that_is_called_by_another_metric_is_found(
 ) -> None:
     found = replaced(study(kind), pattern, "Pixel AP")
     assert any("the page says Pixel AP, and the table is of image_auroc" in one for one in found)
+
+
+def test_lines_of_pairs_that_the_ledger_has_no_more_are_found(
+    study: Callable[[str], StudyFolder],
+) -> None:
+    folder = study("ablation")
+    plan = plan_of(folder)
+    for trial in plan.trials:
+        if trial.axes["variant"] == "low":
+            folder.record(trial.key).unlink()
+    found = impossible(audit_study(folder.path))
+    by_class = "contrasts_by_class-image_auroc.csv line 2: is no line of"
+    assert any(by_class in one and "no seed has both settings" in one for one in found)
