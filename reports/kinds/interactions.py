@@ -78,8 +78,8 @@ def _meaning() -> Text:
 
 def sentence(metric: Metric, kind: Kind, found: Sequence[Crossed]) -> Words:
     """n first, then which designs have which verdict."""
-    source = computed(sentence, trial_keys(found))
     known = [one for one in found if one.result is not None]
+    source = computed(sentence, trial_keys(known))
     title = f"{metric.title} {KINDS[kind]}"
     if not known:
         return f"{title}: no design has two seeds at all four corners, so nothing is compared."

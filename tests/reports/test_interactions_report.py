@@ -134,3 +134,14 @@ def test_a_seed_that_lacks_a_corner_is_left_out_and_counted(lab: Lab) -> None:
     (line,) = interactions(folder).reset_index().to_dict("records")
     assert (line["design"], line["seeds"]) == ("freeze_base and variant", 4)
     assert line["left_out"] == 3 and wrong(folder) == []
+
+
+def test_a_design_that_is_not_compared_is_no_part_of_what_others_have(lab: Lab) -> None:
+    lab.law = by_corner
+    parts = {name: two_by_two(lab, changes) for name, changes in WITHOUT.items()}
+    folder, plan = lab.planned(Study.union("?", parts, reports=("interactions",)), "partial")
+    lab.run(folder, (t for t in plan.trials if t.config.dia.blocks > 0 or t.seed == 0))
+    write_reports(folder)
+    page = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "not compared, for want of two whole seeds: dia" in page
+    assert wrong(folder) == []
