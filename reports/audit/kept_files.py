@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from moleflow.errors import StoreError
+from moleflow.sealed import unsealed
 from reports.audit.claim import Verdict
 from reports.audit.kept_scores import (
     CHECKED,
@@ -25,14 +27,15 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 """What the standard library says of one, by where it is damaged."""
 BY = "what trials keep"
+ORDERS = "all_orders.json"
 
 
 def audit_files(records: Records) -> Iterator[Finding]:
-    """Every PNG and ZIP beside the record of a finished trial."""
+    """Every PNG and ZIP beside the record of a finished trial, and what it keeps of orders."""
     trials = records.folder / "trials"
     for trial in finished(records.trials):
         for path in sorted(records.artifacts(trial.key).glob("*")):
-            wrong = {".png": png, ".zip": zipped}.get(path.suffix)
+            wrong = unbroken if path.name == ORDERS else CHECKS.get(path.suffix)
             if wrong is None:
                 continue
             why = wrong(path)
@@ -65,6 +68,18 @@ def zipped(path: Path) -> str:
     except (OSError, *DAMAGED_ZIP) as error:
         return str(error)
     return f"{bad} in it does not match its checksum" if bad else ""
+
+
+def unbroken(path: Path) -> str:
+    """The same, of a file with its checksum inside."""
+    try:
+        unsealed(path.read_bytes())
+    except (OSError, ValueError, StoreError) as error:
+        return str(error)
+    return ""
+
+
+CHECKS = {".png": png, ".zip": zipped}
 
 
 def audit_scores(records: Records) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from reports.audit.notation import numbers
 from reports.audit.page import PageNumbers, Row, Word, read_page
 from reports.audit.recomputed import NAMES, Finding, Made, Shown, of_trials
 from reports.audit.records import Records
+from reports.audit.second_way import NOT_OF_LEDGER
 from reports.audit.ways import WAYS, allowed
 from reports.audit.words import CLOSE, Allowed
 
@@ -27,6 +28,8 @@ LEAST = 0.001
 """What p-values are printed as smaller than."""
 BARE = re.compile(r"[-−\d.e]+|O\d+|[\[\]\d., ]+")
 """A value of a setting, a seed, or the short name of an order."""
+DIGEST = re.compile(r"[0-9a-f]{16,}")
+"""Told in full or by its first digits."""
 COLUMN = NAMES | {title: name for name, title in COLUMNS.items()}
 """Metrics by what heads of columns call them."""
 FURTHER = "reports.further_seeds.Further.words"
@@ -64,7 +67,10 @@ def _words(path: Path, page: PageNumbers, records: Records, shown: Shown) -> lis
         if (word.source, metric) not in known and function == FURTHER:
             known[word.source, metric] = Allowed(shown.further(named, metric))
         elif (word.source, metric) not in known:
-            known[word.source, metric] = allowed(function, named, records.of_metric(metric))
+            try:
+                known[word.source, metric] = allowed(function, named, records.of_metric(metric))
+            except NOT_OF_LEDGER:
+                known[word.source, metric] = Allowed()
         may_be = known[word.source, metric]
         fits = may_be is not None and may_be.admits(word.text)
         verdict, why = Verdict.HOLDS if fits else Verdict.IMPOSSIBLE, ""
@@ -146,7 +152,8 @@ def _of_metric(lines: Sequence[Made], head: str) -> Sequence[Made]:
 
 def _counts(text: str) -> list[str]:
     """What a text says of its line."""
-    return [text] if BARE.fullmatch(text) else TOLD.findall(text)
+    whole = BARE.fullmatch(text) or DIGEST.fullmatch(text)
+    return [text] if whole else TOLD.findall(text)
 
 
 def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
@@ -157,6 +164,9 @@ def _said(text: str, lines: Sequence[Made]) -> Iterator[tuple[str, bool]]:
         yield spread[0], any(_rounds(spread[1], a) and _rounds(spread[2], b) for a, b in pairs)
         text = text[spread.end() :]
     told = {said for line in lines for said in line.texts}
+    if DIGEST.fullmatch(text):
+        yield text, any(said.startswith(text) for said in told)
+        return
     verdict = next((one for one in VERDICTS if re.match(rf"{one}\b", text)), "")
     if verdict and told & VERDICTS:
         yield verdict, verdict in told

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias, cast
 
+from moleflow.errors import StoreError
 from moleflow.wording import counted
 from reports.audit.distributions import f_quantile
 from reports.audit.records import Records, Trial, finished
@@ -20,6 +21,8 @@ from reports.audit.records import Records, Trial, finished
 Value: TypeAlias = str | float | int | None
 Numbers: TypeAlias = dict[str, Value]
 SEEDS_FOR_INTERVAL = 3
+NOT_OF_LEDGER = (LookupError, ValueError, OSError, StopIteration, AssertionError, StoreError)
+"""What a second way meets where a report tells of what the ledger has no more."""
 
 
 @dataclass(frozen=True)

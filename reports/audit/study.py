@@ -22,7 +22,15 @@ from reports.audit.pages import audit_page
 from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
 from reports.audit.results import audit_results
-from reports.audit.second_way import Expected, Line, Value, by_seed, described, short_name
+from reports.audit.second_way import (
+    NOT_OF_LEDGER,
+    Expected,
+    Line,
+    Value,
+    by_seed,
+    described,
+    short_name,
+)
 from reports.audit.seeds_told import seeds_told
 from reports.audit.ways import WAYS
 from reports.audit.words import whole_units
@@ -185,7 +193,7 @@ def _expected(line: Line) -> Expected | Exception:
     way = WAYS.get(line.function)
     try:
         return way(line) if way else _by_columns(line)
-    except (KeyError, ValueError, IndexError) as error:
+    except NOT_OF_LEDGER as error:
         return error
 
 

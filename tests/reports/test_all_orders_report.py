@@ -273,3 +273,22 @@ def test_numbers_of_all_orders_are_found_again_of_tasks_too_many_to_go_through_a
     assert any(low in one for one in told)
     for cached in (drawn.drawn_orders, drawn.drawn_paths, known_tasks.walks):
         cached.cache_clear()
+
+
+def test_what_one_trial_keeps_of_orders_is_damaged_though_another_speaks_for_it(
+    study: StudyFolder,
+) -> None:
+    told = [one for one in impossible(audit_study(study.path)) if "all_orders.json" in one]
+    assert len(told) == 1 and "does not match its checksum" in told[0]
+
+
+def test_a_report_that_tells_of_lost_trials_is_wrong_and_no_crash(lab: Lab) -> None:
+    lab.law, lab.reports = lambda trial, metric, c, step: by_class(c), ("task_order",)
+    folder, plan = lab.plan()
+    lab.run(folder, plan.trials)
+    for trial in plan.trials:
+        keep(folder, trial, by_class)
+    write_reports(folder)
+    for trial in plan.trials[::3]:
+        (folder.artifacts(trial.key) / "all_orders.json").unlink()
+    assert impossible(audit_study(folder.path))

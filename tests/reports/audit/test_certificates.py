@@ -1,6 +1,7 @@
 """What a certificate says of two trials follows from their records."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from moleflow.data.sequences import task_name
+from orchestration.records import results
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record, StageSource
 from orchestration.records.stages import StageRef
@@ -15,6 +17,9 @@ from orchestration.sharing.certificate import certify_with, write
 from orchestration.studies.expansion import Trial
 from reports.audit.certificates import audit_certificates
 from reports.audit.records import read
+from reports.audit.study import audit_study
+from reports.writing import write_reports
+from tests.reports.audited import impossible, wrong
 from tests.reports.conftest import Lab
 
 Change = Callable[[dict[str, Any]], None]
@@ -104,3 +109,15 @@ def test_of_trials_without_a_record_nobody_can_tell(folder: StudyFolder) -> None
     min(folder.trials.glob("*.json")).unlink()
     (one,) = told(folder)
     assert one.endswith("rests on no record")
+
+
+def test_another_digest_on_the_page_is_found(folder: StudyFolder) -> None:
+    results.write(folder)
+    (written, *_) = write_reports(folder)
+    page = written.html.read_text(encoding="utf-8")
+    digest = re.search(r">([0-9a-f]{16})<", page)
+    assert digest is not None
+    other = digest[1].translate(str.maketrans("0123456789", "1234567890"))
+    assert wrong(folder) == []
+    written.html.write_text(page.replace(digest[1], other), encoding="utf-8")
+    assert any(f"shows {other}" in one for one in impossible(audit_study(folder.path)))
