@@ -24,3 +24,9 @@ def from_fewest(numbers: Iterable[int], noun: str) -> str:
     found = sorted(numbers)
     most = counted(found[-1], noun)
     return most if found[0] == found[-1] else f"{grouped(found[0])} to {most}"
+
+
+def ordinal(place: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`."""
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    return f"{place}{'th' if place // 10 % 10 == 1 else ends.get(place % 10, 'th')}"

@@ -31,6 +31,11 @@ def percent(value: float | None, digits: int = 2) -> str:
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def good_and_anomalous(good: int, anomalous: int) -> str:
+    """How many pictures: `465 good and 1,260 anomalous`."""
+    return f"{grouped(good)} good and {grouped(anomalous)} anomalous"
+
+
 def listed(values: Sequence[str], joined_by: str = ", ", most: int = MOST_LISTED) -> str:
     """The first few of them, and how many more there are."""
     more = len(values) - most

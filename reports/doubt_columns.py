@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from moleflow.metrics.catalogue import TITLES
 from moleflow.wording import counted, plural
 from orchestration.records.ledger import Record
-from reports.digits import bracketed, percent, some
+from reports.digits import bracketed, good_and_anomalous, percent, some
 from reports.document import (
     DASH,
     Block,
@@ -126,7 +126,7 @@ def caption(made: Sequence[Known]) -> tuple[str | Number, ...]:
         f"; “{HEADER}”: the 95 % interval over seeds and test pictures (n = "
     ]
     for i, ((good, bad), trials) in enumerate(sorted(every.items())):
-        told = Number(f"{good} good and {bad} anomalous", computed(caption, trials))
+        told = Number(good_and_anomalous(good, bad), computed(caption, trials))
         words += [" or ", told] if i else [told]
     return (*words, ")")
 
@@ -258,8 +258,7 @@ def _from_least_to_most(
 
 
 def _of_pictures(one: Doubted) -> Number:
-    good, anomalous = one.pictures
-    return Number(f"{good} good and {anomalous} anomalous", computed(sentence, one.trials))
+    return Number(good_and_anomalous(*one.pictures), computed(sentence, one.trials))
 
 
 def _of_seeds(one: Doubted) -> Number:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure as Canvas
 
 from moleflow.drawing import INK, colour, guides, house_style, name_legend, named_rows, shares
 from moleflow.metrics.catalogue import TITLES
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from reports import tones
-from reports.digits import bracketed, percent
+from reports.digits import bracketed, good_and_anomalous, percent
 from reports.document import (
     DASH,
     Block,
@@ -92,7 +92,7 @@ def _row(metric: str, one: Doubted | str, source: Source) -> list[Cell | str]:
     cells = [
         Cell(percent(one.both.mean), left_out),
         Cell(str(len(one.values))),
-        Cell(str(good + anomalous), f"{good} good, {anomalous} anomalous"),
+        Cell(grouped(good + anomalous), f"{grouped(good)} good, {grouped(anomalous)} anomalous"),
         Cell(percent(one.from_seeds)),
         Cell(percent(one.from_images), "\n".join(filter(None, (perfect, below)))),
         Cell(bracketed(of_seeds)),
@@ -203,7 +203,7 @@ def class_figure(setting: Setting, one: Doubted) -> Figure:
     caption: Words = (
         "Mean over seeds (dot) with the 95 % interval over seeds (upper line, from three seeds on) "
         "and over test pictures (lower line). Test pictures leave most open for "
-        f"{one.classes[most]}, of {of.good} good and {of.anomalous} anomalous ones: sd ",
+        f"{one.classes[most]}, of {good_and_anomalous(of.good, of.anomalous)} ones: sd ",
         Number(f"{percent(of.sd_pictures)} points", source),
         f".{tones.beyond(of.seeds for of in found)}",
     )

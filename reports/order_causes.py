@@ -216,6 +216,8 @@ def sentence(found: Sequence[Running], table_: Table) -> Words:
             words += [f"There is no order effect on {one.metric.title} (sd ", size]
             words += [*(cancel if most > NOISE else ()), "). "]
         else:
-            words += [f"The order effect on {one.metric.title} (sd ", size, ") comes mostly from "]
-            words += [Number(cause, source), " (sd ", part, "). "]
+            alone = all(sd <= NOISE for other, sd in sds.items() if other != cause)
+            words += [f"The order effect on {one.metric.title} (sd ", size, ") comes "]
+            words += ["from " if alone else "mostly from ", Number(cause, source)]
+            words += [" alone. "] if alone else [" (sd ", part, "). "]
     return tuple(words)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from moleflow.data.sequences import order_name, task_name
 from moleflow.drawing import TWO_SIDED, heat_map, house_style
 from moleflow.metrics.means import mean
+from moleflow.wording import ordinal
 from reports.class_distances import Distances, greedy
 from reports.digits import percent
 from reports.document import (
@@ -104,7 +105,7 @@ def places_figure(evidence: Evidence, setting: Setting, found: Running) -> Figur
     most = max(0.01, float(np.abs(values).max()))
     texts = np.array([[f"{v:+.2f}".replace("-", "−") for v in row] for row in values])
     names = [evidence.tasks[task] for task in tasks]
-    columns = [f"{place + 2}." for place in range(size)]
+    columns = [ordinal(place + 2) for place in range(size)]
     with house_style():
         canvas = Canvas(figsize=(max(1.6, 0.55 * size), 0.36 * len(tasks)))
         ax = canvas.add_axes((0, 0, 1, 1))

@@ -24,7 +24,10 @@ from reports.picture_doubt import Kept
 class AllOrders:
     """What is said of a setting's orders."""
 
+    effect: tuple[Words, ...]
+    """What the order after task 0 changes; none where nothing is derived."""
     answer: tuple[Words, ...]
+    """What else is to be said of it."""
     sections: tuple[Section, ...]
 
 
@@ -52,9 +55,10 @@ def all_of(evidence: Evidence, setting: Setting, compared: Invariance, kept: Kep
     sections = [Section("All orders", tuple(whole))]
     first = _which_first(evidence, setting, near, kept)
     if not runs:
-        return AllOrders((), (*sections, *first))
+        return AllOrders((), (), (*sections, *first))
     causes = order_causes.causes_table(evidence, setting, runs, compared)
-    answer = (order_spread.sentence(runs), order_causes.sentence(runs, causes))
+    effect = order_spread.sentence(runs, bool(compared.proof))
+    answer = (order_causes.sentence(runs, causes),)
     drawn = [class_distances.similarity_map(evidence, setting, near)] if near else []
     told = note(
         "Averaging: a mean over steps counts a class once for every step at which it is known, so "
@@ -66,7 +70,7 @@ def all_of(evidence: Evidence, setting: Setting, compared: Invariance, kept: Kep
     extremes = order_choice.extremes_table(evidence, setting, runs)
     regret = order_choice.regret_table(evidence, setting, runs, near)
     sections.append(Section("Best and worst orders", (extremes, places, regret)))
-    return AllOrders(answer, (*sections, *first))
+    return AllOrders((effect,), answer, (*sections, *first))
 
 
 def _which_first(

@@ -37,6 +37,7 @@ from reports.statistics.orders import (
     MOST_ENUMERATED,
     MOST_EXACT,
     ClassTable,
+    How,
     OverOrders,
     every_order,
     of_orders,
@@ -55,6 +56,11 @@ MOST_SHOWN = 20_000
 MOST_LINES = 60
 """Different values of one task 0 up to which each is drawn as a line."""
 BINS = 120
+DRAWN_PARTS: dict[How, str] = {
+    "exact extremes": "sd of a million drawn",
+    "drawn": "all of a million drawn",
+}
+"""What is not of every order, by how numbers were had."""
 
 
 @dataclass(frozen=True)
@@ -216,21 +222,20 @@ def spread_table(evidence: Evidence, setting: Setting, found: Orders) -> Table:
             inside = "inside" if largest <= margin else "beyond"
             verdict = "no order matters" if largest <= NOISE else f"{inside} the margin"
             where = f"{evidence.tasks[widest.task0]}, seed {widest.seed}" if largest > NOISE else ""
-            cells = (percent(typical), percent(largest), percent(margin, 1), grouped(of.orders))
+            cells = (percent(typical), percent(largest), percent(margin, 1))
             shown = [Cell(cells[0], source=source), Cell(cells[1], where, source)]
-            shown += [Cell(text, source=source) for text in cells[2:]]
+            shown += [Cell(cells[2], source=source)]
+            shown += [Cell(grouped(of.orders), DRAWN_PARTS.get(of.how, ""), source)]
             rows.append([f"{metric.title}, {title}", verdict, *shown])
             line = {"metric": metric.name, "quantity": quantity, "sd": typical}
             line |= {"largest_range": largest, "task0": widest.task0, "seed": widest.seed}
             line |= {"margin": margin, "orders": of.orders, "groups": len(alike)}
             data.append(Line(line | {"verdict": verdict, "how": of.how}, source))
-    how = sorted({one.how for derived in found.derived for one in derived.found})
     caption = (
         "Orders with one task 0 and seed, in points: standard deviation over all of them (divided "
         "by their number, since they are all there are, and not by n − 1 as sd over seeds or "
         "trials; root mean square over task 0 and seed), and the largest difference between two "
-        "of them "
-        f"({'; '.join(how)})"
+        "of them; exact, but for what is said to be of drawn orders"
     )
     header = ("Over all orders", "Verdict", "sd", "Largest difference", "Margin", "Orders each")
     name = file_name("order_spread", setting)
@@ -314,22 +319,31 @@ def _all_orders(ax: Axes, found: Running) -> None:
         ax.plot([100 * values.mean()], [y], "D", color=INK, ms=3.5)
 
 
-def sentence(found: Sequence[Running]) -> Words:
-    """How far the order after task 0 moves the mean over the steps."""
-    words: list[str | Number] = []
-    for one in found:
+def sentence(found: Sequence[Running], proved: bool) -> Words:
+    """What the order after task 0 changes.
+
+    Args:
+        proved: whether trials of other orders were trained apart and had the same bytes.
+    """
+    lead = (
+        "Once task 0 is chosen, the order of the other tasks changes nothing at the end of the "
+        "sequence"
+        f"{'' if proved else ' (by design; no trials of this study were compared)'}"
+        "; it moves the mean over the steps "
+    )
+    words: list[str | Number] = [lead]
+    for i, one in enumerate(found):
         source = one.source(sentence)
         widest = max(of.range for of in one.over.values())
         words += [
-            f"{one.metric.title}, mean over the steps (",
-            *one.of_seeds,
-            "): with one task 0 the order after it moves it by up to "
-            f"{'' if one.whole else '(of those drawn) '}",
+            f"{', and' if i else ''} of {one.metric.title} by up to ".lstrip(),
             Number(f"{percent(widest)} points", source),
+            " (",
+            *one.of_seeds,
             "; over ",
             one.counted,
             ", whatever their task 0, sd is ",
             Number(f"{percent(one.sd)} points", source),
-            ". ",
+            ")",
         ]
-    return tuple(words)
+    return (*words, ".")

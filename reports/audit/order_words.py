@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from moleflow.streams import numpy_stream
-from moleflow.wording import counted, grouped
+from moleflow.wording import counted, grouped, ordinal
 from reports.audit.known_tasks import MOST_ENUMERATED, kept_by
 from reports.audit.order_effects import (
     MOST_DRAWN,
@@ -138,7 +138,7 @@ def of_places(trials: Sequence[Trial], records: Records) -> Allowed | None:
         for (_, place), one in means.items():
             if most - abs(one) < NOISE:
                 points = f"{100 * one:+.2f}".replace("-", "−")
-                found.append(f"{place + 2}. task, {points} points")
+                found.append(f"{ordinal(place + 2)} task, {points} points")
     return Allowed(frozenset(found)) if found else None
 
 

@@ -4,7 +4,7 @@ which trials nothing is known, and why."""
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from reports.audit.kept_scores import kept
 from reports.audit.over_pictures import METRICS, Found, measured, of_parts, sizes_of, unknown
 from reports.audit.records import Records, Trial, finished
@@ -22,7 +22,7 @@ def how_many(trials: Sequence[Trial], records: Records) -> Allowed:
         for trial in (one for one in trials if one.key in have):
             sizes = [sizes_of(have[trial.key][name]) for name in measured(trial, metric)]
             good, bad = (sum(of) for of in zip(*sizes, strict=True))
-            texts.add(f"{good} good and {bad} anomalous")
+            texts.add(f"{grouped(good)} good and {grouped(bad)} anomalous")
     return Allowed(frozenset(texts))
 
 

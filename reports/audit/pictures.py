@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from moleflow.streams import numpy_stream
-from moleflow.wording import counted
+from moleflow.wording import counted, grouped
 from reports.audit.distributions import middle_of, normal_quantile, root
 from reports.audit.kept_scores import F1_DRAWS, PIXELS, SAME, kept
 from reports.audit.over_pictures import (
@@ -181,7 +181,8 @@ def sentence(trials: Sequence[Trial], records: Records) -> Allowed:
         numbers = doubts(Line({"metric": metric}, "", (), tuple(trials), records)).numbers
         if metric in METRICS and not numbers["why_not"]:
             values += [float(v) for v in numbers.values() if isinstance(v, (int, float))]
-            texts.add(f"{numbers['good']} good and {numbers['anomalous']} anomalous")
+            good, bad = (grouped(int(str(numbers[kind]))) for kind in ("good", "anomalous"))
+            texts.add(f"{good} good and {bad} anomalous")
             texts.add(f"n = {counted(int(str(numbers['seeds'])), 'seed')}")
     return Allowed(frozenset(texts), tuple(values))
 

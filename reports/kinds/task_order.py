@@ -83,7 +83,7 @@ def _told(
     kept: Kept,
 ) -> list[Words]:
     """All that is said of a setting."""
-    found: list[Words] = [*answers[setting.number]]
+    found: list[Words] = [*orders[setting.number].effect, *answers[setting.number]]
     found.append(performance.one_task_sentence(setting) or compared[setting.number].words)
     found += orders[setting.number].answer
     return [*found, doubts.sentence(evidence, setting, kept)]

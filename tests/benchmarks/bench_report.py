@@ -58,6 +58,7 @@ def main() -> None:
 
 def made(lab: Lab, trials: int) -> StudyFolder:
     """Every class as task 0, as many orders of each as make so many trials."""
+    lab.pictures = len(ANOMALOUS)  # as the scores have
     orders = trials // (len(CLASSES) * SEEDS)
     folder, plan = lab.plan(len(CLASSES), orders, range(SEEDS))
     for trial in plan.trials:

@@ -243,14 +243,11 @@ def test_drawn_orders_are_not_told_to_be_all() -> None:
         values = {"first": np.array([0.5, 0.6])}
         over = {"first": of_orders(values["first"], every_order(2))}
         one = Running(CONCLUDED[0], (0,), {"first": names}, orders, values, over, whole, ())
-        return plain(spread_sentence([one]))
+        return plain(spread_sentence([one], proved=True))
 
-    assert "by up to 10.00 points; over all 2 orders, whatever their task 0, sd is" in told(2, True)
-    assert "by up to 10.00 points; over all 362,880 orders, whatever their task 0" in told(9, True)
-    assert (
-        "(of those drawn) 10.00 points; over 2 drawn orders, whatever their task 0, sd is"
-        in told(9, False)
-    )
+    assert "by up to 10.00 points (seed 0; over all 2 orders, whatever" in told(2, True)
+    assert "by up to 10.00 points (seed 0; over all 362,880 orders, whatever" in told(9, True)
+    assert "by up to 10.00 points (seed 0; over 2 drawn orders, whatever" in told(9, False)
 
 
 def test_what_is_told_of_all_orders_is_the_same_by_sets_as_order_by_order() -> None:
