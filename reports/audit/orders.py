@@ -33,7 +33,7 @@ HOW = {
 }
 """Where orders are too many to go through all."""
 SAMPLED = 97
-"""Of many values each so-manieth is sorted to tell which are near a quantile."""
+"""Every so many values one is sorted, to tell which of all are near a quantile."""
 
 
 @dataclass(frozen=True)
