@@ -13,6 +13,7 @@ from typing import Any
 
 from moleflow.errors import StoreError, StudyError
 from orchestration.plain import uncelled
+from reports.audit import against
 from reports.audit.certificates import audit_certificates
 from reports.audit.claim import Verdict, WantsMore
 from reports.audit.kept_files import audit_files, audit_scores
@@ -69,6 +70,7 @@ def audit_study(folder: Path) -> dict[str, Any]:
         found += one
         counts += _counted(one)
     own = [one for audit in BESIDE for one in audit(records)]
+    own += _against(records)
     found += own
     counts += _counted(own)
     return {
@@ -76,6 +78,19 @@ def audit_study(folder: Path) -> dict[str, Any]:
         "counts": {str(verdict): counts[verdict] for verdict in Verdict},
         "claims": [_claim(one, folder) for one in _summed(found)],
     }
+
+
+def _against(records: Records) -> Iterator[Finding]:
+    """Of pages that set the study against others."""
+    for place, both in against.pages(records):
+        if both is None:
+            why = "the other study cannot be read"
+            yield Finding(str(place), Verdict.UNCHECKABLE, why)
+            continue
+        shown = Shown()
+        for path in sorted(place.glob("tables/*.csv")):
+            yield from _table(path, both, shown)
+        yield from audit_page(place / "index.html", both, shown)
 
 
 def _counted(found: Iterable[Finding]) -> Counter[Verdict]:

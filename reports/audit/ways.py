@@ -4,6 +4,7 @@ numbers in sentences."""
 from collections.abc import Callable, Iterable, Mapping
 
 from reports.audit import (
+    against,
     base_loss,
     compute,
     contrasts,
@@ -35,6 +36,7 @@ from reports.audit.words import Allowed, Rule
 
 WAYS: Mapping[str, Callable[[Line], Expected]] = {
     **second_way.WAYS,
+    **against.WAYS,
     **first_tasks.WAYS,
     **base_loss.WAYS,
     **compute.WAYS,
@@ -54,6 +56,7 @@ WAYS: Mapping[str, Callable[[Line], Expected]] = {
 }
 RULES: Mapping[str, Rule] = {
     **words.RULES,
+    **against.RULES,
     **first_tasks.RULES,
     **base_loss.RULES,
     **contrasts.RULES,
