@@ -171,12 +171,13 @@ def running(metric: Metric, found: Orders) -> Running | None:
         name: np.mean([running_means(tables, orders) for tables in of], axis=0)
         for name, of in alike.items()
     }
-    steps = {name: mean_step(of, others) for name, of in alike.items()}
-    exact = others > MOST_ENUMERATED and not any(np.isnan(step).any() for step in steps.values())
+    many = others > MOST_ENUMERATED
+    steps = {name: mean_step(of, others) for name, of in alike.items()} if many else {}
+    exact = many and not any(np.isnan(step).any() for step in steps.values())
     over = {
         name: of_sets(steps[name]) if exact else of_orders(values[name], orders) for name in firsts
     }
-    whole = exact or others <= MOST_ENUMERATED
+    whole = exact or not many
     named = {group.task0: group.others for group in used}
     return Running(metric, tuple(seeds), named, orders, values, over, whole, used)
 

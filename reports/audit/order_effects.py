@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -61,12 +62,12 @@ class Averaged:
         every = walks(len(self.others))
         return every if len(self.others) <= MOST_ENUMERATED else every.first(MOST_DRAWN)
 
-    @property
+    @cached_property
     def values(self) -> Float[np.ndarray, " n"]:
         """Of these orders."""
         return self.walks.running_mean(self.step[None])[0]
 
-    @property
+    @cached_property
     def ends(self) -> tuple[float, float]:
         """Smallest and largest."""
         if self.exact:
@@ -75,7 +76,7 @@ class Averaged:
         values = self.values
         return float(values.min()), float(values.max())
 
-    @property
+    @cached_property
     def mean_and_variance(self) -> tuple[float, float]:
         if self.exact:
             mean, variance = every_order.mean_and_variance(self.step)
@@ -83,7 +84,7 @@ class Averaged:
         values = self.values
         return float(values.mean()), float(values.var())
 
-    @property
+    @cached_property
     def by_place(self) -> Float[np.ndarray, "m m"]:
         """Of each task, what it adds to the mean of all that it stands at a place."""
         mean, _ = self.mean_and_variance
@@ -122,11 +123,14 @@ def free(trial: Trial) -> bool:
 
 def groups(line: Line) -> list[Group]:
     """Those that have the line's metric of all classes."""
-    metric, have = line.cells["metric"], line.records.known
-    name = f"groups of {sorted(trial.key for trial in line.setting)}, {metric}"
+    name, have = _name("groups", line), line.records.known
     if name not in have:
-        have[name] = _groups(line, metric)
+        have[name] = _groups(line, line.cells["metric"])
     return have[name]
+
+
+def _name(what: str, line: Line) -> str:
+    return f"{what} of {sorted(trial.key for trial in line.setting)}, {line.cells['metric']}"
 
 
 def _groups(line: Line, metric: str) -> list[Group]:
@@ -190,9 +194,15 @@ def _seeds(found: Sequence[Group]) -> int:
     return len({group.seed for group in _of_all_firsts(found)})
 
 
-def averaged(found: Sequence[Group]) -> dict[str, Averaged]:
-    """By task 0."""
-    used = _of_all_firsts(found)
+def averaged(line: Line) -> dict[str, Averaged]:
+    """By task 0, for the line's metric; none where no group has it."""
+    name, have = _name("averaged", line), line.records.known
+    if name not in have:
+        have[name] = _averaged(_of_all_firsts(groups(line)))
+    return have[name]
+
+
+def _averaged(used: Sequence[Group]) -> dict[str, Averaged]:
     steps = {
         first: np.mean([group.known.step for group in used if group.task0 == first], axis=0)
         for first in sorted({group.task0 for group in used})
@@ -212,7 +222,7 @@ def extremes(line: Line) -> Expected:
     found = groups(line)
     if not found:
         return Expected({})
-    of = averaged(found)[line.cells["task0"]]
+    of = averaged(line)[line.cells["task0"]]
     low, high = of.ends
     numbers: Numbers = {"seeds": _seeds(found)}
     for name, end in (("best", high), ("worst", low)):
@@ -232,7 +242,7 @@ def regret(line: Line) -> Expected:
     found = groups(line)
     if not found:
         return Expected({})
-    every, order = averaged(found), line.cells["order"].split(" > ")
+    every, order = averaged(line), line.cells["order"].split(" > ")
     own = every[order[0]].of(order)
     best = max(one.ends[1] for one in every.values())
     better = np.concatenate([one.values > own + NOISE for one in every.values()])
@@ -254,7 +264,7 @@ def causes(line: Line) -> Expected:
         )
         return Expected({**sd, "groups": len(_of_all_firsts(found)), **hashes})
     used = _of_all_firsts(found)
-    exact = all(one.exact for one in averaged(found).values())
+    exact = all(one.exact for one in averaged(line).values())
     variances: list[float] = []
     for group in used:
         both, oracle = group.known.step, _oracle(line.cells["metric"], group).step

@@ -40,9 +40,10 @@ def _running(trials: Sequence[Trial], records: Records) -> dict[str, Values]:
     """Mean over the steps of every order, by metric; empty where tasks are too many."""
     found: dict[str, Values] = {}
     for metric in records.margins:
-        of = groups(_line(trials, records, metric))
+        line = _line(trials, records, metric)
+        of = groups(line)
         if of and not of[0].known.many:
-            found[metric] = averaged(of)
+            found[metric] = averaged(line)
     return found
 
 
