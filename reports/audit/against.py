@@ -2,7 +2,6 @@
 both."""
 
 import json
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from moleflow.errors import MoleflowError
 from moleflow.wording import counted, from_fewest
+from reports.audit.contrasts import pair_of
 from reports.audit.crossings import judged
 from reports.audit.records import Records, Trial, finished, read
 from reports.audit.second_way import Expected, Line
@@ -139,21 +139,16 @@ def _config(trials: Trials) -> str:
 
 
 def _pair(ours: Trials, theirs: Trials, metric: str) -> Pair:
-    sides = [
+    sides = (
         {
-            (trial.order, trial.seed): value
+            (trial.order, trial.seed): (trial, value)
             for trial in finished(side)
             if (value := trial.value(metric, "final_mean", "routed")) is not None
         }
         for side in (theirs, ours)
-    ]
-    both = sides[0].keys() & sides[1].keys()
-    orders = {order for order, _ in both}
-    seeds = sorted({s for _, s in both if {o for o, t in both if t == s} == orders})
-    before, after = (
-        [statistics.mean(side[order, seed] for order in sorted(orders)) for seed in seeds]
-        for side in sides
     )
+    found = pair_of(*sides)
+    before, after = (found.before, found.after) if found else ([], [])
     return Pair(ours, theirs, before, after)
 
 

@@ -44,8 +44,7 @@ def _apart(
     said: Mapping[str, Any], one: Trial, other: Trial
 ) -> Iterator[tuple[str, object, object]]:
     """What is told of two trials, and what their records say."""
-    hashes = [trial.recorded["hashes"] for trial in (one, other)]
-    both = {name: [of.get(name, "") for of in hashes] for name in sorted({*hashes[0], *hashes[1]})}
+    both = hashes_of(one, other)
     for name in sorted({*both, *said["hashes"]}):
         yield f"hash of {name}", said["hashes"].get(name), both.get(name)
     yield "holds", said["holds"], all(first == second for first, second in both.values())
@@ -55,6 +54,13 @@ def _apart(
     first, second = _after(one), _after(other)
     moved = sorted(name for name in first if first[name] != second.get(name))
     yield "moved", said["moved"], moved
+
+
+def hashes_of(one: Trial, other: Trial) -> dict[str, list[str]]:
+    """By name, what each has; empty where it has none."""
+    hashes = [trial.recorded["hashes"] for trial in (one, other)]
+    names = sorted({*hashes[0], *hashes[1]})
+    return {name: [of.get(name, "") for of in hashes] for name in names}
 
 
 def _after(trial: Trial) -> dict[str, list[str]]:

@@ -41,7 +41,15 @@ class Paired:
 def paired(line: Line, baseline: str, setting: str) -> Paired | None:
     """Of seeds that have every order that any pair has; None without a pair."""
     by_label = line.records.labelled
-    sides = [_known(line, by_label[label]) for label in (baseline, setting)]
+    return pair_of(*(_known(line, by_label[label]) for label in (baseline, setting)))
+
+
+Places = dict[tuple[str, int], tuple[Trial, float]]
+"""Trials with their number, by order and seed."""
+
+
+def pair_of(*sides: Places) -> Paired | None:
+    """The same of a baseline's and a setting's."""
     both = sorted(sides[0].keys() & sides[1].keys())
     orders = {order for order, _ in both}
     seeds = sorted({s for _, s in both if {o for o, t in both if t == s} == orders})
@@ -56,7 +64,7 @@ def paired(line: Line, baseline: str, setting: str) -> Paired | None:
     return Paired(before, after, (left, right), len(used), len(both) - len(used))
 
 
-def _known(line: Line, trials: Sequence[Trial]) -> dict[tuple[str, int], tuple[Trial, float]]:
+def _known(line: Line, trials: Sequence[Trial]) -> Places:
     done = finished(trials)
     values = line.measured(done)
     return {(t.order, t.seed): (t, values[t.key]) for t in done if t.key in values}

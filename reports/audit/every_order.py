@@ -6,10 +6,15 @@ m tasks beside task 0, K = 2^m sets of them.
 """
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+Places: TypeAlias = Int[np.ndarray, " n"]
+"""Sets, by their numbers."""
 
 
 def _tasks(step: Float[np.ndarray, " K"]) -> range:
@@ -33,6 +38,14 @@ def _without(tasks: range) -> Int[np.ndarray, "m K"]:
     """Each set with another answer to whether it holds a task."""
     every = np.arange(1 << len(tasks))
     return np.array([every ^ (1 << task) for task in tasks]).reshape(len(tasks), -1)
+
+
+def _learned(tasks: range, size: int) -> Iterator[tuple[int, Places, Places]]:
+    """For each task, the sets of a size that lack it, and the same with it."""
+    every = np.flatnonzero(_sizes(tasks) == size)
+    for task in tasks:
+        lack = every[every >> task & 1 == 0]
+        yield task, lack, lack | 1 << task
 
 
 def _within(tasks: range, size: int, found: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
@@ -93,13 +106,9 @@ def _to_go(
 ) -> Float[np.ndarray, " K"]:
     """The least that can come after each set."""
     tasks = _tasks(node)
-    sizes, every = _sizes(tasks), np.arange(len(node))
-    least = np.where(sizes == len(tasks), 0.0, math.inf)
-    for size in reversed(range(len(tasks))):
-        sets = every[sizes == size]
-        for task in tasks:
-            of = sets[sets >> task & 1 == 0]
-            more = of | 1 << task
+    least = np.where(_sizes(tasks) == len(tasks), 0.0, math.inf)
+    for size in reversed(tasks):
+        for task, of, more in _learned(tasks, size):
             step = node[more] + least[more] + (0.0 if edge is None else edge[task, more])
             least[of] = np.minimum(least[of], step)
     return least
@@ -118,13 +127,10 @@ def least_order(node: Float[np.ndarray, " K"]) -> tuple[int, ...]:
 def best_worst_step(step: Float[np.ndarray, " K"]) -> float:
     """The largest number that no step of some order goes below."""
     tasks = _tasks(step)
-    sizes, every = _sizes(tasks), np.arange(len(step))
-    best = np.where(sizes == len(tasks), step, -math.inf)
-    for size in reversed(range(len(tasks))):
-        sets = every[sizes == size]
-        for task in tasks:
-            of = sets[sets >> task & 1 == 0]
-            best[of] = np.maximum(best[of], np.minimum(step[of], best[of | 1 << task]))
+    best = np.where(_sizes(tasks) == len(tasks), step, -math.inf)
+    for size in reversed(tasks):
+        for _, of, more in _learned(tasks, size):
+            best[of] = np.maximum(best[of], np.minimum(step[of], best[more]))
     return float(best[0])
 
 
@@ -133,24 +139,17 @@ def by_place(step: Float[np.ndarray, " K"]) -> Float[np.ndarray, "m m"]:
     what on average comes until the sets without it, and from the sets with it on."""
     tasks = _tasks(step)
     before, after = _so_far(step), _so_far(step[::-1])[::-1]
-    sizes, every = _sizes(tasks), np.arange(len(step))
     found = np.zeros((len(tasks), len(tasks)))
     for place in tasks:
-        sets = every[sizes == place]
-        for task in tasks:
-            of = sets[sets >> task & 1 == 0]
-            found[task, place] = (before[of] + after[of | 1 << task]).mean()
+        for task, of, more in _learned(tasks, place):
+            found[task, place] = (before[of] + after[more]).mean()
     return found
 
 
 def _so_far(step: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
     """Of each set, the mean over the orders that lead to it of the sum until it."""
-    tasks = _tasks(step)
-    sizes, every = _sizes(tasks), np.arange(len(step))
-    sums = step.copy()
-    for size in range(1, len(tasks) + 1):
-        sets = every[sizes == size]
-        for task in tasks:
-            of = sets[sets >> task & 1 == 1]
-            sums[of] += sums[of ^ (1 << task)] / size
+    tasks, sums = _tasks(step), step.copy()
+    for size in tasks:
+        for _, of, more in _learned(tasks, size):
+            sums[more] += sums[of] / (size + 1)
     return sums

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from reports.audit.known_tasks import DRAWN, Known, OfClass, drawn_orders
+from reports.audit.known_tasks import Known, OfClass, drawn_orders
 
 AT_ONCE = 1 << 11
 """Orders that a cache holds."""
@@ -21,11 +21,10 @@ Found = dict[str, Float[np.ndarray, "c n"]]
 
 def of_drawn(of: Mapping[str, Known], others: int) -> Found:
     """Of these metrics of one trial; NaN where no step has a number."""
-    found: Found = {
-        name: np.empty((len(of), DRAWN)) for name in ("running_mean", "worst_step", "on_task_mean")
-    }
     orders, classes = drawn_orders(others), [*_together([*of.values()])]
-    for start in range(0, DRAWN, AT_ONCE):
+    names = ("running_mean", "worst_step", "on_task_mean")
+    found: Found = {name: np.empty((len(of), len(orders))) for name in names}
+    for start in range(0, len(orders), AT_ONCE):
         some = slice(start, start + AT_ONCE)
         steps, learned = _of_some(orders[some].argsort(axis=1) + 1, classes, len(of))
         lack = np.isnan(steps)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from reports.audit import every_order, many_tasks
+from reports.audit.certificates import hashes_of
 from reports.audit.known_tasks import (
     MOST_ENUMERATED,
     MOST_EXACT,
@@ -194,8 +195,7 @@ def certificates(line: Line) -> Expected:
     if len(pair) != 2:
         return Expected({})
     one, other = pair if pair[0].key == line.cells["trial"] else pair[::-1]
-    hashes = (one.recorded["hashes"], other.recorded["hashes"])
-    both = {name: [of.get(name, "") for of in hashes] for name in sorted({*hashes[0], *hashes[1]})}
+    both = hashes_of(one, other)
     equal = sum(first == second for first, second in both.values())
     digest = hashlib.sha256(json.dumps(both, separators=(",", ":")).encode()).hexdigest()[:20]
     numbers: Numbers = {"hashes": len(both), "equal": equal, "digest": digest, "seed": one.seed}

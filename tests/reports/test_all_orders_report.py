@@ -14,7 +14,7 @@ from orchestration.records.all_orders import AllOrders, ClassInOrders, write_kep
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.studies.expansion import Trial
 from reports.all_orders import COLUMNS
-from reports.audit import known_tasks, many_tasks
+from reports.audit import known_tasks
 from reports.audit.order_effects import MOST_DRAWN
 from reports.audit.study import audit_study
 from reports.order_choice import share_better
@@ -243,7 +243,6 @@ def test_numbers_of_all_orders_are_found_again_of_tasks_too_many_to_go_through_a
     """Of 8 tasks a report goes through every order, of 10 it has formulas, of 17 neither."""
     monkeypatch.setattr(drawn, "DERIVED", MOST_DRAWN)
     monkeypatch.setattr(known_tasks, "DRAWN", MOST_DRAWN)
-    monkeypatch.setattr(many_tasks, "DRAWN", MOST_DRAWN)
     for cached in (drawn.drawn_orders, drawn.drawn_paths, known_tasks.walks):
         cached.cache_clear()
     names = tuple(f"class{number:02}" for number in range(tasks))
