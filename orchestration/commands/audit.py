@@ -17,8 +17,8 @@ from orchestration.records.layout import Root
 from orchestration.records.plans import read_plan
 
 HOLDS, WRONG = 0, 1
-IMPOSSIBLE = "cannot be true"
-COLORS = {"holds": "green", IMPOSSIBLE: "bold red", "holds only if": "yellow"}
+IMPOSSIBLE, DIFFERS = "cannot be true", "differs"
+COLORS = {"holds": "green", IMPOSSIBLE: "bold red", "holds only if": "yellow", DIFFERS: "yellow"}
 COLUMNS = (
     "line",
     "claim",
@@ -66,7 +66,7 @@ def audit(
         out.print(json.dumps(found, indent=1, ensure_ascii=False), markup=False, soft_wrap=True)
     else:
         _show(found)
-    return WRONG if found["counts"][IMPOSSIBLE] else HOLDS
+    return WRONG if found["counts"][IMPOSSIBLE] or found["counts"][DIFFERS] else HOLDS
 
 
 def _audits(name: str) -> Any:
@@ -75,6 +75,13 @@ def _audits(name: str) -> Any:
 
 
 def _show(found: dict[str, Any]) -> None:
+    for one in found.get("by_others", ()):
+        out.print(
+            f"[bold]{escape(', '.join(one['pages']))}: written by {escape(one['written_by'])}, and "
+            f"this is {escape(one['this_is'])}: write it anew with {escape(one['remedy'])}; what "
+            f"{DIFFERS} there may be words alone[/]",
+            soft_wrap=True,
+        )
     for line in found["claims"]:
         verdict, condition = line["verdict"], line["condition"]
         color = COLORS.get(verdict, "dim")

@@ -2,6 +2,8 @@
 
 import hashlib
 import subprocess
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from orchestration.hiding import safe_code
@@ -11,6 +13,9 @@ from orchestration.records.layout import StudyFolder
 TOP = Path(__file__).resolve().parents[2]
 """Of our own code; a checkout, or where it is installed."""
 PACKAGES = ("moleflow", "moleflow_start", "orchestration", "reports", "search_spaces")
+WRITING = ("moleflow", "orchestration", "reports")
+"""What a report is written by."""
+CODE = {".py", ".j2", ".css", ".js", ".csv"}
 DIGITS = 8
 MOST = 1_000_000
 """Letters of changes that are kept of one kind."""
@@ -26,6 +31,20 @@ def git_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return f"{revision}+changes-{_digest(changes)}" if changes else revision
+
+
+@cache
+def this_moleflow() -> str:
+    """What writes reports here: the version, and a digest of the code, which is the same wherever
+    these files lie, installed or in a checkout, and whatever commit has them."""
+    files = {
+        path.relative_to(TOP).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for name in WRITING
+        for path in (TOP / name).rglob("*")
+        if path.suffix in CODE
+    }
+    whole = "".join(f"{digest} {name}\n" for name, digest in sorted(files.items()))
+    return f"moleflow {version('moleflow')} (code {_digest(whole)})"
 
 
 def keep_changes(folder: StudyFolder, source: str) -> None:

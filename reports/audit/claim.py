@@ -15,6 +15,8 @@ class Verdict(StrEnum):
     IMPOSSIBLE = "cannot be true"
     CONDITIONAL = "holds only if"
     UNCHECKABLE = "not checkable"
+    DIFFERS = "differs"
+    """In a report that another version wrote: false, or said in other words."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from reports.audit.second_way import (
 from reports.audit.seeds_told import seeds_told
 from reports.audit.ways import WAYS
 from reports.audit.words import whole_units
+from reports.audit.writers import by_others, judged
 
 CLOSE = 1e-9
 """Of a fraction of 1: what different orders of summation may do to a sum."""
@@ -58,61 +59,58 @@ def audit_study(folder: Path) -> dict[str, Any]:
             f"study {folder.name} has no report in {folder / 'report'}; write one: moleflow report "
             f"{folder.name}"
         )
-    found: list[Finding] = []
-    counts: Counter[Verdict] = Counter()
-    shown = Shown()
+    pages = sorted((folder / "report").rglob("index.html"))
+    found, shown = list[Finding](), Shown()
     for table in tables:
-        one = _table(table, records, shown)
-        found += one
-        counts += _counted(one)
-    for page in sorted((folder / "report").rglob("index.html")):
-        one = audit_page(page, records, shown)
-        found += one
-        counts += _counted(one)
-    own = [one for audit in BESIDE for one in audit(records)]
-    own += _against(records)
-    found += own
-    counts += _counted(own)
+        found += judged(table.parent.with_name("index.html"), _table(table, records, shown))
+    for page in pages:
+        found += judged(page, audit_page(page, records, shown))
+    found += [one for audit in BESIDE for one in audit(records)]
+    for place, both in against.pages(records):
+        pages.append(place / "index.html")
+        found += judged(pages[-1], _against(place, both))
+    counts = Counter(one.verdict for one in found)
     return {
         "audited": f"study {folder.name}",
+        "by_others": by_others(pages, records),
         "counts": {str(verdict): counts[verdict] for verdict in Verdict},
         "claims": [_claim(one, folder) for one in _summed(found)],
     }
 
 
-def _against(records: Records) -> Iterator[Finding]:
-    """Of pages that set the study against others."""
-    for place, both in against.pages(records):
-        if both is None:
-            why = "the other study cannot be read"
-            yield Finding(str(place), Verdict.UNCHECKABLE, why)
-            continue
-        shown = Shown()
-        for path in sorted(place.glob("tables/*.csv")):
-            yield from _table(path, both, shown)
-        yield from audit_page(place / "index.html", both, shown)
-
-
-def _counted(found: Iterable[Finding]) -> Counter[Verdict]:
-    return Counter(one.verdict for one in found)
+def _against(place: Path, both: Records | None) -> Iterator[Finding]:
+    """Of a page that sets the study against another."""
+    if both is None:
+        why = "the other study cannot be read"
+        yield Finding(str(place), Verdict.UNCHECKABLE, why)
+        return
+    shown = Shown()
+    for path in sorted(place.glob("tables/*.csv")):
+        yield from _table(path, both, shown)
+    yield from audit_page(place / "index.html", both, shown)
 
 
 def _summed(found: Sequence[Finding]) -> list[Finding]:
-    """What holds, and what has no second way, in one line a table; mismatches singly."""
-    groups: dict[tuple[str, Verdict, str], int] = {}
-    for one in found:
-        if one.verdict is not Verdict.IMPOSSIBLE:
-            key = (one.place.partition(" ")[0], one.verdict, one.function)
-            groups[key] = groups.get(key, 0) + 1
+    """Mismatches singly, those of other versions first; what holds, and what has no second way, in
+    one line a table."""
     why = {
         Verdict.HOLDS: "recomputed from the ledger",
         Verdict.UNCHECKABLE: "no second way is known to compute them",
     }
+    groups: dict[tuple[str, Verdict, str], int] = {}
+    for one in found:
+        if one.verdict in why:
+            key = (one.place.partition(" ")[0], one.verdict, one.function)
+            groups[key] = groups.get(key, 0) + 1
     summed = [
         Finding(place, verdict, f"{many} numbers {why[verdict]}", function=function)
         for (place, verdict, function), many in groups.items()
     ]
-    return [*summed, *(one for one in found if one.verdict is Verdict.IMPOSSIBLE)]
+    differ, wrong = (
+        [one for one in found if one.verdict is verdict]
+        for verdict in (Verdict.DIFFERS, Verdict.IMPOSSIBLE)
+    )
+    return [*differ, *summed, *wrong]
 
 
 def _claim(one: Finding, folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from moleflow.drawing import INK
 from moleflow.wording import counted
+from orchestration.records.revision import this_moleflow
 from reports.document.parts import (
     Block,
     Document,
@@ -59,7 +60,8 @@ def to_html(shown: Document, place: Callable[[Block], str]) -> str:
     }
     pages.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
     # The list of sources stands last on the page, when all that it names has been seen.
-    return pages.get_template("page.html.j2").render(document=shown, sources=numbers.json)
+    page = pages.get_template("page.html.j2")
+    return page.render(document=shown, sources=numbers.json, written_by=this_moleflow())
 
 
 class _Anchors:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from orchestration.plain import one_line, visible
+from orchestration.records.revision import this_moleflow
 from reports.document.parts import (
     Block,
     Cell,
@@ -43,6 +44,7 @@ def to_markdown(shown: Document, place: Callable[[Block], str]) -> str:
     for section in shown.sections:
         found += _blocks((section,), place, 2)
     found += [_words(shown.end)] if shown.end else []
+    found.append(f"Written by {this_moleflow()}.")
     return "\n\n".join(found) + "\n"
 
 

@@ -1,5 +1,6 @@
 """What code a study ran with, where no commit has it."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from orchestration.records import revision
 from orchestration.records.layout import StudyFolder
-from orchestration.records.revision import git_revision, keep_changes
+from orchestration.records.revision import git_revision, keep_changes, this_moleflow
 
 SECRET = "hf_abcdefghijklmnopqrst"
 
@@ -104,3 +105,38 @@ def test_code_outside_of_a_checkout_has_no_revision(tmp_path, monkeypatch):
     keep_changes(StudyFolder(tmp_path / "study"), "")
     assert git_revision() == "unknown"
     assert not kept(StudyFolder(tmp_path / "study"))
+
+
+def code_of(top: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As a process says it that was started there."""
+    monkeypatch.setattr(revision, "TOP", top)
+    return this_moleflow.__wrapped__()
+
+
+def test_the_same_code_is_called_the_same_wherever_it_lies_and_whatever_commit_has_it(
+    checkout, tmp_path, monkeypatch
+):
+    installed = shutil.copytree(checkout, tmp_path / "site-packages")
+    shutil.rmtree(installed / ".git")
+    (installed / "moleflow" / "__pycache__").mkdir()
+    (installed / "moleflow" / "__pycache__" / "flow.cpython-311.pyc").write_bytes(b"0")
+    (checkout / "notes.txt").write_text("no code\n")
+    git(checkout, "commit", "-q", "-a", "-m", "second")
+    first = code_of(checkout, monkeypatch)
+    assert first.startswith("moleflow ") and code_of(installed, monkeypatch) == first
+
+
+@pytest.mark.parametrize(
+    "name", ["moleflow/flow.py", "reports/page.html.j2", "orchestration/new.py"]
+)
+def test_other_code_is_called_otherwise(checkout, monkeypatch, name):
+    before = code_of(checkout, monkeypatch)
+    (checkout / name).parent.mkdir(exist_ok=True)
+    (checkout / name).write_text("scale = 2\n")
+    assert code_of(checkout, monkeypatch) != before
+
+
+def test_code_that_changed_places_is_other_code(checkout, monkeypatch):
+    before = code_of(checkout, monkeypatch)
+    (checkout / "moleflow" / "flow.py").rename(checkout / "moleflow" / "float.py")
+    assert code_of(checkout, monkeypatch) != before

@@ -114,6 +114,7 @@ def test_what_names_no_sources_is_not_checkable(study: tuple[StudyFolder, list[T
         "cannot be true": 0,
         "holds only if": 0,
         "not checkable": 1,
+        "differs": 0,
     }
 
 

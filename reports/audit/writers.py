@@ -1,0 +1,70 @@
+"""Which version of moleflow wrote the pages that are audited: what differs in a page of another one
+may be words alone."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from moleflow.errors import StoreError
+from orchestration.records.revision import this_moleflow
+from reports.audit.claim import Verdict
+from reports.audit.recomputed import Finding
+from reports.audit.records import Records
+
+GENERATOR = re.compile(r'<meta name="generator" content="([^"]*)">')
+HEAD = 4000
+"""Letters of a page among which it stands."""
+EARLIER = "an earlier moleflow that does not say which"
+CHECKLIST = "checklist"
+
+
+def judged(page: Path, found: Iterable[Finding]) -> list[Finding]:
+    """Findings of a page and of its tables: what cannot be true of one that this version wrote,
+    only differs in one that another wrote."""
+    if _writer(page) == this_moleflow():
+        return [*found]
+    return [
+        replace(one, verdict=Verdict.DIFFERS) if one.verdict is Verdict.IMPOSSIBLE else one
+        for one in found
+    ]
+
+
+def by_others(pages: Iterable[Path], records: Records) -> list[dict[str, Any]]:
+    """Pages that other versions wrote, with what writes them anew."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for page in pages:
+        if (by := _writer(page)) != this_moleflow():
+            place = page.relative_to(records.folder.parent.parent)
+            found.setdefault((by, _anew(page.parent, records)), []).append(place.as_posix())
+    this = this_moleflow()
+    return [
+        {"pages": of, "written_by": by, "this_is": this, "remedy": remedy}
+        for (by, remedy), of in found.items()
+    ]
+
+
+def _writer(page: Path) -> str:
+    """Of tables without a page, which speak for themselves, this version.
+
+    Raises:
+        StoreError: the page cannot be read.
+    """
+    try:
+        with page.open(encoding="utf-8") as file:
+            said = GENERATOR.search(file.read(HEAD))
+    except FileNotFoundError:
+        return this_moleflow()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{page}: cannot be read ({error}); write the report anew") from error
+    return said[1] if said else EARLIER
+
+
+def _anew(folder: Path, records: Records) -> str:
+    """The command that writes the page of a folder."""
+    report, study = records.folder / "report", records.folder.name
+    if report not in (folder, *folder.parents):
+        return f"moleflow report {study} --against {folder.name.removeprefix(f'{study}-against-')}"
+    asked = folder == report or folder.name in (*records.study["reports"], CHECKLIST)
+    return f"moleflow report {study}" + ("" if asked else f" --kind {folder.name}")
