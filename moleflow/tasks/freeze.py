@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from moleflow.errors import FrozenStateError
-from moleflow.types import Tensor
+from moleflow.types import Bool, Tensor
 
 WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """By bytes, the integers that a number's bits are read as."""
@@ -38,12 +38,17 @@ class Snapshot:
 
     def equals(self, module: nn.Module) -> bool:
         """Whether the module has the same tensors, byte for byte."""
+        return not self.differs(module)
+
+    def differs(self, module: nn.Module) -> Bool[Tensor, ""]:
+        """The opposite, on the module's device: nobody waits for it who does not read it."""
         now = {name: _bits(tensor) for name, tensor in _tensors(module)}
         if {name: (b.shape, b.dtype, b.device) for name, b in now.items()} != {
             name: (b.shape, b.dtype, b.device) for name, b in self._bits.items()
         }:
-            return False
-        return all(torch.equal(bits, self._bits[name]) for name, bits in now.items())
+            return torch.ones((), dtype=torch.bool)
+        flags = [(bits != self._bits[name]).any() for name, bits in now.items()]
+        return torch.stack(flags).any() if flags else torch.zeros((), dtype=torch.bool)
 
 
 class Digests:
@@ -93,9 +98,9 @@ class Frozen:
         """Raises:
         FrozenStateError: a byte of one of them changed.
         """
-        changed = [
-            name for name, (module, snapshot) in self._kept.items() if not snapshot.equals(module)
-        ]
+        # All are queued before the first is read: a read waits for all that the device has to do.
+        differ = {name: snapshot.differs(module) for name, (module, snapshot) in self._kept.items()}
+        changed = [name for name, flag in differ.items() if flag]
         if changed:
             raise FrozenStateError(
                 f"training changed frozen state: {', '.join(sorted(changed))}; "
