@@ -4,11 +4,15 @@ N patches of D channels in images of H x W; h = D / 2.
 """
 
 import importlib.util
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
 import torch
 
+from moleflow.kernels.ahead import Compiler, side_by_side
 from moleflow.types import Float, Int, Patches, PerPatch, Tensor
 
 VERSION = 2
@@ -25,6 +29,8 @@ PARTS, PARTS_WIDE = 64, 32
 """Partial sums, at once, and channels of which one program makes a sum."""
 OPTIONS = {"enable_fp_fusion": True}
 """Of every kernel: products and sums may be one operation, whatever Triton's default is."""
+_instead: ContextVar[Compiler | None] = ContextVar("_instead", default=None)
+"""What stands in for the kernels."""
 
 
 def usable(x: Tensor) -> bool:
@@ -36,6 +42,23 @@ def usable(x: Tensor) -> bool:
 def has_triton() -> bool:
     """PyTorch's builds for CUDA on Linux bring it, others do not."""
     return importlib.util.find_spec("triton") is not None
+
+
+@contextmanager
+def compiling_ahead() -> Generator[None]:
+    """Kernels that are launched within this block are compiled, side by side, and not run.
+
+    What they should have written stays as memory was.
+    """
+    if not has_triton():
+        yield
+        return
+    with side_by_side(_kernels()) as compiler:
+        token = _instead.set(compiler)
+        try:
+            yield
+        finally:
+            _instead.reset(token)
 
 
 def couple(
@@ -187,8 +210,13 @@ def _by_tap(kernels: Float[Tensor, "d 1 k k"]) -> Float[Tensor, "t d"]:
     return kernels.flatten(start_dim=1).t().contiguous()
 
 
-@cache
 def _source() -> Any:
+    """The kernels, or what stands in for them."""
+    return _instead.get() or _kernels()
+
+
+@cache
+def _kernels() -> Any:
     from moleflow.kernels import source
 
     return source

@@ -154,7 +154,7 @@ def _store_context(x, out, context, first, r, columns, channels, x_row, C, H, W)
     tl.store(at + C, context, mask=both)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["N"])
 def column_sums(
     g, h, parts, N, C,
     MASK: tl.constexpr, TIMES: tl.constexpr, BN: tl.constexpr, BC: tl.constexpr,
@@ -175,7 +175,7 @@ def column_sums(
     tl.store(parts + tl.program_id(0) * C + columns, total, mask=columns < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["P"])
 def add_parts(parts, out, P, C, BP: tl.constexpr, BC: tl.constexpr):
     """Sums of columns of P rows."""
     columns = tl.program_id(0) * BC + tl.arange(0, BC)
@@ -187,7 +187,7 @@ def add_parts(parts, out, P, C, BP: tl.constexpr, BC: tl.constexpr):
     tl.store(out + columns, tl.sum(total, axis=0), mask=columns < C)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["N"])
 def add_two(
     out, one, other, N, C, out_row,
     BN: tl.constexpr, BC: tl.constexpr,

@@ -7,16 +7,13 @@ import torch
 from torch import nn
 
 from moleflow.flow.base import Base
+from moleflow.kernels import launch
 from moleflow.model import MoLEFlow, Stored
 from moleflow.tasks.bank import Bank
 from moleflow.training.losses import tail_aware_loss
 from moleflow.training.optimizer import build_optimizer
 from moleflow.training.step_numbers import StepNumbers
 from moleflow.types import Tensor
-
-WARM_UPS, AGAIN = 3, 1
-"""Steps before one is captured: kernels are compiled and chosen, and memory is found. Fewer before
-one of another size."""
 
 
 class Steps(ABC):
@@ -114,13 +111,21 @@ class CapturedSteps(Steps):
         graph.replay()
 
     def _captured(self, batch: Stored) -> torch.cuda.CUDAGraph:
-        for _ in range(AGAIN if self._graphs else WARM_UPS):
-            self._step(batch)
+        first = not self._graphs
+        if first:
+            with launch.compiling_ahead():
+                self._step(batch)
+        self._step(batch)
+        if first:  # the graphs have memory of their own
+            torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
-        # Waits until the device is idle. Other threads (leases, samples of memory) go on asking
-        # the driver meanwhile.
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
+        # Not `with torch.cuda.graph(...)`, which waits until the device is idle: other lanes go on.
+        # Other threads (leases, samples of memory) go on asking the driver meanwhile.
+        graph.capture_begin(self._pool, capture_error_mode="thread_local")
+        try:
             self._step(batch)
+        finally:
+            graph.capture_end()
         self.optimizer.zero_grad()
         return graph
 

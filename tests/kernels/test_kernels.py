@@ -1,10 +1,11 @@
-"""Our GPU kernels compute what plain PyTorch does, by Triton's interpreter."""
+"""Our GPU kernels compute what plain PyTorch does, by Triton's interpreter, and compile."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,12 @@ EXACT = 1e-5
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not has_triton(), reason="needs Triton")]
 
 
-def interpreted(*cases: str) -> dict[str, dict[str, float]]:
-    """In a process of its own: Triton reads TRITON_INTERPRET when it is imported."""
+def printed(module: str, *arguments: str, **environment: str) -> Any:
+    """In a process of its own: Triton looks at the environment, and for a GPU, only once."""
     run = subprocess.run(
-        [sys.executable, "-m", "tests.kernels.interpreted", *cases],
+        [sys.executable, "-m", f"tests.kernels.{module}", *arguments],
         cwd=TOP,
-        env=os.environ | {"TRITON_INTERPRET": "1"},
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -34,7 +35,17 @@ def interpreted(*cases: str) -> dict[str, dict[str, float]]:
 
 @pytest.mark.soak
 def test_kernels_give_plain_pytorchs_values_and_gradients() -> None:
-    for case, found in interpreted(*CASES).items():
+    for case, found in printed("interpreted", *CASES, TRITON_INTERPRET="1").items():
         assert len(found) > 20
         worst = max(found, key=lambda name: found[name])
         assert found[worst] <= LIMITS.get(case, EXACT), (case, worst)
+
+
+@pytest.mark.soak
+def test_all_kernels_are_compiled_before_the_first_of_them_runs(tmp_path: Path) -> None:
+    for found in printed("compiled", TRITON_CACHE_DIR=str(tmp_path)).values():
+        ahead, after = found["ahead"], found["after"]
+        assert ahead["ran"] == {} and ahead["loaded"] == ahead["compiled"]
+        assert min(ahead["compiled"].values()) > 0
+        assert set(after["ran"]) == set(ahead["compiled"])
+        assert after["compiled"] == ahead["compiled"] and after["loaded"] == ahead["loaded"]

@@ -1,0 +1,96 @@
+"""Our GPU kernels compiled for GPUs that are not here, by Triton's own compiler.
+
+    python -m tests.kernels.compiled
+
+Prints as JSON how often each kernel was compiled, loaded and would have been run: while compiling
+ahead, and after a step that follows.
+"""
+
+import json
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+
+from moleflow import profiles
+from moleflow.kernels import launch, source
+from moleflow.training.losses import tail_aware_loss
+from tests.kernels.interpreted import CASES, SMALL, A, B, moved_model
+
+GENERATIONS = {"sm_80": 80, "sm_90": 90}
+loaded: Counter[str] = Counter()
+ran: Counter[str] = Counter()
+
+
+class Absent:
+    """What Triton asks a driver for, of a GPU that cannot run anything."""
+
+    def __init__(self, generation: int):
+        self._target = GPUTarget("cuda", generation, 32)
+        self.utils = SimpleNamespace(
+            get_device_properties=lambda device: {"max_shared_mem": 232448, "warpSize": 32},
+            load_binary=lambda name, *rest: loaded.update([name]) or (1, 1, 0, 0, 1024),
+        )
+
+    def get_current_target(self) -> GPUTarget:
+        return self._target
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def launcher_cls(self, src: Any, metadata: Any) -> Any:
+        return lambda *arguments: ran.update([metadata.name])
+
+
+def step(case: str) -> None:
+    """Forward and backward of a small model."""
+    task, changes = CASES[case]
+    config, grid = profiles.main().updated(SMALL | changes), (3, 5)
+    model = moved_model(config, grid)
+    model.base.requires_grad_(task == A)
+    stored = torch.randn(2, *grid, 12, generator=torch.Generator().manual_seed(2))
+    log_p, logdet = model.log_likelihood(stored, task)
+    (tail_aware_loss(-log_p, logdet, config.loss) + model.banks[B].penalty()).backward()
+
+
+def found(generation: int) -> dict[str, Any]:
+    """Of the steps of all cases: in the block, and once more after it."""
+    driver.set_active(Absent(generation))  # pyright: ignore[reportArgumentType]
+    loaded.clear()
+    ran.clear()
+    with launch.compiling_ahead():
+        for case in CASES:
+            step(case)
+    ahead = {"compiled": compiled(), "loaded": dict(loaded), "ran": dict(ran)}
+    for case in CASES:
+        step(case)
+    after = {"compiled": compiled(), "loaded": dict(loaded), "ran": dict(ran)}
+    for kernel in kernels().values():
+        kernel.device_caches.clear()
+    return {"ahead": ahead, "after": after}
+
+
+def kernels() -> dict[str, Any]:
+    """Those that are launched, by name."""
+    return {
+        name: kernel
+        for name, kernel in vars(source).items()
+        if isinstance(kernel, triton.JITFunction) and not name.startswith("_")
+    }
+
+
+def compiled() -> dict[str, int]:
+    return {name: len(kernel.device_caches[0][0]) for name, kernel in kernels().items()}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    launch.usable = lambda x: True
+    print(json.dumps({name: found(generation) for name, generation in GENERATIONS.items()}))
