@@ -37,8 +37,8 @@ class Layer(NamedTuple):
 
 TENSORS = 5
 """Fields of a layer that are tensors; they come first."""
-BIAS, TASK_BIAS = 1, 4
-"""Places of two of them."""
+BIAS, DOWN, TASK_BIAS = 1, 2, 4
+"""Places of three of them."""
 
 Gradients = tuple[Tensor | None, ...]
 """Of a layer's tensors, each None where nobody asked for it."""
@@ -98,14 +98,16 @@ def forward_pass(
 
     W + U A is one matrix in every product, so that a low-rank update costs no pass of its own.
     """
-    kept = number_format(precision, x)
+    kept, n = number_format(precision, x), len(layers)
     inputs = [x.to(kept)]
     with products("tf32" if x.is_cuda and precision != "float32" else "float32"):
-        weights = [_merged(layer).to(kept) for layer in layers]
+        merged = [_merged(layer) for layer in layers]
+    rounded = _rounded([*merged, *map(_bias, layers)], kept)
+    weights, biases = rounded[:n], rounded[n:]
     with products(precision):
-        for layer, weight in zip(layers[:-1], weights[:-1], strict=True):
-            inputs.append(_relu_layer(inputs[-1], weight, _bias(layer).to(kept)))
-        y = torch.addmm(_bias(layers[-1]).to(kept), inputs[-1], weights[-1].t())
+        for bias, weight in zip(biases[:-1], weights[:-1], strict=True):
+            inputs.append(_relu_layer(inputs[-1], weight, bias))
+        y = torch.addmm(biases[-1], inputs[-1], weights[-1].t())
     return y, Passed(inputs, weights)
 
 
@@ -124,12 +126,14 @@ def backward_pass(
         asked: which of the layers' tensors need one.
     """
     found: list[Tensor | None] = []
+    thin = _thin_factors(layers, asked, g.dtype)
     with products(precision):
         for k in reversed(range(len(layers))):
             wanted = asked[TENSORS * k : TENSORS * (k + 1)]
             h = None if k == len(layers) - 1 else passed.inputs[k + 1]
             summed = _masked_sum(g, h, wanted[BIAS] or wanted[TASK_BIAS])
-            found = [*_layer_gradients(g, summed, passed.inputs[k], layers[k], wanted), *found]
+            of_layer = _layer_gradients(g, summed, passed.inputs[k], layers[k], wanted, thin.get(k))
+            found = [*of_layer, *found]
             if k > 0 or input_too:
                 g = g @ passed.weights[k]
         return g if input_too else None, found
@@ -182,9 +186,36 @@ def _merged(layer: Layer) -> Float[Tensor, "o i"]:
     return torch.addmm(layer.weight, layer.up, layer.down, beta=layer.factor, alpha=alpha)
 
 
+def _rounded(numbers: Sequence[Tensor], kept: torch.dtype) -> list[Tensor]:
+    """All of them in this number format: one kernel."""
+    if all(one.dtype == kept for one in numbers):
+        return list(numbers)
+    rounded = [torch.empty_like(one, dtype=kept) for one in numbers]
+    torch._foreach_copy_(rounded, list(numbers))  # pyright: ignore[reportPrivateImportUsage]
+    return rounded
+
+
 def _bias(layer: Layer) -> Float[Tensor, " o"]:
     bias = layer.bias if layer.task_bias is None else layer.bias + layer.task_bias
     return bias if layer.factor == 1 else layer.factor * bias
+
+
+def _thin_factors(
+    layers: Sequence[Layer], asked: Sequence[bool], kept: torch.dtype
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """A and U in this number format, of the layers whose gradients are made from thin products.
+
+    These are layers whose W is frozen, where that is fewer multiplications.
+    """
+    chosen = dict[int, tuple[Tensor, Tensor]]()
+    for k, layer in enumerate(layers):
+        frozen, wanted = not asked[TENSORS * k], asked[TENSORS * k + DOWN]
+        if layer.down is not None and layer.up is not None and frozen and wanted:
+            outputs, inputs = layer.weight.shape
+            if thin_is_cheaper(outputs, inputs, len(layer.down)):
+                chosen[k] = layer.down, layer.up
+    rounded = iter(_rounded([factor for both in chosen.values() for factor in both], kept))
+    return {k: (next(rounded), next(rounded)) for k in chosen}
 
 
 def _layer_gradients(
@@ -193,26 +224,26 @@ def _layer_gradients(
     x: Float[Tensor, "n i"],
     layer: Layer,
     asked: Sequence[bool],
+    thin: tuple[Tensor, Tensor] | None,
 ) -> Gradients:
     """Those of weight, bias, down, up and task bias.
 
+    Only here W and U A are told apart.
+
     Args:
         summed: g's sum over the patches.
-
-    Only here W and U A are told apart: where W is frozen, the gradients of U and A are made from
-    thin products if these are fewer multiplications.
+        thin: A and U as `_thin_factors` has them.
     """
     exact, factor = layer.weight.dtype, layer.factor
     summed = None if summed is None else _times(summed, factor)
     biases = summed if asked[BIAS] else None, summed if asked[TASK_BIAS] else None
-    if layer.down is None or layer.up is None or not asked[2]:
+    if layer.down is None or layer.up is None or not asked[DOWN]:
         weight = _times(_product(g.t(), x, exact), factor) if asked[0] else None
         return weight, biases[0], None, None, biases[1]
-    outputs, inputs = layer.weight.shape
     scale = factor * layer.scale
-    if not asked[0] and thin_is_cheaper(outputs, inputs, len(layer.down)):
-        down = _product(_scaled(g, layer.up.to(g.dtype), scale).t(), x, exact)
-        up = _product(g.t(), _scaled(x, layer.down.to(x.dtype).t(), scale), exact)
+    if thin is not None:
+        down = _product(_scaled(g, thin[1], scale).t(), x, exact)
+        up = _product(g.t(), _scaled(x, thin[0].t(), scale), exact)
         return None, biases[0], down, up, biases[1]
     whole = _product(g.t(), x, exact)
     low = _scaled(layer.up.t(), whole, scale), _scaled(whole, layer.down.t(), scale)
