@@ -1,32 +1,39 @@
-"""Launching the GPU kernels of `source.py` on tensors. Triton is imported where it is used.
+"""Launching our GPU kernels (`source.py`, `adam_source.py`) on tensors.
+
+Triton is imported where it is used.
 
 N patches of D channels in images of H x W; h = D / 2.
 """
 
 import importlib.util
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from moleflow.kernels.ahead import Compiler, side_by_side
-from moleflow.types import Float, Int, Patches, PerPatch, Tensor
+from moleflow.types import Bool, Float, Int, Patches, PerPatch, Tensor
 
-VERSION = 2
+VERSION = 3
 """Raised whenever these kernels round otherwise: part of a GPU's kind in stage keys."""
 LINES, COLUMNS, CHANNELS = 4, 16, 32
 """Rows and columns of patches, and channels, that one program convolves."""
 WARPS = 4
 """Groups of 32 threads that it does so with."""
-TURNS, ROWS, WIDE = 4, 64, 64
+TURNS, ROWS, WIDE = 4, 32, 64
 """Patches, in turns of so many, and channels that one program sums."""
 WHOLE_LINE, FEW_CHANNELS = 32, 16
 """Columns and channels over which one program sums a kernel's gradient."""
 PARTS, PARTS_WIDE = 64, 32
 """Partial sums, at once, and channels of which one program makes a sum."""
+MOVED, PROJECTED = 512, 256
+"""Parameters of which one program makes a step, and rows of a matrix that it sums at once."""
 OPTIONS = {"enable_fp_fusion": True}
 """Of every kernel: products and sums may be one operation, whatever Triton's default is."""
 _instead: ContextVar[Compiler | None] = ContextVar("_instead", default=None)
@@ -195,6 +202,76 @@ def add_both(
     )
 
 
+@dataclass(frozen=True)
+class AdamState:
+    """What a step of Adam's family reads and changes, as vectors of all parameters."""
+
+    parameters: Float[Tensor, " n"]
+    gradient: Float[Tensor, " n"]
+    mean: Float[Tensor, " n"]
+    square: Float[Tensor, " n"]
+    corrections: Float[Tensor, " 2"]
+    """1 - beta ** steps of the two means, in float64."""
+    keep_on: Bool[Tensor, ""]
+    """Where false, no parameter is moved."""
+    decay: float
+
+
+@dataclass(frozen=True)
+class AdamConstants:
+    """What a step's kernels are compiled for."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+    delta: float
+    ratio: float
+    """Of the decay of what is projected."""
+
+
+def adam_step(
+    state: AdamState, of: AdamConstants, rate: Float[Tensor, ""], first: int, size: int
+) -> None:
+    """One step of `size` parameters from `first` on, which are not projected."""
+    _source().adam_whole_step[(_ceiling(size, MOVED),)](
+        state.parameters, state.gradient, state.mean, state.square, state.corrections, rate,
+        state.keep_on, state.decay, first, size,
+        BETA1=of.beta1, BETA2=of.beta2, EPSILON=of.epsilon, BLOCK=MOVED,
+        num_warps=WARPS, **OPTIONS,
+    )  # fmt: skip
+
+
+def adamp_step(
+    state: AdamState,
+    of: AdamConstants,
+    rate: Float[Tensor, ""],
+    first: int,
+    shape: tuple[int, int, int],
+) -> None:
+    """One step of K matrices of R rows and C columns from `first` on, projected where AdamP is."""
+    source, (count, height, width) = _source(), shape
+    rows, like = count * height, state.parameters
+    direction, sums, found = map(like.new_empty, ((rows, width), (rows, 4), (count, 3)))
+    columns = min(_power_of_two(width), MOVED)
+    many = MOVED // columns
+    grid = (_ceiling(rows, many),)
+    source.adam_directions[grid](
+        like, state.gradient, state.mean, state.square, direction, sums, state.corrections,
+        first, rows, width,
+        BETA1=of.beta1, BETA2=of.beta2, EPSILON=of.epsilon, BN=many, BC=columns,
+        num_warps=WARPS, **OPTIONS,
+    )  # fmt: skip
+    source.adam_projections[(count,)](
+        sums, found, height, of.delta / math.sqrt(width), of.delta / math.sqrt(height * width),
+        EPSILON=of.epsilon, BR=PROJECTED, num_warps=WARPS, **OPTIONS,
+    )  # fmt: skip
+    source.adam_projected_step[grid](
+        like, direction, sums, found, state.corrections, rate, state.keep_on, state.decay,
+        first, rows, height, width,
+        RATIO=of.ratio, EPSILON=of.epsilon, BN=many, BC=columns, num_warps=WARPS, **OPTIONS,
+    )  # fmt: skip
+
+
 def _sum_of(parts: Float[Tensor, "p c"]) -> Float[Tensor, " c"]:
     """Sum of the rows, in an order that their number fixes."""
     out = torch.empty_like(parts[0])
@@ -217,9 +294,16 @@ def _source() -> Any:
 
 @cache
 def _kernels() -> Any:
-    from moleflow.kernels import source
+    return SimpleNamespace(**kernels())
 
-    return source
+
+def kernels() -> dict[str, Any]:
+    """Those that are launched, by name."""
+    from moleflow.kernels import adam_source, source
+
+    found = vars(source) | vars(adam_source)
+    known = {name for name, kernel in found.items() if hasattr(kernel, "warmup")}
+    return {name: found[name] for name in known if not name.startswith("_")}
 
 
 def _tiles(images: int, height: int, width: int, channels: int) -> tuple[int, int, int]:

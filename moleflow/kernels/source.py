@@ -159,10 +159,13 @@ def column_sums(
     g, h, parts, N, C,
     MASK: tl.constexpr, TIMES: tl.constexpr, BN: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
-    """Sums of g over TIMES * BN rows each; before, where asked, g becomes 0 where h is not > 0."""
+    """Sums of g over TIMES * BN rows each; before, where asked, g becomes 0 where h is not > 0.
+
+    Nothing is summed across threads before the end: so no load waits for another.
+    """
     first = tl.program_id(0).to(tl.int64) * TIMES * BN
     columns = tl.program_id(1) * BC + tl.arange(0, BC)
-    total = tl.zeros((BC,), dtype=tl.float32)
+    total = tl.zeros((BN, BC), dtype=tl.float32)
     for turn in tl.static_range(TIMES):
         rows = first + turn * BN + tl.arange(0, BN)
         both = (rows < N)[:, None] & (columns < C)[None, :]
@@ -171,8 +174,9 @@ def column_sums(
         if MASK:
             value = tl.where(tl.load(h + at, mask=both, other=0.0) > 0, value, 0.0)
             tl.store(g + at, value, mask=both)
-        total += tl.sum(value.to(tl.float32), axis=0)
-    tl.store(parts + tl.program_id(0) * C + columns, total, mask=columns < C)
+        total += value.to(tl.float32)
+    at = parts + tl.program_id(0) * C + columns
+    tl.store(at, tl.sum(total, axis=0), mask=columns < C)
 
 
 @triton.jit(do_not_specialize=["P"])

@@ -12,11 +12,13 @@ from itertools import groupby
 import torch
 from torch import nn
 
+from moleflow.kernels import launch
 from moleflow.types import Bool, Float, Tensor
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 DELTA, DECAY_RATIO = 0.1, 0.1
 """Of AdamP: how nearly orthogonal counts as scale-invariant, and what is left of its decay."""
+CONSTANTS = launch.AdamConstants(BETA1, BETA2, EPSILON, DELTA, DECAY_RATIO)
 NORM_EPSILON = 1e-6
 """Added to the norm that gradients are divided by, as in `torch.nn.utils.clip_grad_norm_`."""
 
@@ -44,6 +46,9 @@ class Cell:
 class AdamW:
     """Adam with decoupled weight decay and clipped gradients (Loshchilov and Hutter, ICLR 2019)."""
 
+    projects = False
+    """Whether steps of matrices are projected."""
+
     def __init__(self, groups: Sequence[Group], weight_decay: float, clip_norm: float):
         self.groups = tuple(groups)
         self._weight_decay = weight_decay
@@ -57,6 +62,7 @@ class AdamW:
         scalar = {"device": device, "dtype": torch.float64}
         self._steps = torch.zeros((), **scalar)
         self._rates = torch.zeros(len(self.groups), **scalar)
+        self._betas = torch.tensor([BETA1, BETA2], **scalar)
 
     @property
     def parameters(self) -> tuple[nn.Parameter, ...]:
@@ -97,6 +103,12 @@ class AdamW:
     def step(self, keep_on: Bool[Tensor, ""]) -> None:
         """Move all parameters by the gradients taken, or none of them where `keep_on` is false."""
         old = torch.cat([parameter.reshape(-1) for parameter in self._parameters])
+        new = (self._by_kernels if launch.usable(old) else self._by_torch)(old, keep_on)
+        parts = new.split([parameter.numel() for parameter in self._parameters])
+        moved = [part.view_as(p) for part, p in zip(parts, self._parameters, strict=True)]
+        torch._foreach_copy_(self._parameters, moved)  # pyright: ignore[reportPrivateImportUsage]
+
+    def _by_torch(self, old: Float[Tensor, " n"], keep_on: Bool[Tensor, ""]) -> Tensor:
         direction, correction = self._direction()
         new = old.clone()
         for cell in self._cells:
@@ -106,10 +118,22 @@ class AdamW:
             shaped = new[part] if cell.shape is None else new[part].view(cell.shape)
             shaped.mul_(1 - rate * self._weight_decay * decay)
             new[part].sub_(direction[part] * (rate / correction))
-        new = torch.where(keep_on, new, old)
-        parts = new.split([parameter.numel() for parameter in self._parameters])
-        moved = [part.view_as(p) for part, p in zip(parts, self._parameters, strict=True)]
-        torch._foreach_copy_(self._parameters, moved)  # pyright: ignore[reportPrivateImportUsage]
+        return torch.where(keep_on, new, old)
+
+    def _by_kernels(self, old: Float[Tensor, " n"], keep_on: Bool[Tensor, ""]) -> Tensor:
+        """The same in few kernels, in other roundings; changes `old`."""
+        self._steps.add_(1)
+        corrections = 1 - self._betas**self._steps
+        state = launch.AdamState(
+            old, self._gradient, self._mean, self._square, corrections, keep_on, self._weight_decay
+        )
+        for cell in self._cells:
+            rate = self._rates[cell.group]
+            if cell.shape is None or not self.projects:
+                launch.adam_step(state, CONSTANTS, rate, cell.start, cell.stop - cell.start)
+            else:
+                launch.adamp_step(state, CONSTANTS, rate, cell.start, cell.shape)
+        return old
 
     def _direction(self) -> tuple[Float[Tensor, " n"], Float[Tensor, ""]]:
         """Mean over root of mean square of the gradients, and the mean's own correction."""
@@ -136,6 +160,8 @@ class AdamP(AdamW):
     Where a matrix is nearly orthogonal to its gradient, row by row or else as a whole, its step
     loses the part along the weights, and it decays less.
     """
+
+    projects = True
 
     def _project(
         self, cell: Cell, parameters: Float[Tensor, " n"], direction: Float[Tensor, " n"]

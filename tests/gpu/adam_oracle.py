@@ -6,7 +6,19 @@ from torch import nn
 from moleflow.training.adam import AdamP, AdamW, Group
 from moleflow.types import Tensor
 
-SHAPES = ((4, 24), (4, 24), (24, 4), (12, 12), (24,), (24,), (6, 1, 3, 3), (1, 8), ())
+SHAPES = (
+    (4, 24),
+    (4, 24),
+    (24, 4),
+    (12, 12),
+    (24,),
+    (24,),
+    (6, 1, 3, 3),
+    (1, 8),
+    (),
+    (2, 1030),
+    (270, 3),
+)
 CASES = ("projected by row", "projected as a whole", "not projected")
 RATE, MULTIPLE, DECAY, CLIP = 1e-3, 0.5, 0.1, 0.05
 

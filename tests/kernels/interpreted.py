@@ -1,12 +1,11 @@
 """Our GPU kernels by Triton's interpreter against plain PyTorch, on the processor.
 
-    TRITON_INTERPRET=1 python -m tests.kernels.interpreted CASE...
+    TRITON_INTERPRET=1 python -m tests.kernels.interpreted
 
-Triton reads TRITON_INTERPRET when it is imported. Prints for each case what differs most, as JSON.
+Triton reads TRITON_INTERPRET when it is imported. Prints what differs in each case, as JSON.
 """
 
 import json
-import sys
 
 import torch
 
@@ -15,6 +14,8 @@ from moleflow.config import Config
 from moleflow.kernels import launch
 from moleflow.model import MoLEFlow
 from moleflow.training.losses import tail_aware_loss
+from tests.gpu.adam_oracle import CASES as PROJECTIONS
+from tests.gpu.adam_oracle import adamw_difference, difference
 
 A, B = ("a",), ("b",)
 SMALL = {"patches.dim": 12, "flow.blocks": 1, "lora.rank": 2}
@@ -28,6 +29,9 @@ CASES = {
     "base in bfloat16": (A, {"compute.precision": "bfloat16"}),
 }
 """The task, and what is changed of `main`."""
+
+STEPS = 20
+"""Of an optimizer."""
 
 Result = dict[str, torch.Tensor]
 
@@ -69,6 +73,17 @@ def differences(case: str) -> dict[str, float]:
     }
 
 
+def moved_apart() -> dict[str, float]:
+    """Parameters after some steps from those of the optimizers' own packages (`adam_oracle`)."""
+    launch.usable = lambda x: x.dtype == torch.float32
+    found = {
+        f"AdamP, {case}": difference(torch.device("cpu"), torch.float32, case, STEPS)
+        for case in PROJECTIONS
+    }
+    return found | {"AdamW": adamw_difference(torch.float32, STEPS)}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps({case: differences(case) for case in sys.argv[1:] or CASES}))
+    optimizers = {"optimizers": moved_apart()}
+    print(json.dumps(optimizers | {case: differences(case) for case in CASES}))

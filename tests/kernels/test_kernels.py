@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from moleflow.kernels.launch import has_triton
-from tests.kernels.interpreted import CASES
 
 TOP = Path(__file__).parents[2]
 LIMITS = {"base in bfloat16": 0.05}
@@ -19,10 +18,10 @@ EXACT = 1e-5
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not has_triton(), reason="needs Triton")]
 
 
-def printed(module: str, *arguments: str, **environment: str) -> Any:
+def printed(module: str, **environment: str) -> Any:
     """In a process of its own: Triton looks at the environment, and for a GPU, only once."""
     run = subprocess.run(
-        [sys.executable, "-m", f"tests.kernels.{module}", *arguments],
+        [sys.executable, "-m", f"tests.kernels.{module}"],
         cwd=TOP,
         env=os.environ | environment,
         capture_output=True,
@@ -34,8 +33,11 @@ def printed(module: str, *arguments: str, **environment: str) -> Any:
 
 
 @pytest.mark.soak
-def test_kernels_give_plain_pytorchs_values_and_gradients() -> None:
-    for case, found in printed("interpreted", *CASES, TRITON_INTERPRET="1").items():
+def test_kernels_give_plain_pytorchs_values_gradients_and_steps() -> None:
+    by_case = printed("interpreted", TRITON_INTERPRET="1")
+    optimizers = by_case.pop("optimizers")
+    assert len(optimizers) == 4 and max(optimizers.values()) <= 1e-6
+    for case, found in by_case.items():
         assert len(found) > 20
         worst = max(found, key=lambda name: found[name])
         assert found[worst] <= LIMITS.get(case, EXACT), (case, worst)
