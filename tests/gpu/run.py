@@ -58,6 +58,7 @@ PARTS = (
     Part("together", 60, together.side_by_side),
     Part("ceilings", 10, speed.ceilings),
     Part("steps", 60, speed.steps),
+    Part("kernels", 20, speed.kernels),
     Part("memory", 30, memory.peaks),
     Part("processes", 60, speed.processes),
     Part("sequence", 150, speed.sequence),

@@ -5,22 +5,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import profiler
 
 from moleflow.config import Config
 from moleflow.data.sequences import Task
 from moleflow.layers.precision import products as rounded_products
+from moleflow.model import MoLEFlow
+from moleflow.tasks.freeze import Frozen
+from moleflow.training import train
 from moleflow.training.footprint import footprint
 from moleflow.training.lanes import Bench
-from moleflow.training.steps import Steps
+from moleflow.training.steps import CapturedSteps, Steps
 from moleflow.training.train import train_tasks
 from tests.gpu.findings import Figure, Finding, same
 from tests.gpu.floor import floor
-from tests.gpu.place import A, B, Place, new_model
+from tests.gpu.place import A, B, Place, new_model, replaced
 
 MVTEC = (209, 219, 220, 224, 230, 240, 245, 247, 264, 267, 280, 320, 391, 60, 213)
 """Training pictures of the 15 classes of MVTec AD: 3,629."""
@@ -28,7 +32,17 @@ TARGETS = {"bfloat16": 60.0, "tf32": 90.0}
 """Seconds that a sequence's training may take."""
 FEWER = 6
 """Epochs of the sequence in TF32, which stand for all of them."""
+HOST = {
+    "compiling and capturing": (CapturedSteps, "capture"),
+    "sending patches": (train, "task_patches"),
+    "new banks": (MoLEFlow, "fresh_bank"),
+    "keeping frozen bytes": (Frozen, "add"),
+    "comparing frozen bytes": (Frozen, "check"),
+}
+"""What the host does beside queueing steps."""
 PROFILES = ("main", "high_res", "quick", "method_v1_6")
+REPLAYS, MOST, NAME = 4, 24, 60
+"""Steps that are looked into, kernels that are told, and letters of their names."""
 MIB, GIB = 2**20, 2**30
 ROOT = Path(__file__).parents[2]
 
@@ -121,6 +135,38 @@ def _ready(
     return steps, batch
 
 
+def kernels(place: Place) -> Iterator[Finding]:
+    """Where the time of a later step of `main` goes: the kernels that take most of it."""
+    for precision in place.precisions[1:]:
+        config = place.config("main", {"compute.precision": precision})
+        steps, batch = _ready(place, config, "main", B, Bench())
+        steps.run(batch)
+        place.wait()
+        activity = profiler.ProfilerActivity
+        with profiler.profile(activities=[activity.CUDA if place.cuda else activity.CPU]) as seen:
+            for _ in range(REPLAYS):
+                steps.run(batch)
+            place.wait()
+        yield Figure(f"kernels of a later step, main {precision}, us", _by_kernel(place, seen))
+
+
+def _by_kernel(place: Place, seen: profiler.profile) -> dict[str, float | str]:
+    """Microseconds of a step by kernel and how often it runs, the longest first, and of all."""
+    times = {
+        (event.key, event.count): event.self_device_time_total
+        if place.cuda
+        else event.self_cpu_time_total
+        for event in seen.key_averages()
+    }
+    values: dict[str, float | str] = {"all": sum(times.values()) / REPLAYS}
+    values["in number"] = sum(count for _, count in times) / REPLAYS
+    longest = sorted(times, key=lambda which: -times[which])[:MOST]
+    return values | {
+        f"{name[:NAME]} x {count / REPLAYS:g}": times[name, count] / REPLAYS
+        for name, count in longest
+    }
+
+
 def sequence(place: Place) -> Iterator[Finding]:
     """15 classes of MVTec AD's sizes at `main`: bfloat16 in full, TF32 by fewer epochs."""
     for precision in ("bfloat16", "tf32"):
@@ -143,12 +189,14 @@ def _sequence(place: Place, precision: str, shorter: bool) -> Figure:
     tasks = [(f"class {number}",) for number in range(len(sizes))]
     parts = [[place.patches(config, t, n, grid)] for t, n in zip(tasks, sizes, strict=True)]
     place.wait()
-    start = time.perf_counter()
-    within = sum(
-        end.seconds for _, end in train_tasks(model, zip(tasks, parts, strict=True), bench)
-    )
-    place.wait()
-    whole = time.perf_counter() - start
+    with ExitStack() as watched:
+        spent = {name: watched.enter_context(_spent(*where)) for name, where in HOST.items()}
+        start = time.perf_counter()
+        within = sum(
+            end.seconds for _, end in train_tasks(model, zip(tasks, parts, strict=True), bench)
+        )
+        place.wait()
+        whole = time.perf_counter() - start
     beside = whole - within
     values: dict[str, float | str] = {
         "seconds": beside + within * epochs / run,
@@ -160,6 +208,7 @@ def _sequence(place: Place, precision: str, shorter: bool) -> Figure:
         else f"{run} of {epochs} epochs run, the seconds within epochs scaled to all",
         "captured": notes[0] if notes else ("yes" if place.cuda else "no: needs CUDA"),
     }
+    values |= {f"host, {name}": sum(seconds) for name, seconds in spent.items()}
     if not place.tiny:
         values["target"] = TARGETS[precision]
     if place.cuda:
@@ -167,6 +216,22 @@ def _sequence(place: Place, precision: str, shorter: bool) -> Figure:
         values["reserved at most, GiB"] = torch.cuda.max_memory_reserved() / GIB
         values["told, GiB"] = footprint(config, grid, sizes).training / GIB
     return Figure(f"sequence of 15 classes, main, {precision}", values)
+
+
+@contextmanager
+def _spent(owner: Any, name: str) -> Iterator[list[float]]:
+    """Seconds of each call of a function, as its caller has them."""
+    function, seconds = getattr(owner, name), list[float]()
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*arguments, **options)
+        finally:
+            seconds.append(time.perf_counter() - start)
+
+    with replaced(owner, name, watched):
+        yield seconds
 
 
 def processes(place: Place) -> Iterator[Finding]:
