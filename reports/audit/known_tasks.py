@@ -73,7 +73,7 @@ class Known:
         """Whether tasks are too many for a number of every set of them."""
         return len(self.others) > MOST_EXACT
 
-    @property
+    @cached_property
     def step(self) -> Float[np.ndarray, " K"]:
         """Mean over the classes that are known; NaN where none is."""
         sums, many = np.zeros((2, 1 << len(self.others)))
@@ -83,7 +83,7 @@ class Known:
             many += ~np.isnan(values)
         return np.where(many > 0, sums / np.maximum(many, 1), math.nan)
 
-    @property
+    @cached_property
     def learned(self) -> Float[np.ndarray, "m K"]:
         """Of each task, sum over its classes; 0 where it is not known."""
         found = np.zeros((len(self.others), 1 << len(self.others)))

@@ -51,6 +51,11 @@ class PageNumbers:
     """By table."""
 
 
+def table_of(page: Path, name: str) -> Path:
+    """The file of a page's table."""
+    return page.with_name("tables") / f"{name}.csv"
+
+
 def read_page(path: Path) -> PageNumbers | None:
     """None where the page keeps no sources.
 

@@ -3,14 +3,14 @@ tables are those of the line's table, rounded; those in sentences are what the l
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from moleflow.metrics.catalogue import COLUMNS
 from reports.audit.claim import Verdict
 from reports.audit.notation import numbers
-from reports.audit.page import PageNumbers, Row, Word, read_page
+from reports.audit.page import PageNumbers, Row, Word, table_of
 from reports.audit.recomputed import NAMES, Finding, Made, Shown, of_trials
 from reports.audit.records import Records
 from reports.audit.second_way import NOT_OF_LEDGER
@@ -40,9 +40,16 @@ VERDICTS = {
 }
 
 
-def audit_page(path: Path, records: Records, shown: Shown) -> list[Finding]:
+def shown_on(pages: Mapping[Path, PageNumbers | None]) -> Shown:
+    """What of tables is to be kept for these pages."""
+    read = [(path, page) for path, page in pages.items() if page is not None]
+    return Shown(frozenset(table_of(path, row.table) for path, page in read for row in page.rows))
+
+
+def audit_page(
+    path: Path, page: PageNumbers | None, records: Records, shown: Shown
+) -> list[Finding]:
     """A page."""
-    page = read_page(path)
     if page is None:
         return [Finding(str(path), Verdict.UNCHECKABLE, "its numbers name no sources")]
     found: list[Finding] = []
@@ -91,7 +98,7 @@ def metric_of(word: Word) -> str:
 def _table(path: Path, rows: Sequence[Row], page: PageNumbers, shown: Shown) -> Iterator[Finding]:
     """Where a table has as many rows as lines, each in its place; else, of the lines that a row may
     be of, those that most of it fits."""
-    table = path.with_name("tables") / f"{rows[0].table}.csv"
+    table = table_of(path, rows[0].table)
     lines = shown.lines.get(table, [])
     yield from _labels(path, rows, page.captions.get(rows[0].table, ""), lines)
     for i, row in enumerate(rows):

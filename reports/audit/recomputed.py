@@ -90,8 +90,10 @@ def names_of(said: str) -> frozenset[str]:
 
 @dataclass
 class Shown:
-    """Lines by the file of their table."""
+    """Lines of tables that pages rest on, by the file of their table."""
 
+    on_pages: frozenset[Path]
+    """Tables of which pages have rows; of others only what tells of further seeds is kept."""
     lines: dict[Path, list[Made]] = field(default_factory=dict[Path, list[Made]])
 
     def add(self, table: Path, line: Made) -> None:

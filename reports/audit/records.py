@@ -85,7 +85,7 @@ class Trial:
         config = json.dumps(self.config, sort_keys=True)
         return config, self.task0, self.seed, tuple(sorted(self.sequence))
 
-    @property
+    @cached_property
     def sent(self) -> tuple[int, int]:
         """Test images that went to their own task when all were known, and to another."""
         went = [0, 0]
@@ -96,15 +96,15 @@ class Trial:
                 went[task != own[name]] += many
         return went[0], went[1]
 
-    @property
+    @cached_property
     def task0(self) -> str:
         return "+".join(self.sequence[0])
 
-    @property
+    @cached_property
     def order(self) -> str:
         return " > ".join("+".join(task) for task in self.sequence)
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         return tuple(name for task in self.sequence for name in task)
 
@@ -200,6 +200,12 @@ class Records:
             full: f"{name} ({named[:place].count(name) + 1})" if name in twice else name
             for place, (full, name) in enumerate(found.items())
         }
+
+    @cached_property
+    def order_names(self) -> dict[str, str]:
+        """What pages call each order: by its place among all of the plan, sorted by task 0."""
+        found = sorted({(trial.task0, trial.order) for trial in self.trials})
+        return {order: f"O{place}" for place, (_, order) in enumerate(found, start=1)}
 
     @cached_property
     def keys(self) -> set[str]:

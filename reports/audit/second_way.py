@@ -42,6 +42,17 @@ class Line:
     def finished(self) -> list[Trial]:
         return finished(self.setting)
 
+    @property
+    def by_order(self) -> Mapping[str, list[Trial]]:
+        """Finished trials, grouped once for all lines of a table, which are of one setting."""
+        known = self.records.known
+        if known.get("grouped by order") is not self.setting:
+            groups: dict[str, list[Trial]] = {}
+            for trial in self.finished:
+                groups.setdefault(trial.order, []).append(trial)
+            known |= {"grouped by order": self.setting, "by order": groups}
+        return known["by order"]
+
     def measured(self, trials: Iterable[Trial]) -> dict[str, float]:
         """What the line speaks of, by trial, of those that have it."""
         cells = self.cells
@@ -152,7 +163,7 @@ def _whole(seed: int, trials: Sequence[Trial]) -> bool:
 
 def one_order(line: Line) -> Expected:
     """An entry of R: over the seeds of one order."""
-    values = line.measured(t for t in line.finished if t.order == line.cells["order"])
+    values = line.measured(line.by_order.get(line.cells["order"], ()))
     return Expected(described(list(values.values())), frozenset(values))
 
 
@@ -312,11 +323,8 @@ def orders(line: Line) -> Expected:
 
 
 def short_name(line: Line) -> str:
-    """What pages call the line's order: by its place among all of the plan, sorted by task 0."""
-    found = sorted({(trial.task0, trial.order) for trial in line.records.trials})
-    orders = [order for _, order in found]
-    order = line.cells.get("order")
-    return f"O{orders.index(order) + 1}" if order in orders else ""
+    """What pages call the line's order; empty where the plan has none of it."""
+    return line.records.order_names.get(line.cells.get("order", ""), "")
 
 
 def settings(line: Line) -> Expected:

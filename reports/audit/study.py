@@ -19,7 +19,8 @@ from reports.audit.claim import Verdict, WantsMore
 from reports.audit.kept_files import audit_files, audit_scores
 from reports.audit.ledger import audit_ledger
 from reports.audit.notation import numbers
-from reports.audit.pages import audit_page
+from reports.audit.page import read_page
+from reports.audit.pages import audit_page, shown_on
 from reports.audit.recomputed import SAYS_WHAT, Finding, Made, Shown
 from reports.audit.records import Records, Trial, finished, read
 from reports.audit.results import audit_results
@@ -32,7 +33,7 @@ from reports.audit.second_way import (
     described,
     short_name,
 )
-from reports.audit.seeds_told import seeds_told
+from reports.audit.seeds_told import seeds_told, tells
 from reports.audit.ways import WAYS
 from reports.audit.words import whole_units
 from reports.audit.writers import by_others, judged
@@ -59,35 +60,36 @@ def audit_study(folder: Path) -> dict[str, Any]:
             f"study {folder.name} has no report in {folder / 'report'}; write one: moleflow report "
             f"{folder.name}"
         )
-    pages = sorted((folder / "report").rglob("index.html"))
-    found, shown = list[Finding](), Shown()
+    pages = {page: read_page(page) for page in sorted((folder / "report").rglob("index.html"))}
+    found, shown = list[Finding](), shown_on(pages)
     for table in tables:
         found += judged(table.parent.with_name("index.html"), _table(table, records, shown))
-    for page in pages:
-        found += judged(page, audit_page(page, records, shown))
+    for path, page in pages.items():
+        found += judged(path, audit_page(path, page, records, shown))
     found += [one for audit in BESIDE for one in audit(records)]
-    for place, both in against.pages(records):
-        pages.append(place / "index.html")
-        found += judged(pages[-1], _against(place, both))
+    compared = {place / "index.html": both for place, both in against.pages(records)}
+    for path, both in compared.items():
+        found += judged(path, _against(path, both))
     counts = Counter(one.verdict for one in found)
     return {
         "audited": f"study {folder.name}",
-        "by_others": by_others(pages, records),
+        "by_others": by_others([*pages, *compared], records),
         "counts": {str(verdict): counts[verdict] for verdict in Verdict},
         "claims": [_claim(one, folder) for one in _summed(found)],
     }
 
 
-def _against(place: Path, both: Records | None) -> Iterator[Finding]:
+def _against(path: Path, both: Records | None) -> Iterator[Finding]:
     """Of a page that sets the study against another."""
     if both is None:
         why = "the other study cannot be read"
-        yield Finding(str(place), Verdict.UNCHECKABLE, why)
+        yield Finding(str(path.parent), Verdict.UNCHECKABLE, why)
         return
-    shown = Shown()
-    for path in sorted(place.glob("tables/*.csv")):
-        yield from _table(path, both, shown)
-    yield from audit_page(place / "index.html", both, shown)
+    page = read_page(path)
+    shown = shown_on({path: page})
+    for table in sorted(path.parent.glob("tables/*.csv")):
+        yield from _table(table, both, shown)
+    yield from audit_page(path, page, both, shown)
 
 
 def _summed(found: Sequence[Finding]) -> list[Finding]:
@@ -150,7 +152,8 @@ def _table(path: Path, records: Records, shown: Shown) -> list[Finding]:
             found.append(Finding(place, Verdict.IMPOSSIBLE, why, function=function))
         expected = _expected(line)
         if isinstance(expected, Expected):
-            shown.add(path, _made(line, expected))
+            if path in shown.on_pages or tells({*cells, *expected.numbers}):
+                shown.add(path, _made(line, expected))
             found += _line(line, place, expected)
         else:
             why = f"is no line of {function} ({expected!r})"
@@ -175,7 +178,8 @@ def _sources(path: Path) -> list[tuple[str, tuple[str, ...]]] | None:
     try:
         found = json.loads(beside.read_text(encoding="utf-8"))
         functions, trials = found["functions"], found["trials"]
-        return [(functions[by], tuple(trials[of])) for by, of in found["lines"]]
+        named = [tuple(of) for of in trials]
+        return [(functions[by], named[of]) for by, of in found["lines"]]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
@@ -315,8 +319,9 @@ def _left_out(
         return []
     trials = finished(setting)
     metrics = {row.get("metric", "") for row in rows}
+    classes = {name for trial in trials for name in trial.classes}
     every = {
-        "class": {c for trial in trials for c in trial.classes if _measured(trials, c, metrics)},
+        "class": {c for c in classes if _measured(trials, c, metrics)},
         "order": {trial.order for trial in trials},
         "task0": {trial.task0 for trial in trials},
     }[column]
