@@ -70,12 +70,11 @@ def write_index(root: Root) -> Written:
     trials = sum(len(plan.trials) for plan, _ in known)
     source = computed(studies_table, [r.key for _, records in known for r in records])
     done = sum(record.status == "finished" for _, records in known for record in records)
-    answer: Words = (
-        f"{len(known)} {'study asks' if len(known) == 1 else 'studies ask'} for "
-        f"{counted(trials, 'trial')}; ",
-        Number(f"{done} {'has' if done == 1 else 'have'} finished", source),
-        ".",
-    )
+    asks = f"{len(known)} {'study asks' if len(known) == 1 else 'studies ask'}"
+    has = f"{done} {'has' if done == 1 else 'have'} finished"
+    told = (asks, counted(trials, "trial"), has)
+    asking, asked, finished = (Number(text, source) for text in told)
+    answer: Words = (asking, " for ", asked, "; ", finished, ".")
     document = Document(
         title=root.path.name,
         subject="All studies",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
-from moleflow.errors import StoreError
+from moleflow.errors import StoreError, StudyError
 from orchestration.commands.consoles import out
 from orchestration.commands.options import RootOption
 from orchestration.plain import cell
@@ -43,6 +43,9 @@ def audit(
     ] = "",
     *,
     root: RootOption = Path("runs"),
+    index: Annotated[
+        bool, Parameter(name="--index", negative="", help="The page of all studies of the root.")
+    ] = False,
     as_json: Annotated[
         bool, Parameter(name="--json", negative="", help="Print everything as JSON.")
     ] = False,
@@ -54,7 +57,11 @@ def audit(
 
     Of a study: every number of its reports, from the ledger, by a second way.
     """
-    if not what or what.lower().endswith(".csv") or Path(what).is_file():
+    if index:
+        if what:
+            raise StudyError(f"--index is of the root folder, not of {what}; name one of the two")
+        found = _audits("root").audit_index(Root.at(root).path)
+    elif not what or what.lower().endswith(".csv") or Path(what).is_file():
         found = _audits("outcome").audit_table(Path(what) if what else None)
     else:
         place = Root.at(root)

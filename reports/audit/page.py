@@ -35,6 +35,8 @@ class Row:
     """What says what the line is of, and what is said of it."""
     cells: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
     """Text of each number, the place of its source, and the head of its column."""
+    links: list[str] = field(default_factory=list[str])
+    """Addresses that its texts lead to."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ class _Reader(HTMLParser):
             self._cell = _Open(int(source) if source else None, number)
         elif tag == "span" and named.get("data-source"):
             self._word = _Open(int(named["data-source"]))
+        elif tag == "a" and self._cell is not None:
+            self.rows[-1].links.append(named.get("href", ""))
         elif tag == "small" and self._cell is not None:
             self._cell.text.append(" ")
         elif tag in BLOCKS:

@@ -2,7 +2,7 @@
 may be words alone."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,19 @@ def judged(page: Path, found: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def by_others(pages: Iterable[Path], records: Records) -> list[dict[str, Any]]:
-    """Pages that other versions wrote, with what writes them anew."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for page in pages:
-        if (by := _writer(page)) != this_moleflow():
-            place = page.relative_to(records.folder.parent.parent)
-            found.setdefault((by, _anew(page.parent, records)), []).append(place.as_posix())
-    this = this_moleflow()
+def by_others(root: Path, commands: Mapping[Path, str]) -> list[dict[str, Any]]:
+    """Pages below a root folder that other versions wrote.
+
+    Args:
+        commands: of every page what writes it anew.
+    """
+    this, found = this_moleflow(), dict[tuple[str, str], list[str]]()
+    for page, anew in commands.items():
+        if (by := _writer(page)) != this:
+            found.setdefault((by, anew), []).append(page.relative_to(root).as_posix())
     return [
-        {"pages": of, "written_by": by, "this_is": this, "remedy": remedy}
-        for (by, remedy), of in found.items()
+        {"pages": pages, "written_by": by, "this_is": this, "remedy": anew}
+        for (by, anew), pages in found.items()
     ]
 
 
@@ -61,7 +63,7 @@ def _writer(page: Path) -> str:
     return said[1] if said else EARLIER
 
 
-def _anew(folder: Path, records: Records) -> str:
+def command(folder: Path, records: Records) -> str:
     """The command that writes the page of a folder."""
     report, study = records.folder / "report", records.folder.name
     if report not in (folder, *folder.parents):

@@ -9,7 +9,8 @@ import pytest
 from moleflow.errors import StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.studies.expansion import Trial
-from reports.audit.study import audit_study, has_numbers
+from reports.audit.study import audit_study
+from reports.audit.tables import has_numbers
 from tests.reports.audited import impossible
 from tests.reports.conftest import Lab
 
