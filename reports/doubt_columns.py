@@ -80,7 +80,7 @@ def both_cell(one: Known, by: Maker, beside: Interval = None) -> Cell:
     if isinstance(one, str):
         return Cell(DASH, one, computed(by))
     interval = both(one, beside)
-    notes = [] if interval else [f"sd {percent(one.from_images)} from pictures"]
+    notes = [] if interval else [f"standard error {percent(one.from_images)} from pictures"]
     notes += [f"{counted(one.left_out, 'trial')} left out"] if one.left_out else []
     notes += [NEGATIVE] if one.both.images_negative else []
     return Cell(bracketed(interval), "\n".join(notes), computed(by, one.trials))
@@ -92,7 +92,7 @@ def both_note(one: Known) -> str:
         return ""
     interval = both(one)
     if interval is None:
-        return f"sd {percent(one.from_images)} from pictures"
+        return f"standard error {percent(one.from_images)} from pictures"
     return f"{bracketed(interval)} {HEADER}{f'; {NEGATIVE}' if one.both.images_negative else ''}"
 
 
@@ -252,7 +252,8 @@ def _from_least_to_most(
         named = [] if len(ordered) == 1 else ["each"] if alike else [name]
         told = [of_what(one)] if i or of_what(one).text != most.text else []
         points = Number(texts[i], computed(sentence, one.trials))
-        words += ["sd ", points, " (", *named, *([", "] if named and told else []), *told]
+        words += [] if words else ["a standard error of "]
+        words += [points, " (", *named, *([", "] if named and told else []), *told]
         words.append(")" if i else ") to ")
     return words
 

@@ -80,7 +80,9 @@ def test_the_squares_of_both_sources_add_up_and_seeds_do_not_shrink_the_pictures
     assert found["seeds"] == 4
     assert found["sd_pictures"] > 3 * found["sd_seeds"]
     text = page(folder)
-    assert "Image AUROC on other seeds and other test pictures: test pictures leave open sd" in text
+    lead = "Image AUROC on other seeds and other test pictures: test pictures leave open a standard"
+    assert f"{lead} error of {100 * found['sd_pictures']:.2f} points" in text
+    assert f", seeds a standard error of {100 * found['sd_seeds']:.2f} points (n = 4 seeds)" in text
     assert "The doubt of earlier steps from test pictures cannot be told" in text
 
 
@@ -140,7 +142,7 @@ def test_a_mean_of_settings_has_the_doubt_that_it_has_alone(variants: StudyFolde
     text = (variants.report / "strategies" / "report.md").read_text("utf-8")
     pictures = f"{4 * GOOD} good and {4 * ANOMALOUS} anomalous"
     assert f"the 95 % interval over seeds and test pictures (n = {pictures})" in text
-    assert f" to sd {100 * found['sd_pictures']:.2f} points (worse, {pictures})" in text
+    assert f" to {100 * found['sd_pictures']:.2f} points (worse, {pictures})" in text
 
 
 def test_an_estimate_of_pictures_below_zero_is_said(variants: StudyFolder) -> None:
@@ -310,7 +312,7 @@ def test_what_a_search_chose_has_the_doubt_from_pictures_on_test(lab: Lab) -> No
     alone = delong_covariance(LABELS, shared[None])[0, 0] ** 0.5
     assert found["sd_pictures"] == pytest.approx(alone / 2, rel=0.5)
     assert found["both_low"] < found["test"] < found["both_high"]
-    assert f"sd {100 * found['sd_pictures']:.2f} points" in page(folder)
+    assert f"standard error of {100 * found['sd_pictures']:.2f} points" in page(folder)
     assert wrong(folder) == []
 
 
