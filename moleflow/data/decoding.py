@@ -42,7 +42,7 @@ def decode_mask(path: Path) -> Bool[np.ndarray, "h w"]:
 
 def read_mask(path: Path) -> Mask:
     """A mask's pixels above 0 in any channel, alpha not counted; some data sets number their kinds
-    of defects. Of a mask with grey edges, those above half of its highest value.
+    of defects, or the defects. Of a mask with grey edges, those above half of its highest value.
 
     Raises:
         DataError: as `open_pixels`.
@@ -50,8 +50,9 @@ def read_mask(path: Path) -> Mask:
     pixels = open_pixels(path)
     levels = _levels(pixels)
     highest = levels.max()
-    soft = bool(highest > MOST_KINDS) and _shades(levels) > (
-        1 if pixels.format in LOSSY else MOST_SHADES
+    lossy = pixels.format in LOSSY
+    soft = bool(highest > MOST_KINDS) and (
+        _shades(levels) > (1 if lossy else MOST_SHADES) and (lossy or not _even(levels))
     )
     return Mask(levels > (highest / 2 if soft else 0), soft)
 
@@ -80,6 +81,15 @@ def joined(
                 "them the same size"
             )
     return masks[0] if len(masks) == 1 else np.logical_or.reduce(masks)
+
+
+def _even(levels: np.ndarray) -> bool:
+    """Whether most pixels between 0 and the highest value have that of the pixels to their right
+    and below: areas with numbers do, and edges do not, in whatever direction they run."""
+    inner = levels[:-1, :-1]
+    between = (inner > 0) & (inner < levels.max())
+    same = (inner == levels[:-1, 1:]) & (inner == levels[1:, :-1])
+    return bool(2 * np.count_nonzero(between & same) > np.count_nonzero(between))
 
 
 def _shades(levels: np.ndarray) -> int:

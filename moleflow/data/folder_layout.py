@@ -5,7 +5,7 @@ CLASS/ground_truth/DEFECT/<stem>_mask.png (or <stem>.png, as in BTAD; or another
 GOOD is `good`, in BTAD `ok`. A class without any mask is allowed; it has no pixel metrics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,10 +127,13 @@ class FolderLayout(Layout):
         strays = [path for path in unused_masks(truth, data.test) if path not in data.good_masks]
         if strays and data.masks:
             found.append(said_of_masks(strays, truth, names.mask))
+        elsewhere = (
+            () if data.masks else (*self._other_folders(folder), *self._beside_classes(data.name))
+        )
         found += [
-            said_of_masks(masks, other, names.mask)
-            for other, masks in self._other_folders(folder)
-            if not data.masks and is_like(other.name, Path(names.truth).name)
+            said_of_masks(masks, other, f"{folder.name}/{names.mask}")
+            for other, masks in elsewhere
+            if is_like(other.name, Path(names.truth).name)
         ]
         return found
 
@@ -149,6 +152,18 @@ class FolderLayout(Layout):
     def _other_folders(self, folder: Path) -> list[tuple[Path, list[Path]]]:
         known = ("train", self._names.test, Path(self._names.truth).parts[0])
         return list(other_folders(folder, known))
+
+    def _beside_classes(self, name: str) -> Iterator[tuple[Path, list[Path]]]:
+        """Folders that are called like masks and are no classes: pictures of this class, or of none
+        in particular."""
+        truth, classes = Path(self._names.truth).name, self._classes.values()
+        for path in folders(self.root):
+            if path not in classes and is_like(path.name, truth):
+                by_class = {folder.name for folder in folders(path)} & self._classes.keys()
+                inner = path / name if by_class else path
+                found = images_below(inner) if name in by_class or not by_class else []
+                if found:
+                    yield path, found
 
     def _sorts(self, folder: Path) -> list[Path]:
         """Folders of test pictures: one for normal ones, and for each defect."""

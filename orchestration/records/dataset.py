@@ -18,7 +18,7 @@ from orchestration.records.layout import Root
 from orchestration.records.notes import SETTLED, keep_note, kept_note, place_of_note
 from orchestration.studies.trial_keys import digest
 
-CHECKS_VERSION = 6
+CHECKS_VERSION = 7
 
 
 class Checked(Settings):

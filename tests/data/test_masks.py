@@ -147,6 +147,26 @@ def test_numbers_of_kinds_of_defects_all_count(tmp_path: Path, levels: list[int]
     assert not mask.soft and mask.marked.sum() == len(levels)
 
 
+def test_numbers_of_defects_all_count(tmp_path: Path):
+    """As where each of a picture's defects has a number of its own, 10, 20, ... 200."""
+    levels = np.zeros((80, 100), np.uint8)
+    for number in range(20):
+        y, x = 20 * (number // 5) + 2, 20 * (number % 5) + 3
+        levels[y : y + 5, x : x + 6] = 10 * (number + 1)
+    Image.fromarray(levels).save(tmp_path / "numbered.png")
+    found = read_mask(tmp_path / "numbered.png")
+    assert not found.soft and (found.marked == (levels > 0)).all()
+
+
+@pytest.mark.parametrize("kind", [Image.Resampling.BILINEAR, Image.Resampling.BICUBIC])
+def test_edges_of_a_resized_square_are_grey_along_it_too(tmp_path: Path, kind: Image.Resampling):
+    levels = np.zeros((128, 128), np.uint8)
+    levels[30:90, 20:80] = 255
+    Image.fromarray(levels).resize((300, 260), kind).save(tmp_path / "resized.png")
+    found = read_mask(tmp_path / "resized.png")
+    assert found.soft and abs(found.marked.mean() - 60 * 60 / 128**2) < 0.002
+
+
 @pytest.mark.parametrize("quality", [75, 100])
 def test_masks_with_grey_edges_are_told(tmp_path: Path, mvtec_class: Make, quality: int):
     folder = mvtec_class(tmp_path / "bottle") / "ground_truth/broken"

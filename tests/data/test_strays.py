@@ -179,6 +179,17 @@ def test_a_folder_that_may_hold_the_masks_is_told(bottle: Path, name: str):
     assert [line for line in problems if f"{bottle}/{name}: 2 masks belong to no picture" in line]
 
 
+@pytest.mark.parametrize("place", ["ground_truth/bottle", "masks"])
+def test_masks_beside_the_classes_are_a_problem_where_a_class_has_none(bottle: Path, place: str):
+    (bottle.parent / place).parent.mkdir(exist_ok=True)
+    (bottle / "ground_truth").rename(bottle.parent / place)
+    said, problems = _told(bottle)
+    expected = f"{bottle.parent / Path(place).parts[0]}: 2 masks belong to no picture"
+    assert any(line.startswith(expected) for line in problems)
+    assert any(expected in line for line in said)
+    assert "Expected is bottle/ground_truth/<defect>/<stem>_mask.*" in "".join(problems)
+
+
 def test_one_mask_for_two_pictures_is_refused(bottle: Path):
     Image.fromarray(np.zeros((7, 9), np.uint8)).save(bottle / "test/broken/000.jpg")
     with pytest.raises(DataError, match=r"000_mask\.png: by its name .* 000\.jpg and 000\.png"):
