@@ -183,8 +183,24 @@ def remove(path: Path) -> None:
         set_aside(path)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, to be read: a pipe or a device is not waited for, and never read.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    known = os.fstat(file.fileno())
+    if stat.S_ISREG(known.st_mode):
+        return file
+    file.close()
+    if stat.S_ISDIR(known.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    raise OSError(errno.EINVAL, "is not a regular file", str(path))
+
+
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """Content of a regular file: a pipe or a device is not waited for, and never read.
+    """Content of what `open_regular` opens.
 
     Args:
         most: bytes that it may have; they are counted before it is read.
@@ -192,17 +208,12 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
     Raises:
         OSError: there is none, it cannot be read, or it is too large.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        known = os.fstat(handle)
-        if stat.S_ISDIR(known.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-        if not stat.S_ISREG(known.st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        if most is not None and known.st_size > most:
-            said = f"has {known.st_size} bytes, and at most {most} were expected"
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            said = f"has {size} bytes, and at most {most} were expected"
             raise OSError(errno.EFBIG, said, str(path))
-        return file.read() if most is None else file.read(known.st_size)
+        return file.read() if most is None else file.read(size)
 
 
 def has_stumbled(error: BaseException | None) -> bool:

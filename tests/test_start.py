@@ -205,3 +205,18 @@ def test_a_plain_locale_alone_is_no_hindrance(tmp_path: Path, variables: dict[st
     root.claim()
     ran = command("status", "none", "--root", str(root.path), **variables)
     assert ran.returncode == 2 and "UTF-8" not in ran.stderr and "none" in ran.stderr
+
+
+def test_words_between_colons_are_no_pictures_and_a_terminal_of_no_width_is_told_all(
+    tmp_path: Path,
+) -> None:
+    ran = command("data", "check", f"{tmp_path}/:x:", COLUMNS="0")
+    assert f"{tmp_path}/:x:" in ran.stderr
+
+
+def test_importing_timm_leaves_no_folder_of_a_compiler(tmp_path: Path) -> None:
+    code = "from moleflow.features import backbone; backbone._timm(); import torch._inductor"
+    environment = {k: v for k, v in os.environ.items() if k != "TORCHINDUCTOR_CACHE_DIR"}
+    environment["TMPDIR"] = str(tmp_path)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []

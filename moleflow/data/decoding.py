@@ -17,9 +17,10 @@ from moleflow.errors import DataError
 FULL_DEPTH = 16
 """Bits of a value in a 16-bit file, where all are used."""
 MOST_KINDS = 127
-"""Highest value that may be the number of a kind of defect."""
+"""Highest value that may be the number of a kind of defect, where no value was lost."""
 MOST_SHADES = 16
-"""Values of a mask beyond which they are shades of its edges."""
+"""Values of a mask beyond which they are shades of its edges; in a JPEG, the highest value that has
+none."""
 LOSSY = ("JPEG", "MPO")
 RANGELESS_MODES = ("I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -51,7 +52,7 @@ def read_mask(path: Path) -> Mask:
     levels = _levels(pixels)
     highest = levels.max()
     lossy = pixels.format in LOSSY
-    soft = bool(highest > MOST_KINDS) and (
+    soft = bool(highest > (MOST_SHADES if lossy else MOST_KINDS)) and (
         _shades(levels) > (1 if lossy else MOST_SHADES) and (lossy or not _even(levels))
     )
     return Mask(levels > (highest / 2 if soft else 0), soft)

@@ -5,12 +5,16 @@ features are in the store needs neither.
 """
 
 import hashlib
+import importlib
 import inspect
 import json
 import logging
+import os
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,6 +28,8 @@ from moleflow.layers.precision import products
 from moleflow.streams import stream_seed
 from moleflow.types import Float, Tensor
 
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+"""The variable that torch itself names its folder by, once it has made one."""
 CHANNELS_LAST = ("resnet18", "resnet34")
 """Backbones that were measured to be faster with channels as the last axis in memory: ResNet-18 by
 1.5 times. Others are not (wide ResNets) or were not measured."""
@@ -127,8 +133,7 @@ def weights_identity(config: BackboneConfig) -> str:
     if config.weights == "random":
         return f"random:{config.random_seed}"
     if config.weights == "pretrained":
-        import timm
-
+        timm = _timm()
         known = timm.get_pretrained_cfg(config.name) if timm.is_model(config.name) else None
         if known is None:
             raise WeightsError(_no_pretrained(config.name))
@@ -147,9 +152,19 @@ def _file_identity(path: Path) -> str:
         raise WeightsError(_unreadable(path, why)) from None
 
 
-def _create(name: str, pretrained: bool) -> nn.Module:
-    import timm
+@cache
+def _timm() -> ModuleType:
+    """timm; importing it has torch's compiler make a folder for what nobody compiles here."""
+    given = COMPILED in os.environ
+    timm = importlib.import_module("timm")
+    if not given and COMPILED in os.environ:
+        with suppress(OSError):  # somebody's who did compile
+            Path(os.environ[COMPILED]).rmdir()
+    return timm
 
+
+def _create(name: str, pretrained: bool) -> nn.Module:
+    timm = _timm()
     if not timm.is_model(name):
         near = nearest(name.partition(".")[0], timm.list_models())
         raise WeightsError(f"backbone.name: timm has no model {name!r}{near}")
@@ -176,8 +191,7 @@ def _without_retries_told() -> Generator[None]:
 
 def _any_size(name: str) -> dict[str, Any]:
     """What makes a ViT take images of any size; nothing for a CNN, which takes them anyway."""
-    import timm
-
+    timm = _timm()
     with torch.device("meta"):
         kind = type(timm.create_model(name))
     flexible = "dynamic_img_size" in inspect.signature(kind.__init__).parameters

@@ -87,11 +87,13 @@ def to_output() -> Generator[TextIO]:
         raise OutputLost(error) from error
 
 
-out = Terminal(highlight=False, soft_wrap=True)
-err = Terminal(highlight=False, soft_wrap=True, stderr=True)
+if not os.environ.get("COLUMNS", "").strip("0 "):
+    os.environ.pop("COLUMNS", None)  # of a terminal that does not know how wide it is
+out = Terminal(highlight=False, emoji=False, soft_wrap=True)
+err = Terminal(highlight=False, emoji=False, soft_wrap=True, stderr=True)
 
 
 def answer(found: "Settings") -> None:
     """Print what programs read, and nothing else: in ASCII, so that no name can do harm."""
     text = json.dumps(found.model_dump(mode="json"), indent=1)
-    out.print(text, markup=False, emoji=False, soft_wrap=True)
+    out.print(text, markup=False, soft_wrap=True)

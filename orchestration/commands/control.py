@@ -70,4 +70,4 @@ def logs(
 
 
 def _say(text: str) -> None:
-    out.print(text, markup=False, emoji=False)
+    out.print(text, markup=False)

@@ -19,7 +19,7 @@ def write_trials(told: Expected, as_format: Format) -> None:
     """Print every trial of the plan, in the order in which they run."""
     plan = told.plan.model_copy(update={"trials": told.estimate.left.keys.trials})
     text = yaml_of(plan) if as_format == "yaml" else csv_of(plan)
-    out.print(text, markup=False, emoji=False, soft_wrap=True, end="")
+    out.print(text, markup=False, soft_wrap=True, end="")
 
 
 def yaml_of(plan: Plan) -> str:

@@ -57,7 +57,7 @@ def studies(
     if study:
         name, found = load_study(study)
         text = docstring_of(study) or f"{name}: {found.question}"
-        out.print(text, markup=False, emoji=False, highlight=False)
+        out.print(text, markup=False, highlight=False)
         return DONE
     width = max(map(len, known_studies()))
     for name in known_studies():

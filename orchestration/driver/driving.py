@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import signal
 import threading
@@ -140,7 +141,7 @@ def request_stop(study: str, root: Root, patience: float = 60.0) -> Lease | None
             raise StudyError(
                 f"the driver of {study} (process {claim.pid} on {claim.host}) was asked to stop "
                 f"and has not ended after {patience:g} s; it may still: look again with "
-                f"`moleflow status {study}`, or end the process there"
+                f"`{_command('status', study, root)}`, or end the process there"
             )
         time.sleep(PERIOD)
     return claim
@@ -148,6 +149,10 @@ def request_stop(study: str, root: Root, patience: float = 60.0) -> Lease | None
 
 def _name(study: str) -> str:
     return f"driver/{study}"
+
+
+def _command(verb: str, study: str, root: Root) -> str:
+    return shlex.join(["moleflow", verb, study, "--root", str(root.path)])
 
 
 def _claim(study: str, root: Root, leases: Leases) -> None:
@@ -158,7 +163,7 @@ def _claim(study: str, root: Root, leases: Leases) -> None:
             who = f"process {holder.pid} on {holder.host}" if holder else "another process"
             raise StudyError(
                 f"study {study} is driven by {who} already; wait for it, or end it with: "
-                f"moleflow stop {study}"
+                f"{_command('stop', study, root)}"
             )
         time.sleep(LOOK)
 

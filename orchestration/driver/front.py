@@ -98,8 +98,8 @@ def _session(root: Root, mlflow_uri: str | None, quiet: bool, name: str) -> Sess
     return Session(
         root,
         None if mlflow_uri is None else check_uri(mlflow_uri, "mlflow_uri"),
-        Console(highlight=False, quiet=quiet),
-        Console(highlight=False, stderr=True),
+        Console(highlight=False, emoji=False, quiet=quiet),
+        Console(highlight=False, emoji=False, stderr=True),
         command=f"orchestration.run, study {name}",
     )
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moleflow.errors import StoreError
-from moleflow.files import flush, put_in_place
+from moleflow.files import flush, open_regular, put_in_place
 from moleflow.sealed import LENGTH
 from orchestration.records.files import unwritable
 from orchestration.records.layout import StudyFolder
@@ -244,7 +244,7 @@ def _state(folder: StudyFolder) -> bytes:
 
 def _checksum(record: Path) -> str:
     """That a record ends with, if it can be read; a reader says whether it is right."""
-    with suppress(OSError), record.open("rb") as file:
+    with suppress(OSError), open_regular(record) as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - LENGTH))
         return file.read().hex()
     return ""

@@ -39,12 +39,20 @@ def check_uri(uri: str, named_by: str = "--mlflow-uri") -> str:
         fault = "not a tracking store"
     elif not _is_well_formed(uri):
         fault = "not a URI: look at its brackets and its port, and escape :, / and @ in passwords"
+    elif _is_in_memory(uri):
+        fault = "a database in memory, which nobody else would see, names no file"
     if fault:
         raise StudyError(
             f"{named_by} {safe_uri(uri)}: {fault}; use sqlite:////path/mlflow.db, postgresql://…, "
             "mysql://… or the http(s):// address of a tracking server"
         )
     return _absolute(uri)
+
+
+def _is_in_memory(uri: str) -> bool:
+    """SQLite's for want of a file's name."""
+    path = uri.partition("://")[2].removeprefix("/").partition("?")[0]
+    return scheme_of(uri) == "sqlite" and path in ("", ":memory:", "file::memory:")
 
 
 def check_driver(uri: str) -> str:
@@ -68,7 +76,7 @@ def check_driver(uri: str) -> str:
 
 def _absolute(uri: str) -> str:
     scheme, separator, path = uri.partition(":///")
-    if scheme_of(uri) != "sqlite" or not separator or path.startswith(("/", ":memory:", "file:")):
+    if scheme_of(uri) != "sqlite" or not separator or path.startswith(("/", "file:")):
         return uri
     file, mark, query = path.partition("?")
     return f"{scheme}:///{Path(file).absolute()}{mark}{query}" if file else uri

@@ -108,7 +108,7 @@ class PlainProgress(Progress):
 
     def _print(self, text: str) -> None:
         self._said = time.monotonic()
-        self.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _tell(self, trial: Trial, event: Event) -> None:
         state = self.study.states[trial.key]

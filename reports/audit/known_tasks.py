@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from moleflow.files import read_regular
 from moleflow.sealed import unsealed
 from moleflow.streams import numpy_stream
 from reports.audit.second_way import Line
@@ -33,7 +34,7 @@ def kept_by(line: Line, trial: str) -> dict[str, Any]:
         OSError, ValueError: there is none, or it is damaged.
     """
     path = line.records.artifacts(trial) / "all_orders.json"
-    return json.loads(unsealed(path.read_bytes()))
+    return json.loads(unsealed(read_regular(path)))
 
 
 @dataclass(frozen=True)

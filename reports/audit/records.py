@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moleflow.errors import StoreError, StudyError
+from moleflow.files import read_regular
 from moleflow.sealed import unsealed
 
 NOT_SETTINGS = ("task0", "order", "ordering")
@@ -250,7 +251,7 @@ def read(folder: Path) -> Records:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return json.loads(unsealed(path.read_bytes()))
+    return json.loads(unsealed(read_regular(path)))
 
 
 def read_record(folder: Path, key: str) -> dict[str, Any]:

@@ -9,12 +9,14 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as parquet
 
+from moleflow.files import read_regular
 from moleflow.sealed import LENGTH
 from reports.audit.claim import Verdict
 from reports.audit.recomputed import Finding
@@ -60,10 +62,16 @@ def audit_results(records: Records) -> Iterator[Finding]:
         yield _wrong(path, trial.key, ("rows", 0, len(trial.numbers)), 0)
 
 
+def _end(record: Path) -> str:
+    with suppress(OSError):
+        return read_regular(record)[-LENGTH:].hex()
+    return ""
+
+
 def _state(folder: Path) -> bytes:
     """Of the records as they are now: the checksums that they end with."""
     ends = [
-        [path.stem, path.read_bytes()[-LENGTH:].hex()]
+        [path.stem, _end(path)]
         for path in sorted((folder / "trials").glob("*.json"), key=lambda one: one.stem)
     ]
     text = json.dumps(ends, separators=(",", ":"))

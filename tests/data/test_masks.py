@@ -116,10 +116,13 @@ def disc() -> np.ndarray:
     return (rows - 90) ** 2 + (columns - 110) ** 2 < 30**2
 
 
+@pytest.mark.parametrize("value", [60, 100, 255])
 @pytest.mark.parametrize("quality", [40, 75, 95])
-def test_a_mask_saved_as_jpeg_keeps_its_area(tmp_path: Path, disc: np.ndarray, quality: int):
+def test_a_mask_saved_as_jpeg_keeps_its_area(
+    tmp_path: Path, disc: np.ndarray, quality: int, value: int
+):
     path = tmp_path / "m.jpg"
-    Image.fromarray(disc.astype(np.uint8) * 255).save(path, quality=quality)
+    Image.fromarray(disc.astype(np.uint8) * value).save(path, quality=quality)
     mask = read_mask(path)
     assert mask.soft and abs(mask.marked.sum() / disc.sum() - 1) < 0.02
     assert (np.asarray(Image.open(path)) > 0).sum() > 1.05 * disc.sum(), "rings are there"

@@ -111,7 +111,7 @@ def check_reachable(uri: str) -> str | None:
 
 def _look_at(uri: str) -> None:
     check_uri(uri)
-    file = None if is_server(uri) else sqlite_file(uri)
+    file = None if is_server(uri) else _file(uri)
     if file is not None and not file.exists():
         check_can_be_made(file)
         return
@@ -142,7 +142,7 @@ def connected(uri: str, root: Root, tell: Callable[[str], None]) -> MlflowClient
         tell: told where the root folder's own was damaged, and is made anew.
     """
     if not is_server(uri):
-        file = sqlite_file(uri)
+        file = _file(uri)
         if file is None:
             ask(uri)
             return MlflowClient(tracking_uri=uri)
@@ -151,6 +151,19 @@ def connected(uri: str, root: Root, tell: Callable[[str], None]) -> MlflowClient
         if not file.exists():
             make_once(file, lambda aside: _make_tables(aside, root))
     return MlflowClient(tracking_uri=uri)
+
+
+def _file(uri: str) -> Path | None:
+    """Raises:
+    TrackerRefused: a folder, or whatever else, lies where a SQLite file should.
+    """
+    file = sqlite_file(uri)
+    if file is not None and file.exists() and not file.is_file():
+        raise TrackerRefused(
+            f"{safe_uri(uri)}: {file} is no file; move it away, or name another store with "
+            "--mlflow-uri"
+        )
+    return file
 
 
 def _make_tables(file: Path, root: Root) -> None:

@@ -19,11 +19,9 @@ PATIENCE = 5
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite URI; none for another database, or one in memory."""
+    """The file of a SQLite URI; none for another database."""
     name = make_url(uri).database
-    if scheme_of(uri) != "sqlite" or not name or name == ":memory:":
-        return None
-    return Path(name)
+    return Path(name) if scheme_of(uri) == "sqlite" and name else None
 
 
 def check_can_be_made(file: Path) -> None:

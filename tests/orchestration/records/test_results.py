@@ -1,5 +1,6 @@
 """Laws of the tidy results table."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from moleflow.errors import StoreError
 from moleflow.measurement import Measurement
 from orchestration.records import results
 from orchestration.records.layout import Root, StudyFolder
-from orchestration.records.ledger import Ledger, Record, Status
+from orchestration.records.ledger import Ledger, MisfitError, Record, Status
 from tests.records import record as new_record
 
 
@@ -168,3 +169,12 @@ def test_a_table_of_an_earlier_ledger_is_not_taken_for_the_present_one(folder: S
     Ledger(folder).write(record("k1", rows=3))
     assert len(measured(folder)["k1"]) == 3
     assert len(results.current(folder)) == 3
+
+
+def test_a_pipe_in_a_records_place_is_not_waited_for(folder: StudyFolder):
+    Ledger(folder).write(record("one"))
+    written(folder)
+    folder.record("one").unlink()
+    os.mkfifo(folder.record("one"))
+    with pytest.raises(MisfitError, match="is not a regular file"):
+        results.current(folder)

@@ -36,6 +36,15 @@ def test_a_malformed_uri_is_refused_before_anyone_is_asked_and_without_its_passw
 
 @pytest.mark.parametrize(
     "uri",
+    ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"],
+)
+def test_a_database_in_memory_is_no_store(uri: str):
+    with pytest.raises(StudyError, match="a database in memory"):
+        check_uri(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
     ["http://[::1]:5000/x", "https://me:word@host", "postgresql://b:p#w@h/db", "sqlite:////a b.db"],
 )
 def test_a_well_formed_uri_is_taken(uri: str):

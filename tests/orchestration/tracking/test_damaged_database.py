@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestration.records.layout import Root
+from orchestration.tracking.address import default_uri
+from orchestration.tracking.mlflow.connection import check_reachable, connected
 from orchestration.tracking.mlflow.database import set_damaged_aside
+from orchestration.tracking.tracker import TrackerRefused
 from tests.orchestration.tracking.stores import small_plan, write_trial
 
 pytestmark = pytest.mark.slow
@@ -62,3 +65,18 @@ def test_a_database_that_is_whole_or_locked_is_let_be(tmp_path: Path):
         assert set_damaged_aside(file) == ""
     file.write_bytes(b"nothing that SQLite knows")
     assert "not a database" in set_damaged_aside(file) and not file.exists()
+
+
+def test_a_folder_in_the_databases_place_is_told_at_once_and_left_alone(tmp_path: Path) -> None:
+    root = Root.at(tmp_path / "root")
+    root.mlflow_db.mkdir(parents=True)
+    for look in (lambda: check_reachable(default_uri(root)), lambda: refused(root)):
+        told = look()
+        assert told is not None and f"{root.mlflow_db} is no file; move it away" in told
+    assert root.mlflow_db.is_dir()
+
+
+def refused(root: Root) -> str:
+    with pytest.raises(TrackerRefused) as error:
+        connected(default_uri(root), root, print)
+    return str(error.value)

@@ -26,7 +26,7 @@ def no_warning(text: str) -> None:
 
 def plain(root: Root, plan: Plan) -> tuple[PlainProgress, io.StringIO]:
     text = io.StringIO()
-    console = Console(file=text, width=200)
+    console = Console(file=text, width=200, emoji=False)
     return PlainProgress(plan, root.study("small"), console, no_warning, period=0.01), text
 
 
