@@ -93,7 +93,7 @@ class Shown:
     """Lines of tables that pages rest on, by the file of their table."""
 
     on_pages: frozenset[Path]
-    """Tables of which pages have rows; of others only what tells of further seeds is kept."""
+    """Tables of which pages have rows; lines of others, which may be very many, are not kept."""
     lines: dict[Path, list[Made]] = field(default_factory=dict[Path, list[Made]])
 
     def add(self, table: Path, line: Made) -> None:

@@ -1,7 +1,7 @@
 """How a sentence tells further seeds, by the recomputed line of a table that has them in full."""
 
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 
 from moleflow.wording import counted, grouped
 
@@ -9,11 +9,6 @@ PREFIXES = ("seeds_to_decide", "seeds_to_settle", "seeds_to_settle_both")
 MOST_TOLD, MOST_LOOKED_AT, TOO_FAR = 1000, 10_000, 100
 """Seeds that are told at most, that are looked at at most, and how many times the fewest seeds the
 most may be before the number between them is left out."""
-
-
-def tells(columns: Container[str]) -> bool:
-    """Whether a line of these columns says something of further seeds."""
-    return any(f"{prefix}_low" in columns for prefix in PREFIXES)
 
 
 def seeds_told(line: Mapping[str, object]) -> set[str]:
