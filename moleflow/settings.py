@@ -89,9 +89,8 @@ def _telling(error: ValidationError) -> list[Any]:
 
 
 def _explain(kind: type[Settings], item: Any) -> str:
-    parts = [
-        str(part) for part in item["loc"] if not str(part).startswith(("literal[", "function-"))
-    ]
+    inner = ("literal[", "function-", "constrained-")
+    parts = [str(part) for part in item["loc"] if not str(part).startswith(inner)]
     parts = [part for part in parts if not (part.endswith("Config") and part[0].isupper())]
     path = ".".join(parts)
     message = item["msg"].removeprefix("Value error, ")

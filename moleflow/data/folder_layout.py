@@ -127,9 +127,9 @@ class FolderLayout(Layout):
         strays = [path for path in unused_masks(truth, data.test) if path not in data.good_masks]
         if strays and data.masks:
             found.append(said_of_masks(strays, truth, names.mask))
-        elsewhere = (
-            () if data.masks else (*self._other_folders(folder), *self._beside_classes(data.name))
-        )
+        in_training = other_folders(folder / "train", (names.good,))
+        others = (*in_training, *self._other_folders(folder), *self._beside_classes(data.name))
+        elsewhere = () if data.masks else others
         found += [
             said_of_masks(masks, other, f"{folder.name}/{names.mask}")
             for other, masks in elsewhere
@@ -139,15 +139,14 @@ class FolderLayout(Layout):
 
     def remarks(self, data: ClassData) -> list[str]:
         folder, names = self._classes[data.name], self._names
-        others = [
-            *other_folders(folder / "train", (names.good,)),
-            *(
-                (other, found)
-                for other, found in self._other_folders(folder)
-                if data.masks or not is_like(other.name, Path(names.truth).name)
-            ),
+        return [
+            said_of_unused(other, found)
+            for other, found in (
+                *other_folders(folder / "train", (names.good,)),
+                *self._other_folders(folder),
+            )
+            if data.masks or not is_like(other.name, Path(names.truth).name)
         ]
-        return [said_of_unused(other, found) for other, found in others]
 
     def _other_folders(self, folder: Path) -> list[tuple[Path, list[Path]]]:
         known = ("train", self._names.test, Path(self._names.truth).parts[0])

@@ -17,7 +17,8 @@ FOREIGN = (
 """Suffixes of pictures that are not read."""
 TEXTS = (".txt", ".json", ".xml", ".csv", ".md", ".yaml", ".yml", ".html", ".db", ".ini")
 """Suffixes of what lies beside pictures, often one for each, and is none."""
-LIKE_MASKS = ("gt", "mask", "masks", "label", "labels", "annotation", "annotations")
+LIKE_MASKS = ("gt", "mask", "label", "annotation", "segmentation")
+"""Words in names of folders that masks may be in; also with an s."""
 CALLED_MASK = re.compile(
     r"(.+)[-_. ](?:masks?|gt|labels?|seg|segmentation|annotations?|ground_?truth)", re.IGNORECASE
 )
@@ -122,8 +123,11 @@ def other_folders(folder: Path, known: Collection[str]) -> Iterator[tuple[Path, 
 
 def is_like(name: str, truth: str) -> bool:
     """Whether a folder's name looks as if masks were in it."""
-    plain = name.lower().replace("-", "_").replace(" ", "_").rstrip("s")
-    return plain in (truth, truth.replace("_", "")) or name.lower() in LIKE_MASKS
+    plain = re.sub(r"[-. ]", "_", name.lower())
+    words = {word.rstrip("s") for word in plain.split("_")}
+    return any(one in plain for one in (truth, truth.replace("_", ""))) or bool(
+        words.intersection(LIKE_MASKS)
+    )
 
 
 def said_of_unused(folder: Path, found: Sequence[Path]) -> str:

@@ -6,11 +6,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.markup import escape
 
-from moleflow.errors import StudyError
-from orchestration.commands.consoles import out
+from moleflow.errors import StoreError, StudyError
+from orchestration.commands.consoles import err, out
 from orchestration.commands.options import RootOption
 from orchestration.driver.reporting import write_against, write_index, write_reports
-from orchestration.records.layout import Root
+from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.plans import read_plan
 
 
@@ -37,6 +37,7 @@ def report(
         pages = [write_index(place)]
     else:
         read_plan(study, place)
+        _mend_table(place.study(study))
         pages = (
             [write_against(place, study, against)] if against else write_reports(study, place, kind)
         )
@@ -44,3 +45,14 @@ def report(
         out.print(escape(written.headline), soft_wrap=True)
         out.print(f"report    {escape(str(written.html))}")
     return 0
+
+
+def _mend_table(folder: StudyFolder) -> None:
+    """A report stands on the records, whatever becomes of the table of them."""
+    from orchestration.records import results
+
+    try:
+        results.mend(folder)
+    except StoreError as error:
+        told = f"{folder.results} is damaged, and not mended: {error}"
+        err.print(f"[yellow]warning:[/] {escape(told)}")

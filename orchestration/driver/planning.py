@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moleflow.config import Config
 from moleflow.errors import StudyError
 from moleflow.wording import counted
 from orchestration.driver import tpe
@@ -92,6 +93,7 @@ class Planning:
         for line in (*told, *unnamed(study, there)):
             say(line)
         self.configs = settings_from(study, source)
+        check_parts(self.configs, self.pictures)
 
     @property
     def pictures(self) -> dict[str, Pictures]:
@@ -158,6 +160,17 @@ def refuse_slips(name: str, study: Study, root: Root, source: str, packaged: str
     with named_by(source):
         check_reports(study)
         check_written(study)
+
+
+def check_parts(configs: Sequence[Config], pictures: Mapping[str, Pictures]) -> None:
+    """Raises:
+    DataError: a class has too few training pictures for what a setting holds out of them.
+    """
+    from moleflow.data.fraction import drawn
+
+    for part in dict.fromkeys(config.data for config in configs):
+        for name, there in pictures.items():
+            drawn(there.train, part, name)
 
 
 def check_asked(

@@ -13,7 +13,13 @@ from orchestration.driver.measured import (
     with_difficulty,
     with_distances,
 )
-from orchestration.driver.planning import MOST_TRIALS, check_asked, refuse_slips, unnamed
+from orchestration.driver.planning import (
+    MOST_TRIALS,
+    check_asked,
+    check_parts,
+    refuse_slips,
+    unnamed,
+)
 from orchestration.driver.preflight import check_models, checking_beside
 from orchestration.records.layout import Root, StudyFolder
 from orchestration.records.proposals import Proposals
@@ -78,6 +84,7 @@ def preview(name: str, study: Study, root: Root, look: Look, say: Callable[[str]
         say(line)
     configs = settings_from(study, look.source)
     check_models(configs)
+    check_parts(configs, pictures)
     weights: Mapping[BackboneConfig, str] = {one.backbone: str(one.backbone) for one in configs}
     known = fingerprints is not None
     faults = dict.fromkeys(weights_fault(one.backbone.weights) for one in configs)

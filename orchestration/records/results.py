@@ -92,6 +92,16 @@ def write(folder: StudyFolder) -> Path:
     return target
 
 
+def mend(folder: StudyFolder) -> None:
+    """Write the table again where it cannot be read.
+
+    Raises:
+        StoreError: a record is damaged, or the table cannot be written.
+    """
+    if folder.results.exists() and _known_of(folder) is None:
+        write(folder)
+
+
 def read(folder: StudyFolder) -> pd.DataFrame:
     """The table as it was last written.
 
@@ -220,11 +230,16 @@ def _joined(parts: Sequence[Rows]) -> Rows:
 
 def _is_current(folder: StudyFolder) -> bool:
     """Whether the table that was written is that of the ledger as it is now."""
+    known = _known_of(folder)
+    return known is not None and known.get(LEDGER) == _state(folder)
+
+
+def _known_of(folder: StudyFolder) -> dict[bytes, bytes] | None:
+    """What the table's file says of itself; None of one that cannot be read: it is derived."""
     try:
-        metadata = pq.read_schema(folder.results).metadata or {}
-    except (OSError, pa.ArrowInvalid):  # it is derived
-        return False
-    return metadata.get(LEDGER) == _state(folder)
+        return pq.read_schema(folder.results).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return None
 
 
 def _briefs(ledger: Ledger) -> list[Record]:

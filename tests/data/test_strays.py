@@ -172,14 +172,17 @@ def test_masks_in_other_places_are_refused_if_none_is_taken(
         open_catalog(bottle.parent)
 
 
-@pytest.mark.parametrize("name", ["Ground_Truth", "ground-truth", "masks", "GT"])
+@pytest.mark.parametrize(
+    "name",
+    ["Ground_Truth", "ground-truth", "masks", "GT", "bottle_groundtruth", "train/broken_masks"],
+)
 def test_a_folder_that_may_hold_the_masks_is_told(bottle: Path, name: str):
     (bottle / "ground_truth").rename(bottle / name)
     _, problems = _told(bottle)
     assert [line for line in problems if f"{bottle}/{name}: 2 masks belong to no picture" in line]
 
 
-@pytest.mark.parametrize("place", ["ground_truth/bottle", "masks"])
+@pytest.mark.parametrize("place", ["ground_truth/bottle", "masks", "bottle.ground_truth"])
 def test_masks_beside_the_classes_are_a_problem_where_a_class_has_none(bottle: Path, place: str):
     (bottle.parent / place).parent.mkdir(exist_ok=True)
     (bottle / "ground_truth").rename(bottle.parent / place)

@@ -129,6 +129,11 @@ def test_a_study_that_draws_its_pictures_is_planned_before_they_are(
         ),
         (("task0", "--classes-of", "mvtec", "--most-trials", "3"), ("--most-trials 15",)),
         (
+            ("task0", "--classes-of", "mvtec", "--set", "data.held_out=0.99"),
+            ("training pictures, of which", "would be held out", "lower data.held_out"),
+        ),
+        (("task0", "--classes-of", "mvtec", "--set", "image.bits=3"), ("image.bits: 3 does not",)),
+        (
             ("task0", "--classes-of", "mvtec", "--set", "backbone.name=resnet81"),
             ("backbone.name: timm has no model 'resnet81'", "did you mean resnet"),
         ),

@@ -178,3 +178,16 @@ def test_a_pipe_in_a_records_place_is_not_waited_for(folder: StudyFolder):
     os.mkfifo(folder.record("one"))
     with pytest.raises(MisfitError, match="is not a regular file"):
         results.current(folder)
+
+
+def test_a_table_is_mended_where_it_cannot_be_read_and_let_be_where_it_can(folder: StudyFolder):
+    Ledger(folder).write(record("one"))
+    results.mend(folder)
+    assert not folder.results.exists()
+    content = results.write(folder).read_bytes()
+    Ledger(folder).write(record("two"))
+    results.mend(folder)
+    assert folder.results.read_bytes() == content
+    folder.results.write_bytes(content[:-20])
+    results.mend(folder)
+    assert set(results.read(folder)["trial"]) == {"one", "two"}
