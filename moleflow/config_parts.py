@@ -240,7 +240,7 @@ class ScoringConfig(Settings):
     aggregation: Literal["top_k", "mean", "max", "quantile"] = "top_k"
     """How patch scores make an image score."""
     top_k: Count = 3
-    """Number of patches for `top_k`."""
+    """Number of patches for `top_k`; all, where a picture has fewer."""
     quantile: Fraction = 0.99
     """Level for `quantile`."""
     smoothing: NonNegative = 4.0

@@ -7,6 +7,7 @@ it would be computed anew. This is why R costs T evaluations of a class and not 
 Scores, maps and metrics are computed on the model's device; masks are read by threads meanwhile.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class SequenceEvaluation:
         data: the classes to be measured: those of the sequence, or some of them.
         tests: features of their test pictures.
         memory: none computes everything.
-        note: told when a GPU's memory is too short for a batch.
+        note: told when a GPU's memory is too short for a batch, or pictures for `scoring.top_k`.
         truths: what is anomalous in the pictures, where they are not the test pictures.
         """
         self._model = model
@@ -170,6 +171,11 @@ class SequenceEvaluation:
         self._routings: dict[str, Routing] = {}
         self._bytes: dict[Task, str] = {}
         self.measurements: list[Measurement] = []
+        scoring, patches = model.config.scoring, math.prod(model.grid)
+        if scoring.aggregation == "top_k" and scoring.top_k > patches:
+            note(
+                f"scoring.top_k is {scoring.top_k}, and pictures have {patches} patches: all count"
+            )
 
     def learn(self, prototype: Prototype) -> None:
         """The router learns the next task of the sequence."""

@@ -9,10 +9,13 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.nn import functional as F
 
+from moleflow.config import Config
 from moleflow.config_parts import ScoringConfig
 from moleflow.data.ahead import done_ahead
 from moleflow.device import fitting
+from moleflow.evaluation import SequenceEvaluation
 from moleflow.metrics.detection import aupro, binary_scores
+from moleflow.model import MoLEFlow
 from moleflow.scoring import anomaly_maps
 from moleflow.streams import numpy_stream, torch_stream
 from moleflow.tasks import freeze
@@ -128,3 +131,14 @@ def test_an_error_of_work_done_ahead_comes_in_its_turn() -> None:
     assert [next(arrived), next(arrived)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
         next(arrived)
+
+
+@pytest.mark.parametrize(("top_k", "told"), [(4, 0), (5, 1)])
+def test_more_patches_than_there_are_is_told(top_k: int, told: int) -> None:
+    model, notes = (
+        MoLEFlow(Config().updated({"scoring.top_k": top_k}), (2, 2), 0, ("a",)),
+        list[str](),
+    )
+    SequenceEvaluation(model, (("a",),), {}, {}, note=notes.append)
+    assert len(notes) == told
+    assert not notes or notes[0] == "scoring.top_k is 5, and pictures have 4 patches: all count"
