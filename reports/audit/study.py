@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.errors import StudyError
+from moleflow.wording import counted
 from reports.audit import against
 from reports.audit.certificates import audit_certificates
 from reports.audit.claim import Verdict
@@ -96,7 +97,7 @@ def _summed(found: Sequence[Finding]) -> list[Finding]:
             key = (one.place.partition(" ")[0], one.verdict, one.function)
             groups[key] = groups.get(key, 0) + 1
     summed = [
-        Finding(place, verdict, f"{many} numbers {why[verdict]}", function=function)
+        Finding(place, verdict, f"{counted(many, 'number')} {why[verdict]}", function=function)
         for (place, verdict, function), many in groups.items()
     ]
     differ, wrong = (
