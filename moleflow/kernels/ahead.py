@@ -1,7 +1,7 @@
 """Kernels compiled side by side, before the first of them is needed."""
 
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -49,20 +49,25 @@ def side_by_side(kernels: Any) -> Generator[Compiler]:
     Triton would not know that it may go on.
     """
     from triton import AsyncCompileMode
+    from triton.runtime import _async_compile, driver
 
     here = torch.cuda.current_device() if torch.cuda.is_available() else None
     with ThreadPoolExecutor(torch.get_num_threads(), initializer=_begin, initargs=(here,)) as pool:
         compiler = Compiler(kernels)
-        with AsyncCompileMode(pool), torch.autograd.set_multithreading_enabled(False):
-            yield compiler
-        list(pool.map(_load, compiler.compiled()))
+        try:
+            with AsyncCompileMode(pool), torch.autograd.set_multithreading_enabled(False):
+                yield compiler
+        finally:  # until Triton 3.6 a kernel that fails leaves the mode on
+            _async_compile.active_mode.set(None)
+        compiled = compiler.compiled()
+        # Until Triton 3.6 a C compiler makes what launches a kernel. Here that is only made and
+        # kept on disk: its modules share a name, so two threads may load each other's.
+        launcher: Any = driver.active.launcher_cls  # pyright: ignore
+        wait([pool.submit(launcher, kernel.src, kernel.metadata) for kernel in compiled])
+    for kernel in compiled:
+        _ = kernel.run  # Triton loads a kernel when it is first asked for what launches it
 
 
 def _begin(device: int | None) -> None:
     if device is not None:
         torch.cuda.set_device(device)
-
-
-def _load(kernel: Any) -> None:
-    """Triton makes what launches a kernel when it is first asked for it."""
-    _ = kernel.run

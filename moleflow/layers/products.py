@@ -207,7 +207,8 @@ def _thin_factors(
 
     These are layers whose W is frozen, where that is fewer multiplications.
     """
-    chosen = dict[int, tuple[Tensor, Tensor]]()
+    # Not `dict[...]()`, at which torch.compile ends its graph.
+    chosen: dict[int, tuple[Tensor, Tensor]] = {}
     for k, layer in enumerate(layers):
         frozen, wanted = not asked[TENSORS * k], asked[TENSORS * k + DOWN]
         if layer.down is not None and layer.up is not None and frozen and wanted:

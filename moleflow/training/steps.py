@@ -96,13 +96,15 @@ class CapturedSteps(Steps):
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             before = [parameter.detach().clone() for parameter in self.optimizer.parameters]
-            for size in sizes:
-                if size not in self._graphs:
-                    batch = like.new_zeros((size, *like.shape[1:]), device=self._device)
-                    self._graphs[size] = self._captured(batch), batch
-            with torch.no_grad():
-                for parameter, kept in zip(self.optimizer.parameters, before, strict=True):
-                    parameter.copy_(kept)
+            try:
+                for size in sizes:
+                    if size not in self._graphs:
+                        batch = like.new_zeros((size, *like.shape[1:]), device=self._device)
+                        self._graphs[size] = self._captured(batch), batch
+            finally:
+                with torch.no_grad():
+                    for parameter, kept in zip(self.optimizer.parameters, before, strict=True):
+                        parameter.copy_(kept)
         torch.cuda.current_stream().wait_stream(self._stream)
 
     def run(self, stored: Stored) -> None:
@@ -111,15 +113,16 @@ class CapturedSteps(Steps):
         graph.replay()
 
     def _captured(self, batch: Stored) -> torch.cuda.CUDAGraph:
-        first = not self._graphs
-        if first:
+        if not self._graphs:
             with launch.compiling_ahead():
                 self._step(batch)
         self._step(batch)
-        if first:  # the graphs have memory of their own
+        if all(size < len(batch) for size in self._graphs):
+            # Graphs have memory of their own, and what that step left cannot be given back while
+            # one is captured. This waits for the device; smaller graphs find room in the largest's.
             torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
-        # Not `with torch.cuda.graph(...)`, which waits until the device is idle: other lanes go on.
+        # Not `with torch.cuda.graph(...)`, which waits each time until the device is idle.
         # Other threads (leases, samples of memory) go on asking the driver meanwhile.
         graph.capture_begin(self._pool, capture_error_mode="thread_local")
         try:

@@ -152,12 +152,9 @@ def kernels(place: Place) -> Iterator[Finding]:
 
 def _by_kernel(place: Place, seen: profiler.profile) -> dict[str, float | str]:
     """Microseconds of a step by kernel and how often it runs, the longest first, and of all."""
-    times = {
-        (event.key, event.count): event.self_device_time_total
-        if place.cuda
-        else event.self_cpu_time_total
-        for event in seen.key_averages()
-    }
+    taken = "self_device_time_total" if place.cuda else "self_cpu_time_total"
+    times = {(one.key, one.count): getattr(one, taken) for one in seen.key_averages()}
+    times = {which: taken for which, taken in times.items() if taken}
     values: dict[str, float | str] = {"all": sum(times.values()) / REPLAYS}
     values["in number"] = sum(count for _, count in times) / REPLAYS
     longest = sorted(times, key=lambda which: -times[which])[:MOST]

@@ -33,6 +33,7 @@ class Absent:
         self._target = GPUTarget("cuda", generation, 32)
         self.utils = SimpleNamespace(
             get_device_properties=lambda device: {"max_shared_mem": 232448, "warpSize": 32},
+            unload_module=lambda module: None,
             load_binary=lambda name, *rest: loaded.update([name]) or (1, 1, 0, 0, 1024),
         )
 

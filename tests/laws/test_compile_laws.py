@@ -1,4 +1,7 @@
-"""A compiled step is the plain step. In a process of its own: Dynamo cannot trace shape checks."""
+"""A compiled step is the plain step, and one graph.
+
+In a process of its own: Dynamo cannot trace shape checks.
+"""
 
 import json
 import os
@@ -31,7 +34,8 @@ for compile in (False, True):
     model.new_bank(("bottle",))
     patches = torch.randn(5, 4, 4, 16, generator=torch_stream("patches"))
     losses.append([end.loss for end in train_task(model, ("cable",), [patches])])
-print(json.dumps([losses, len(used)]))
+breaks = sum(torch._dynamo.utils.counters["graph_break"].values())
+print(json.dumps([losses, len(used), breaks]))
 """
 
 
@@ -42,6 +46,7 @@ def test_compiled_training_is_plain_training(tmp_path: Path) -> None:
     kept = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(run, capture_output=True, text=True, check=False, env=kept)
     assert done.returncode == 0, done.stderr[-2000:]
-    (plain, compiled), used = json.loads(done.stdout.splitlines()[-1])
+    (plain, compiled), used, breaks = json.loads(done.stdout.splitlines()[-1])
     assert used == 1, "nothing was compiled: nothing was compared"
+    assert breaks == 0, "what is not one graph is not fused"
     assert compiled == pytest.approx(plain, rel=TOLERANCE)
