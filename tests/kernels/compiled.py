@@ -17,9 +17,8 @@ from triton.runtime import driver
 
 from moleflow import profiles
 from moleflow.kernels import launch
-from moleflow.training.losses import tail_aware_loss
 from moleflow.training.optimizer import build_optimizer
-from tests.kernels.interpreted import CASES, SMALL, A, moved_model
+from tests.kernels.interpreted import CASES, GRID, SMALL, A, moved_model, once
 
 GENERATIONS = {"sm_80": 80, "sm_90": 90}
 loaded: Counter[str] = Counter()
@@ -53,14 +52,10 @@ class Absent:
 def step(case: str) -> None:
     """Forward and backward of a small model, and what its optimizer does."""
     task, changes = CASES[case]
-    config, grid = profiles.main().updated(SMALL | changes), (3, 5)
-    model = moved_model(config, grid)
-    model.base.requires_grad_(task == A)
-    stored = torch.randn(2, *grid, 12, generator=torch.Generator().manual_seed(2))
-    log_p, logdet = model.log_likelihood(stored, task)
-    bank = model.banks[task]
-    (tail_aware_loss(-log_p, logdet, config.loss) + bank.penalty()).backward()
-    optimizer = build_optimizer(config.training, bank, model.base if task == A else None)
+    model = moved_model(profiles.main().updated(SMALL | changes), GRID)
+    once(model, task)
+    trained_base = model.base if task == A else None
+    optimizer = build_optimizer(model.config.training, model.banks[task], trained_base)
     optimizer.clip()
     optimizer.step(torch.tensor(True))
 

@@ -11,6 +11,7 @@ import torch
 
 from moleflow import profiles
 from moleflow.config import Config
+from moleflow.data.sequences import Task
 from moleflow.kernels import launch
 from moleflow.model import MoLEFlow
 from moleflow.training.losses import tail_aware_loss
@@ -18,6 +19,7 @@ from tests.gpu.adam_oracle import CASES as PROJECTIONS
 from tests.gpu.adam_oracle import adamw_difference, difference
 
 A, B = ("a",), ("b",)
+GRID = (3, 5)
 SMALL = {"patches.dim": 12, "flow.blocks": 1, "lora.rank": 2}
 CASES = {
     "adapter": (B, {}),
@@ -48,18 +50,22 @@ def moved_model(config: Config, grid: tuple[int, int]) -> MoLEFlow:
 
 def result(case: str, kernels: bool) -> Result:
     """Values of a step, and gradients by name."""
-    task, changes = CASES[case]
-    config, grid = profiles.main().updated(SMALL | changes), (3, 5)
     launch.usable = lambda x: kernels
-    model = moved_model(config, grid)
+    task, changes = CASES[case]
+    model = moved_model(profiles.main().updated(SMALL | changes), GRID)
+    values = once(model, task)
+    named = [*model.base.named_parameters("base"), *model.banks[task].named_parameters("bank")]
+    return values | {name: p.grad for name, p in named if p.grad is not None}
+
+
+def once(model: MoLEFlow, task: Task) -> Result:
+    """Values of a step, whose gradients are left at the parameters."""
     model.base.requires_grad_(task == A)
-    stored = torch.randn(2, *grid, 12, generator=torch.Generator().manual_seed(2))
+    stored = torch.randn(2, *GRID, 12, generator=torch.Generator().manual_seed(2))
     log_p, logdet = model.log_likelihood(stored, task)
-    bank = model.banks[task]
-    (tail_aware_loss(-log_p, logdet, config.loss) + bank.penalty()).backward()
-    named = [*model.base.named_parameters("base"), *bank.named_parameters("bank")]
-    gradients = {name: p.grad for name, p in named if p.grad is not None}
-    return {"log p": log_p.detach(), "logdet": logdet.detach(), **gradients}
+    loss = tail_aware_loss(-log_p, logdet, model.config.loss) + model.banks[task].penalty()
+    loss.backward()
+    return {"log p": log_p.detach(), "logdet": logdet.detach()}
 
 
 def differences(case: str) -> dict[str, float]:
