@@ -128,7 +128,9 @@ class Planning:
         for line in _alike(fingerprints):
             self._say(line)
         backbones = dict.fromkeys(config.backbone.name for config in self.configs)
-        self._say(f"checking the backbone {', '.join(backbones)}")
+        fetched = any(config.backbone.weights == "pretrained" for config in self.configs)
+        told = "; timm fetches its weights where they are not yet, which may take a minute"
+        self._say(f"checking the backbone {', '.join(backbones)}{told if fetched else ''}")
         weights, study = check(), self._study
         if needs_distances(study):
             identity = weights[study.base.backbone]
