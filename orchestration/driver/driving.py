@@ -2,7 +2,6 @@
 
 import os
 import platform
-import shlex
 import shutil
 import signal
 import threading
@@ -141,7 +140,7 @@ def request_stop(study: str, root: Root, patience: float = 60.0) -> Lease | None
             raise StudyError(
                 f"the driver of {study} (process {claim.pid} on {claim.host}) was asked to stop "
                 f"and has not ended after {patience:g} s; it may still: look again with "
-                f"`{_command('status', study, root)}`, or end the process there"
+                f"`{root.command('status', study)}`, or end the process there"
             )
         time.sleep(PERIOD)
     return claim
@@ -149,10 +148,6 @@ def request_stop(study: str, root: Root, patience: float = 60.0) -> Lease | None
 
 def _name(study: str) -> str:
     return f"driver/{study}"
-
-
-def _command(verb: str, study: str, root: Root) -> str:
-    return shlex.join(["moleflow", verb, study, "--root", str(root.path)])
 
 
 def _claim(study: str, root: Root, leases: Leases) -> None:
@@ -163,7 +158,7 @@ def _claim(study: str, root: Root, leases: Leases) -> None:
             who = f"process {holder.pid} on {holder.host}" if holder else "another process"
             raise StudyError(
                 f"study {study} is driven by {who} already; wait for it, or end it with: "
-                f"{_command('stop', study, root)}"
+                f"{root.command('stop', study)}"
             )
         time.sleep(LOOK)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Root:
     @classmethod
     def at(cls, path: str | Path) -> "Root":
         return cls(Path(path).expanduser().resolve())
+
+    def command(self, *words: str) -> str:
+        """A command of ours about this folder, as it is typed."""
+        return shlex.join(["moleflow", *words, "--root", str(self.path)])
 
     def check_format(self) -> None:
         """Raises:

@@ -3,7 +3,6 @@
 Half a millisecond per record, and only the event files of trials that were begun or failed.
 """
 
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -109,9 +108,7 @@ def status_table(plan: Plan, root: Root) -> Page:
     if found.leases:
         parts += [Text(), _leases(found.leases)]
     if failures := failure_lines(study, len(study.briefs)):
-        command = shlex.join(
-            ["moleflow", "status", plan.name, "--failures", "--root", str(root.path)]
-        )
+        command = root.command("status", plan.name, "--failures")
         more = f"their tracebacks: {command}"
         parts += [Text(), *failures, Text(more, style="dim")]
     return Page(parts)
