@@ -50,12 +50,8 @@ def read_mask(path: Path) -> Mask:
     """
     pixels = open_pixels(path)
     levels = _levels(pixels)
-    highest = levels.max()
-    lossy = pixels.format in LOSSY
-    soft = bool(highest > (MOST_SHADES if lossy else MOST_KINDS)) and (
-        _shades(levels) > (1 if lossy else MOST_SHADES) and (lossy or not _even(levels))
-    )
-    return Mask(levels > (highest / 2 if soft else 0), soft)
+    soft = _has_grey_edges(levels, lossy=pixels.format in LOSSY)
+    return Mask(levels > (levels.max() / 2 if soft else 0), soft)
 
 
 def decode_masks(files: Sequence[Path]) -> Bool[np.ndarray, "h w"]:
@@ -82,6 +78,13 @@ def joined(
                 "them the same size"
             )
     return masks[0] if len(masks) == 1 else np.logical_or.reduce(masks)
+
+
+def _has_grey_edges(levels: np.ndarray, lossy: bool) -> bool:
+    if lossy:
+        return bool(levels.max() > MOST_SHADES) and _shades(levels) > 1
+    many = bool(levels.max() > MOST_KINDS) and _shades(levels) > MOST_SHADES
+    return many and not _even(levels)
 
 
 def _even(levels: np.ndarray) -> bool:

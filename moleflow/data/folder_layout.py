@@ -127,42 +127,40 @@ class FolderLayout(Layout):
         strays = [path for path in unused_masks(truth, data.test) if path not in data.good_masks]
         if strays and data.masks:
             found.append(said_of_masks(strays, truth, names.mask))
-        in_training = other_folders(folder / "train", (names.good,))
-        others = (*in_training, *self._other_folders(folder), *self._beside_classes(data.name))
-        elsewhere = () if data.masks else others
-        found += [
-            said_of_masks(masks, other, f"{folder.name}/{names.mask}")
-            for other, masks in elsewhere
-            if is_like(other.name, Path(names.truth).name)
-        ]
+        if not data.masks:
+            inside = ((o, masks) for o, masks in self._other_folders(folder) if self._is_like(o))
+            found += [
+                said_of_masks(masks, other, f"{folder.name}/{names.mask}")
+                for other, masks in (*inside, *self._beside_classes(data.name))
+            ]
         return found
 
     def remarks(self, data: ClassData) -> list[str]:
-        folder, names = self._classes[data.name], self._names
         return [
             said_of_unused(other, found)
-            for other, found in (
-                *other_folders(folder / "train", (names.good,)),
-                *self._other_folders(folder),
-            )
-            if data.masks or not is_like(other.name, Path(names.truth).name)
+            for other, found in self._other_folders(self._classes[data.name])
+            if data.masks or not self._is_like(other)
         ]
 
-    def _other_folders(self, folder: Path) -> list[tuple[Path, list[Path]]]:
+    def _other_folders(self, folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+        yield from other_folders(folder / "train", (self._names.good,))
         known = ("train", self._names.test, Path(self._names.truth).parts[0])
-        return list(other_folders(folder, known))
+        yield from other_folders(folder, known)
+
+    def _is_like(self, folder: Path) -> bool:
+        return is_like(folder.name, Path(self._names.truth).name)
 
     def _beside_classes(self, name: str) -> Iterator[tuple[Path, list[Path]]]:
         """Folders that are called like masks and are no classes: pictures of this class, or of none
         in particular."""
-        truth, classes = Path(self._names.truth).name, self._classes.values()
         for path in folders(self.root):
-            if path not in classes and is_like(path.name, truth):
-                by_class = {folder.name for folder in folders(path)} & self._classes.keys()
-                inner = path / name if by_class else path
-                found = images_below(inner) if name in by_class or not by_class else []
-                if found:
-                    yield path, found
+            if path in self._classes.values() or not self._is_like(path):
+                continue
+            by_class = {folder.name for folder in folders(path)} & self._classes.keys()
+            if by_class and name not in by_class:
+                continue
+            if found := images_below(path / name if by_class else path):
+                yield path, found
 
     def _sorts(self, folder: Path) -> list[Path]:
         """Folders of test pictures: one for normal ones, and for each defect."""
