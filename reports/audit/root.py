@@ -6,10 +6,7 @@ from typing import Any
 from moleflow.errors import StudyError
 from reports.audit.index import audit_rows, of_root
 from reports.audit.page import read_page
-from reports.audit.pages import audit_page, shown_on
-from reports.audit.recomputed import Finding
-from reports.audit.study import told
-from reports.audit.tables import audit_table
+from reports.audit.study import audit_alone, told
 from reports.audit.writers import by_others, judged
 
 
@@ -24,10 +21,6 @@ def audit_index(root: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StudyError(f"there is no {path}; write it: moleflow report")
     page, records = read_page(path), of_root(root)
-    shown, found = shown_on({path: page}), list[Finding]()
-    for table in sorted(path.parent.glob("tables/*.csv")):
-        found += audit_table(table, records, shown)
-    found += audit_page(path, page, records, shown)
-    found += audit_rows(path, page, records) if page else ()
+    found = [*audit_alone(path, page, records), *(audit_rows(path, page, records) if page else ())]
     others = by_others(root, {path: "moleflow report"})
     return told("the page of all studies", root, judged(path, found), others)

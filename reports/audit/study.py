@@ -13,7 +13,7 @@ from reports.audit.certificates import audit_certificates
 from reports.audit.claim import Verdict
 from reports.audit.kept_files import audit_files, audit_scores
 from reports.audit.ledger import audit_ledger
-from reports.audit.page import read_page
+from reports.audit.page import PageNumbers, read_page
 from reports.audit.pages import audit_page, shown_on
 from reports.audit.recomputed import Finding
 from reports.audit.records import Records, read
@@ -77,11 +77,15 @@ def _against(path: Path, both: Records | None) -> Iterator[Finding]:
         why = "the other study cannot be read"
         yield Finding(str(path.parent), Verdict.UNCHECKABLE, why)
         return
-    page = read_page(path)
+    yield from audit_alone(path, read_page(path), both)
+
+
+def audit_alone(path: Path, page: PageNumbers | None, records: Records) -> Iterator[Finding]:
+    """Of a page, and of the tables that are its own."""
     shown = shown_on({path: page})
     for table in sorted(path.parent.glob("tables/*.csv")):
-        yield from audit_table(table, both, shown)
-    yield from audit_page(path, page, both, shown)
+        yield from audit_table(table, records, shown)
+    yield from audit_page(path, page, records, shown)
 
 
 def _summed(found: Sequence[Finding]) -> list[Finding]:
