@@ -301,9 +301,11 @@ def kernels() -> dict[str, Any]:
     """Those that are launched, by name."""
     from moleflow.kernels import adam_source, source
 
-    found = vars(source) | vars(adam_source)
-    known = {name for name, kernel in found.items() if hasattr(kernel, "warmup")}
-    return {name: found[name] for name in known if not name.startswith("_")}
+    return {
+        name: kernel
+        for name, kernel in (vars(source) | vars(adam_source)).items()
+        if hasattr(kernel, "warmup") and not name.startswith("_")
+    }
 
 
 def _tiles(images: int, height: int, width: int, channels: int) -> tuple[int, int, int]:
