@@ -43,11 +43,12 @@ class Cell:
     group: int
 
 
+Share = Float[Tensor, "k 1 1"] | float
+"""Of the weight decay, matrix by matrix or of a whole cell."""
+
+
 class AdamW:
     """Adam with decoupled weight decay and clipped gradients (Loshchilov and Hutter, ICLR 2019)."""
-
-    projects = False
-    """Whether steps of matrices are projected."""
 
     def __init__(self, groups: Sequence[Group], weight_decay: float, clip_norm: float):
         self.groups = tuple(groups)
@@ -55,7 +56,9 @@ class AdamW:
         self._clip_norm = clip_norm
         self._parameters, self._cells = _arranged(self.groups)
         device, dtype = self._parameters[0].device, self._parameters[0].dtype
-        size = sum(parameter.numel() for parameter in self._parameters)
+        self._sizes = [sum(p.numel() for p in group.parameters) for group in self.groups]
+        self._cell_sizes = [cell.stop - cell.start for cell in self._cells]
+        size = sum(self._sizes)
         self._gradient = torch.zeros(size, device=device, dtype=dtype)
         self._mean = torch.zeros(size, device=device, dtype=dtype)
         self._square = torch.zeros(size, device=device, dtype=dtype)
@@ -111,13 +114,17 @@ class AdamW:
     def _by_torch(self, old: Float[Tensor, " n"], keep_on: Bool[Tensor, ""]) -> Tensor:
         direction, correction = self._direction()
         new = old.clone()
-        for cell in self._cells:
-            part = slice(cell.start, cell.stop)
-            rate = self._rates[cell.group]
-            decay = self._project(cell, old[part], direction[part])
-            shaped = new[part] if cell.shape is None else new[part].view(cell.shape)
-            shaped.mul_(1 - rate * self._weight_decay * decay)
-            new[part].sub_(direction[part] * (rate / correction))
+        decays = (self._rates * self._weight_decay).unbind()
+        vectors = (new, self._gradient, direction)
+        parts = zip(*(vector.split(self._cell_sizes) for vector in vectors), strict=True)
+        for cell, (weights, gradient, change) in zip(self._cells, parts, strict=True):
+            share = self._project(cell, weights, gradient, change)
+            shaped = weights if cell.shape is None else weights.view(cell.shape)
+            shaped.mul_(1 - decays[cell.group] * share)
+        paces = (self._rates / correction).unbind()
+        moved = zip(new.split(self._sizes), direction.split(self._sizes), paces, strict=True)
+        for weights, change, pace in moved:
+            weights.sub_(change.mul_(pace))
         return torch.where(keep_on, new, old)
 
     def _by_kernels(self, old: Float[Tensor, " n"], keep_on: Bool[Tensor, ""]) -> Tensor:
@@ -128,12 +135,13 @@ class AdamW:
             old, self._gradient, self._mean, self._square, corrections, keep_on, self._weight_decay
         )
         for cell in self._cells:
-            rate = self._rates[cell.group]
-            if cell.shape is None or not self.projects:
-                launch.adam_step(state, CONSTANTS, rate, cell.start, cell.stop - cell.start)
-            else:
-                launch.adamp_step(state, CONSTANTS, rate, cell.start, cell.shape)
+            self._launch(state, cell)
         return old
+
+    def _launch(self, state: launch.AdamState, cell: Cell) -> None:
+        """Move a cell by a kernel."""
+        rate = self._rates[cell.group]
+        launch.adam_step(state, CONSTANTS, rate, cell.start, cell.stop - cell.start)
 
     def _direction(self) -> tuple[Float[Tensor, " n"], Float[Tensor, ""]]:
         """Mean over root of mean square of the gradients, and the mean's own correction."""
@@ -143,10 +151,8 @@ class AdamW:
         scale = (1 - BETA2**self._steps).sqrt()
         return self._mean / (self._square.sqrt() / scale).add_(EPSILON), 1 - BETA1**self._steps
 
-    def _project(
-        self, cell: Cell, parameters: Float[Tensor, " n"], direction: Float[Tensor, " n"]
-    ) -> Float[Tensor, "k 1 1"] | float:
-        """Take out of `direction` what a cell's tensors do not move along.
+    def _project(self, cell: Cell, weights: Tensor, gradient: Tensor, change: Tensor) -> Share:
+        """Take out of a cell's `change` what its tensors do not move along.
 
         Returns:
             Share of the weight decay that they get.
@@ -161,16 +167,17 @@ class AdamP(AdamW):
     loses the part along the weights, and it decays less.
     """
 
-    projects = True
+    def _launch(self, state: launch.AdamState, cell: Cell) -> None:
+        if cell.shape is None:
+            super()._launch(state, cell)
+        else:
+            launch.adamp_step(state, CONSTANTS, self._rates[cell.group], cell.start, cell.shape)
 
-    def _project(
-        self, cell: Cell, parameters: Float[Tensor, " n"], direction: Float[Tensor, " n"]
-    ) -> Float[Tensor, "k 1 1"] | float:
+    def _project(self, cell: Cell, weights: Tensor, gradient: Tensor, change: Tensor) -> Share:
         if cell.shape is None:
             return 1.0
         _, rows, columns = cell.shape
-        p, d = parameters.view(cell.shape), direction.view(cell.shape)
-        g = self._gradient[cell.start : cell.stop].view(cell.shape)
+        p, g, d = (vector.view(cell.shape) for vector in (weights, gradient, change))
         dots = (g * p).sum(dim=-1)
         p_norms, g_norms = (torch.linalg.vector_norm(t, dim=-1) for t in (p, g))
         p_whole, g_whole = (n.norm(dim=-1, keepdim=True) for n in (p_norms, g_norms))
