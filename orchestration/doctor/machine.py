@@ -4,12 +4,9 @@ Judged in `orchestration.doctor.checks`. Imports no torch: that is asked in a pr
 """
 
 import hashlib
-import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -23,9 +20,10 @@ from typing import final
 
 from moleflow.data.catalog import fingerprint, open_catalog
 from moleflow.data.pictures import ClassData
-from moleflow.errors import DataError, StoreError
+from moleflow.errors import DataError, DeviceError, StoreError
 from moleflow.files import replace_file
 from moleflow.settings import Settings
+from orchestration.cluster.asking import ask
 from orchestration.records.layout import Root
 from orchestration.studies.trial_keys import digest
 
@@ -35,12 +33,6 @@ SAMPLES = 3
 """Files of a class whose content is compared, where not all are."""
 TORCH_PATIENCE = 120.0
 """Seconds in which torch must be imported; from a cold network drive it takes a minute."""
-ASK_TORCH = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from orchestration.doctor.machine import describe_torch
-print(describe_torch().model_dump_json())
-"""
 
 
 class Gpu(Settings):
@@ -117,16 +109,11 @@ def clock() -> float:
 
 
 def ask_torch() -> Torch:
-    """`describe_torch` in a process of its own, which has this one's import path."""
-    command = [sys.executable, "-P", "-c", ASK_TORCH, json.dumps(sys.path)]
+    """`describe_torch` in a process of its own."""
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=TORCH_PATIENCE)
-    except subprocess.TimeoutExpired:
-        return Torch(complaint=f"its import took more than {TORCH_PATIENCE:.0f} s")
-    lines = (asked.stdout if asked.returncode == 0 else asked.stderr).strip().splitlines()
-    if asked.returncode != 0 or not lines:
-        return Torch(complaint=lines[-1] if lines else f"its import ended with {asked.returncode}")
-    return Torch.model_validate_json(lines[-1])
+        return Torch.model_validate_json(ask(describe_torch, patience=TORCH_PATIENCE))
+    except DeviceError as error:
+        return Torch(complaint=str(error))
 
 
 def _gpu(index: int) -> Gpu:

@@ -1,8 +1,6 @@
 """What a trial needs of a GPU's memory, and how many trials a GPU holds at once."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import final
@@ -13,6 +11,7 @@ from moleflow.errors import DeviceError
 from moleflow.settings import Settings, parse
 from moleflow.training.footprint import Footprint, footprint, gpu_share, shares, streamed
 from moleflow.wording import counted
+from orchestration.cluster.asking import ask
 from orchestration.doctor.checks import GB, Finding
 from orchestration.doctor.machine import Gpu, ask_torch
 
@@ -22,12 +21,6 @@ USUAL = (391,) * 15
 """Training pictures of 15 classes, where no data are named: MVTec AD's number, its largest size."""
 SIZES = (24, 40, 80, 141)
 """GB of the GPUs that are told of where this machine has none."""
-ASK = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from orchestration.doctor.needs import look_at_patches
-print(look_at_patches(sys.argv[2]).model_dump_json())
-"""
 
 
 @final
@@ -97,18 +90,11 @@ def ask_patches(config: Config) -> PatchShape:
     Raises:
         DeviceError: it did not end well.
     """
-    command = [sys.executable, "-P", "-c", ASK, json.dumps(sys.path), config.model_dump_json()]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=LOOKED_AT_IN)
-    except subprocess.TimeoutExpired:
-        raise DeviceError(
-            f"{config.backbone.name} was not built within {LOOKED_AT_IN:.0f} s; try once more"
-        ) from None
-    lines = (asked.stdout if asked.returncode == 0 else asked.stderr).strip().splitlines()
-    if asked.returncode != 0 or not lines:
-        said = lines[-1] if lines else f"exit code {asked.returncode}"
-        raise DeviceError(f"{config.backbone.name} cannot be built: {said}")
-    return PatchShape.model_validate_json(lines[-1])
+        found = ask(look_at_patches, config.model_dump_json(), patience=LOOKED_AT_IN)
+    except DeviceError as error:
+        raise DeviceError(f"{config.backbone.name} cannot be built: {error}") from None
+    return PatchShape.model_validate_json(found)
 
 
 def look_at_patches(config: str) -> PatchShape:

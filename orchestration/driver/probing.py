@@ -1,23 +1,16 @@
 """How fast this machine trains, where no trial tells yet: a few steps, in a process of its own."""
 
 import json
-import subprocess
-import sys
 
 from moleflow.config import Config
 from moleflow.errors import DeviceError
 from moleflow.settings import parse
+from orchestration.cluster.asking import ask
 from orchestration.studies.terms import Resources
 from orchestration.views.rates import Measured, Rates, measured_rates, task_of
 
 LONGEST = 300.0
 """Seconds that a probe may take."""
-ASK = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from orchestration.driver.probing import look
-print(json.dumps(look(sys.argv[2], sys.argv[3] == "cuda", int(sys.argv[4]))))
-"""
 
 
 def probed_rates(config: Config, resources: Resources, table: Rates) -> Rates:
@@ -27,22 +20,12 @@ def probed_rates(config: Config, resources: Resources, table: Rates) -> Rates:
         DeviceError: the probe did not end well, e.g. there is no GPU here.
     """
     device = "cuda" if resources.gpus_per_trial and resources.device != "cpu" else "cpu"
-    command = [sys.executable, "-P", "-c", ASK, json.dumps(sys.path), config.model_dump_json()]
     try:
-        told = subprocess.run(
-            [*command, device, str(resources.threads)],
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
-    except subprocess.TimeoutExpired:
-        raise DeviceError(f"--probe: {LONGEST:.0f} s were not enough; plan without it") from None
-    lines = (told.stdout if told.returncode == 0 else told.stderr).strip().splitlines()
-    if told.returncode != 0 or not lines:
-        said = lines[-1] if lines else f"exit code {told.returncode}"
-        raise DeviceError(f"--probe: a few steps cannot be trained here: {said}")
+        told = ask(look, config.model_dump_json(), device, resources.threads, patience=LONGEST)
+    except DeviceError as error:
+        raise DeviceError(f"--probe: a few steps cannot be trained here: {error}") from None
     found: list[Measured] = []
-    for base_too, seconds in zip((True, False), json.loads(lines[-1]), strict=True):
+    for base_too, seconds in zip((True, False), json.loads(told), strict=True):
         setting, work = task_of(config, base_too)
         kind = "base" if base_too else "adapter"
         found.append(Measured(kind, setting, work, seconds * config.training.epochs))
@@ -50,8 +33,8 @@ def probed_rates(config: Config, resources: Resources, table: Rates) -> Rates:
     return measured_rates(found, basis, table)
 
 
-def look(config: str, gpu: bool, threads: int) -> tuple[float, float]:
-    """Train a few steps. Imports torch.
+def look(config: str, device: str, threads: int) -> tuple[float, float]:
+    """`seconds_of_training`. Imports torch.
 
     Args:
         config: as JSON.
@@ -61,5 +44,6 @@ def look(config: str, gpu: bool, threads: int) -> tuple[float, float]:
     from moleflow.device import prepare
     from moleflow.training.probe import seconds_of_training
 
-    device = prepare(torch.device("cuda" if gpu else "cpu"), threads)
-    return seconds_of_training(parse(Config, json.loads(config)), device)
+    return seconds_of_training(
+        parse(Config, json.loads(config)), prepare(torch.device(device), threads)
+    )
