@@ -10,22 +10,28 @@ from torch import nn
 from moleflow.data.sequences import Task
 from moleflow.kernels import launch
 from moleflow.model import MoLEFlow
+from moleflow.training.agreement import (
+    LIMITS,
+    computed,
+    deviation,
+    moved,
+    possible,
+    same_bits,
+    worst_gradient,
+)
 from moleflow.training.losses import tail_aware_loss
 from moleflow.types import Tensor
 from tests.gpu.adam_oracle import CASES, difference
 from tests.gpu.findings import Check, Finding, Skipped, within
 from tests.gpu.place import A, B, Place, new_model, plain_kernels, replaced, trained
 
-LIMITS = {"float32": (2e-6, 2e-4, 1e-3), "tf32": (2e-5, 1e-2, 0.1), "bfloat16": (1e-3, 0.1, 0.2)}
-"""Most that may differ: log-likelihood, relative to the largest; log-determinant, in nats; a
-parameter's gradient, by norm (see `worst_gradient`)."""
+LOGDET = {"float32": 2e-4, "tf32": 1e-2, "bfloat16": 0.1}
+"""Most that a log-determinant may differ, in nats; of the rest see `agreement.LIMITS`."""
 STEEPER = {"method_v1_6": 4}
-"""Factor on all three: c tanh(s / c) is five times as steep as c tanh(0.1 s), over 8 blocks."""
+"""Factor on all limits: c tanh(s / c) is five times as steep as c tanh(0.1 s), over 8 blocks."""
 TRAINED = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 3e-2}
 """Of log-likelihoods after a training, relative to the largest: AdamP divides gradients by their
 size, so that roundings grow."""
-SPREAD, DRIFT = 0.2, 0.02
-"""Of a model whose parameters are all moved: relative to each tensor's mean size, and of zeros."""
 PROFILES = ("main", "method_v1_6", "quick")
 IMAGES, SIDE = 4, 14
 
@@ -38,12 +44,9 @@ def moved_model(place: Place, profile: str) -> MoLEFlow:
     side = place.number(SIDE, 4)
     config, channels = place.config(profile), place.channels(profile)
     model = MoLEFlow(config, (side, side), 0, A, channels)
-    draws = torch.Generator().manual_seed(1)
-    for module in (model.base, model.new_bank(A), model.new_bank(B)):
-        for parameter in module.parameters():
-            size = SPREAD * parameter.detach().abs().mean().item() or DRIFT
-            parameter.data.add_(size * torch.randn(parameter.shape, generator=draws))
-    return model
+    for task in (A, B):
+        model.new_bank(task)
+    return moved(model)
 
 
 def result(model: MoLEFlow, task: Task, stored: Tensor) -> Result:
@@ -59,39 +62,31 @@ def result(model: MoLEFlow, task: Task, stored: Tensor) -> Result:
     return log_p.detach().double().cpu(), logdet.detach().double().cpu(), gradients
 
 
-def worst_gradient(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> float:
-    """Largest |found - wanted| / |wanted| of a parameter; a thousandth of the whole gradient's norm
-    is added below, so that one that hardly counts does not decide."""
-    if found.keys() != wanted.keys():
-        return float("inf")
-    floor = 1e-3 * float(torch.stack([g.norm() for g in wanted.values()]).norm())
-    errors = [((found[n] - g).norm() / (g.norm() + floor)).item() for n, g in wanted.items()]
-    return max(errors)
-
-
 def compared(name: str, found: Result, wanted: Result, precision: str) -> Iterator[Check]:
     """Values and gradients against the tolerances of a precision."""
     factor = STEEPER.get(name.split()[0], 1)
-    limits = [factor * limit for limit in LIMITS[precision]]
-    largest = wanted[0].abs().max()
-    yield within(f"{name} log p", float((found[0] - wanted[0]).abs().max() / largest), limits[0])
-    yield within(f"{name} logdet", float((found[1] - wanted[1]).abs().max()), limits[1])
-    yield within(f"{name} gradient", worst_gradient(found[2], wanted[2]), limits[2])
+    limits, largest = LIMITS[precision], wanted[0].abs().max()
+    off = float((found[0] - wanted[0]).abs().max() / largest)
+    yield within(f"{name} log p", off, factor * limits.log_p)
+    off = float((found[1] - wanted[1]).abs().max())
+    yield within(f"{name} logdet", off, factor * LOGDET[precision])
+    off = worst_gradient(found[2], wanted[2])
+    yield within(f"{name} gradient", off, factor * limits.gradient)
 
 
 def values_and_gradients(place: Place) -> Iterator[Finding]:
     """Against float64 on the CPU, by our kernels and by PyTorch's alone."""
     for profile in PROFILES:
-        moved = moved_model(place, profile)
-        exact, channels = copy.deepcopy(moved).double(), moved.channels
+        start = moved_model(place, profile)
+        exact, channels = copy.deepcopy(start).double(), start.channels
         draws = torch.Generator().manual_seed(3)
-        shape = (IMAGES, *moved.grid, moved.config.patches.dim + channels)
+        shape = (IMAGES, *start.grid, start.config.patches.dim + channels)
         stored = torch.randn(shape, generator=draws)
         for task, stage in ((A, "base"), (B, "adapter")):
             wanted = result(exact, task, stored.double())
             for precision in place.precisions:
                 yield from _by_both_kernels(
-                    place, moved, task, stored, wanted, f"{profile} {stage}", precision
+                    place, start, task, stored, wanted, f"{profile} {stage}", precision
                 )
     if not place.cuda:
         yield Skipped("tf32, and our kernels against PyTorch's")
@@ -99,18 +94,18 @@ def values_and_gradients(place: Place) -> Iterator[Finding]:
 
 def _by_both_kernels(
     place: Place,
-    moved: MoLEFlow,
+    start: MoLEFlow,
     task: Task,
     stored: Tensor,
     wanted: Result,
     name: str,
     precision: str,
 ) -> Iterator[Finding]:
-    config = moved.config.updated({"compute.precision": precision})
-    model = MoLEFlow(config, moved.grid, 0, A, moved.channels)
-    _copy(moved.base, model.base)
+    config = start.config.updated({"compute.precision": precision})
+    model = MoLEFlow(config, start.grid, 0, A, start.channels)
+    _copy(start.base, model.base)
     for known in (A, B):
-        _copy(moved.banks[known], model.new_bank(known))
+        _copy(start.banks[known], model.new_bank(known))
     model.to(place.device)
     there = stored.to(place.device)
     with plain_kernels() if place.cuda else nullcontext():
@@ -127,6 +122,18 @@ def _by_both_kernels(
 
 def _copy(source: nn.Module, target: nn.Module) -> None:
     target.load_state_dict(source.state_dict())
+
+
+def agreement(place: Place) -> Iterator[Finding]:
+    """What `moleflow doctor` looks at on each GPU."""
+    wanted = computed(torch.device("cpu"), "float32")
+    for precision in possible(place.device):
+        found = computed(place.device, precision)
+        off, limits = deviation(found, wanted), LIMITS[precision]
+        for name in ("log_p", "gradient", "moves"):
+            yield within(f"{precision} {name}", getattr(off, name), getattr(limits, name))
+        again = same_bits(found, computed(place.device, precision))
+        yield Check(f"{precision} again", again, "the same bits" if again else "others", "the same")
 
 
 def adamp(place: Place) -> Iterator[Finding]:
@@ -168,8 +175,8 @@ def trained_task(place: Place) -> Iterator[Finding]:
     with torch.inference_mode():
         before = start.log_likelihood(sampled[A].float(), A)[0].double()
     wanted = by(here, "float32")
-    moved = float((wanted[0] - before).abs().max() / wanted[0].abs().max())
-    yield Check("training moves what is compared", moved > 0.05, f"{moved:.3g}", "> 0.05")
+    change = float((wanted[0] - before).abs().max() / wanted[0].abs().max())
+    yield Check("training moves what is compared", change > 0.05, f"{change:.3g}", "> 0.05")
     for precision in place.precisions:
         for stage, one, other in zip(
             ("base", "adapter"), by(place, precision), wanted, strict=True

@@ -46,6 +46,7 @@ class Part:
 
 PARTS = (
     Part("values", 60, correctness.values_and_gradients),
+    Part("agreement", 40, correctness.agreement),
     Part("adamp", 20, correctness.adamp),
     Part("trained", 20, correctness.trained_task),
     Part("captured", 40, determinism.captured),

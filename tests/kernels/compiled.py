@@ -15,10 +15,9 @@ import torch
 from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
-from moleflow import profiles
 from moleflow.kernels import launch
 from moleflow.training.optimizer import build_optimizer
-from tests.kernels.interpreted import CASES, GRID, SMALL, A, moved_model, once
+from tests.kernels.interpreted import CASES, A, moved_model, once
 
 GENERATIONS = {"sm_80": 80, "sm_90": 90}
 loaded: Counter[str] = Counter()
@@ -52,7 +51,7 @@ class Absent:
 def step(case: str) -> None:
     """Forward and backward of a small model, and what its optimizer does."""
     task, changes = CASES[case]
-    model = moved_model(profiles.main().updated(SMALL | changes), GRID)
+    model = moved_model(changes)
     once(model, task)
     trained_base = model.base if task == A else None
     optimizer = build_optimizer(model.config.training, model.banks[task], trained_base)

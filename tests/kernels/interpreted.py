@@ -6,14 +6,15 @@ Triton reads TRITON_INTERPRET when it is imported. Prints what differs in each c
 """
 
 import json
+from typing import Any
 
 import torch
 
 from moleflow import profiles
-from moleflow.config import Config
 from moleflow.data.sequences import Task
 from moleflow.kernels import launch
 from moleflow.model import MoLEFlow
+from moleflow.training.agreement import moved
 from moleflow.training.losses import tail_aware_loss
 from tests.gpu.adam_oracle import CASES as PROJECTIONS
 from tests.gpu.adam_oracle import adamw_difference, difference
@@ -38,21 +39,19 @@ STEPS = 20
 Result = dict[str, torch.Tensor]
 
 
-def moved_model(config: Config, grid: tuple[int, int]) -> MoLEFlow:
-    """A model in which nothing is zero or the identity."""
-    model = MoLEFlow(config, grid, 0, A)
-    draws = torch.Generator().manual_seed(1)
-    for module in (model.base, model.new_bank(A), model.new_bank(B)):
-        for parameter in module.parameters():
-            parameter.data.add_(0.2 * torch.randn(parameter.shape, generator=draws))
-    return model
+def moved_model(changes: dict[str, Any]) -> MoLEFlow:
+    """A small model in which nothing is zero or the identity."""
+    model = MoLEFlow(profiles.main().updated(SMALL | changes), GRID, 0, A)
+    for task in (A, B):
+        model.new_bank(task)
+    return moved(model)
 
 
 def result(case: str, kernels: bool) -> Result:
     """Values of a step, and gradients by name."""
     launch.usable = lambda x: kernels
     task, changes = CASES[case]
-    model = moved_model(profiles.main().updated(SMALL | changes), GRID)
+    model = moved_model(changes)
     values = once(model, task)
     named = [*model.base.named_parameters("base"), *model.banks[task].named_parameters("bank")]
     return values | {name: p.grad for name, p in named if p.grad is not None}
