@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -26,6 +26,7 @@ from moleflow.errors import DataError, StoreError
 from moleflow.wording import counted
 from orchestration.cluster.allowance import allowed_cpus
 from orchestration.doctor.machine import Torch, ask_torch, exchange, faults_of_folder, leave_note
+from orchestration.doctor.numbers import GpuNumbers, Steps, ask_numbers
 from orchestration.hiding import safe_uri
 from orchestration.records.dataset import kept_fingerprint
 from orchestration.records.layout import Root
@@ -40,6 +41,10 @@ ROOM, LEAST_ROOM = 20 * GB, 1 * GB
 FILES = 8192
 """Files that a process should be able to open: a driver holds some for each worker."""
 SHARED_MEMORY = 1 * GB
+WRONG_NUMBERS = (
+    "publish nothing computed there; look at its driver, torch and Triton (make gpu says more); "
+    "without the package triton, PyTorch's own kernels compute"
+)
 RAY_PATIENCE = 120.0
 """Seconds in which Ray must be imported."""
 
@@ -66,7 +71,10 @@ def examine_machine(
     """
     yield judge_python(sys.version_info[:2])
     yield judge_packages()
-    yield judge_torch(ask_torch())
+    torch = ask_torch()
+    yield judge_torch(torch)
+    if torch.gpus:
+        yield judge_numbers({one.gpu: one for one in ask_numbers()})
     yield _ray()
     yield from _limits()
     with present(root.path):
@@ -131,6 +139,49 @@ def judge_torch(torch: Torch) -> Finding:
         said = torch.complaint or "torch sees no GPU"
         return Finding("torch", "problem", f"{text}: a driver is there, but {said}", remedy)
     return Finding("torch", "ok", f"{text}, no GPU")
+
+
+def judge_numbers(found: Mapping[str, GpuNumbers], name: str = "numbers") -> Finding:
+    """Args:
+    found: by the names that GPUs are told by.
+    """
+    wrong = {gpu: said for gpu, one in found.items() if (said := _wrong(one))}
+    if wrong:
+        return Finding(name, "problem", _told(wrong), WRONG_NUMBERS)
+    slow = {gpu: one.note for gpu, one in found.items() if one.note}
+    if slow:
+        remedy = "numbers are right there; training is slower than on a GPU that captures steps"
+        return Finding(name, "warning", _told(slow), remedy)
+    every = [steps for one in found.values() for steps in one.steps]
+    worst = [_worst(kind, every) for kind in dict.fromkeys(steps.precision for steps in every)]
+    text = f"steps on {counted(len(found), 'GPU')} deviate from the processor's by at most"
+    return Finding(name, "ok", f"{text} {'; '.join(worst)}; the same bits each time")
+
+
+def _wrong(one: GpuNumbers) -> str:
+    if one.trouble:
+        return one.trouble
+    unsound = [_worst(steps.precision, [steps]) for steps in one.steps if not steps.sound]
+    unlike = [steps.precision for steps in one.steps if not steps.repeated]
+    said = [f"steps are not the processor's, {'; '.join(unsound)}"] if unsound else []
+    return "; ".join([*said, *(f"other bits the second time in {kind}" for kind in unlike)])
+
+
+def _worst(precision: str, every: Sequence[Steps]) -> str:
+    of = [steps for steps in every if steps.precision == precision]
+    parts = [
+        f"{what} {max(getattr(steps, name) for steps in of):.0e}"
+        for name, what in (
+            ("log_p", "log-likelihoods"),
+            ("gradient", "gradients"),
+            ("moves", "moves"),
+        )
+    ]
+    return f"{', '.join(parts)} in {precision}"
+
+
+def _told(texts: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())
 
 
 def _ray() -> Finding:

@@ -16,7 +16,7 @@ from typing import final
 from moleflow.errors import DataError, StoreError, StudyError
 from moleflow.wording import counted
 from orchestration.cluster.nodes import PATIENCE, Answer, Node, on_every_node, wait_for_nodes
-from orchestration.doctor.checks import Finding, folder_of, present
+from orchestration.doctor.checks import Finding, folder_of, judge_numbers, present
 from orchestration.doctor.machine import (
     SAMPLES,
     TORCH_PATIENCE,
@@ -31,6 +31,7 @@ from orchestration.doctor.machine import (
     look,
     versions,
 )
+from orchestration.doctor.numbers import NUMBERS_PATIENCE, GpuNumbers, ask_numbers
 from orchestration.records.layout import Root
 from orchestration.store.store import open_store
 
@@ -64,6 +65,8 @@ def examine_nodes(count: int) -> Iterator[Finding]:
     yield judge_versions(versions(), machines)
     yield judge_gpus(nodes, machines)
     yield judge_kinds(machines)
+    if any(machine.torch.gpus for machine in machines.values()):
+        yield judge_gpu_numbers()
     yield judge_scratch(machines)
     yield _clocks()
 
@@ -161,6 +164,15 @@ def judge_gpus(nodes: Sequence[Node], machines: Mapping[str, Machine]) -> Findin
         )
         return Finding("gpus", "warning", _told(wrong, len(machines)), remedy)
     return Finding("gpus", "ok", f"{sum(declared.values())}, as Ray says")
+
+
+def judge_gpu_numbers() -> Finding:
+    """Of all GPUs; a node that does not answer is told as if it were one."""
+    found: dict[str, GpuNumbers] = {}
+    for node, answer in on_every_node(ask_numbers, patience=PATIENCE + NUMBERS_PATIENCE).items():
+        of = answer.value or () if not answer.error else (GpuNumbers(gpu="", trouble=answer.error),)
+        found |= {f"{node} {one.gpu}".strip(): one for one in of}
+    return judge_numbers(found, "numbers on nodes")
 
 
 def judge_kinds(machines: Mapping[str, Machine]) -> Finding:
