@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt16
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
+from moleflow.data.tiff import TURNED, below_zero, misread
 from moleflow.errors import DataError
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -41,9 +42,14 @@ OTHER_BYTE = {
 """Pillow keeps 8 of 16 bits per colour. Read in the other byte order, it keeps the other 8."""
 PAGED = ("TIFF", "WEBP", "PNG")
 """Formats of which one file may be several pictures of a person's."""
-TURNED = range(2, 9)
-"""Values of the tag of orientation that say so."""
 LINKED = ("dvc pull", "git annex get", "git lfs pull")
+SIGNS = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+}
+"""How files of a format begin, whether they can be read or not."""
 POINTERS = {b"version https://git-lfs": "Git LFS", b"/annex/objects/": "git-annex"}
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -156,6 +162,8 @@ def _pixels(path: Path, source: Path | io.BytesIO) -> Pixels:
     with _quiet(), _opened(path, source) as image:
         raw_modes, form = _raw_modes(image), str(image.format)
         _load(path, image)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and below_zero(image):
+        raise DataError(f"{path}: has values below 0; save it with values from 0 on")
     if image.mode in HIGH_BIT_MODES:
         return Pixels(image, form, np.asarray(image).astype(np.uint16))
     if not any(";16" in raw for raw in raw_modes):
@@ -204,25 +212,10 @@ def _opened(path: Path, source: Path | io.BytesIO) -> ImageFile.ImageFile:
     if image.width * image.height > MOST_PIXELS:
         image.close()
         raise _too_large(path)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        _refuse_turned(path, image)
-    return image
-
-
-def _refuse_turned(path: Path, image: TiffImagePlugin.TiffImageFile) -> None:
-    """Pillow turns a TIFF as its tag says, away from its mask, and mixes its rows up where it is
-    mapped into memory; other formats stay as they are stored.
-
-    Raises:
-        DataError: the tag says that the file is stored turned or mirrored.
-    """
-    turned = image.tag_v2.get(ExifTags.Base.Orientation, 1)
-    if turned in TURNED:
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and (wrong := misread(image)):
         image.close()
-        raise DataError(
-            f"{path}: its tag of orientation ({turned}) says that it is stored turned; save it "
-            "upright, without the tag, and its mask as it is seen"
-        )
+        raise DataError(f"{path}: {wrong}")
+    return image
 
 
 def _load(path: Path, image: ImageFile.ImageFile) -> None:
@@ -267,6 +260,12 @@ def _no_image(path: Path) -> str:
     for sign, system in POINTERS.items():
         if sign in head:
             return f"is a pointer of {system}, its content is elsewhere; fetch it"
+    for sign, form in SIGNS.items():
+        if head.startswith(sign):
+            return (
+                f"is a {form} of a kind that is not read, or damaged; save it with 8 or 16 bits "
+                "per channel, as grey or RGB"
+            )
     return f"is not an image of a kind that is read ({', '.join(FORMATS)}); replace or remove it"
 
 
