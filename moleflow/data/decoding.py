@@ -19,9 +19,8 @@ FULL_DEPTH = 16
 MOST_KINDS = 127
 """Highest value that may be the number of a kind of defect, where no value was lost."""
 MOST_SHADES = 16
-"""Values of a mask beyond which they are shades of its edges; in a JPEG, the highest value that has
-none."""
-LOSSY = ("JPEG", "MPO")
+"""Values of a mask beyond which they are shades of its edges; in a lossy file, the highest value
+that has none."""
 RANGELESS_MODES = ("I", "F")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MODE_NAMES = {"1": "1-bit", "L": "grey", "P": "palette", "LA": "grey+alpha", "PA": "palette+alpha"}
@@ -50,7 +49,7 @@ def read_mask(path: Path) -> Mask:
     """
     pixels = open_pixels(path)
     levels = _levels(pixels)
-    soft = _has_grey_edges(levels, lossy=pixels.format in LOSSY)
+    soft = _has_grey_edges(levels, lossy=pixels.lossy)
     return Mask(levels > (levels.max() / 2 if soft else 0), soft)
 
 

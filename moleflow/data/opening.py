@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt16
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
+from moleflow.data.lossy import is_lossy
 from moleflow.data.tiff import TURNED, below_zero, misread
 from moleflow.errors import DataError
 
@@ -63,10 +64,10 @@ KINDS = {
 @dataclass(frozen=True)
 class Pixels:
     """What a file holds. `deep` are its values where a channel has more than 8 bits; `image` then
-    has their high bytes at best."""
+    has their high bytes at best. `lossy`: see `is_lossy`."""
 
     image: Image.Image
-    format: str
+    lossy: bool
     deep: UInt16[np.ndarray, "..."] | None = None
 
 
@@ -160,14 +161,14 @@ def unusable(path: Path) -> str:
 
 def _pixels(path: Path, source: Path | io.BytesIO) -> Pixels:
     with _quiet(), _opened(path, source) as image:
-        raw_modes, form = _raw_modes(image), str(image.format)
+        raw_modes, lossy = _raw_modes(image), is_lossy(image, path)
         _load(path, image)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and below_zero(image):
         raise DataError(f"{path}: has values below 0; save it with values from 0 on")
     if image.mode in HIGH_BIT_MODES:
-        return Pixels(image, form, np.asarray(image).astype(np.uint16))
+        return Pixels(image, lossy, np.asarray(image).astype(np.uint16))
     if not any(";16" in raw for raw in raw_modes):
-        return Pixels(image, form)
+        return Pixels(image, lossy)
     if not all(raw in OTHER_BYTE for raw in raw_modes):
         raise DataError(
             f"{path}: has 16 bits per channel in a form that cannot be read in full "
@@ -176,7 +177,7 @@ def _pixels(path: Path, source: Path | io.BytesIO) -> Pixels:
     with _quiet(), _opened(path, source) as low:
         low.tile = [tile._replace(args=_other_byte(tile.args)) for tile in low.tile]
         _load(path, low)
-    return Pixels(image, form, _joined(image, low))
+    return Pixels(image, lossy, _joined(image, low))
 
 
 def _joined(high: Image.Image, low: Image.Image) -> UInt16[np.ndarray, "h w 3"]:

@@ -128,6 +128,29 @@ def test_a_mask_saved_as_jpeg_keeps_its_area(
     assert (np.asarray(Image.open(path)) > 0).sum() > 1.05 * disc.sum(), "rings are there"
 
 
+@pytest.mark.parametrize("quality", [30, 75])
+@pytest.mark.parametrize(("name", "options"), [("m.webp", {}), ("m.tif", {"compression": "jpeg"})])
+def test_a_thin_mask_saved_with_loss_keeps_its_lines(
+    tmp_path: Path, name: str, options: dict[str, str], quality: int
+):
+    """What the format adds along a straight line is even, and has few levels."""
+    drawn = _marking((256, 256), np.s_[85:88, :128])
+    Image.fromarray(drawn.astype(np.uint8) * 255).save(tmp_path / name, quality=quality, **options)
+    mask = read_mask(tmp_path / name)
+    assert mask.soft and (mask.marked ^ drawn).sum() < 0.1 * drawn.sum()
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_numbers_in_a_webp_without_loss_all_count(tmp_path: Path, animated: bool):
+    levels = np.zeros((40, 40), np.uint8)
+    levels[3:9, 3:9], levels[20:30, 20:30] = 40, 250
+    image, more = Image.fromarray(levels).convert("RGB"), Image.new("RGB", (40, 40), "red")
+    pages = {"save_all": True, "append_images": [more]} if animated else {}
+    image.save(tmp_path / "m.webp", lossless=True, **pages)
+    mask = read_mask(tmp_path / "m.webp")
+    assert not mask.soft and (mask.marked == (levels > 0)).all()
+
+
 def test_a_resized_mask_keeps_its_share(tmp_path: Path, disc: np.ndarray):
     large = Image.fromarray(disc.astype(np.uint8) * 255).resize(
         (333, 333), Image.Resampling.BICUBIC
