@@ -219,10 +219,10 @@ def check_class_name(name: str) -> None:
             f"class {name!r}: names of tasks join classes with + and names of orders join tasks "
             f"with >, so it could not be told from another one; {remedy}, e.g. to {other!r}"
         )
-    if not name.isprintable() or " ".join(name.split()) != name:
+    if as_seen(name) != name:
         raise StudyError(
             f"class {name!r}: on pages and in logs this reads like another name, for characters in "
-            f"it that cannot be seen; {remedy}, e.g. to {_visible(name)!r}"
+            f"it that cannot be seen; {remedy}, e.g. to {as_seen(name)!r}"
         )
     if name in TAKEN:
         raise StudyError(
@@ -231,5 +231,6 @@ def check_class_name(name: str) -> None:
         )
 
 
-def _visible(name: str) -> str:
+def as_seen(name: str) -> str:
+    """A name without what cannot be seen: pages and logs show both alike."""
     return " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "unnamed"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from moleflow.data.sequences import CLASS_JOINT, JOINT, task_sizes
+from moleflow.data.dataset_layout import composed
+from moleflow.data.sequences import CLASS_JOINT, JOINT, as_seen, task_sizes
 from moleflow.errors import MoleflowError, StudyError
 from orchestration.studies.axes import Axis, Grid, Scenarios, TaskZero, Variants, Varying, Zip
 from orchestration.studies.order_tables import like_published, published_names
@@ -41,6 +42,7 @@ def check_written(study: Study) -> None:
     """
     if not study.question.strip():
         raise StudyError("question: is empty; write one sentence, which heads the report")
+    _check_names("parts", study.parts)
     for name, part in study.parts.items():
         with named_by(f"parts {name}"):
             check_written(part)
@@ -146,6 +148,8 @@ def _check_varying(axis: Varying) -> None:
             _once(f"Zip, {', '.join(axis.fields)}", zip(*axis.fields.values(), strict=True))
             changed = set(axis.fields)
         case Variants():
+            _check_names("Variants.name", [axis.name])
+            _check_names("Variants.variants", axis.variants)
             changed = {axis.name, *chain.from_iterable(axis.variants.values())}
     own = sorted(changed & set(axis.when))
     if own:
@@ -153,6 +157,17 @@ def _check_varying(axis: Varying) -> None:
             f"{type(axis).__name__}.when: {own[0]} is what the axis itself changes; name another "
             "field or axis, or leave it out"
         )
+
+
+def _check_names(field: str, names: Iterable[str]) -> None:
+    """Refuse names that pages do not show, or that they show alike."""
+    for name in names:
+        if as_seen(name) != name:
+            raise StudyError(
+                f"{field}: {name!r} reads like another name, for characters in it that cannot be "
+                f"seen; write e.g. {as_seen(name)!r}"
+            )
+    _once(field, map(composed, names))
 
 
 def _once(field: str, values: Iterable[Any]) -> None:

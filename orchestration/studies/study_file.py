@@ -47,7 +47,11 @@ def study_in(path: Path) -> Study:
             f"{path}: defines no STUDY; write STUDY = Study(...), after "
             "from orchestration import Study"
         )
-    return study
+    try:
+        # Copies that pydantic makes take any value.
+        return Study(**{name: getattr(study, name) for name in study.model_fields_set})
+    except ValidationError as error:
+        raise StudyError(f"{path}: {explained(error)}") from None
 
 
 @contextmanager

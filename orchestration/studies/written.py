@@ -1,5 +1,6 @@
 """How values are written in a study file, and read."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import numpy as np
@@ -46,7 +47,26 @@ def plain(value: Any) -> Any:
     return cast("object", value.item()) if isinstance(value, np.generic) else value
 
 
-Value = Annotated[Any, AfterValidator(plain)]
+def _value(value: Any, info: ValidationInfo) -> Any:
+    """Raises:
+    StudyError: nothing in a file of JSON stands for it.
+    """
+    value = plain(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _value(one, info) for name, one in cast("dict[str, Any]", value).items()}
+    if isinstance(value, tuple):
+        return tuple(_value(one, info) for one in cast("tuple[Any, ...]", value))
+    if value is None or isinstance(value, (str, int, float, Settings)):
+        return value
+    raise StudyError(
+        f"{info.data.get('field', info.field_name)}: {value!r} is of type {type(value).__name__}; "
+        "write a number, text, True, False, None or a list of these"
+    )
+
+
+Value = Annotated[Any, AfterValidator(_value)]
 """Of a config field; the same after it was written to a file and read again."""
 
 

@@ -19,6 +19,9 @@ from moleflow import profiles
 from orchestration import *
 base = {"question": "q?", "base": profiles.quick()}
 LR = {"training.lr": log_uniform(1e-4, 1e-2)}
+def variants(first, *more, **named):
+    changes = {one: {"lora.rank": 2 + i} for i, one in enumerate(more)}
+    return (Variants(variants={first: {}, **changes}, baseline=first, **named),)
 """
 CLASSES = ("a", "b", "c", "d")
 
@@ -81,6 +84,10 @@ def planned(folder: Path, text: str, **asked: object) -> list[str]:
         ),
         ('axes=(Variants(variants={}, baseline="a"),)', ["Variants.variants: is empty"]),
         ('axes=(Variants(variants={"a": {}}, baseline="b"),)', ["Variants.baseline: 'b'"]),
+        ('axes=variants("a", "a ")', ["Variants.variants: 'a ' reads like", "write e.g. 'a'"]),
+        ('axes=variants("é", "e\\u0301")', ["Variants.variants: é is there more than once"]),
+        ('axes=variants("a", name="x\\ny")', ["Variants.name: 'x\\ny' reads", "e.g. 'x y'"]),
+        ('STUDY = Study.union("q", {"p\\u200b": Study(**base)})', ["parts: 'p", "e.g. 'p'"]),
         ("axes=(Search(space={}, trials=2),)", ["Search.space: is empty"]),
         ("axes=(Search(space=LR, trials=0),)", ["Search.trials: 0", "one or more"]),
         ("axes=(Search(space=LR, trials=2, rungs=(1, 9)),)", ["Search.rungs: (1, 9)", "smaller"]),
@@ -91,6 +98,7 @@ def planned(folder: Path, text: str, **asked: object) -> list[str]:
         ('only=({"lora.rank": 7},)', ["no trial is left", "only"]),
         ('STUDY = Study("q?", profiles.quick())', ["Study: name its fields", "question=…"]),
         ("from . import x", ["relative import", "import NAME"]),
+        ("STUDY = Study(**base).model_copy(update={'seeds': ('x',)})", ["Study.seeds.0: 'x'"]),
         ("STUDY = 3", ["defines no STUDY", "from orchestration import Study"]),
     ],
 )  # fmt: skip

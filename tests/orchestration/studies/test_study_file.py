@@ -53,6 +53,32 @@ def test_whatever_is_a_list_of_numbers_in_python_will_do(
     assert Plan.model_validate_json(plan.model_dump_json()).study == study
 
 
+def test_paths_are_values_as_text_is(tmp_path: Path) -> None:
+    value = "__import__('pathlib').Path('w.safetensors')"
+    study = load(
+        tmp_path, f'STUDY = Study(**base, axes=[Grid(field="backbone.weights", values=[{value}])])'
+    )
+    assert study == load(
+        tmp_path,
+        'STUDY = Study(**base, axes=[Grid(field="backbone.weights", values=["w.safetensors"])])',
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["Decimal('0.1')", "Fraction(1, 3)", "b'x'", "{1}", "date(2026, 1, 1)", "{'a': 1j}"]
+)
+def test_a_value_that_no_file_can_hold_is_a_slip(value: str, tmp_path: Path) -> None:
+    head = (
+        "from datetime import date\nfrom decimal import Decimal\nfrom fractions import Fraction\n"
+    )
+    for axis, field in (
+        (f'Grid(field="training.lr", values=[{value}])', "training.lr: "),
+        (f'Grid(field="training.lr", values=[1], when={{"lora.rank": {value}}})', "training.lr: "),
+    ):
+        text = refused(tmp_path, f"{head}STUDY = Study(**base, axes=[{axis}])")
+        assert "line 9" in text and field in text and "write a number" in text, text
+
+
 def test_modules_beside_a_study_are_its_own_and_nothing_of_them_stays(tmp_path: Path) -> None:
     before, path = set(sys.modules), list(sys.path)
     for number, name in enumerate(("one", "two")):
