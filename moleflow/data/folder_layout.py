@@ -5,6 +5,7 @@ CLASS/ground_truth/DEFECT/<stem>_mask.png (or <stem>.png, as in BTAD; or another
 GOOD is `good`, in BTAD `ok`. A class without any mask is allowed; it has no pixel metrics.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ class FolderLayout(Layout):
         )
         truth = folder / names.truth
         good = sorted(path for name in {names.good, GOOD} for path in images_below(truth / name))
-        return ClassData(name, train, test, tuple(path for path in good if path.is_file()))
+        return ClassData(name, train, test, tuple(filter(os.path.isfile, good)))
 
     def contradictions(self, name: str) -> list[str]:
         folder, names = self._classes[name], self._names

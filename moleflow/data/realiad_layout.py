@@ -145,7 +145,7 @@ def realiad(root: Path) -> RealIadLayout | None:
         DataError: there are several sets of lists, or several sizes of pictures, or one is missing.
     """
     files = _json_files(root)
-    if any((root / path.stem).is_dir() for path in files):
+    if {path.stem for path in files} & folder_names(root):
         return RealIadLayout(root, root, root)
     if files and root.name.startswith(LISTS):
         above = root.parent.parent if root.parent.name.startswith(LISTS) else root.parent
@@ -154,7 +154,7 @@ def realiad(root: Path) -> RealIadLayout | None:
     if sets:
         lists = _one(root, sets, "sets of lists", "name the one to use with --data")
         inner = lists / lists.name  # as some archives unpack
-        lists = inner if not _json_files(lists) and inner.is_dir() else lists
+        lists = inner if not _json_files(lists) and inner.name in folder_names(lists) else lists
         return RealIadLayout(root, lists, _pictures_beside(root, root))
     bare = [path for path in folders(root) if {"OK", "NG"} <= folder_names(path)]
     if bare:

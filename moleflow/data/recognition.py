@@ -1,6 +1,7 @@
 """Which layout a root folder is in, told from the folders of its classes alone."""
 
 import os
+import stat
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from moleflow.data.dagm_layout import DagmLayout
 from moleflow.data.dataset_layout import Layout, composed
 from moleflow.data.folder_layout import AD2, BTAD, LOCO, MVTEC, FolderLayout
 from moleflow.data.ksdd_layout import KsddLayout, is_ksdd
-from moleflow.data.listing import first_image, folder_names, folders, is_text, shown
+from moleflow.data.listing import first_image, folder_names, folders, is_text, listed, shown
 from moleflow.data.realiad_layout import realiad
 from moleflow.data.strays import loose
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout
@@ -34,7 +35,7 @@ class Found:
 
 def _refuse_class(root: Path) -> None:
     for sign in ("train", "Data/Images", "Train/Label", "Test/Label"):
-        if (root / sign).is_dir():
+        if Path(sign).name in folder_names((root / sign).parent):
             raise DataError(
                 f"{root}: is itself a class (it holds {sign}/); use its parent, {root.parent}"
             )
@@ -48,9 +49,8 @@ def recognise(root: Path) -> Layout:
         DataError: there is no such folder, it holds no class or classes of several layouts, or
             VisA's list of splits is missing or unusable.
     """
-    if not root.is_dir():
-        state = "is not a folder" if root.exists() else "does not exist"
-        raise DataError(f"{root}: {state}; name the folder that holds the classes with --data")
+    if why := _no_folder(root):
+        raise DataError(f"{root}: {why}; name the folder that holds the classes with --data")
     special = _special(root)
     if special is not None:
         return special
@@ -62,13 +62,23 @@ def recognise(root: Path) -> Layout:
     return layout
 
 
+def _no_folder(root: Path) -> str:
+    """Why there is no folder to be read, if so."""
+    try:
+        return "" if stat.S_ISDIR(root.stat().st_mode) else "is not a folder"
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+
+
 def _special(root: Path) -> Layout | None:
     """A layout that is told from the root folder, not from its classes'.
 
     Raises:
         DataError: it is one, but incomplete or in another distribution.
     """
-    if (root / "train" / "img").is_dir() and (root / "train" / "ann").is_dir():
+    if {"img", "ann"} <= folder_names(root / "train"):
         raise DataError(
             f"{root}: holds train/img and train/ann, which is not how the authors of KolektorSDD2 "
             "publish it; unpack their archive (train/NNNNN.png, train/NNNNN_GT.png)"
@@ -80,13 +90,13 @@ def _layout(root: Path, found: Found) -> Layout:
     titles = set(found.kinds.values())
     if len(titles) > 1:
         raise DataError(_mixed(root, found.kinds))
-    listed = (root / SPLIT_CSV).is_file()
-    if VISA in titles and not listed:
+    has_list = _holds_file(root, SPLIT_CSV)
+    if VISA in titles and not has_list:
         raise DataError(
             f"{root}: holds VisA's pictures (CLASS/Data/Images) but not {SPLIT_CSV}, which says "
             "what is for training and what for testing; add it from the VisA archive"
         )
-    if VISA in titles or (not titles and listed):
+    if VISA in titles or (not titles and has_list):
         return VisaLayout(root)
     if not titles:
         raise DataError(_no_class(root, found))
@@ -94,6 +104,15 @@ def _layout(root: Path, found: Found) -> Layout:
     if title == DagmLayout.title:
         return DagmLayout(root, _named(found))
     return FolderLayout(root, FOLDERS[title], _named(found))
+
+
+def _holds_file(root: Path, inner: Path) -> bool:
+    """Raises:
+    DataError: its folder is there, and may not be read.
+    """
+    if inner.parent.name not in folder_names(root):
+        return False
+    return any(path.name == inner.name and not deep for path, deep in listed(root / inner.parent))
 
 
 def _named(found: Found) -> dict[str, Path]:
@@ -167,7 +186,7 @@ def _kind(folder: Path, content: Set[str]) -> str | None:
             return BTAD.title
     if {"train", "test"} & content:
         return MVTEC.title
-    return VISA if "Data" in content and (folder / "Data" / "Images").is_dir() else None
+    return VISA if "Images" in folder_names(folder / "Data") else None
 
 
 def _beside(root: Path, found: Found) -> Iterator[str]:

@@ -116,6 +116,8 @@ def _read_rows(path: Path) -> list[Row]:
             f"{path}: is not a list of comma-separated values in UTF-8 ({error}); "
             "take it from the VisA archive again"
         ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if not rows:
         raise DataError(f"{path}: lists no picture; take it from the VisA archive again")
     nameless = [row.line for row in rows if not row.object]

@@ -246,6 +246,47 @@ def test_a_class_with_a_folder_that_may_not_be_read_is_refused(
         open_training(readable)
 
 
+@pytest.mark.parametrize(
+    ("place", "mode"),
+    [
+        ("split_csv/1cls.csv", 0),
+        *((p, m) for p in (".", "bottle", "bottle/train", "split_csv", "Data") for m in (0, 0o444)),
+    ],
+)
+def test_what_may_not_be_looked_at_is_refused_by_name(
+    readable: Path, as_nobody: Callable[[], None], visa: Make, place: str, mode: int
+):
+    shutil.rmtree(readable / "cable")
+    if "split" in place or "Data" in place:
+        shutil.rmtree(readable / "bottle")
+        visa(readable, "bottle")
+        open_catalog(readable)  # imports what reads the list
+    place = place.replace("Data", "bottle/Data")
+    (readable / place).chmod(mode)
+    as_nobody()
+    with pytest.raises(DataError) as refused:
+        open_catalog(readable)
+    assert f"{readable / place}" in str(refused.value)
+
+
+def test_a_folder_above_that_may_not_be_entered_is_not_said_to_be_missing(
+    readable: Path, as_nobody: Callable[[], None]
+):
+    readable.chmod(0o444)
+    as_nobody()
+    with pytest.raises(DataError, match=r"bottle: cannot be looked at \(Permission denied\)"):
+        open_catalog(readable / "bottle")
+
+
+def test_a_class_beside_folders_that_may_not_be_entered_is_read(
+    readable: Path, as_nobody: Callable[[], None]
+):
+    (readable / "other/Data/Images").mkdir(parents=True)
+    (readable / "other/Data").chmod(0)
+    as_nobody()
+    assert list(open_catalog(readable)) == ["bottle", "cable"]
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 @pytest.mark.parametrize("typed", ["NFC", "NFD"])
 def test_a_name_is_the_same_however_its_letters_are_composed(
