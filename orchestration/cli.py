@@ -4,13 +4,14 @@ The environment is read in these files and set here and in `driver/drive.py`, an
 for the variables by which Ray is told where its token is (`cluster/joining.py`).
 """
 
+import errno
 import os
 import sys
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
-from moleflow.errors import ClusterError, MoleflowError
+from moleflow.errors import ClusterError, MoleflowError, StudyError
 from orchestration.commands.consoles import Terminal, err, to_output
 
 REFUSED, INTERRUPTED = 2, 130
@@ -133,6 +134,7 @@ def _done(words: list[str]) -> int:
     # Nothing that we start imports modules from the folder that it is started in.
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
+        _refuse_empty(words)
         return app(
             words,
             console=Terminal(),
@@ -144,9 +146,32 @@ def _done(words: list[str]) -> int:
     except CycloptsError:
         return REFUSED
     except MoleflowError as error:
-        from rich.markup import escape
-
-        from orchestration.hiding import safe_text
-
-        err.print(f"[bold red]error:[/] {escape(safe_text(str(error)))}")
+        _say(str(error))
         return error.code if isinstance(error, ClusterError) else REFUSED
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        _say(f"{error.filename}: {error.strerror}; give a shorter one")
+        return REFUSED
+
+
+def _say(message: str) -> None:
+    from rich.markup import escape
+
+    from orchestration.hiding import safe_text
+
+    err.print(f"[bold red]error:[/] {escape(safe_text(message))}")
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """An empty path would be the folder that we are in, and an empty name all that there is.
+
+    Raises:
+        StudyError: a word, or what stands behind the = of an option, is empty.
+    """
+    for before, word in zip(["the command", *words], words, strict=False):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise StudyError(
+                f"nothing stands behind {word.removesuffix('=') or before}: is a variable of the "
+                "shell not set? Give a value, or leave it out"
+            )

@@ -14,6 +14,8 @@ from orchestration.records.layout import Root
 
 pytestmark = pytest.mark.slow
 
+LONG = "x" * 300
+"""Longer than any file system takes."""
 START = "import moleflow_start; moleflow_start.main()"
 
 
@@ -72,6 +74,11 @@ def test_where_no_root_folder_is_the_traceback_lies_in_a_temporary_one(tmp_path:
     ran = command("studies", before=with_body(FAIL), TMPDIR=str(tmp_path))
     (kept,) = tmp_path.glob("moleflow-*.txt")
     assert ran.returncode == UNEXPECTED and str(kept) in ran.stderr
+
+
+def test_a_root_folder_that_may_not_be_looked_at_hides_no_error(tmp_path: Path) -> None:
+    ran = command("studies", "--root", LONG, before=with_body(FAIL), TMPDIR=str(tmp_path))
+    assert ran.returncode == UNEXPECTED and "LookupError" in ran.stderr
 
 
 def test_a_thread_that_dies_says_so_in_the_same_way(tmp_path: Path) -> None:
@@ -175,6 +182,18 @@ def test_a_folder_that_is_no_package_hides_nothing(tmp_path: Path) -> None:
         (("run", "task_order", "--mlflow-uri", "http://[::1/x"), "http://[::1/x: not a URI"),
         (("run", "task_order", "--store", "s3://[x"), "s3://[x: not an address"),
         (("run", "task_order", "--store", "foo://x"), "no protocol 'foo'"),
+        (("status", ""), "nothing stands behind status: is a variable of the shell not set?"),
+        (("run", "grid", "--profile", "", "--orders", "2"), "nothing stands behind --profile"),
+        (("report", "x", "--against="), "nothing stands behind --against"),
+        (("",), "nothing stands behind the command"),
+        (("plan", "grid", "--name=-x"), "study name '-x': begins like an option"),
+        (
+            ("plan", "grid", "--name", "x" * 101),
+            "study name xxxxxxxxxxxxxxxxxxxx…: has 101 letters",
+        ),
+        (("plan", "grid", "--data", LONG), "cannot be looked at (File name too long)"),
+        (("run", LONG), "File name too long; give a shorter one"),
+        (("status", "x", "--root", LONG), "File name too long; give a shorter one"),
     ],
 )
 def test_what_is_malformed_is_refused_with_its_name(

@@ -85,8 +85,8 @@ def _keep(text: str, words: Sequence[str]) -> Path:
     """Below the root folder that the command names, where one is there; else a temporary file."""
     root = Root.at(_root_of(words))
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{threading.get_ident() % 10**6}.txt"
-    if (root.path / FORMAT_FILE).is_file():
-        with suppress(OSError):
+    with suppress(OSError):
+        if (root.path / FORMAT_FILE).is_file():
             root.crashes.mkdir(exist_ok=True)
             path = root.crashes / name
             return _write(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), path, text)

@@ -29,6 +29,7 @@ from orchestration.studies.search import Search
 from orchestration.studies.telling_reports import USUAL, main_first, telling
 from orchestration.studies.written import ClassName, Condition, Written, plain
 
+LONGEST_NAME = 100
 OPEN = "trials of a search are proposed while it runs, so it is run as a study of its own"
 
 
@@ -258,8 +259,15 @@ def check_name(name: str) -> str:
     """A study's name becomes a folder and an MLflow experiment.
 
     Raises:
-        StudyError: it holds other than letters, digits, `_` and `-`.
+        StudyError: it holds other than letters, digits, `_` and `-`, reads like an option, or is
+            too long for a folder.
     """
     if not name or set(name) - set(string.ascii_letters + string.digits + "_-"):
         raise StudyError(f"study name {name!r}: use letters, digits, '_' and '-' only")
+    if name.startswith("-"):
+        raise StudyError(f"study name {name!r}: begins like an option; let a letter come first")
+    if len(name) > LONGEST_NAME:
+        raise StudyError(
+            f"study name {name[:20]}…: has {len(name)} letters; use {LONGEST_NAME} at most"
+        )
     return name
