@@ -15,7 +15,7 @@ from reports.statistics import NOISE, Observation, Spread, summarise
 
 
 def sentences(evidence: Evidence, setting: Setting, kept: Kept) -> tuple[Words, ...]:
-    """One of each metric that something is concluded on, each number with its n."""
+    """Some of each metric that something is concluded on, each number with its n."""
     found: list[Words] = []
     for metric in evidence.concluded:
         observed = performance.observations(evidence, setting, metric.name)
@@ -64,11 +64,11 @@ def _of_first(
     if found is None:
         within = _number(evidence, setting, metric, f"{percent(between.mean)} points")
         few = _number(evidence, setting, metric, f"n = {firsts}")
-        return ("; means by task 0 lie within ", within, " (", few, "; too few seeds to judge)")
+        return (". Means by task 0 lie within ", within, " (", few, "; too few seeds to judge)")
     source, likely = found.source_of(_of_first), not found.verdict.identical
     lost = left_out(found.left_out, "trial")
     return (
-        "; which task is first: ",
+        ". Which task is first: ",
         Number(found.verdict.verdict, source),
         " (means within ",
         Number(f"{percent(found.verdict.range)} points", source),
@@ -77,12 +77,12 @@ def _of_first(
         " of ",
         Number(f"{len(found.names)} tasks 0", source),
         *(["; ", Number(lost, source)] if lost else []),
+        ")",
         *(
-            ("; most likely best: ", *first_task.most_likely(evidence, found, _of_first))
+            (". Most likely best: ", *first_task.most_likely(evidence, found, _of_first))
             if likely
             else ()
         ),
-        ")",
     )
 
 
@@ -94,9 +94,9 @@ def _of_orders(
         return ()
     groups = _number(evidence, setting, metric, f"n = {counted(between.groups, 'group')}")
     if between.largest <= NOISE:
-        return ("; orders with the same task 0 and seed do not differ (", groups, ")")
+        return (". Orders with the same task 0 and seed do not differ (", groups, ")")
     within = _number(evidence, setting, metric, f"{percent(between.largest)} points")
-    told: Words = ("; orders with the same task 0 and seed lie within ", within, " (", groups, ")")
+    told: Words = (". Orders with the same task 0 and seed lie within ", within, " (", groups, ")")
     found = order_causes.measured(evidence, setting, metric, "final_mean")
     if not found:
         return told
@@ -123,4 +123,4 @@ def _of_seeds(evidence: Evidence, setting: Setting, metric: Metric, within: Spre
         return ()
     number = _number(evidence, setting, metric, f"{percent(within.largest)} points")
     orders = _number(evidence, setting, metric, f"n = {counted(within.groups, 'order')}")
-    return ("; seeds of one order lie within ", number, " (", orders, ")")
+    return (". Seeds of one order lie within ", number, " (", orders, ")")

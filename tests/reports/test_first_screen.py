@@ -69,7 +69,7 @@ def test_what_is_said_of_each_setting_stands_in_its_section(union: StudyFolder) 
     for kind, said in (
         ("routing", "went to their own task, summed over"),
         ("task0", "Most likely best: "),
-        ("task_order", "orders with the same task 0 and seed"),
+        ("task_order", "Orders with the same task 0 and seed"),
     ):
         text = (union.report / kind / "report.md").read_text("utf-8").replace("\\", "")
         parts = re.split(r"\n## Setting \d+: ", text)[1:]

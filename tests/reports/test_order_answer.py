@@ -32,9 +32,9 @@ def test_task_zero_is_judged_first_and_with_its_n(lab):
     folder, plan = lab.plan(seeds=(0, 1, 2))
     lab.run(folder, plan.trials)
     told = first_of(folder)
-    assert "which task is first: different (means within " in told
+    assert ". Which task is first: different (means within " in told
     assert (
-        "margin 0.5, n = 3 seeds of 2 tasks 0; most likely best: bottle, 100 % over seeds alone)"
+        "margin 0.5, n = 3 seeds of 2 tasks 0). Most likely best: bottle, 100 % over seeds alone."
         in told
     )
 
@@ -54,7 +54,7 @@ def test_orders_that_matter_by_design_are_judged_and_a_changed_verdict_is_found(
     folder, plan = lab.plan(seeds=(0, 1, 2))
     lab.run(folder, plan.trials)
     verdict = "undecided with 2 of 2 tasks 0"
-    assert f", the order after task 0: {verdict};" in first_of(folder)
+    assert f", the order after task 0: {verdict}." in first_of(folder)
     (written,) = write_reports(folder)
     assert wrong(folder) == []
     page = written.html.read_text(encoding="utf-8")
