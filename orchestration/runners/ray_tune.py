@@ -25,6 +25,7 @@ from typing import Any
 import ray
 from ray import cloudpickle, tune
 from ray.exceptions import RayTaskError
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
@@ -55,6 +56,9 @@ UNBEGUN = 60.0
 """Seconds in which trials were handed out and none runs, after which that is said."""
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """Escape sequences by which Ray colours tracebacks."""
+
+# Keys of AWS among them: Ray writes them into command lines of workers, which everybody can read.
+ENV_VARS_TO_PROPAGATE.clear()
 
 
 class RayTuneRunner(Runner):

@@ -2,6 +2,7 @@
 connect to or to put in its way."""
 
 import ipaddress
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.records.events import Attempt, EventLog, read_events
+from orchestration.records.events import Attempt, EventLog, Note, read_events
 from orchestration.records.layout import Root
 from orchestration.studies.expansion import Plan, Trial
 from orchestration.studies.terms import Terms
@@ -26,6 +27,14 @@ from tests.processes import marked, wait_for
 pytestmark = pytest.mark.cluster
 TOP = str(Path(__file__).resolve().parents[3])
 NOBODY = 65534
+SECRETS = {
+    name: f"{name.lower()}-3f9c"
+    for name in (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
+        *("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "HF_TOKEN"),
+    )
+}
+"""What a driver's environment may hold."""
 
 DRIVER = """
 import os, sys
@@ -64,6 +73,11 @@ print(*sorted(set(got)), sep="\\n")
 def tells_and_waits(trial: Trial, root: Root, terms: Terms) -> str:
     import time
 
+    import ray
+
+    # Part of the command line that a worker begins with, before it names itself.
+    given = ray.get_runtime_context().runtime_env.to_dict()
+    EventLog(root.study(trial.study).events(trial.key)).add(Note(note=json.dumps(given)))
     note = os.pathsep.join([str(Path.cwd()), *sys.path])
     EventLog(root.study(trial.study).events(trial.key)).add(Attempt(host=note))
     time.sleep(600)
@@ -78,6 +92,8 @@ class Session:
     processes: list[int]
     told: list[str]
     """Where a worker is, and what it imports from."""
+    given: str
+    """Its runtime environment."""
     baited: Path
     """The folder that the driver was started in."""
     executed: Path
@@ -104,6 +120,7 @@ def session(make_plan, tmp_path_factory) -> Iterator[Session]:
         Path(scratch).chmod(0o1777)
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         environment |= {"TMPDIR": scratch, "MOLEFLOW_MARK": mark, "BAIT": str(executed)}
+        environment |= SECRETS
         driver = subprocess.Popen(
             [sys.executable, "-P", "-c", DRIVER, str(root.path), TOP],
             env=environment,
@@ -113,10 +130,11 @@ def session(make_plan, tmp_path_factory) -> Iterator[Session]:
         )
         try:
             key = plan.trials[0].key
-            wait_for(lambda: root.study("small").events(key).exists(), 90)
-            (event,) = read_events(root.study("small").events(key))
-            told = event.host.split(os.pathsep)
-            yield Session(Path(scratch), marked(mark), told, baited, executed)
+            events = root.study("small").events(key)
+            wait_for(lambda: events.exists() and len(list(read_events(events))) == 2, 90)
+            given, began = read_events(events)
+            told = began.host.split(os.pathsep)
+            yield Session(Path(scratch), marked(mark), told, given.note, baited, executed)
             os.killpg(driver.pid, signal.SIGINT)
             driver.wait(30)
         finally:
@@ -164,6 +182,14 @@ def test_no_command_line_and_no_file_but_its_own_holds_the_token(session: Sessio
             seen += 1
             assert token not in path.read_bytes(), path
     assert seen > 5
+
+
+def test_no_command_line_and_no_file_of_a_session_holds_what_is_secret(session: Session) -> None:
+    files = [path for path in everything(session.folder) if path.is_file()]
+    for name, secret in SECRETS.items():
+        assert secret not in session.given, name
+        assert not [path for path in files if secret.encode() in path.read_bytes()], name
+    assert "PYTHONSAFEPATH" in session.given
 
 
 def test_nothing_of_a_session_listens_to_other_machines(session: Session) -> None:
