@@ -8,6 +8,7 @@ changed is as damaged as one whose files were.
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -136,7 +137,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def seal(folder: Path, kind: str, key: str) -> None:
-    """Make a folder of files an entry: all flushed to disk, then the manifest written."""
+    """Make a folder of files an entry: all flushed to disk, then the manifest written.
+
+    Some libraries make files for their user alone; whoever may read the manifest may read them all.
+    """
     files: dict[str, Sum] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
@@ -144,6 +148,10 @@ def seal(folder: Path, kind: str, key: str) -> None:
             os.fsync(file.fileno())
     assert REQUIRED.get(kind, frozenset()) <= files.keys(), (kind, sorted(files))
     write_manifest(folder, Manifest(kind=kind, key=key, files=files))
+    mode = stat.S_IMODE((folder / MANIFEST).stat().st_mode)
+    for path in map(folder.joinpath, files):
+        if stat.S_IMODE(path.stat().st_mode) != mode:
+            path.chmod(mode)
     flush_folder(folder)
 
 

@@ -53,6 +53,20 @@ def test_an_entry_is_made_once(tmp_path: Path) -> None:
     assert (folder / "data.txt").read_text() == "one"
 
 
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+def test_who_may_read_an_entrys_manifest_may_read_all_of_it(tmp_path: Path, umask: int) -> None:
+    def make(folder: Path) -> None:
+        save_file({"x": torch.zeros(2)}, folder / "x.safetensors")
+        write("one")(folder)
+
+    before = os.umask(umask)
+    try:
+        folder, _ = Store(tmp_path).get_or_make("texts", "abcd", make)
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o666 & ~umask}
+
+
 def test_files_in_folders_belong_to_an_entry(tmp_path: Path) -> None:
     def make(folder: Path) -> None:
         (folder / "maps/raw").mkdir(parents=True)
