@@ -143,13 +143,12 @@ def connected(uri: str, root: Root, tell: Callable[[str], None]) -> MlflowClient
     """
     if not is_server(uri):
         file = _file(uri)
-        if file is None:
-            ask(uri)
-            return MlflowClient(tracking_uri=uri)
-        if file == root.mlflow_db and file.exists() and (said := set_damaged_aside(file)):
-            tell(said)
-        if not file.exists():
-            make_once(file, lambda aside: _make_tables(aside, root))
+        if file is not None:
+            if file == root.mlflow_db and file.exists() and (said := set_damaged_aside(file)):
+                tell(said)
+            if not file.exists():
+                make_once(file, lambda aside: _make_tables(aside, root))
+        ask(uri)
     return MlflowClient(tracking_uri=uri)
 
 
@@ -167,6 +166,7 @@ def _file(uri: str) -> Path | None:
 
 
 def _make_tables(file: Path, root: Root) -> None:
+    ask(sqlite_uri(file))
     store = SqlAlchemyStore(sqlite_uri(file), root.mlflow_artifacts.as_uri())
     store.engine.dispose()
 

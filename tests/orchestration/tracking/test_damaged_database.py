@@ -4,6 +4,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +13,9 @@ import pytest
 
 from orchestration.records.layout import Root
 from orchestration.tracking.address import default_uri
-from orchestration.tracking.mlflow.connection import check_reachable, connected
+from orchestration.tracking.mlflow.connection import check_reachable, connected, translated
 from orchestration.tracking.mlflow.database import set_damaged_aside
-from orchestration.tracking.tracker import TrackerRefused
+from orchestration.tracking.tracker import TrackerAway, TrackerRefused
 from tests.orchestration.tracking.stores import small_plan, write_trial
 
 pytestmark = pytest.mark.slow
@@ -74,6 +76,30 @@ def test_a_folder_in_the_databases_place_is_told_at_once_and_left_alone(tmp_path
         told = look()
         assert told is not None and f"{root.mlflow_db} is no file; move it away" in told
     assert root.mlflow_db.is_dir()
+
+
+def linked_away(root: Root) -> None:
+    """To a disk that is not there."""
+    root.path.mkdir(parents=True)
+    root.mlflow_db.symlink_to("/nowhere/disk/mlflow.db")
+
+
+def nothing(root: Root) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("below", "prepare"),
+    [("root", linked_away), ("/".join(["x" * 200] * 3), nothing)],
+    ids=["linked to nothing", "a longer path than SQLite takes"],
+)
+def test_a_file_that_cannot_be_opened_is_told_at_once(
+    tmp_path: Path, below: str, prepare: Callable[[Root], None]
+) -> None:
+    root, began = Root.at(tmp_path / below), time.monotonic()
+    prepare(root)
+    with pytest.raises(TrackerAway, match="unable to open"), translated(default_uri(root)):
+        connected(default_uri(root), root, print).search_experiments()
+    assert time.monotonic() - began < 30  # MLflow itself tries for 100 s
 
 
 def refused(root: Root) -> str:
