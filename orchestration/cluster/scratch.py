@@ -70,8 +70,10 @@ def clear_left_behind() -> None:
 
 
 def _place() -> Path:
-    usual = Path(tempfile.gettempdir())
-    return usual if len(os.fsencode(usual)) <= SOCKET_PATH_ROOM else Path("/tmp")
+    usual = tempfile.gettempdir()
+    # Of other letters, Ray says that they are none of ASCII's.
+    fits = usual.isascii() and len(usual) <= SOCKET_PATH_ROOM
+    return Path(usual if fits else "/tmp")
 
 
 def _furnished(folder: Path) -> Scratch:

@@ -122,15 +122,15 @@ def test_folders_of_others_are_left_alone(short: Path) -> None:
     assert sorted(path.name for path in short.glob("mf-*")) == ["mf-other", "mf-trap"]
 
 
-def test_the_place_is_short_enough_for_rays_sockets_or_another_is_taken(
+def test_the_place_fits_the_paths_of_rays_sockets_or_another_is_taken(
     short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for length in (scratch.SOCKET_PATH_ROOM, scratch.SOCKET_PATH_ROOM + 1):
-        place = short / ("ä" * 30)[: (length - len(os.fsencode(short)) - 1) // 2]
-        place = place.with_name(place.name + "x" * (length - len(os.fsencode(place))))
+    room = scratch.SOCKET_PATH_ROOM - len(f"{short}/")
+    for name, fits in (("x" * room, True), ("x" * (room + 1), False), ("é", False)):
+        place = short / name
         place.mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(place))
         with scratch_folder() as folder:
             socket_path = f"{folder.session}{scratch.RAYS_PART}"
-            assert len(os.fsencode(socket_path)) <= scratch.LONGEST
-            assert (folder.path.parent == place) == (length == scratch.SOCKET_PATH_ROOM)
+            assert len(socket_path) <= scratch.LONGEST
+            assert (folder.path.parent == place) == fits
