@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from moleflow.data.listing import is_text, shown
 from moleflow.errors import StoreError, StudyError
 from moleflow.files import read_regular, replace_file
 from moleflow.sealed import unsealed
@@ -36,8 +37,14 @@ class Root:
 
     def check_format(self) -> None:
         """Raises:
-        StoreError: the folder was written by a version of moleflow that keeps things otherwise.
+        StoreError: the folder was written by a version of moleflow that keeps things otherwise, or
+            its name is no text.
         """
+        if not is_text(str(self.path)):
+            raise StoreError(
+                f"--root {shown(self.path)}: is no UTF-8, so it cannot be written down; rename it, "
+                "or choose another folder"
+            )
         if self.path.exists() and not self.path.is_dir():
             raise StoreError(f"--root {self.path}: is no folder; name another one")
         found = _format_of(self.path)

@@ -234,6 +234,7 @@ class Ledger:
     def read(self, key: str) -> Record | None:
         """Raises:
         MisfitError: the file is not this trial's record, or was changed.
+        StoreError: it may not be read.
         """
         return self._parsed(key, bytes)
 
@@ -314,6 +315,9 @@ def _whole(path: Path) -> bytes | None:
         return None
     except ValueError as error:
         raise MisfitError(path, str(error)) from None
+    except PermissionError as error:
+        said = f"{path}: cannot be read ({error.strerror}); mend its permissions: it is a record"
+        raise StoreError(said) from None
     except OSError as error:
         if path.is_file():
             raise

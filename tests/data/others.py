@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+NOBODY = 65534
+"""A user whom permissions bind."""
+
 
 def let_others_in(folder: Path) -> None:
     """Into a folder of a test, and all above it."""

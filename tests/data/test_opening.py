@@ -14,10 +14,9 @@ from moleflow.data.catalog import open_catalog
 from moleflow.data.decoding import decode_mask, eight_bit
 from moleflow.data.opening import MOST_PIXELS, open_pixels
 from moleflow.errors import DataError
-from tests.data.others import let_others_in
+from tests.data.others import NOBODY, let_others_in
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-NOBODY = 65534
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -14,10 +14,9 @@ from moleflow.data.catalog import open_catalog, open_training
 from moleflow.data.inspection import inspect
 from moleflow.errors import DataError
 from orchestration.studies.overrides import Request
-from tests.data.others import let_others_in
+from tests.data.others import NOBODY, let_others_in
 
 Make = Callable[..., Path]
-NOBODY = 65534
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from moleflow.errors import StoreError
 from moleflow.sealed import seal
 from orchestration.driver.misfits import set_misfits_aside
 from orchestration.records.events import (
@@ -22,12 +23,30 @@ from orchestration.records.events import (
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, MisfitError
 from orchestration.records.stages import StageRef
+from tests.data.others import NOBODY, let_others_in
 from tests.records import record
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StudyFolder:
     return StudyFolder(tmp_path / "s")
+
+
+def test_a_record_that_may_not_be_read_is_told_and_is_no_misfit(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    top, user = tmp_path_factory.mktemp("shared"), os.geteuid()
+    let_others_in(top)
+    ledger = Ledger(StudyFolder(top / "s"))
+    ledger.write(record("one"))
+    (top / "s/trials/one.json").chmod(0)
+    try:
+        if user == 0:
+            os.seteuid(NOBODY)
+        with pytest.raises(StoreError, match=r"one\.json: cannot be read .*mend its permissions"):
+            ledger.read("one")
+    finally:
+        os.seteuid(user)
 
 
 def test_a_record_survives_its_file(folder: StudyFolder) -> None:

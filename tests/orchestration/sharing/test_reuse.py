@@ -1,5 +1,6 @@
 """What is known is not run again, what failed can be, and what another version wrote is left."""
 
+import os
 import time
 from pathlib import Path
 
@@ -130,6 +131,14 @@ def test_a_lost_format_file_lets_no_other_format_pass(root: Root, content: str |
             (root.path / "root.json").write_text(content)
         with pytest.raises(StoreError, match=f"is of format {known}, this moleflow reads"):
             root.claim()
+
+
+def test_a_root_whose_name_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    root = Root.at(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff\xfed"))
+    for refused in (root.check_format, root.claim):
+        with pytest.raises(StoreError, match=r"b\\xff\\xfed: is no UTF-8.*choose another folder"):
+            refused()
+    assert not root.path.exists()
 
 
 def test_a_new_root_says_its_format(tmp_path: Path) -> None:
