@@ -31,6 +31,8 @@ _MAPPED = re.compile(
     r"(\"[^\"]*\"|'[^']*')"
 )
 """As mappings have them."""
+_SHOWN = re.compile(r"\b(Basic|Bearer) (?=\S*[A-Z0-9=])[\w.~+/=\-]{8,}")
+"""What a request says of who asks; servers and proxies quote it when they refuse."""
 _TOKENS = re.compile(r"\b(?:gh[a-z]_|github_pat_|glpat-|hf_|xox[a-z]-|sk-|AKIA)[\w\-]{12,}")
 
 
@@ -55,6 +57,7 @@ def safe_uri(uri: str) -> str:
 
 def safe_text(text: str) -> str:
     """A text of several words, in which URIs and `password=…` may stand."""
+    text = _SHOWN.sub(lambda found: f"{found[1]} {HIDDEN}", text)
     return _named_hidden(_URI.sub(lambda found: safe_uri(found[0]), text))
 
 

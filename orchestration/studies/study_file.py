@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from moleflow.data.listing import is_text, shown
 from moleflow.errors import MoleflowError, StudyError
 from moleflow.settings import explained
 from moleflow_start import packages
@@ -27,7 +28,11 @@ def study_in(path: Path) -> Study:
         StudyError: it cannot be read or run, or defines none; names the file and the line.
     """
     if not path.is_file():
-        raise StudyError(f"{path}: no such study file")
+        raise StudyError(f"{shown(path)}: no such study file")
+    if not is_text(str(path.absolute())):
+        raise StudyError(
+            f"{shown(path.absolute())}: is no UTF-8, so it cannot be written down; rename it"
+        )
     for name, culprit, _ in packages.hiding([str(path.resolve().parent)]):
         raise StudyError(
             f"{culprit}: beside {path.name}, it hides moleflow's own {name}; rename it"

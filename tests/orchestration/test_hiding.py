@@ -62,6 +62,8 @@ def test_a_uri_without_secrets_is_shown_as_it_is(uri: str) -> None:
         "API request to http://bob:hunter2@127.0.0.1:1/api failed",
         "dsn: host=db password = 'hunter2 x' user=bob",
         "AWS_SECRET_ACCESS_KEY=hunter2, aws_session_token=hunter2",
+        "error code 401. Response body: 'no entry for Bearer hunter2.hunter2'",
+        "{'Authorization': 'Basic hunter2aHVudGVyMg=='}",
     ],
 )
 def test_texts_of_others_are_told_without_secrets(text: str) -> None:
@@ -69,6 +71,11 @@ def test_texts_of_others_are_told_without_secrets(text: str) -> None:
     assert "hunter2" not in told and HIDDEN in told
     failure = failure_of(RuntimeError(text), None, {})
     assert "hunter2" not in failure.model_dump_json()
+
+
+def test_words_that_are_no_secrets_are_told() -> None:
+    for text in ("Basic information on a study", "the Bearer of bad news", "Basic HTTP"):
+        assert safe_text(text) == text
 
 
 def test_the_command_line_that_is_kept_and_told_holds_no_secret(

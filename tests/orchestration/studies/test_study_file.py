@@ -1,5 +1,6 @@
 """A study in a file of the user's: ordinary Python loads, a slip is one message."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def refused(folder: Path, body: str, name: str = "mine.py") -> str:
         load(folder, body, name)
     assert "mine.py" in str(error.value)
     return str(error.value)
+
+
+def test_a_file_whose_path_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff\xfed"))
+    assert "b\\xff\\xfed/mine.py: is no UTF-8" in refused(folder, "STUDY = Study(**base)")
 
 
 @pytest.mark.parametrize(
