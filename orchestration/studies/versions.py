@@ -22,7 +22,11 @@ REASONS: dict[Result, tuple[str, ...]] = {
     # From features and banks to log-likelihoods of test patches.
     "scores": ("as of root format 4",),
     # From log-likelihoods to scores of patches and pictures, anomaly maps, and a class's metrics.
-    "metrics": ("as of root format 4",),
+    "metrics": (
+        "as of root format 4",
+        "masks: of any compressed with loss, not of bright JPEGs alone, what is above half of its "
+        "highest value counts; of those that number their defects, all above 0",
+    ),
     # Routing, and what is made of a trial's metrics: means over classes, transfer, forgetting.
     "trial": ("as of root format 4",),
 }
