@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.data.dataset_layout import Layout, Places
+from moleflow.data.listing import images_below
 from moleflow.data.pictures import GOOD, ClassData, Picture
+from moleflow.data.strays import said_of_masks, said_of_unused, unused_masks
 from moleflow.errors import DataError
 
 SPLIT_CSV = Path("split_csv") / "1cls.csv"
 COLUMNS = ("object", "split", "label", "image", "mask")
 SPLITS = ("train", "test")
+IMAGES, MASKS = Path("Data") / "Images", Path("Data") / "Masks"
 LABELS = {"normal": GOOD, "anomaly": "anomaly"}
 
 
@@ -79,6 +82,18 @@ class VisaLayout(Layout):
             f"Fill in its mask in {SPLIT_CSV}, or leave all of the class's masks empty to go "
             "without pixel metrics"
         )
+
+    def untaken(self, data: ClassData) -> list[str]:
+        masks = self.root / data.name / MASKS
+        strays = unused_masks(masks, data.test)
+        expected = f"that the column mask of {SPLIT_CSV} names them"
+        return [said_of_masks(strays, masks, expected)] if strays else []
+
+    def remarks(self, data: ClassData) -> list[str]:
+        listed = {picture.path for picture in (*data.train, *data.test)}
+        folder = self.root / data.name / IMAGES
+        found = [path for path in images_below(folder) if path not in listed]
+        return [f"{said_of_unused(folder, found)}: {SPLIT_CSV} does not list them"] if found else []
 
     def _pictures(self, rows: list[Row], split: str) -> list[Picture]:
         """Sorted by path, so that the order of the lines means nothing."""
@@ -146,6 +161,11 @@ def _contradictions(row: Row) -> list[str]:
         )
     if not row.image:
         found.append("names no image")
+    found += [
+        f"{file} points out of the folder; paths count from the folder that holds split_csv"
+        for file in (row.image, row.mask)
+        if file and (Path(file).is_absolute() or ".." in Path(file).parts)
+    ]
     if row.label == "normal" and row.mask:
         found.append(f"gives a normal picture the mask {row.mask}; leave it empty")
     return [f"line {row.line}: {problem}" for problem in found]

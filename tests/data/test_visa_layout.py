@@ -10,6 +10,7 @@ from PIL import Image
 
 from moleflow.data.catalog import check_pictures, fingerprint, open_catalog
 from moleflow.data.images import load_mask
+from moleflow.data.inspection import inspect
 from moleflow.errors import DataError
 
 Make = Callable[..., Path]
@@ -64,6 +65,29 @@ def test_a_class_without_masks_is_allowed(
     write_list(tmp_path, [(*row[:4], "") for row in visa_rows("candle")])
     data = open_catalog(tmp_path)["candle"]
     assert (data.test_anomalous, data.masks) == (2, 0)
+
+
+def test_masks_that_the_list_does_not_name_are_a_problem(
+    tmp_path: Path, visa: Make, visa_rows: Rows, write_list: Make
+):
+    visa(tmp_path, "candle", "pcb1")
+    write_list(tmp_path, [(*row[:4], "") for row in visa_rows("candle")] + visa_rows("pcb1"))
+    candle, pcb1 = inspect(tmp_path).classes
+    (problem,) = candle.problems
+    assert problem.startswith(f"{tmp_path}/candle/Data/Masks: 2 masks belong to no picture")
+    assert "column mask of split_csv/1cls.csv" in problem and not (pcb1.problems or pcb1.remarks)
+    said: list[str] = []
+    open_catalog(tmp_path, say=said.append)
+    assert said == [f"candle: {problem}"]
+
+
+def test_pictures_that_the_list_leaves_out_are_told(
+    tmp_path: Path, visa: Make, visa_rows: Rows, write_list: Make
+):
+    visa(tmp_path, "candle")
+    write_list(tmp_path, visa_rows("candle")[1:])
+    (remark,) = inspect(tmp_path).classes[0].remarks
+    assert remark.startswith(f"{tmp_path}/candle/Data/Images: 1 picture is not used: split_csv")
 
 
 def _fingerprint(root: Path) -> str:
@@ -138,6 +162,8 @@ def test_a_file_that_is_no_list_is_refused(tmp_path: Path, visa: Make, content: 
         (3, "candle/Data/Images/Normal/0002.JPG", "0002.JPG is listed 2 times; keep one"),
         (3, "candle/elsewhere/0002.JPG", "2 pictures with split train, .* named 0002.JPG; rename"),
         (4, "x.png", "line 2: gives a normal picture the mask x.png; leave it empty"),
+        (3, "../candle/0000.JPG", "line 2: .*0000.JPG points out of the folder; paths count from"),
+        (3, "/candle/0000.JPG", "line 2: /candle/0000.JPG points out of the folder"),
         (4, ",x", "line 2: has more fields than there are columns"),
     ],
 )
