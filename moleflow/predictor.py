@@ -13,7 +13,14 @@ import torch
 from jaxtyping import Bool
 
 from moleflow.config import Config
-from moleflow.data.catalog import ClassData, Picture, fingerprint, open_catalog, open_training
+from moleflow.data.catalog import (
+    ClassData,
+    Picture,
+    classes_in,
+    fingerprint,
+    open_catalog,
+    open_training,
+)
 from moleflow.data.decoding import FULL_DEPTH
 from moleflow.data.depth import class_depth
 from moleflow.data.findings import said_of_cut_off
@@ -141,13 +148,8 @@ class Predictor:
         foreign = [name for name in classes if name not in known]
         if foreign:
             raise ModelError(f"classes {', '.join(foreign)} were not learned; {self._known()}")
-        catalog = open_catalog(Path(data), classes, say)
+        catalog = open_catalog(Path(data), classes or self._learned(Path(data), say), say)
         found = {name: catalog[name] for name in known if name in catalog}
-        if not found:
-            raise DataError(
-                f"{data}: holds none of the model's classes ({', '.join(known)}); "
-                "name the folder that holds them with --data"
-            )
         tests = {name: self._features(data.test, self._bits(name)) for name, data in found.items()}
         saved = self.saved
         evaluation = SequenceEvaluation(saved.model, saved.sequence, found, tests)
@@ -159,6 +161,27 @@ class Predictor:
             if cut:
                 say(f"{name}: {cut}")
         return measured
+
+    def _learned(self, data: Path, say: Callable[[str], None]) -> list[str]:
+        """The classes of a folder that the model has learned.
+
+        Raises:
+            DataError: there is none.
+        """
+        known = [name for task in self.saved.sequence for name in task]
+        there = classes_in(data)
+        if not set(there).intersection(known):
+            raise DataError(
+                f"{data}: holds none of the model's classes ({', '.join(known)}); "
+                "name the folder that holds them with --data"
+            )
+        for names, why in (
+            ([name for name in there if name not in known], "not learned by this model"),
+            ([name for name in known if name not in there], f"learned, and not in {data}"),
+        ):
+            if names:
+                say(f"left out: {', '.join(names)} ({why})")
+        return [name for name in there if name in known]
 
     def learn(self, data: str | Path, classes: Sequence[str]) -> Iterator[EpochEnd]:
         """Train a bank for a new task on a folder's pictures and add it to the model's folder.

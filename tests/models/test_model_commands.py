@@ -118,6 +118,26 @@ def test_predict_agrees_with_evaluate(
         assert float(rows[name, "image_auroc", "routed"]) == pytest.approx(np.mean(pairs))
 
 
+def test_what_evaluate_leaves_out_is_told_and_may_be_unfinished(
+    trained: Path,
+    pictures: Path,
+    moleflow_cli: Moleflow,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A product that is not learned yet has no defects yet."""
+    for name in ("cable", "wood"):
+        shutil.copytree(pictures / name, tmp_path / "data" / name)
+    shutil.rmtree(tmp_path / "data/wood/test")
+    assert moleflow_cli("evaluate", trained, "--data", tmp_path / "data") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "left out: wood (not learned by this model)" in said
+    assert f"left out: bottle (learned, and not in {tmp_path}/data)" in said
+    shutil.rmtree(tmp_path / "data/cable")
+    assert moleflow_cli("evaluate", trained, "--data", tmp_path / "data") == 2
+    assert "holds none of the model's classes (cable, bottle)" in capsys.readouterr().err
+
+
 def test_a_picture_that_cannot_be_read_is_reported_and_the_others_go_on(
     trained: Path,
     pictures: Path,
