@@ -31,7 +31,8 @@ class Examined:
     """Of the values of a 16-bit picture."""
     flat: bool = False
     """Whether it has no more than two colours, as masks do and photographs do not."""
-    pages: int = 1
+    paged: tuple[Path, ...] = ()
+    """Of the picture's file and its masks', those that hold several pictures."""
     turned: bool = False
     """Whether a tag says that it is stored turned; it is used as it is stored."""
     soft: bool = False
@@ -54,7 +55,7 @@ def examine(picture: Picture) -> Examined:
             size=pixels.image.size,
             mode=mode_name(pixels),
             highest=None if pixels.deep is None else int(pixels.deep.max()),
-            pages=pages(picture.path),
+            paged=_paged(picture.path),
             turned=is_turned(pixels),
         )
         found = replace(found, digest=_digest(pixels, picture.path), flat=_flat(pixels))
@@ -99,11 +100,16 @@ def _with_masks(found: Examined) -> Examined:
     return replace(
         found,
         problems=(*found.problems, *problems),
+        paged=(*found.paged, *_paged(*files)),
         soft=any(mask.soft for mask in masks),
         inverted=_inverted(marked),
         whole=bool(marked.all()),
         cut_off=cut_off(marked),
     )
+
+
+def _paged(*files: Path) -> tuple[Path, ...]:
+    return tuple(file for file in files if pages(file) > 1)
 
 
 def _inverted(marked: Bool[np.ndarray, "h w"]) -> bool:

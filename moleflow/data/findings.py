@@ -184,10 +184,11 @@ def _grey_edges(test: Sequence[Examined]) -> Iterator[str]:
 
 
 def _pages(seen: Sequence[Examined]) -> Iterator[str]:
-    found = [one.picture.path for one in seen if one.pages > 1]
+    found = [file for one in seen for file in one.paged]
     if found:
+        files = "files hold" if len(found) > 1 else "file holds"
         yield (
-            f"{len(found)} files hold more than one picture, of which the first is used; the first "
+            f"{len(found)} {files} more than one picture, of which the first is used; the first "
             f"file is {found[0]}"
         )
 

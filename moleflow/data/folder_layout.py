@@ -14,6 +14,7 @@ from moleflow.data.dataset_layout import Layout, Places
 from moleflow.data.listing import folders, images, images_below
 from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture
+from moleflow.data.sequences import as_seen
 from moleflow.data.strays import (
     beside_pictures,
     is_like,
@@ -89,10 +90,10 @@ class FolderLayout(Layout):
     def contradictions(self, name: str) -> list[str]:
         folder, names = self._classes[name], self._names
         return [
-            f"{inner}: is it {names.good}? Rename it so (upper and lower case count)"
+            f"{inner}: is it {names.good}? Rename it so (letters' case and spaces count)"
             for split in ("train", names.test)
             for inner in folders(folder / split)
-            if inner.name.lower() == names.good and inner.name != names.good
+            if as_seen(inner.name).lower() == names.good and inner.name != names.good
         ]
 
     def mask_advice(self, picture: Picture) -> str:

@@ -275,3 +275,14 @@ def test_an_animation_is_told(tmp_path: Path, mvtec_class: Make):
     still.save(folder / "901.png", save_all=True, append_images=[moved])
     (told,) = (line for line in _one(tmp_path).remarks if "more than one picture" in line)
     assert f"{folder}/901.png" in told
+
+
+def test_a_mask_with_pages_is_told_as_a_picture_with_pages_is(tmp_path: Path, mvtec_class: Make):
+    """What the other pages mark does not count."""
+    folder = mvtec_class(tmp_path / "bottle") / "ground_truth/broken"
+    mask = Image.open(folder / "000_mask.png")
+    mask.save(folder / "000_mask.tif", save_all=True, append_images=[mask])
+    mask.close()
+    (folder / "000_mask.png").unlink()
+    (told,) = _one(tmp_path).remarks
+    assert told.startswith("1 file holds more than one picture") and "000_mask.tif" in told

@@ -198,9 +198,10 @@ def test_one_mask_for_two_pictures_is_refused(bottle: Path):
         open_catalog(bottle.parent)
 
 
-def test_normal_pictures_in_a_folder_of_other_case_are_not_called_a_defect(bottle: Path):
-    (bottle / "test/good").rename(bottle / "test/Good")
-    with pytest.raises(DataError, match=r"test/Good: is it good\? Rename it so"):
+@pytest.mark.parametrize("name", ["Good", "good ", " GOOD"])
+def test_normal_pictures_in_a_folder_of_like_name_are_not_called_a_defect(bottle: Path, name: str):
+    (bottle / "test/good").rename(bottle / "test" / name)
+    with pytest.raises(DataError, match=rf"test/{name}: is it good\? Rename it so"):
         open_catalog(bottle.parent)
 
 
