@@ -115,13 +115,17 @@ def holds_picture(path: Path) -> bool:
 
 
 def pages(path: Path) -> int:
-    """How many pictures an image file holds; the first is the one that is used.
+    """How many pictures an image file holds; the first is the one that is used. Where what comes
+    behind it cannot be read, there is no other.
 
     Raises:
         DataError: as `open_pixels`.
     """
     with _quiet(), _opened(path, path) as image:
-        return getattr(image, "n_frames", 1) if image.format in PAGED else 1
+        try:
+            return getattr(image, "n_frames", 1) if image.format in PAGED else 1
+        except (OSError, SyntaxError, EOFError, LookupError, TypeError, ValueError, struct.error):
+            return 1
 
 
 def is_turned(pixels: Pixels) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moleflow.data.opening import open_pixels
+from moleflow.data.opening import open_pixels, pages
 from moleflow.errors import DataError
 
 WIDTH, HEIGHT, BITS, INK, STRIPS, CHANNELS, SIZES, PLANES, FORMAT = (
@@ -90,3 +90,11 @@ def test_a_tiff_that_is_not_read_is_called_one(tmp_path: Path, bits: int, form: 
     path.write_bytes(_tiff([content], {BITS: bits, INK: 1, FORMAT: form}, (5, 6), "<"))
     with pytest.raises(DataError, match=r"a\.tif: is a TIFF of a kind that is not read"):
         open_pixels(path)
+
+
+def test_what_lies_behind_the_first_picture_may_be_damaged(tmp_path: Path):
+    """The directory of a second picture is zeros."""
+    content = _tiff([bytes(30)], {BITS: 8, INK: 1}, (5, 6), "<")
+    (tmp_path / "a.tif").write_bytes(content[:-4] + struct.pack("<I", 8))
+    assert open_pixels(tmp_path / "a.tif").image.size == (5, 6)
+    assert pages(tmp_path / "a.tif") == 1
