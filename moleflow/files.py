@@ -24,6 +24,20 @@ STUMBLES = frozenset(
 """What a file system on a network says when it is away for a moment: asked again, it may answer."""
 
 
+def is_text(name: str) -> bool:
+    """Whether a name can be written down: on most systems it may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(name: str | Path) -> str:
+    """A name, or a sentence with one, that may be no text, as text."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part. A folder in its
     place is set aside.

@@ -13,11 +13,11 @@ from pathlib import Path
 from moleflow.data.dataset_layout import Layout, first_named
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import Findings, findings
-from moleflow.data.listing import is_text, shown
 from moleflow.data.opening import unusable
 from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
 from moleflow.errors import DataError
+from moleflow.files import is_text, shown
 
 __all__ = ["ClassData", "Picture", "check_pictures", "fingerprint", "open_catalog", "open_training"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from moleflow.data.dataset_layout import Layout
 from moleflow.data.examination import Examined, examine
 from moleflow.data.findings import findings
-from moleflow.data.listing import is_text, shown
 from moleflow.data.pictures import ClassData, Picture
 from moleflow.data.recognition import recognise
 from moleflow.data.sequences import check_class_name
 from moleflow.errors import StudyError
+from moleflow.files import is_text, shown
 
 Size = tuple[int, int]
 

@@ -19,20 +19,6 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in SYSTEM
 
 
-def is_text(name: str) -> bool:
-    """Whether a name can be written down: on most systems it may be any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def shown(name: str | Path) -> str:
-    """A name, or a sentence with one, that may be no text, as text."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def is_picture(path: Path) -> bool:
     """Whether a file is called like a picture."""
     return path.suffix.lower() in SUFFIXES

@@ -10,11 +10,12 @@ from moleflow.data.dagm_layout import DagmLayout
 from moleflow.data.dataset_layout import Layout, composed
 from moleflow.data.folder_layout import AD2, BTAD, LOCO, MVTEC, FolderLayout
 from moleflow.data.ksdd_layout import KsddLayout, is_ksdd
-from moleflow.data.listing import first_image, folder_names, folders, is_text, listed, shown
+from moleflow.data.listing import first_image, folder_names, folders, listed
 from moleflow.data.realiad_layout import realiad
 from moleflow.data.strays import loose
 from moleflow.data.visa_layout import SPLIT_CSV, VisaLayout
 from moleflow.errors import DataError
+from moleflow.files import is_text, shown
 
 LOCO_DEFECTS = ("logical_anomalies", "structural_anomalies")
 VISA = "VisA"

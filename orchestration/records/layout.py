@@ -8,9 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from moleflow.data.listing import is_text, shown
 from moleflow.errors import StoreError, StudyError
-from moleflow.files import read_regular, replace_file
+from moleflow.files import is_text, read_regular, replace_file, shown
 from moleflow.sealed import unsealed
 from orchestration.studies.versions import ROOT_FORMAT
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from moleflow.data.listing import is_text, shown
 from moleflow.errors import MoleflowError, StudyError
+from moleflow.files import is_text, shown
 from moleflow.settings import explained
 from moleflow_start import packages
 from orchestration.studies.study import Study
