@@ -22,6 +22,7 @@ def main() -> None:
     """Entry point."""
     open_streams()
     refuse_other_names()
+    refuse_left_out_docstrings()
     refuse_hidden_packages()
     if sys.platform == "linux" and sys.argv[1:2] and sys.argv[1] in SUPERVISED:
         from moleflow_start.supervisor import supervised
@@ -62,6 +63,17 @@ def refuse_other_names() -> None:
         print(  # noqa: T201
             f"error: this Python reads names of files as {encoding}, not as UTF-8; "
             "set PYTHONUTF8=1 in the environment",
+            file=sys.stderr,
+        )
+        sys.exit(REFUSED)
+
+
+def refuse_left_out_docstrings() -> None:
+    """End with one message where Ray could not be imported: it writes on docstrings of its own."""
+    if sys.flags.optimize > 1:
+        print(  # noqa: T201
+            "error: this Python leaves docstrings out, and Ray cannot do without them; unset "
+            "PYTHONOPTIMIZE, or start it without -OO",
             file=sys.stderr,
         )
         sys.exit(REFUSED)

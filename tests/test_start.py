@@ -89,6 +89,13 @@ def test_a_thread_that_dies_says_so_in_the_same_way(tmp_path: Path) -> None:
     assert "Traceback" not in ran.stderr and len(list(tmp_path.glob("moleflow-*.txt"))) == 1
 
 
+@pytest.mark.parametrize(("level", "code"), [("1", 0), ("2", 2)])
+def test_a_python_without_docstrings_is_refused_with_the_remedy(level: str, code: int) -> None:
+    ran = command("studies", PYTHONOPTIMIZE=level)
+    assert ran.returncode == code
+    assert ("unset PYTHONOPTIMIZE" in ran.stderr) == (code == 2)
+
+
 @pytest.mark.parametrize("words", [("--help",), ("studies",)])
 def test_a_reader_that_has_gone_ends_a_command_silently(words: tuple[str, ...]) -> None:
     ran = command(*words, shell='{ "$@"; echo $? >&2; } | true')
