@@ -53,7 +53,7 @@ def test_an_entry_is_made_once(tmp_path: Path) -> None:
     assert (folder / "data.txt").read_text() == "one"
 
 
-@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+@pytest.mark.parametrize("umask", [0o7, 0o22, 0o77])
 def test_who_may_read_an_entrys_manifest_may_read_all_of_it(tmp_path: Path, umask: int) -> None:
     def make(folder: Path) -> None:
         save_file({"x": torch.zeros(2)}, folder / "x.safetensors")
