@@ -6,7 +6,8 @@ import re
 import shlex
 import sqlite3
 import uuid
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,7 +15,9 @@ from typing import final
 from moleflow.errors import StoreError
 from moleflow.files import read_regular
 from orchestration.records.layout import Root
+from orchestration.tracking.address import default_uri
 from orchestration.tracking.mlflow.database import make_once
+from orchestration.tracking.tracker import TrackerRefused
 
 OWNER, PLACE, USER = "moleflow.owner", "moleflow.root", "mlflow.user"
 """Tags of an experiment and of runs; MLflow's view shows the last one as the one who made a run."""
@@ -54,6 +57,29 @@ def owner_of(root: Root) -> Owner:
     if not ID.fullmatch(found):
         raise _damaged(root, "says no owner")
     return Owner(found, f"{platform.node()}:{root.path}", _user())
+
+
+def refuse_copy(root: Root, uri: str, places: Iterable[str]) -> None:
+    """A copy of a root folder has the owner mark of the one that it was made of, whose runs it
+    would end and relabel in a store that both use.
+
+    Args:
+        places: where the owner's runs in the store were made, as `Owner.place`.
+
+    Raises:
+        TrackerRefused: the folder is there, has the same mark, and is another one.
+    """
+    if uri == default_uri(root):
+        return
+    for place in places:
+        other = Root(Path(place.partition(":")[2] or root.path))
+        with suppress(OSError):
+            same = read_regular(other.owner, most=100) == read_regular(root.owner, most=100)
+            if same and not other.path.samefile(root.path):
+                raise TrackerRefused(
+                    f"{root.path} is a copy of {other.path}, whose runs these are; to give the "
+                    f"copy runs of its own: rm {shlex.quote(str(root.owner))}"
+                )
 
 
 def _damaged(root: Root, why: str) -> StoreError:

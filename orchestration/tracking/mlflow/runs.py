@@ -51,7 +51,7 @@ from orchestration.tracking.mlflow.naming import (
     trial_tags,
 )
 from orchestration.tracking.mlflow.own_runs import COMPLETE, ENDS, STATUS, OwnRuns, milliseconds
-from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner_of
+from orchestration.tracking.mlflow.owner import OWNER, PLACE, USER, Owner, owner_of, refuse_copy
 from orchestration.tracking.mlflow.study_answer import (
     ANSWERED,
     Setting,
@@ -126,10 +126,10 @@ class MlflowTracker(Tracker):
         with self._calls() as client:
             experiment = self._find_experiment(plan)
             self._join(experiment)
+            self._studies = self._own("moleflow.study")
             tag, view = saved_view.saved_view(plan, experiment.creation_time or 0, self._guest)
             if experiment.tags.get(tag) != view:
                 client.set_experiment_tag(self._experiment, tag, view)
-            self._studies = self._own("moleflow.study")
             tags = self._study_tags(plan) | self._mine.tags
             if not self._studies.make(plan.name, tags, plan.name, started):
                 self._studies.settle(plan.name, tags, plan.name, "RUNNING")
@@ -353,7 +353,9 @@ class MlflowTracker(Tracker):
         return study_tags(plan, known.tags.get(ANSWER, "") if known else "")
 
     def _own(self, tag: str) -> OwnRuns:
-        return OwnRuns(self._store, self._experiment, self._mine.id, tag)
+        own = OwnRuns(self._store, self._experiment, self._mine.id, tag)
+        refuse_copy(self._root, self._uri, {own[run].tags.get(PLACE, "") for run in own})
+        return own
 
     def _make(self, trial: Trial, started: float) -> None:
         """The trial's run, where there is none."""

@@ -1,6 +1,7 @@
 """Several root folders, one tracking store, one name of a study: each has runs of its own; and a
 root folder that is moved takes its artifacts with it."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,28 @@ def test_a_root_folder_that_was_moved_takes_its_artifacts_with_it(tmp_path: Path
     found = contents(default_uri(new))
     assert found[plan.trials[1].key]["files"] == [f"{plan.trials[1].key}.json", "maps.txt"]
     assert not old.path.exists()
+
+
+def test_a_copy_of_a_root_folder_leaves_the_runs_of_the_first_one_as_they_are(
+    tmp_path: Path,
+) -> None:
+    first, copy = Root.at(tmp_path / "first"), Root.at(tmp_path / "a copy")
+    uri, plan, told = f"sqlite:///{tmp_path}/shared.db", small_plan(first), list[str]()
+    for trial in plan.trials:
+        write_trial(first, trial)
+    assert sync(plan, first.study("small"), tracker(first, uri), told.append)
+    before = runs(uri)
+    shutil.copytree(first.path, copy.path)
+    copy.study("small").record(plan.trials[0].key).unlink()
+    write_report(copy, "small")
+    assert not sync(plan, copy.study("small"), tracker(copy, uri), told.append)
+    assert f"{copy.path} is a copy of {first.path}" in told[0]
+    assert runs(uri) == before
+    remedy = told[0].partition("of its own: ")[2]
+    subprocess.run(["sh", "-c", remedy], check=True)
+    sync(plan, copy.study("small"), tracker(copy, uri), told.append)
+    after = runs(uri)
+    assert of(after, first) == before and len(of(after, copy)) == len(before)
 
 
 DAMAGES = (emptied, zeroed, garbage, larger, a_folder)
