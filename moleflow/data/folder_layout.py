@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moleflow.data.dataset_layout import Layout, Places
-from moleflow.data.listing import folders, images, images_below
+from moleflow.data.listing import folder_names, folders, images, images_below
 from moleflow.data.opening import SUFFIXES
 from moleflow.data.pictures import GOOD, ClassData, Picture
 from moleflow.data.sequences import as_seen
@@ -47,6 +47,8 @@ class FolderNames:
         return f"{self.truth}/<defect>/{inner}"
 
 
+COLOURS = "rgb"
+"""Where MVTec 3D-AD has pictures: CLASS/train/good/rgb, beside xyz."""
 MVTEC = FolderNames("MVTec layout")
 BTAD = FolderNames("BTAD", good="ok")
 LOCO = FolderNames("MVTec LOCO", mask_folders=True)
@@ -89,6 +91,11 @@ class FolderLayout(Layout):
 
     def contradictions(self, name: str) -> list[str]:
         folder, names = self._classes[name], self._names
+        if COLOURS in folder_names(folder / "train" / names.good):
+            return [
+                f"{folder}: is in the layout of MVTec 3D-AD, which is not read; move pictures from "
+                f"{COLOURS} one folder up, and the masks in test/<defect>/gt to {names.mask}"
+            ]
         return [
             f"{inner}: is it {names.good}? Rename it so (letters' case and spaces count)"
             for split in ("train", names.test)

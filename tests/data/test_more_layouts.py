@@ -323,3 +323,16 @@ def test_a_folder_above_names_the_root(tmp_path: Path, make: Callable[[Path], Pa
     make(tmp_path / "inner")
     with pytest.raises(DataError, match=f"did you mean {tmp_path}/inner"):
         open_catalog(tmp_path)
+
+
+def test_mvtec_3d_is_refused_by_name(tmp_path: Path, mvtec_class: Callable[..., Path]):
+    for place in ("train/good", "test/good", "test/broken"):
+        folder = mvtec_class(tmp_path / "bagel") / place
+        files = list(folder.iterdir())
+        (folder / "rgb").mkdir()
+        for file in files:
+            file.rename(folder / "rgb" / file.name)
+    with pytest.raises(DataError, match=r"(?s)bagel: is in the layout of MVTec 3D-AD, .*<stem>_m"):
+        open_catalog(tmp_path)
+    (one,) = inspect(tmp_path).classes
+    assert len(one.problems) == 1
