@@ -21,6 +21,8 @@ LAST_SENDING = 60.0
 """Seconds that a study may have to wait, at its end, for a store that takes things slowly. One
 that does not answer at all is asked once more and given up."""
 LAST_AFTER_INTERRUPT = 15.0
+SILENCE = 30.0
+"""Seconds after which `sync` says that it waits: a server may send each answer byte by byte."""
 
 
 class Exporter(Follower):
@@ -98,15 +100,24 @@ class Exporter(Follower):
             self._sender.end()
 
 
-def sync(plan: Plan, folder: StudyFolder, tracker: Tracker, warn: Warn) -> bool:
+def sync(
+    plan: Plan, folder: StudyFolder, tracker: Tracker, warn: Warn, silence: float = SILENCE
+) -> bool:
     """Send everything that the store lacks of what is on disk, and the report; trials without a
     record count as interrupted. Returns whether the store took all of it."""
     sender = Sender(plan, folder, tracker, warn)
-    for item in Watcher(plan, folder, warn).look():
-        sender.keep(item)
-    sender.send()
-    sender.end()
-    sender.tell_missing()
+    said = f"the tracking store has taken {silence:g} s so far; Ctrl-C ends sync, and harms nothing"
+    timer = threading.Timer(silence, warn, (said,))
+    timer.daemon = True
+    timer.start()
+    try:
+        for item in Watcher(plan, folder, warn).look():
+            sender.keep(item)
+        sender.send()
+        sender.end()
+        sender.tell_missing()
+    finally:
+        timer.cancel()
     return sender.complete and keep_report(plan, folder, tracker, warn)
 
 

@@ -218,6 +218,23 @@ def test_sync_sends_what_the_ledger_holds_of_earlier_plans(root: Root, plan: Pla
     assert tracker.statuses["small"] == "finished"
 
 
+def test_sync_says_that_it_waits_for_a_store_that_takes_long(root: Root, plan: Plan):
+    told: list[str] = []
+
+    class Slow(MemoryTracker):
+        def begin(self, plan: Plan, started: float) -> None:
+            wait_for(lambda: told, 10)
+            super().begin(plan, started)
+
+    assert sync(plan, root.study("small"), Slow(), told.append, silence=0.1)
+    assert told == [
+        "the tracking store has taken 0.1 s so far; Ctrl-C ends sync, and harms nothing"
+    ]
+    told.clear()
+    assert sync(plan, root.study("small"), MemoryTracker(), told.append, silence=3.0)
+    assert told == []
+
+
 def test_sync_keeps_the_report(root: Root, plan: Plan):
     write_report(root, "small")
     tracker = MemoryTracker()
