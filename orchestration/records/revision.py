@@ -15,6 +15,8 @@ TOP = Path(__file__).resolve().parents[2]
 PACKAGES = ("moleflow", "moleflow_start", "orchestration", "reports", "search_spaces")
 WRITING = ("moleflow", "orchestration", "reports")
 """What a report is written by."""
+AUDIT = "reports/audit"
+"""Reads reports, and writes none."""
 CODE = {".py", ".j2", ".css", ".js", ".csv"}
 DIGITS = 8
 MOST = 1_000_000
@@ -36,12 +38,13 @@ def git_revision() -> str:
 @cache
 def this_moleflow() -> str:
     """What writes reports here: the version, and a digest of the code, which is the same wherever
-    these files lie, installed or in a checkout, and whatever commit has them."""
+    these files lie, installed or in a checkout, and whatever commit has them. The audit's own is
+    left out, so that a page stays of this version when only the way to check it has changed."""
     files = {
         path.relative_to(TOP).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for name in WRITING
         for path in (TOP / name).rglob("*")
-        if path.suffix in CODE
+        if path.suffix in CODE and not path.is_relative_to(TOP / AUDIT)
     }
     whole = "".join(f"{digest} {name}\n" for name, digest in sorted(files.items()))
     return f"moleflow {version('moleflow')} (code {_digest(whole)})"

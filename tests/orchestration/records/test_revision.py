@@ -136,6 +136,15 @@ def test_other_code_is_called_otherwise(checkout, monkeypatch, name):
     assert code_of(checkout, monkeypatch) != before
 
 
+def test_a_page_is_of_the_same_version_after_a_change_of_the_audit_alone(checkout, monkeypatch):
+    before = code_of(checkout, monkeypatch)
+    (checkout / "reports" / "audit").mkdir(parents=True)
+    (checkout / "reports" / "audit" / "page.py").write_text("scale = 2\n")
+    assert code_of(checkout, monkeypatch) == before
+    (checkout / "reports" / "auditing.py").write_text("scale = 2\n")
+    assert code_of(checkout, monkeypatch) != before
+
+
 def test_code_that_changed_places_is_other_code(checkout, monkeypatch):
     before = code_of(checkout, monkeypatch)
     (checkout / "moleflow" / "flow.py").rename(checkout / "moleflow" / "float.py")
