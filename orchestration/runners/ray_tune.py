@@ -29,7 +29,8 @@ from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
-from orchestration.cluster.joining import Capacity, cluster, share_of_a_node
+from orchestration.cluster.joining import cluster
+from orchestration.cluster.placing import Capacity, share_of_a_node
 from orchestration.doctor.cluster import check_nodes
 from orchestration.hiding import safe_text
 from orchestration.records.files import write_atomically

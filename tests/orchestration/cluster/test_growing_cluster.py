@@ -200,13 +200,13 @@ def test_trials_that_wait_make_nodes_come(address: str, plan: Plan, root: Root):
 
 
 def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: pytest.MonkeyPatch):
-    from orchestration.cluster import joining as cluster
+    from orchestration.cluster import placing
     from orchestration.runners import ray_tune
 
     said: list[str] = []
     folder = root.study("small")
-    capacity = cluster.Capacity(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
-    monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 4.0}])
+    capacity = placing.Capacity(Resources(address="auto"), {"CPU": 1.0, "GPU": 1.0})
+    monkeypatch.setattr(placing, "alive_nodes", lambda: [{"CPU": 4.0}])
     queue = ray_tune.TrialQueue(
         Schedule(plan, folder), folder, Guard(folder, Resources()), capacity, said.append
     )
@@ -223,13 +223,13 @@ def test_that_no_trial_begins_is_said_once(plan: Plan, root: Root, monkeypatch: 
 def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    from orchestration.cluster import joining as cluster
+    from orchestration.cluster import placing
 
-    nodes: list[cluster.Declared] = []
-    monkeypatch.setattr(cluster, "alive_nodes", lambda: nodes)
-    monkeypatch.setattr(cluster, "LOOK", 0.0)
+    nodes: list[placing.Declared] = []
+    monkeypatch.setattr(placing, "alive_nodes", lambda: nodes)
+    monkeypatch.setattr(placing, "LOOK", 0.0)
     asked = Resources(address="auto", gpus_per_trial=0.5, autoscaling=True)
-    capacity = cluster.Capacity(asked, {"CPU": 1.0, "GPU": 0.5})
+    capacity = placing.Capacity(asked, {"CPU": 1.0, "GPU": 0.5})
     assert capacity() == 16
     nodes += [{"CPU": 4.0, "GPU": 1.0}] * 3
     assert capacity() == 6 + 16
@@ -238,10 +238,10 @@ def test_as_many_wait_as_there_is_room_for_and_never_fewer_than_sixteen(
 
 
 def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.MonkeyPatch):
-    from orchestration.cluster import joining as cluster
+    from orchestration.cluster import placing
 
-    monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 2.0}])
-    assert cluster.Capacity(Resources(), {"CPU": 1.0})() == 2
+    monkeypatch.setattr(placing, "alive_nodes", lambda: [{"CPU": 2.0}])
+    assert placing.Capacity(Resources(), {"CPU": 1.0})() == 2
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ def test_no_more_trials_are_out_than_fit_on_this_machine(monkeypatch: pytest.Mon
 def test_a_kind_of_node_that_may_come_has_the_name_that_ray_gives_it(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ):
-    from orchestration.cluster import joining as cluster
+    from orchestration.cluster import placing
 
-    monkeypatch.setattr(cluster, "alive_nodes", lambda: [{"CPU": 0.0}])
+    monkeypatch.setattr(placing, "alive_nodes", lambda: [{"CPU": 0.0}])
     asked = Resources(address="auto", accelerator=kind, autoscaling=True)
-    assert name in cluster.share_of_a_node(asked)
+    assert name in placing.share_of_a_node(asked)
