@@ -8,11 +8,14 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ray
+from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray.util import accelerators
 
 from moleflow.errors import StudyError
+from orchestration.cluster.allowance import allowed_cpus
 from orchestration.studies.terms import Resources
 
 GB = 1e9
@@ -43,7 +46,27 @@ def share_of_a_node(resources: Resources) -> dict[str, float]:
         StudyError: no node has as much, or none is of that kind. With `resources.autoscaling` such
             a node may come, and only Ray knows which can.
     """
-    nodes = alive_nodes()
+    return _share(resources, alive_nodes())
+
+
+def check_this_machine(resources: Resources) -> None:
+    """What `share_of_a_node` will refuse on a cluster of this machine, before there is one. Memory
+    aside, of which there may be more by then.
+
+    Raises:
+        StudyError: this machine has less than a trial asks for.
+    """
+    if resources.address is None and not ray.is_initialized():
+        _share(resources.model_copy(update={"memory_per_trial": 0.0}), [this_machine()])
+
+
+def this_machine() -> Declared:
+    """What a cluster that is started here will have."""
+    found: Any = ResourceAndLabelSpec(num_cpus=allowed_cpus()).resolve(is_head=True)
+    return found.to_resource_dict()
+
+
+def _share(resources: Resources, nodes: Sequence[Declared]) -> dict[str, float]:
     share = {
         "CPU": resources.cpus_per_trial,
         "GPU": resources.gpus_per_trial,

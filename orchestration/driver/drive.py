@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from moleflow.errors import StudyError
 from moleflow.settings import Settings
 from moleflow.wording import counted
 from orchestration.cluster.environment import quiet_environment as worker_environment
@@ -33,7 +34,7 @@ from orchestration.driver.session import Session, check_runner, new_runner
 from orchestration.driver.traces import none_left_if_refused
 from orchestration.records.forecasts import keep_forecast
 from orchestration.records.revision import keep_changes
-from orchestration.runners.runner import left_to_run
+from orchestration.runners.runner import Runner, left_to_run
 from orchestration.sharing.groups import first_of
 from orchestration.sharing.no_effect import outcomes_in, unexpected
 from orchestration.sharing.savings import savings
@@ -102,6 +103,7 @@ def drive(question: Question, session: Session, terms: Terms, choices: Choices) 
             with checking(planning.configs, root) as check:
                 # Ray and MLflow are imported while another process looks at the backbones.
                 runner = new_runner(choices.runner, root, terms, session.warn)
+                _check_place(runner, session)
                 tracker = session.tracker()
                 plan = planning.finish(check)
             for vain in without_effect(plan):
@@ -140,6 +142,21 @@ def _planning(question: Question, session: Session, terms: Terms, choices: Choic
         store=terms.store,
         warn=session.warn,
     )
+
+
+def _check_place(runner: Runner, session: Session) -> None:
+    """Find out that no trial can run here before pictures are read, which may take long. Where
+    studies lie already it is told and nothing refused: all that is asked may have finished.
+
+    Raises:
+        StudyError: no trial can run here, and none has.
+    """
+    try:
+        runner.check()
+    except StudyError as error:
+        if not session.root.study_names():
+            raise
+        session.warn(f"{error}; what has no record yet will be refused")
 
 
 def _scheduled(

@@ -30,6 +30,9 @@ class InlineRunner(Runner):
     """No worker, so a lost process is a lost study, and a trial that hangs is not ended; all else
     behaves as on a cluster. A trial's log holds what was logged, not what was printed."""
 
+    def check(self) -> None:
+        """The place is this process; a trial says itself what it lacks."""
+
     def run(self, plan: Plan, schedule: Schedule, function: TrialFunction = run_trial) -> None:
         folder = self.root.study(plan.name)
         while (start := hand_out(schedule, folder)) is not None:

@@ -30,7 +30,7 @@ from ray.tune.search import Searcher
 
 from moleflow.errors import StudyError
 from orchestration.cluster.joining import cluster
-from orchestration.cluster.placing import Capacity, share_of_a_node
+from orchestration.cluster.placing import Capacity, check_this_machine, share_of_a_node
 from orchestration.doctor.cluster import check_nodes
 from orchestration.hiding import safe_text
 from orchestration.records.files import write_atomically
@@ -64,6 +64,9 @@ ENV_VARS_TO_PROPAGATE.clear()
 
 class RayTuneRunner(Runner):
     """Starts a cluster of this machine, or joins one."""
+
+    def check(self) -> None:
+        check_this_machine(self.resources)
 
     def run(self, plan: Plan, schedule: Schedule, function: TrialFunction = run_trial) -> None:
         if schedule.exhausted:

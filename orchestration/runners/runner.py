@@ -56,6 +56,14 @@ class Runner(ABC):
         return self.terms.resources
 
     @abstractmethod
+    def check(self) -> None:
+        """Look for a place for trials, before there is a plan.
+
+        Raises:
+            StudyError: there is none for any that is left to run.
+        """
+
+    @abstractmethod
     def run(self, plan: Plan, schedule: Schedule, function: TrialFunction = run_trial) -> None:
         """Run what the schedule hands out, until it has nothing left.
 

@@ -14,6 +14,7 @@ from orchestration import Grid, Result, Study, load, run
 from orchestration.driver.front import name_of
 from orchestration.records import results
 from orchestration.records.layout import Root
+from orchestration.studies.terms import Resources
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +63,15 @@ def test_a_study_from_python_ends_with_its_trials_numbers_and_report(ran: Result
     assert len(ran.finished) == 2 and not ran.failed and ran.left == 0
     assert set(ran.frame["axis.loss.tail_weight"]) == {"0.0", "0.7"}
     assert ran.report.is_file()
+
+
+def test_where_all_has_finished_a_gpu_that_is_missing_is_told_and_stops_nothing(
+    study: Study, data: Path, ran: Result, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = Resources(gpus_per_trial=64)
+    again = run(study, data=data, root=ran.root, name="tails", quiet=True, resources=asked)
+    assert again.finished == ran.finished and again.left == 0
+    assert "64 GPUs, and no node has as much" in capsys.readouterr().err
 
 
 def test_a_study_that_was_run_is_loaded_with_neither_torch_nor_ray_nor_mlflow(ran: Result) -> None:

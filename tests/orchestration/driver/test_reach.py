@@ -1,4 +1,5 @@
-"""A store or a tracking database that no trial could use refuses a study before anything starts."""
+"""A store, a tracking database or a machine that no trial could use refuses a study before anything
+starts."""
 
 import socket
 from pathlib import Path
@@ -37,6 +38,17 @@ def test_a_study_whose_store_or_database_cannot_be_used_leaves_nothing(
         )
         assert (code, why in said) == (2, True), said
         assert "checking the backbone" not in said and not root.exists()
+
+
+def test_a_gpu_that_this_machine_has_not_refuses_a_first_study_before_pictures_are_read(
+    tmp_path: Path,
+) -> None:
+    data, root = make_pictures(tmp_path / "data"), tmp_path / "root"
+    small = ["ray_tune" if word == "inline" else word for word in SMALL]
+    asked = ("run", "task_order", "--data", data, *small, "--gpus-per-trial", "64")
+    code, said = call(*asked, "--root", root)
+    assert (code, "a trial asks for 1 CPUs, 64 GPUs" in said) == (2, True), said
+    assert "checking" not in said and not root.exists()
 
 
 def test_what_other_machines_may_reach_is_told_and_not_refused(

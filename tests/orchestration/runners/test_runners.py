@@ -260,6 +260,18 @@ def test_an_error_of_the_driver_ends_the_study_and_is_told(
 
 
 @pytest.mark.cluster
+def test_what_this_machine_is_said_to_have_is_what_its_cluster_has(connected):
+    import ray
+
+    from orchestration.cluster.placing import alive_nodes, this_machine
+
+    assert ray.is_initialized()
+    (node,), told = alive_nodes(), this_machine()
+    kinds = {name for name in node if name in ("CPU", "GPU") or name.startswith("accelerator_type")}
+    assert {name: node[name] for name in kinds} == {name: told[name] for name in kinds}
+
+
+@pytest.mark.cluster
 @pytest.mark.parametrize("ask", [{"gpus_per_trial": 64.0}, {"cpus_per_trial": 4096.0}])
 def test_more_than_any_node_has_is_refused_before_anything_starts(
     connected, root: Root, plan: Plan, ask
