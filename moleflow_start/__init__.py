@@ -8,12 +8,15 @@ import io
 import os
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import TextIO
 
 from moleflow_start.packages import hiding
 
 REFUSED, INTERRUPTED = 2, 130
+QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+"""Warnings that Python shows nobody unless it is told to."""
 SUPERVISED = ("run",)
 """Commands that speak with Ray for long."""
 
@@ -21,6 +24,7 @@ SUPERVISED = ("run",)
 def main() -> None:
     """Entry point."""
     open_streams()
+    warnings_are_no_errors()
     refuse_other_names()
     refuse_left_out_docstrings()
     refuse_hidden_packages()
@@ -53,6 +57,16 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def warnings_are_no_errors() -> None:
+    """For this command and all that it starts: with `PYTHONWARNINGS=error`, which a person sets to
+    find faults of their own code, a deprecation between two libraries would end a study."""
+    if "error" in os.environ.get("PYTHONWARNINGS", ""):
+        del os.environ["PYTHONWARNINGS"]
+        warnings.resetwarnings()
+        for category in QUIET:
+            warnings.simplefilter("ignore", category)
 
 
 def refuse_other_names() -> None:

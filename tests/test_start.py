@@ -246,3 +246,14 @@ def test_importing_timm_leaves_no_folder_of_a_compiler(tmp_path: Path) -> None:
     environment["TMPDIR"] = str(tmp_path)
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_warnings_that_an_environment_makes_errors_end_no_command_and_reach_no_child() -> None:
+    """A library's, and one of a process that the command starts."""
+    child = "import warnings; warnings.warn('old', DeprecationWarning); print('whole')"
+    body = (
+        f"{child.replace('whole', 'here')}; import subprocess, sys; "
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    ran = command("studies", before=with_body(body), PYTHONWARNINGS="error")
+    assert (ran.returncode, sorted(ran.stdout.split())) == (0, ["here", "whole"]), ran.stderr
