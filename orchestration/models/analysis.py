@@ -50,7 +50,8 @@ def finished_records(
     if asked in root.study_names():
         found = [r for r in Ledger(root.study(asked)).sound(tell) if r.status == "finished"]
         if not found:
-            raise StudyError(f"study {asked!r} has no finished trial yet; see `moleflow status`")
+            command = root.command("status", asked)
+            raise StudyError(f"study {asked!r} has no finished trial yet; see `{command}`")
         return found
     return [_one_record(asked, root, tell)]
 

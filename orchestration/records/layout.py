@@ -160,6 +160,10 @@ class StudyFolder:
     path: Path
 
     @property
+    def root(self) -> Root:
+        return Root(self.path.parents[1])
+
+    @property
     def name(self) -> str:
         return self.path.name
 

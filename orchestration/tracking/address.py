@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -112,6 +113,11 @@ def is_server(uri: str) -> bool:
 def store_options(uri: str | None, root: Root) -> tuple[str, ...]:
     """Options of the command line that name a store; none: the root folder's own."""
     return ("--root", str(root.path), *(() if uri is None else ("--mlflow-uri", safe_uri(uri))))
+
+
+def sync_command(study: str, options: Sequence[str]) -> str:
+    """The command that brings a store up to date with a study; `options` as of `store_options`."""
+    return shlex.join(["moleflow", "sync", study, *options])
 
 
 def ui_command(uri: str | None, root: Root) -> str:

@@ -1,6 +1,5 @@
 """What the tracking store lacks of a study, and sending it. Knows no threads."""
 
-import shlex
 import time
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Ledger, Record
 from orchestration.records.watch import News, Warn
 from orchestration.studies.expansion import Plan, Trial
+from orchestration.tracking.address import sync_command
 from orchestration.tracking.tracker import Tracker, TrackerAway, TrackerRefused, TrackingError
 
 
@@ -104,13 +104,13 @@ class Sender:
             return
         lacking = len(self._lacking)
         trials = f"parts of {lacking} trial{'s' if lacking > 1 else ''} and " if lacking else ""
-        command = ["moleflow", "sync", self._plan.name, *self._tracker.options()]
+        command = sync_command(self._plan.name, self._tracker.options())
         # The same command again does not mend what was refused.
         first = "mend what is said above, then " if TrackerRefused in self._told else ""
         self._told |= {TrackerAway, TrackerRefused}
         self._tell(
             f"tracking is incomplete: the store may lack {trials}the study's end; "
-            f"{first}bring it up to date with: {shlex.join(command)}"
+            f"{first}bring it up to date with: {command}"
         )
 
     def _keep_strays(self) -> None:

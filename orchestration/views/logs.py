@@ -55,7 +55,7 @@ def find_trial(asked: str, root: Root) -> tuple[StudyFolder, str]:
     if not found:
         raise StudyError(
             f"{asked!r}: no trial in {root.path} that was begun has a key that begins so; "
-            "keys are shown by `moleflow status STUDY`"
+            f"keys are shown by `{root.command('status', 'STUDY')}`"
         )
     if len(found) > 1:
         raise not_one_trial(asked, found)

@@ -8,6 +8,7 @@ from typing import Any
 
 from moleflow.errors import StudyError
 from moleflow.wording import counted
+from orchestration.records.layout import StudyFolder
 from reports.audit import against
 from reports.audit.certificates import audit_certificates
 from reports.audit.claim import Verdict
@@ -35,9 +36,9 @@ def audit_study(folder: Path) -> dict[str, Any]:
     records = read(folder)
     tables = sorted((folder / "report").rglob("tables/*.csv"))
     if not tables:
+        anew = StudyFolder(folder).root.command("report", folder.name)
         raise StudyError(
-            f"study {folder.name} has no report in {folder / 'report'}; write one: moleflow report "
-            f"{folder.name}"
+            f"study {folder.name} has no report in {folder / 'report'}; write one: {anew}"
         )
     pages = {page: read_page(page) for page in sorted((folder / "report").rglob("index.html"))}
     found, shown = list[Finding](), shown_on(pages)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.errors import StoreError
+from orchestration.records.layout import StudyFolder
 from orchestration.records.revision import this_moleflow
 from reports.audit.claim import Verdict
 from reports.audit.recomputed import Finding
@@ -65,8 +66,10 @@ def _writer(page: Path) -> str:
 
 def command(folder: Path, records: Records) -> str:
     """The command that writes the page of a folder."""
-    report, study = records.folder / "report", records.folder.name
+    own = StudyFolder(records.folder)
+    report, study, root = own.report, own.name, own.root
     if report not in (folder, *folder.parents):
-        return f"moleflow report {study} --against {folder.name.removeprefix(f'{study}-against-')}"
+        other = folder.name.removeprefix(f"{study}-against-")
+        return root.command("report", study, "--against", other)
     asked = folder == report or folder.name in (*records.study["reports"], CHECKLIST)
-    return f"moleflow report {study}" + ("" if asked else f" --kind {folder.name}")
+    return root.command("report", study, *(() if asked else ("--kind", folder.name)))

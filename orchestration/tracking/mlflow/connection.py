@@ -145,7 +145,8 @@ def connected(uri: str, root: Root, tell: Callable[[str], None]) -> MlflowClient
         file = _file(uri)
         if file is not None:
             if file == root.mlflow_db and file.exists() and (said := set_damaged_aside(file)):
-                tell(said)
+                again = root.command("sync", "STUDY")
+                tell(f"{said}: `{again}` brings other studies of this root folder back into it")
             if not file.exists():
                 make_once(file, lambda aside: _make_tables(aside, root))
         ask(uri)

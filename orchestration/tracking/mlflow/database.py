@@ -65,10 +65,7 @@ def set_damaged_aside(file: Path) -> str:
     aside = set_aside(file)
     with suppress(FileNotFoundError):
         file.with_name(f"{file.name}-journal").rename(f"{aside}-journal")
-    return (
-        f"{file}: damaged ({damage}); set aside as {aside.name}, and made anew: "
-        "`moleflow sync` brings other studies of this root folder back into it"
-    )
+    return f"{file}: damaged ({damage}); set aside as {aside.name}, and made anew"
 
 
 def _damage(file: Path) -> str:

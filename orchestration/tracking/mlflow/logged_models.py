@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from PIL import Image
 from moleflow.errors import StudyError
 from orchestration.records.layout import StudyFolder
 from orchestration.records.ledger import Record
+from orchestration.tracking.address import sync_command
 from orchestration.tracking.mlflow import connection as mlflow
 from orchestration.tracking.mlflow.own_runs import Known
 from orchestration.tracking.mlflow.owner import OWNER, Owner
@@ -82,16 +83,14 @@ class LoggedModels:
             self._client.log_model_artifacts(model.model_id, str(Path(place) / "model"))
         self._known[record.key] = self._client.finalize_logged_model(model.model_id, READY)
 
-    def register(self, record: Record, folder: StudyFolder, name: str, alias: str | None) -> str:
+    def register(
+        self, record: Record, folder: StudyFolder, name: str, alias: str | None
+    ) -> str | None:
         """A version of a registered model; the one that there is, where the trial has been
-        registered under that name before.
-
-        Raises:
-            StudyError: the trial has no logged model.
-        """
+        registered under that name before. None where the trial has no logged model."""
         model = self._known.get(record.key)
         if model is None or model.status != READY:
-            raise no_model(record)
+            return None
         if WHOLE not in model.tags:
             self._client.log_model_artifacts(model.model_id, str(folder.model(record.key)), "model")
             self._client.set_logged_model_tags(model.model_id, {WHOLE: "yes"})
@@ -124,11 +123,11 @@ class LoggedModels:
         return found
 
 
-def no_model(record: Record) -> StudyError:
-    """What is wrong where the store has none of a trial."""
+def no_model(record: Record, options: Sequence[str]) -> StudyError:
+    """What is wrong where the store has none of a trial; `options` name the store."""
     return StudyError(
         f"trial {record.key} has no model in the tracking store; if it has finished, bring the "
-        f"store up to date with: moleflow sync {record.study}"
+        f"store up to date with: {sync_command(record.study, options)}"
     )
 
 

@@ -105,7 +105,7 @@ def findings_in(
                 except (KeyError, ValueError, IndexError, csv.Error) as error:
                     raise TrackerRefused(
                         f"{path}: no table of a report ({type(error).__name__}: {error}); write "
-                        f"it anew with: moleflow report {folder.name}"
+                        f"it anew with: {folder.root.command('report', folder.name)}"
                     ) from None
                 found |= {(kind.tables, one.setting, one.subject): one for one in lines}
     return list(found.values())

@@ -285,10 +285,11 @@ class MlflowTracker(Tracker):
         """
         with self._calls() as client:
             experiment = client.get_experiment_by_name(folder.name)
-            if experiment is None:
-                raise no_model(record)
-            models = LoggedModels(client, experiment.experiment_id, self._mine)
-            return models.register(record, folder, name, alias)
+            if experiment is not None:
+                models = LoggedModels(client, experiment.experiment_id, self._mine)
+                if made := models.register(record, folder, name, alias):
+                    return made
+        raise no_model(record, self._options)
 
     @contextmanager
     def _calls(self) -> Generator[MlflowClient]:

@@ -165,7 +165,7 @@ def test_of_another_version_it_differs(root: Root) -> None:
     page_of(root).write_text(page.replace("2 better", "2 worse", 1), "utf-8")
     audited = audit_index(root.path)
     assert impossible(audited) == [] and audited["counts"]["differs"] == 1
-    assert [one["remedy"] for one in audited["by_others"]] == ["moleflow report"]
+    assert [one["remedy"] for one in audited["by_others"]] == [root.command("report")]
 
 
 def test_the_command_says_so_and_ends_with_1(
@@ -182,5 +182,5 @@ def test_the_page_and_a_study_at_once_and_no_page_are_refused(root: Root) -> Non
     with pytest.raises(StudyError, match="name one of the two"):
         audit("first", root=root.path, index=True)
     shutil.rmtree(root.index)
-    with pytest.raises(StudyError, match="write it: moleflow report"):
+    with pytest.raises(StudyError, match=f"write it: moleflow report --root {root.path}"):
         audit("", root=root.path, index=True)

@@ -80,7 +80,7 @@ def test_of_another_version_it_differs_and_the_version_is_told(study: StudyFolde
             "pages": ["studies/orders/report/index.html"],
             "written_by": OTHER,
             "this_is": this_moleflow(),
-            "remedy": "moleflow report orders",
+            "remedy": study.root.command("report", "orders"),
         }
     ]
 
@@ -118,11 +118,12 @@ def test_each_page_has_the_command_that_writes_it_anew(study: StudyFolder) -> No
     for page in (*root.glob("index/*/index.html"), *study.report.glob("cost/index.html")):
         by_another(page)
     by_another(study.report / "index.html")
+    at = f" --root {root}"
     told = {one["remedy"]: one["pages"] for one in audit_study(study.path)["by_others"]}
     assert told == {
-        "moleflow report orders": ["studies/orders/report/index.html"],
-        "moleflow report orders --kind cost": ["studies/orders/report/cost/index.html"],
-        "moleflow report orders --against other": ["index/orders-against-other/index.html"],
+        f"moleflow report orders{at}": ["studies/orders/report/index.html"],
+        f"moleflow report orders --kind cost{at}": ["studies/orders/report/cost/index.html"],
+        f"moleflow report orders --against other{at}": ["index/orders-against-other/index.html"],
     }
 
 
@@ -135,5 +136,5 @@ def test_the_command_begins_with_the_version_and_ends_with_1_only_where_somethin
     assert audit("orders", root=study.path.parent.parent) == code
     said = capsys.readouterr().out
     first = f"studies/orders/report/index.html: written by {OTHER}, and this is {this_moleflow()}:"
-    assert said.startswith(f"{first} write it anew with moleflow report orders;")
+    assert said.startswith(f"{first} write it anew with {study.root.command('report', 'orders')};")
     assert "cannot be true " not in said and ("differs   " in said) == bool(code)
