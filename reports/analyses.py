@@ -15,6 +15,7 @@ from moleflow.settings import Settings
 from orchestration.plain import cell, uncelled
 from orchestration.records.files import write_atomically
 from orchestration.records.ledger import Record
+from orchestration.records.revision import this_moleflow
 from reports.document import (
     DASH,
     Document,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:  # analyses need torch, and their pages do not
 LONGEST = 60
 """Rows of a table that the page shows; a longer one is a file only."""
 DIGITS = 4
+NAMES = ("class", "task", "task_a", "task_b", "most_confused_with", "picture", "defect")
+"""Columns of names, which may look like numbers: classes of BTAD are called 01, 02 and 03."""
 
 
 class Kept(Settings):
@@ -53,21 +56,26 @@ class Kept(Settings):
     n: str
     finding: str
     notes: tuple[str, ...]
+    device: str = ""
+    """Kind of device that it was computed on."""
+    written_by: str = ""
+    """Version of moleflow; the page may be of a later one."""
 
 
 def write_analyses(
-    record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path
+    record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path, device: str = ""
 ) -> Written:
     """Write analyses of a trial, then the page of all that are in the folder.
 
     Args:
         known: names of all analyses, in the order of the page.
+        device: kind of device that these were computed on.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     for analysis in made:
-        _keep(analysis, folder)
+        _keep(analysis, folder, device)
     sections = tuple(_section(kept, record, folder) for kept in _present(known, folder))
     findings = [f for kept in _present(known, folder) if (f := _finding(kept, record))]
     facts = tuple(_facts(record))
@@ -82,7 +90,7 @@ def write_analyses(
     return write(shown, folder, Layout(tables="", figures=""))
 
 
-def _keep(analysis: "Analysis", folder: Path) -> None:
+def _keep(analysis: "Analysis", folder: Path, device: str) -> None:
     for name, numbers in analysis.tables.items():
         safe = numbers.rename(columns=cell).map(cell)
         write_atomically(folder / f"{name}.csv", safe.to_csv(index=False, lineterminator="\n"))
@@ -97,6 +105,8 @@ def _keep(analysis: "Analysis", folder: Path) -> None:
         n=analysis.n,
         finding=analysis.finding,
         notes=analysis.notes,
+        device=device,
+        written_by=this_moleflow(),
     )
     write_atomically(folder / f"{analysis.name}.json", kept.model_dump_json(indent=1))
 
@@ -146,7 +156,9 @@ def _table(path: Path, name: str, caption: str, source: Source) -> Table:
     with path.open(newline="", encoding="utf-8") as file:
         header, *lines = [list(map(uncelled, line)) for line in csv.reader(file)]
     columns = [[line[i] for line in lines] for i in range(len(header))]
-    numeric = [i for i, column in enumerate(columns) if _is_number(column)]
+    numeric = [
+        i for i, column in enumerate(columns) if header[i] not in NAMES and _is_number(column)
+    ]
     rows = [
         [short(text) if i in numeric else text for i, text in enumerate(line)] for line in lines
     ]

@@ -41,16 +41,18 @@ def analyse(
     """Analyse finished trials: spectrum, similarity, shift, dia_effect, routing, cost, area."""
     from moleflow.analysis import ANALYSES
     from orchestration.models.analysis import chosen_analyses, finished_records, subject_of
+    from orchestration.records.provenance import device_kind
 
     place, names = Root.at(root), chosen_analyses(what)
     records = finished_records(trial, place, warn)
     on, where = prepared(device, threads), absolute_store(store)
+    kind = device_kind(on)
     for record in records:
         out.print(f"trial     {record.key}  {escape(record.order)}, seed {record.seed}")
         subject = subject_of(record, place, on, where)
         folder = place.study(record.study).analyses(record.key)
         made = _made(subject, names)
-        written = write_analyses(record, made, tuple(ANALYSES), folder)
+        written = write_analyses(record, made, tuple(ANALYSES), folder, kind)
         out.print(f"analyses  {escape(str(written.html))}")
     return DONE
 

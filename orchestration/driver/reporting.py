@@ -56,7 +56,12 @@ class Analyses(Protocol):
     """What `reports.analyses` offers."""
 
     def write_analyses(
-        self, record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path
+        self,
+        record: Record,
+        made: "Iterable[Analysis]",
+        known: Sequence[str],
+        folder: Path,
+        device: str = "",
     ) -> Written:
         """Analyses of a trial, and the page of all that are in the folder."""
         ...
@@ -104,18 +109,19 @@ def write_against(root: Root, name: str, other: str) -> Written:
 
 
 def write_analyses(
-    record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path
+    record: Record, made: "Iterable[Analysis]", known: Sequence[str], folder: Path, device: str
 ) -> Written:
     """Write analyses of a trial as they are made, then the page of all that are in the folder.
 
     Args:
         known: names of all analyses, in the order of the page.
+        device: kind of device that these are computed on.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     reports = cast(Analyses, importlib.import_module("reports.analyses"))
-    return reports.write_analyses(record, made, known, folder)
+    return reports.write_analyses(record, made, known, folder, device)
 
 
 def check_reports(study: Study) -> None:

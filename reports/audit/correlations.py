@@ -28,16 +28,25 @@ def correlated(
     a, b = _away(x), _away(y)
     if a is None or b is None or len(x) == 2:
         return dict.fromkeys(names)
+    p = _as_strong([float(v) for v in a], [float(v) for v in b], said)
+    return dict(zip(names, (*coefficient(x, y, of), p), strict=True))
+
+
+def coefficient(
+    x: Sequence[float], y: Sequence[float], of: str = "correlation"
+) -> tuple[float | None, float | None, float | None]:
+    """With its interval, where there is one; of pairs of which one side does not vary, nothing."""
+    a, b = _away(x), _away(y)
+    if a is None or b is None:
+        return None, None, None
     squares = sum(v * v for v in a) * sum(v * v for v in b)
     r = float(sum(v * w for v, w in zip(a, b, strict=True))) / math.sqrt(squares)
-    ends: list[float | None] = [None, None]
-    if len(x) > 3 and 1 - abs(r) > ROUNDING:
-        wider = 1 + r * r / 2 if of == SPEARMAN else 1.0
-        half = normal_quantile(0.975) * math.sqrt(wider / (len(x) - 3))
-        odds = [(1 + r) / (1 - r) * math.exp(2 * sign * half) for sign in (-1, 1)]
-        ends = [(one - 1) / (one + 1) for one in odds]
-    p = _as_strong([float(v) for v in a], [float(v) for v in b], said)
-    return dict(zip(names, (r, *ends, p), strict=True))
+    if len(x) <= 3 or 1 - abs(r) <= ROUNDING:
+        return r, None, None
+    wider = 1 + r * r / 2 if of == SPEARMAN else 1.0
+    half = normal_quantile(0.975) * math.sqrt(wider / (len(x) - 3))
+    low, high = ((1 + r) / (1 - r) * math.exp(2 * sign * half) for sign in (-1, 1))
+    return r, (low - 1) / (low + 1), (high - 1) / (high + 1)
 
 
 def _away(values: Sequence[float]) -> list[Fraction] | None:

@@ -1,6 +1,7 @@
 """The numbers of a report's page, with the sources that they name."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,8 @@ from reports.audit.notation import numbers
 
 BLOCKS = ("p", "li", "dd", "figcaption", "summary")
 """What a sentence stands in."""
+DRAWN = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
+"""A figure: most of a page's letters, and none of its numbers name a source."""
 TABLE = "table-"
 """Begins the address of a table."""
 
@@ -66,7 +69,7 @@ def read_page(path: Path) -> PageNumbers | None:
     """
     try:
         reader = _Reader()
-        reader.feed(path.read_text(encoding="utf-8"))
+        reader.feed(DRAWN.sub("", path.read_text(encoding="utf-8")))
         if not reader.json:
             return None
         kept = json.loads("".join(reader.json))

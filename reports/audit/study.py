@@ -10,6 +10,7 @@ from moleflow.errors import StudyError
 from moleflow.wording import counted
 from orchestration.records.layout import StudyFolder
 from reports.audit import against
+from reports.audit.analyses.pages import audit_analyses, pages_of
 from reports.audit.certificates import audit_certificates
 from reports.audit.claim import Verdict
 from reports.audit.kept_files import audit_files, audit_scores
@@ -50,7 +51,9 @@ def audit_study(folder: Path) -> dict[str, Any]:
     compared = {place / "index.html": both for place, both in against.pages(records)}
     for path, both in compared.items():
         found += judged(path, _against(path, both))
+    found += audit_analyses(records)
     commands = {path: command(path.parent, records) for path in (*pages, *compared)}
+    commands |= pages_of(records)
     return told(f"study {folder.name}", folder, found, by_others(folder.parent.parent, commands))
 
 

@@ -1,6 +1,7 @@
 """Which version of moleflow wrote the pages that are audited: what differs in a page of another one
 may be words alone."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -24,7 +25,7 @@ CHECKLIST = "checklist"
 def judged(page: Path, found: Iterable[Finding]) -> list[Finding]:
     """Findings of a page and of its tables: what cannot be true of one that this version wrote,
     only differs in one that another wrote."""
-    if _writer(page) == this_moleflow():
+    if writer(page) == this_moleflow():
         return [*found]
     return [
         replace(one, verdict=Verdict.DIFFERS) if one.verdict is Verdict.IMPOSSIBLE else one
@@ -40,7 +41,7 @@ def by_others(root: Path, commands: Mapping[Path, str]) -> list[dict[str, Any]]:
     """
     this, found = this_moleflow(), dict[tuple[str, str], list[str]]()
     for page, anew in commands.items():
-        if (by := _writer(page)) != this:
+        if (by := writer(page)) != this:
             found.setdefault((by, anew), []).append(page.relative_to(root).as_posix())
     return [
         {"pages": pages, "written_by": by, "this_is": this, "remedy": anew}
@@ -48,18 +49,21 @@ def by_others(root: Path, commands: Mapping[Path, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _writer(page: Path) -> str:
-    """Of tables without a page, which speak for themselves, this version.
+def writer(page: Path) -> str:
+    """As it stands in a page, or in what lies beside the tables of an analysis. Of tables without
+    a page, which speak for themselves, this version.
 
     Raises:
         StoreError: the page cannot be read.
     """
     try:
         with page.open(encoding="utf-8") as file:
+            if page.suffix == ".json":
+                return json.load(file).get("written_by") or EARLIER
             said = GENERATOR.search(file.read(HEAD))
     except FileNotFoundError:
         return this_moleflow()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise StoreError(f"{page}: cannot be read ({error}); write the report anew") from error
     return said[1] if said else EARLIER
 
