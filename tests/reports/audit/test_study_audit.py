@@ -100,7 +100,9 @@ def test_a_damaged_record_counts_for_nothing(study: tuple[StudyFolder, list[Tria
     folder, trials = study
     write(folder, "by_class", by_class(trials), [t.key for t in trials])
     record = folder.record(trials[0].key)
-    record.write_bytes(record.read_bytes().replace(b'"value": 0.8', b'"value": 0.9', 1))
+    whole = record.read_bytes()
+    record.write_bytes(whole.replace(b'"value": 0.', b'"value": 1.', 1))
+    assert record.read_bytes() != whole
     _, wrong = audited(folder)
     assert "line 2, n" in wrong
 
