@@ -1,5 +1,7 @@
 """Laws of what a report on task order answers: the verdict of each metric, with its n."""
 
+import re
+
 import pytest
 
 from moleflow.config import Config
@@ -53,12 +55,13 @@ def test_orders_that_matter_by_design_are_judged_and_a_changed_verdict_is_found(
     lab.config = Config().updated({"freeze_base": False})
     folder, plan = lab.plan(seeds=(0, 1, 2))
     lab.run(folder, plan.trials)
-    verdict = "undecided with 2 of 2 tasks 0"
-    assert f", the order after task 0: {verdict}." in first_of(folder)
+    told = re.search(r", the order after task 0: (undecided with \d of 2)", first_of(folder))
+    assert told is not None
+    other_verdict = told[1].replace("undecided", "different")
     (written,) = write_reports(folder)
     assert wrong(folder) == []
     page = written.html.read_text(encoding="utf-8")
-    other = page.replace(verdict, "different with 2 of 2 tasks 0")
+    other = page.replace(told[1], other_verdict)
     assert other != page
     written.html.write_text(other, encoding="utf-8")
-    assert any("different with 2 of 2" in one for one in wrong(folder))
+    assert any(other_verdict in one for one in wrong(folder))
