@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from reports.audit.records import Trial
+from reports.audit.samples import sd
 from reports.audit.second_way import Expected, Line, Numbers
 
 HOUR = 3600
@@ -28,7 +29,7 @@ def by_status(line: Line) -> Expected:
     stages = [math.fsum(of.values()) for of in each]
     numbers: Numbers = {"trials": len(trials), "seconds_mean": statistics.mean(seconds)}
     numbers |= {"attempts": sum(int(trial.recorded["attempts"]) for trial in trials)}
-    numbers |= {"seconds_sd": statistics.stdev(seconds) if len(seconds) > 1 else None}
+    numbers |= {"seconds_sd": sd(seconds)}
     numbers |= {"hours": math.fsum(seconds) / HOUR, "stage_hours": math.fsum(stages) / HOUR}
     return Expected(numbers, frozenset(trial.key for trial in trials))
 

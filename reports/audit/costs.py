@@ -8,6 +8,7 @@ from typing import Any, cast
 from moleflow.wording import counted, grouped
 from reports.audit.compute import HOUR, at_work
 from reports.audit.records import Records, Trial, finished
+from reports.audit.samples import sd
 from reports.audit.second_way import Expected, Line, Numbers
 from reports.audit.words import Allowed, Rule
 
@@ -87,7 +88,7 @@ def stages(line: Line) -> Expected:
     seconds, pictures = [s for s, _, _ in made.values()], sum(n for _, n, _ in made.values())
     total = math.fsum(seconds)
     numbers: Numbers = {"computed": len(made), "seconds_mean": statistics.mean(seconds)}
-    numbers |= {"seconds_sd": statistics.stdev(seconds) if len(seconds) > 1 else None}
+    numbers |= {"seconds_sd": sd(seconds)}
     numbers |= {"hours": total / HOUR, "taken": taken, "pictures": pictures}
     numbers |= {"ms_per_picture": total / pictures * 1000 if pictures else None}
     return Expected(

@@ -2,7 +2,6 @@
 means with the entries of R that they are of, entries with the trial's own file of them."""
 
 import csv
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +10,7 @@ from moleflow.errors import StoreError
 from reports.audit.claim import Verdict
 from reports.audit.recomputed import Finding
 from reports.audit.records import Place, Records, Trial, finished
+from reports.audit.samples import mean
 
 CLOSE = 1e-9
 BY = "the ledger"
@@ -79,10 +79,6 @@ def _means(trial: Trial) -> Iterator[tuple[str, object, object]]:
             yield place.told, value, told
 
 
-def _mean(values: list[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
-
-
 def _ends(of: Entries, own: Mapping[str, int], last: int) -> list[tuple[str, int, list[float]]]:
     """Classes at the last step that were learned before it, with their entries since."""
     names = [name for step, name in of if step == last and own[name] < max(own.values())]
@@ -90,19 +86,19 @@ def _ends(of: Entries, own: Mapping[str, int], last: int) -> list[tuple[str, int
 
 
 SUMMARIES: Mapping[str, Callable[[Entries, Mapping[str, int], int], float | None]] = {
-    "step_mean": lambda of, own, step: _mean([v for (i, _), v in of.items() if i == step]),
-    "final_mean": lambda of, own, step: _mean([v for (i, _), v in of.items() if i == step]),
-    "on_task_mean": lambda of, own, step: _mean([v for (i, c), v in of.items() if i == own[c]]),
-    "backward_transfer/last_minus_own": lambda of, own, step: _mean(
+    "step_mean": lambda of, own, step: mean([v for (i, _), v in of.items() if i == step]),
+    "final_mean": lambda of, own, step: mean([v for (i, _), v in of.items() if i == step]),
+    "on_task_mean": lambda of, own, step: mean([v for (i, c), v in of.items() if i == own[c]]),
+    "backward_transfer/last_minus_own": lambda of, own, step: mean(
         [row[-1] - row[0] for _, _, row in _ends(of, own, step)]
     ),
-    "backward_transfer/mean_over_pairs": lambda of, own, step: _mean(
+    "backward_transfer/mean_over_pairs": lambda of, own, step: mean(
         [one - row[0] for _, _, row in _ends(of, own, step) for one in row[1:]]
     ),
-    "forgetting/max_minus_last": lambda of, own, step: _mean(
+    "forgetting/max_minus_last": lambda of, own, step: mean(
         [max(row) - row[-1] for _, _, row in _ends(of, own, step)]
     ),
-    "forgetting/first_minus_last": lambda of, own, step: _mean(
+    "forgetting/first_minus_last": lambda of, own, step: mean(
         [row[0] - row[-1] for _, _, row in _ends(of, own, step)]
     ),
 }

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from reports.audit.records import finished
+from reports.audit.samples import sd
 from reports.audit.second_way import Expected, Line, Numbers
 
 BY_CLASS = ("mvtec_1x1_per_class.csv", "visa_1x1_per_class.csv")
@@ -34,7 +35,7 @@ def beside(line: Line) -> Expected:
     numbers: Numbers = {"n": len(values), "mean": None, "sd": None, "difference": None}
     if values:
         numbers |= {"mean": statistics.mean(values.values())}
-        numbers |= {"sd": statistics.stdev(values.values()) if len(values) > 1 else None}
+        numbers |= {"sd": sd(values.values())}
     numbers |= {"seeds": len({trial.seed for trial in trials if trial.key in values})}
     published = float(row["value_percent"]) / 100
     numbers |= {"published": published, "published_n": int(row["n_seeds"])}
@@ -60,7 +61,7 @@ def by_class(line: Line) -> Expected:
     here = {name for trial in line.records.labelled[cells["setting"]] for name in trial.classes}
     mean = statistics.mean(values.values()) if values else None
     numbers: Numbers = {"n": len(values), "mean": mean, "published": published}
-    numbers |= {"sd": statistics.stdev(values.values()) if len(values) > 1 else None}
+    numbers |= {"sd": sd(values.values())}
     apart = mean - published if mean is not None and there == here else None
     numbers |= {"difference": apart, "method": row["method"], "note": row["note"]}
     return Expected(numbers, frozenset(values))

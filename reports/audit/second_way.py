@@ -17,6 +17,7 @@ from moleflow.errors import StoreError
 from moleflow.wording import counted
 from reports.audit.distributions import f_quantile
 from reports.audit.records import Records, Trial, finished
+from reports.audit.samples import sd
 
 Value: TypeAlias = str | float | int | None
 Numbers: TypeAlias = dict[str, Value]
@@ -83,11 +84,10 @@ def described(values: Sequence[float]) -> Numbers:
     """n, mean, sample sd, smallest and largest."""
     if not values:
         return {"n": 0, "mean": None, "sd": None, "min": None, "max": None}
-    sd = statistics.stdev(values) if len(values) > 1 else None
     return {
         "n": len(values),
         "mean": statistics.mean(values),
-        "sd": sd,
+        "sd": sd(values),
         "min": min(values),
         "max": max(values),
     }

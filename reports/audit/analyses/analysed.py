@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,14 +100,6 @@ def numbers(lines: Iterable[Mapping[str, str]], column: str) -> list[float]:
 def whole(text: str) -> int:
     """A count."""
     return int(float(text))
-
-
-def mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
-
-
-def sd(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def grouped(lines: Iterable[dict[str, str]], *columns: str) -> dict[tuple[str, ...], Table]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from reports.audit.analyses.analysed import Analysed, Says, Should, column_of, mean, numbers
+from reports.audit.analyses.analysed import Analysed, Says, Should, column_of, numbers
+from reports.audit.samples import mean
 
 SHARES = ("scale [share]", "shift [share]", "residual [share]")
 MIXED, REST = "residual_linear_mixing [share]", "residual_nonlinear [share]"

@@ -12,12 +12,12 @@ from reports.audit.analyses.analysed import (
     Should,
     Table,
     column_of,
-    mean,
     numbers,
     whole,
     within,
 )
 from reports.audit.kept_scores import DISTANCE, rows_of
+from reports.audit.samples import mean
 
 METRICS = ("image_auroc", "pixel_ap")
 

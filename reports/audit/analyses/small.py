@@ -9,11 +9,11 @@ from reports.audit.analyses.analysed import (
     Should,
     Table,
     column_of,
-    mean,
     numbers,
     within,
 )
 from reports.audit.analyses.weights import correlation
+from reports.audit.samples import mean
 
 AREA, BEATEN, PIXELS = "area [share]", "beats_good [share]", "area [px]"
 TEXTURE = "texture [share]"

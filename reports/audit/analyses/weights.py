@@ -18,12 +18,11 @@ from reports.audit.analyses.analysed import (
     Table,
     column_of,
     grouped,
-    mean,
     numbers,
-    sd,
     whole,
 )
 from reports.audit.correlations import SPEARMAN, coefficient, ranked
+from reports.audit.samples import mean, sd
 
 SHARES = (90, 95, 99)
 LAYER = ("task", "block", "slot")
