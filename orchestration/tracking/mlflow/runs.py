@@ -390,8 +390,7 @@ class MlflowTracker(Tracker):
         return {PARENT: parent.run_id, "moleflow.planned": planned} | own
 
     def _bring_home(self, kind: places.Kind, made: str) -> None:
-        """What was made in an experiment that another root folder began, whose artifacts would go
-        there."""
+        """Artifacts of what was made in an experiment of another root folder, to our own."""
         if self._others and not is_server(self._uri):
             places.bring_one_home(self._uri, self._root, self._name, kind, made)
 
