@@ -4,9 +4,11 @@ Compilers, drivers and libraries differ from GPU to GPU. What they make of a ste
 steps will be trained, in seconds: a small model of all parts, in which nothing is zero.
 """
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from moleflow import profiles
@@ -70,20 +72,19 @@ class Step:
 
 
 def computed(
-    device: torch.device, precision: Precision, notes: list[str] | None = None
+    device: torch.device, precision: Precision, note: Callable[[str], None] = lambda text: None
 ) -> dict[Task, Step]:
     """Of a first task, which trains its base too, and of a later one.
 
     Args:
-        notes: is told why steps are not captured.
+        note: told why steps are not captured.
 
     Raises:
         ConfigError: the device does not multiply like this.
     """
     check_precision(precision, device)
     config = profiles.main().updated(SMALL | {"compute.precision": precision})
-    told = [] if notes is None else notes
-    return {task: _computed(device, config, task, Bench(told.append)) for task in (FIRST, LATER)}
+    return {task: _computed(device, config, task, Bench(note)) for task in (FIRST, LATER)}
 
 
 def possible(device: torch.device) -> tuple[Precision, ...]:
@@ -103,7 +104,7 @@ def _computed(device: torch.device, config: Config, task: Task, bench: Bench) ->
     moved(model).to(device).base.requires_grad_(task == FIRST)
     draws = torch_stream("agreement", task)
     stored = torch.randn(BATCH, SIDE, SIDE, config.patches.dim, generator=draws).half().to(device)
-    log_p, gradients = _gradients(model, task, stored)
+    log_p, _, gradients = likelihoods_and_gradients(model, task, stored.float())
     bank, base = model.banks[task], model.base if task == FIRST else None
     trained = [*bank.parameters(), *(base.parameters() if base is not None else ())]
     before = [parameter.detach().clone() for parameter in trained]
@@ -117,15 +118,19 @@ def _computed(device: torch.device, config: Config, task: Task, bench: Bench) ->
     return Step(log_p, gradients, torch.cat(moves).cpu())
 
 
-def _gradients(model: MoLEFlow, task: Task, stored: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    log_p, logdet = model.log_likelihood(stored.float(), task)
+def likelihoods_and_gradients(
+    model: MoLEFlow, task: Task, stored: Tensor
+) -> tuple[Float[Tensor, "b h w"], Float[Tensor, "b h w"], dict[str, Tensor]]:
+    """Log-likelihoods, log-determinants, and gradients of a step's loss by the parameter's name, on
+    the processor; the model keeps none."""
+    log_p, logdet = model.log_likelihood(stored, task)
     bank = model.banks[task]
     (tail_aware_loss(-log_p, logdet, model.config.loss) + bank.penalty()).backward()
     named = [*model.base.named_parameters("base"), *bank.named_parameters("bank")]
     found = {name: p.grad.cpu() for name, p in named if p.grad is not None}
     for _, parameter in named:
         parameter.grad = None
-    return log_p.detach().cpu(), found
+    return log_p.detach().cpu(), logdet.detach().cpu(), found
 
 
 def moved(model: MoLEFlow) -> MoLEFlow:
@@ -143,9 +148,9 @@ def deviation(found: dict[Task, Step], wanted: dict[Task, Step]) -> Deviation:
     """Of the task that deviates most."""
     pairs = [(found[task], wanted[task]) for task in wanted]
     return Deviation(
-        _largest([_share(f.log_p, w.log_p, float("inf")) for f, w in pairs]),
-        _largest([torch.tensor(worst_gradient(f.gradients, w.gradients)) for f, w in pairs]),
-        _largest([_share(f.moves, w.moves, 2.0) for f, w in pairs]),
+        _largest(_share(f.log_p, w.log_p, float("inf")) for f, w in pairs),
+        _largest(worst_gradient(f.gradients, w.gradients) for f, w in pairs),
+        _largest(_share(f.moves, w.moves, 2.0) for f, w in pairs),
     )
 
 
@@ -164,15 +169,17 @@ def worst_gradient(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> float
     if found.keys() != wanted.keys():
         return float("inf")
     floor = 1e-2 * float(torch.stack([g.norm() for g in wanted.values()]).norm())
-    errors = [(found[name] - g).norm() / (g.norm() + floor) for name, g in wanted.items()]
-    return _largest(errors)
+    return _largest(
+        float((found[name] - g).norm() / (g.norm() + floor)) for name, g in wanted.items()
+    )
 
 
-def _share(found: Tensor, wanted: Tensor, order: float) -> Tensor:
+def _share(found: Tensor, wanted: Tensor, order: float) -> float:
     difference, size = found.double() - wanted.double(), wanted.double()
-    return torch.linalg.vector_norm(difference, order) / torch.linalg.vector_norm(size, order)
+    norm = torch.linalg.vector_norm
+    return float(norm(difference, order) / norm(size, order))
 
 
-def _largest(shares: list[Tensor]) -> float:
+def _largest(shares: Iterable[float]) -> float:
     """Not a number where one is none."""
-    return float(torch.stack(shares).max())
+    return float(np.max([*shares]))

@@ -3,15 +3,18 @@
 Judged in `orchestration.doctor.checks`. Imports no torch: they are asked in a process of its own.
 """
 
-import json
 from collections.abc import Sequence
-from typing import Annotated, final
+from typing import TYPE_CHECKING, Annotated, final
 
-from pydantic import AllowInfNan
+from pydantic import AllowInfNan, TypeAdapter
 
 from moleflow.errors import DeviceError
 from moleflow.settings import Settings
 from orchestration.cluster.asking import ask
+
+if TYPE_CHECKING:  # it imports torch
+    from moleflow.data.sequences import Task
+    from moleflow.training.agreement import Step
 
 NUMBERS_PATIENCE = 300.0
 """Seconds in which a machine's GPUs must have computed: their kernels are compiled first."""
@@ -49,13 +52,15 @@ class GpuNumbers(Settings):
     """Why steps are not captured as graphs; empty where they are."""
 
 
+MANY = TypeAdapter(tuple[GpuNumbers, ...])
+
+
 def ask_numbers() -> tuple[GpuNumbers, ...]:
     """`look_at_numbers` of all GPUs, in a process of its own."""
     try:
-        found = json.loads(ask(look_at_numbers, patience=NUMBERS_PATIENCE))
+        return MANY.validate_json(ask(look_at_numbers, patience=NUMBERS_PATIENCE))
     except DeviceError as error:
         return (GpuNumbers(gpu="GPUs", trouble=str(error)),)
-    return tuple(GpuNumbers.model_validate_json(json.dumps(one)) for one in found)
 
 
 def look_at_numbers(devices: Sequence[str] | None = None) -> list[GpuNumbers]:
@@ -66,25 +71,28 @@ def look_at_numbers(devices: Sequence[str] | None = None) -> list[GpuNumbers]:
     """
     import torch
 
+    from moleflow.device import prepare
+    from moleflow.training.agreement import computed
+
     names = [f"cuda:{k}" for k in range(torch.cuda.device_count())] if devices is None else devices
-    return [_look_at(name) for name in names]
+    wanted = computed(prepare(torch.device("cpu"), torch.get_num_threads()), "float32")
+    return [_look_at(name, wanted) for name in names]
 
 
-def _look_at(name: str) -> GpuNumbers:
+def _look_at(name: str, wanted: "dict[Task, Step]") -> GpuNumbers:
     import torch
 
     from moleflow.device import prepare
     from moleflow.training.agreement import LIMITS, computed, deviation, possible, same_bits
 
     device, found, notes = torch.device(name), list[Steps](), list[str]()
-    wanted = computed(prepare(torch.device("cpu"), torch.get_num_threads()), "float32")
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
             name = f"{torch.cuda.get_device_name(device)} ({name})"
         prepare(device, torch.get_num_threads())
         for precision in possible(device):
-            steps = computed(device, precision, notes)
+            steps = computed(device, precision, notes.append)
             off = deviation(steps, wanted)
             found.append(
                 Steps(

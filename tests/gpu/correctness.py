@@ -14,12 +14,12 @@ from moleflow.training.agreement import (
     LIMITS,
     computed,
     deviation,
+    likelihoods_and_gradients,
     moved,
     possible,
     same_bits,
     worst_gradient,
 )
-from moleflow.training.losses import tail_aware_loss
 from moleflow.types import Tensor
 from tests.gpu.adam_oracle import CASES, difference
 from tests.gpu.findings import Check, Finding, Skipped, within
@@ -52,14 +52,8 @@ def moved_model(place: Place, profile: str) -> MoLEFlow:
 def result(model: MoLEFlow, task: Task, stored: Tensor) -> Result:
     """What a model says of some patches, and the gradients of a step's loss."""
     model.base.requires_grad_(task == A)
-    log_p, logdet = model.log_likelihood(stored, task)
-    bank = model.banks[task]
-    (tail_aware_loss(-log_p, logdet, model.config.loss) + bank.penalty()).backward()
-    named = [*model.base.named_parameters("base"), *bank.named_parameters("bank")]
-    gradients = {name: p.grad.double().cpu() for name, p in named if p.grad is not None}
-    for _, parameter in named:
-        parameter.grad = None
-    return log_p.detach().double().cpu(), logdet.detach().double().cpu(), gradients
+    log_p, logdet, gradients = likelihoods_and_gradients(model, task, stored)
+    return log_p.double(), logdet.double(), {name: g.double() for name, g in gradients.items()}
 
 
 def compared(name: str, found: Result, wanted: Result, precision: str) -> Iterator[Check]:

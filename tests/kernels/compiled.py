@@ -16,8 +16,9 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
 from moleflow.kernels import launch
+from moleflow.training.agreement import likelihoods_and_gradients
 from moleflow.training.optimizer import build_optimizer
-from tests.kernels.interpreted import CASES, A, moved_model, once
+from tests.kernels.interpreted import CASES, A, moved_model, patches
 
 GENERATIONS = {"sm_80": 80, "sm_90": 90}
 loaded: Counter[str] = Counter()
@@ -52,7 +53,8 @@ def step(case: str) -> None:
     """Forward and backward of a small model, and what its optimizer does."""
     task, changes = CASES[case]
     model = moved_model(changes)
-    once(model, task)
+    model.base.requires_grad_(task == A)
+    likelihoods_and_gradients(model, task, patches())
     trained_base = model.base if task == A else None
     optimizer = build_optimizer(model.config.training, model.banks[task], trained_base)
     optimizer.clip()

@@ -11,11 +11,9 @@ from typing import Any
 import torch
 
 from moleflow import profiles
-from moleflow.data.sequences import Task
 from moleflow.kernels import launch
 from moleflow.model import MoLEFlow
-from moleflow.training.agreement import moved
-from moleflow.training.losses import tail_aware_loss
+from moleflow.training.agreement import likelihoods_and_gradients, moved
 from tests.gpu.adam_oracle import CASES as PROJECTIONS
 from tests.gpu.adam_oracle import adamw_difference, difference
 
@@ -52,19 +50,14 @@ def result(case: str, kernels: bool) -> Result:
     launch.usable = lambda x: kernels
     task, changes = CASES[case]
     model = moved_model(changes)
-    values = once(model, task)
-    named = [*model.base.named_parameters("base"), *model.banks[task].named_parameters("bank")]
-    return values | {name: p.grad for name, p in named if p.grad is not None}
-
-
-def once(model: MoLEFlow, task: Task) -> Result:
-    """Values of a step, whose gradients are left at the parameters."""
     model.base.requires_grad_(task == A)
-    stored = torch.randn(2, *GRID, 12, generator=torch.Generator().manual_seed(2))
-    log_p, logdet = model.log_likelihood(stored, task)
-    loss = tail_aware_loss(-log_p, logdet, model.config.loss) + model.banks[task].penalty()
-    loss.backward()
-    return {"log p": log_p.detach(), "logdet": logdet.detach()}
+    log_p, logdet, gradients = likelihoods_and_gradients(model, task, patches())
+    return {"log p": log_p, "logdet": logdet} | gradients
+
+
+def patches() -> torch.Tensor:
+    """Of two pictures."""
+    return torch.randn(2, *GRID, 12, generator=torch.Generator().manual_seed(2))
 
 
 def differences(case: str) -> dict[str, float]:
